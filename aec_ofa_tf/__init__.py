@@ -1,0 +1,1 @@
+"""Once-for-all supernets for acoustic event classification."""

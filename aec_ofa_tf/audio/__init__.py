@@ -1,0 +1,1 @@
+"""From waveform to log-mel, and the augmentations of log-mel clips."""

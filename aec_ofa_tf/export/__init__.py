@@ -1,0 +1,1 @@
+"""From a Keras model to TFLite files and back to scores."""

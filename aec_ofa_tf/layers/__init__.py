@@ -1,0 +1,1 @@
+"""Elastic layers: the first channels of a full-size weight."""

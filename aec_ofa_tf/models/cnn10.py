@@ -1,0 +1,76 @@
+"""A standalone CNN10 of any width and depth, from built-in Keras layers only."""
+
+from __future__ import annotations
+
+import keras
+
+from aec_ofa_tf.spec import BATCH_NORM_EPSILON, NetworkConfig, SubnetSpec
+
+BATCH_NORM_MOMENTUM = 0.9
+
+
+def build_cnn10(
+    spec: SubnetSpec,
+    network: NetworkConfig,
+    classifier_activation: str | None = "sigmoid",
+    name: str = "cnn10",
+) -> keras.Model:
+    """PANNs' CNN10 with the widths and depths of `spec` (PANNs `models.py`; paper figure 2).
+
+    log-mel -> batch norm over mel bins -> blocks of (3x3 convolution, batch norm, ReLU) with
+    average pools -> mean over mel, max + mean over time -> dense, ReLU -> classifier. It holds
+    nothing but built-in layers, so `keras.models.load_model(safe_mode=True)` opens it anywhere.
+
+    Args:
+        spec: output channels of every convolution.
+        network: what is static.
+        classifier_activation: "sigmoid" for scores, None for logits.
+        name: the model's name.
+
+    Returns:
+        A model from float32 [batch, frames, mel_bins] log-mel in dB to float32 [batch, classes].
+    """
+    log_mel = keras.Input((network.frames, network.mel_bins), name="log_mel", dtype="float32")
+    x = _batch_norm("input_norm")(log_mel)
+    x = keras.layers.Reshape((network.frames, network.mel_bins, 1), name="image")(x)
+    last = len(spec.blocks)
+    for block, widths in enumerate(spec.blocks, start=1):
+        for layer, width in enumerate(widths, start=1):
+            x = _convolution(x, width, f"block{block}_conv{layer}")
+        if block < last or network.pool_last:
+            x = keras.layers.AveragePooling2D(2, name=f"block{block}_pool")(x)
+        x = keras.layers.Dropout(network.block_dropout, name=f"block{block}_dropout")(x)
+    x = _global_pool(x)
+    x = keras.layers.Dropout(network.embedding_dropout, name="embedding_dropout")(x)
+    x = _dense(network.embedding_units, "embedding", "relu")(x)
+    scores = _dense(network.classes, "classifier", classifier_activation)(x)
+    return keras.Model(log_mel, scores, name=name)
+
+
+def _convolution(x: keras.KerasTensor, width: int, name: str) -> keras.KerasTensor:
+    x = keras.layers.Conv2D(
+        width, 3, padding="same", use_bias=False, kernel_initializer="glorot_uniform", name=name
+    )(x)
+    x = _batch_norm(name.replace("conv", "norm"))(x)
+    return keras.layers.ReLU(name=name.replace("conv", "relu"))(x)
+
+
+def _global_pool(x: keras.KerasTensor) -> keras.KerasTensor:
+    _, frames, mel_bins, channels = x.shape
+    x = keras.layers.AveragePooling2D((1, mel_bins), name="mel_mean")(x)
+    x = keras.layers.Reshape((frames, channels), name="sequence")(x)
+    time_max = keras.layers.GlobalMaxPooling1D(name="time_max")(x)
+    time_mean = keras.layers.GlobalAveragePooling1D(name="time_mean")(x)
+    return keras.layers.Add(name="pooled")([time_max, time_mean])
+
+
+def _batch_norm(name: str) -> keras.layers.Layer:
+    return keras.layers.BatchNormalization(
+        momentum=BATCH_NORM_MOMENTUM, epsilon=BATCH_NORM_EPSILON, name=name
+    )
+
+
+def _dense(units: int, name: str, activation: str | None) -> keras.layers.Layer:
+    return keras.layers.Dense(
+        units, activation=activation, kernel_initializer="glorot_uniform", name=name
+    )

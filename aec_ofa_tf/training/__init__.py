@@ -1,0 +1,1 @@
+"""Training and recalibration of supernets, teachers and single subnets."""

@@ -1,0 +1,41 @@
+"""What every program does alike: arguments, log, errors and the JSON last line."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from absl import app, flags, logging
+
+flags.DEFINE_bool("traceback", False, "Show where in the code an error was raised.")
+
+
+def run(main: Callable[[list[str]], dict[str, Any]], takes_files: bool = False) -> None:
+    """Runs `main` under absl and prints what it returns as one JSON object on stdout's last line.
+
+    Everything else goes to stderr. An error that names its remedy (ValueError, OSError and the
+    RuntimeErrors of child processes) ends the program with its message and exit code 1.
+
+    Args:
+        main: receives the positional arguments and returns a JSON-serialisable dict.
+        takes_files: whether positional arguments are allowed.
+    """
+
+    def guarded(argv: list[str]) -> None:
+        if argv[1:] and not takes_files:
+            raise app.UsageError(f"unexpected arguments {argv[1:]}; flags are written --name=value")
+        try:
+            result = main(argv[1:])
+        except (ValueError, OSError, RuntimeError) as error:
+            if flags.FLAGS.traceback:
+                raise
+            sys.stdout.flush()
+            print(f"error: {error}", file=sys.stderr)
+            sys.exit(1)
+        print(json.dumps(result), flush=True)
+
+    logging.use_absl_handler()
+    logging.set_verbosity(logging.INFO)
+    app.run(guarded)

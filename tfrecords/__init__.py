@@ -1,0 +1,1 @@
+"""From recordings to TFRecords and from TFRecords to tf.data."""

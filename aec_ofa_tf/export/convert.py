@@ -1,0 +1,185 @@
+"""From a Keras model to TFLite files that have been shown to compute the same."""
+
+from __future__ import annotations
+
+import dataclasses
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from aec_ofa_tf.audio.front_end import FrontEndConfig
+from aec_ofa_tf.audio.log_mel import log_mel
+from aec_ofa_tf.export.bundle import ModelInfo, read_info, write_bundle
+from aec_ofa_tf.export.interpreter import TFLiteModel
+from aec_ofa_tf.export.job import FRONT_END, MODEL_FILE, ConversionJob, run_child, write_jobs
+from aec_ofa_tf.export.request import Conversion, ConversionRequest, check_requests
+from aec_ofa_tf.export.tagger import FRONT_END_FILE, check_front_end
+
+MAX_ABS_ERROR = {"float32": 1e-4, "float16": 1e-2}
+"""How far a score may lie from Keras'. The other quantisations report their error only."""
+
+MAX_FRONT_END_ERROR_DB = 1e-3
+"""How far `front_end.tflite` may lie from `log_mel` on white noise."""
+
+_PARITY_BATCH = 16
+
+
+def convert(model: keras.Model, request: ConversionRequest) -> Conversion:
+    """`convert_all` for one file."""
+    return convert_all(model, [request])[0]
+
+
+def convert_all(model: keras.Model, requests: Sequence[ConversionRequest]) -> list[Conversion]:
+    """Makes TFLite files of one model and compares each with it.
+
+    Conversion runs in one child process, because TensorFlow's converter aborts on what it cannot
+    convert. The front end stays float32 in every file. Next to files that take log-mel stands
+    `front_end.tflite`, which computes it from a waveform. Files appear under their final names
+    only when every one of them has been made and lies within its bound.
+
+    Args:
+        model: from float32 [batch, frames, mel_bins] to float32 [batch, classes]; built-in Keras
+            layers only.
+        requests: what to make.
+
+    Returns:
+        One conversion per request, in their order.
+
+    Raises:
+        ValueError: a request does not fit the model or cannot be met, or another front end
+            stands where the file should go.
+        RuntimeError: the converter failed, or a file differs from Keras by more than its bound.
+        OSError: a file cannot be written.
+    """
+    check_requests(model, requests)
+    front_end_info = _front_end_info(requests[0].info)
+    front_ends = _front_end_paths(requests, front_end_info)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        jobs = [_job(request.info, index) for index, request in enumerate(requests)]
+        if front_ends:
+            jobs.append(dataclasses.replace(_job(front_end_info, len(jobs)), content=FRONT_END))
+        _run(model, requests, jobs, folder)
+        models = [(folder / job.output).read_bytes() for job in jobs]
+        errors = [
+            _checked_error(model, request, tflite_bytes, folder)
+            for request, tflite_bytes in zip(requests, models, strict=False)
+        ]
+        if front_ends:
+            _check_front_end_values(models[-1], front_end_info, folder)
+    for path in front_ends:
+        write_bundle(models[-1], front_end_info, path)
+    for request, tflite_bytes in zip(requests, models, strict=False):
+        write_bundle(tflite_bytes, request.info, request.path)
+    return [
+        Conversion(
+            file=str(request.path),
+            bytes=Path(request.path).stat().st_size,
+            max_abs_error=error,
+            quantization=request.info.quantization,
+            input=request.info.input,
+        )
+        for request, error in zip(requests, errors, strict=True)
+    ]
+
+
+def _front_end_info(info: ModelInfo) -> ModelInfo:
+    """The card of the `front_end.tflite` that serves a model with this card."""
+    return dataclasses.replace(
+        info,
+        labels=(),
+        input="waveform",
+        quantization="float32",
+        subnet=FRONT_END,
+        params=0,
+        extra={},
+    )
+
+
+def _front_end_paths(requests: Sequence[ConversionRequest], info: ModelInfo) -> list[Path]:
+    """Where the front end goes; another model's files there may need another front end."""
+    folders = {Path(r.path).parent for r in requests if r.info.input == "log_mel"}
+    paths = [folder / FRONT_END_FILE for folder in sorted(folders)]
+    for path in paths:
+        if path.exists():
+            check_front_end(path, read_info(path), info)
+    return paths
+
+
+def _job(info: ModelInfo, index: int) -> ConversionJob:
+    return ConversionJob(
+        content=info.input,
+        quantization=info.quantization,
+        samples=info.clip_samples,
+        front_end=info.front_end,
+        output=f"{index}.flatbuffer",
+        representative=f"{index}.npy" if info.quantization == "int8" else "",
+    )
+
+
+def _run(
+    model: keras.Model,
+    requests: Sequence[ConversionRequest],
+    jobs: Sequence[ConversionJob],
+    folder: Path,
+) -> None:
+    model.save(folder / MODEL_FILE)
+    write_jobs(jobs, folder)
+    for request, job in zip(requests, jobs, strict=False):
+        if job.representative and request.representative_clips is not None:
+            np.save(folder / job.representative, request.representative_clips.astype(np.float32))
+    names = ", ".join(Path(request.path).name for request in requests)
+    run_child(["-m", "aec_ofa_tf.export.tflite_converter"], folder, f"converting to {names}")
+
+
+def _checked_error(
+    model: keras.Model, request: ConversionRequest, tflite_bytes: bytes, folder: Path
+) -> float:
+    """The largest difference of a score from Keras'; raises beyond the bound."""
+    info = request.info
+    expected = _keras_scores(model, request.parity_clips, info)
+    received = _run_draft(tflite_bytes, info, request.parity_clips, folder)
+    error = float(np.max(np.abs(received - expected)))
+    bound = MAX_ABS_ERROR.get(info.quantization, np.inf)
+    # Written so that a NaN fails too.
+    if not (np.isfinite(error) and error <= bound):
+        raise RuntimeError(
+            f"{Path(request.path).name}: scores of the {info.quantization} {info.input} file "
+            f"differ from Keras' by {error:.3g} (bound {bound:g}) on "
+            f"{len(request.parity_clips)} clips; no file was written. Look for extreme weights or "
+            "batch-norm statistics, or choose another quantisation"
+        )
+    return error
+
+
+def _keras_scores(model: keras.Model, clips: np.ndarray, info: ModelInfo) -> np.ndarray:
+    config = FrontEndConfig(**info.front_end)
+    scores = []
+    for start in range(0, len(clips), _PARITY_BATCH):
+        batch = tf.constant(clips[start : start + _PARITY_BATCH], tf.float32)
+        features = log_mel(batch, config) if info.input == "waveform" else batch
+        scores.append(keras.ops.convert_to_numpy(model(features, training=False)))
+    return np.concatenate(scores).astype(np.float32)
+
+
+def _check_front_end_values(tflite_bytes: bytes, info: ModelInfo, folder: Path) -> None:
+    noise = np.random.default_rng(0).normal(0.0, 0.1, info.clip_samples).astype(np.float32)
+    received = _run_draft(tflite_bytes, info, noise[None], folder)
+    expected = log_mel(tf.constant(noise[None]), FrontEndConfig(**info.front_end)).numpy()
+    error = float(np.max(np.abs(received - expected)))
+    if not error <= MAX_FRONT_END_ERROR_DB:
+        raise RuntimeError(
+            f"{FRONT_END_FILE} differs from log_mel by {error:.3g} dB on white noise (bound "
+            f"{MAX_FRONT_END_ERROR_DB} dB); no file was written"
+        )
+
+
+def _run_draft(tflite_bytes: bytes, info: ModelInfo, clips: np.ndarray, folder: Path) -> np.ndarray:
+    """What the file will compute, by the interpreter that `tag` uses."""
+    draft = folder / "draft.tflite"
+    write_bundle(tflite_bytes, info, draft)
+    return TFLiteModel(draft).batch_scores(clips)

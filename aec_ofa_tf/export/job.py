@@ -1,0 +1,106 @@
+"""What the converter's child process is asked to do. No TensorFlow here."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+FRONT_END = "front_end"
+"""A job's content that has no network, and the name scope of the front end in every graph."""
+
+JOBS_FILE = "jobs.json"
+MODEL_FILE = "model.keras"
+_LOG_FILE = "log.txt"
+_LOG_LINES = 15
+
+
+@dataclass(frozen=True)
+class ConversionJob:
+    """One TFLite file to make; files are named within the folder that parent and child share.
+
+    Attributes:
+        content: "log_mel" (the network), "waveform" (front end and network) or "front_end".
+        quantization: "float32", "float16", "dynamic" or "int8".
+        samples: samples of a clip.
+        front_end: fields of the `FrontEndConfig`.
+        output: name of the TFLite file.
+        representative: name of the `.npy` with the int8 calibration clips, or "".
+    """
+
+    content: str
+    quantization: str
+    samples: int
+    front_end: dict[str, float]
+    output: str
+    representative: str = ""
+
+
+def write_jobs(jobs: Sequence[ConversionJob], folder: Path) -> None:
+    """Leaves the jobs for the child that will run in `folder`."""
+    (folder / JOBS_FILE).write_text(json.dumps([asdict(job) for job in jobs]), encoding="utf-8")
+
+
+def read_jobs(folder: Path) -> list[ConversionJob]:
+    """Reads what `write_jobs` wrote."""
+    return [ConversionJob(**job) for job in json.loads((folder / JOBS_FILE).read_text("utf-8"))]
+
+
+def run_child(arguments: Sequence[str], folder: Path, purpose: str) -> None:
+    """Runs Python with `arguments` in a process of its own, in `folder`.
+
+    A converter that aborts takes its whole process with it; here it ends the child alone.
+
+    Args:
+        arguments: what follows `python`, for example ["-m", module].
+        folder: the child's working directory; its log is kept there.
+        purpose: what the child is for, to be named in the error.
+
+    Raises:
+        RuntimeError: the child failed; the message ends with the last lines of its log.
+    """
+    log = folder / _LOG_FILE
+    with log.open("wb") as stream:
+        status = subprocess.run(
+            [sys.executable, *arguments],
+            cwd=folder,
+            env=_child_environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=stream,
+            stderr=subprocess.STDOUT,
+            check=False,
+        ).returncode
+    if status:
+        lines = log.read_text("utf-8", "replace").strip().splitlines()[-_LOG_LINES:]
+        raise RuntimeError(
+            f"{purpose} failed: its process {_describe(status)}. The end of its log:\n"
+            + "\n".join(f"  {line}" for line in lines)
+        )
+
+
+def _child_environment() -> dict[str, str]:
+    environment = dict(os.environ)
+    environment.pop("TF_USE_LEGACY_KERAS", None)
+    environment["KERAS_BACKEND"] = "tensorflow"
+    # Conversion is work for the CPU, and the parent may hold all of the GPU's memory.
+    environment["CUDA_VISIBLE_DEVICES"] = "-1"
+    # Errors (3 and above) only: notices would push the cause out of the end of the log.
+    environment["TF_CPP_MIN_LOG_LEVEL"] = "2"
+    root = str(Path(__file__).resolve().parents[2])
+    path = environment.get("PYTHONPATH")
+    environment["PYTHONPATH"] = os.pathsep.join([root, path] if path else [root])
+    return environment
+
+
+def _describe(status: int) -> str:
+    if status >= 0:
+        return f"ended with exit code {status}"
+    try:
+        return f"was ended by {signal.Signals(-status).name}"
+    except ValueError:
+        return f"was ended by signal {-status}"

@@ -1,0 +1,111 @@
+"""What a TFLite conversion is asked for, what it answers, and which requests make sense."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from aec_ofa_tf.audio.front_end import FrontEndConfig
+from aec_ofa_tf.export.bundle import ModelInfo
+
+# Measured on 20 ESC-10 clips of 5 s and a 1 kHz tone, against log_mel in TensorFlow.
+_REFUSED = {
+    "float16": "the power floor of 1e-10 underflows, so that digital silence becomes -inf dB, and "
+    "a pure tone's log-mel is off by up to 27 dB",
+    "dynamic": "8-bit power spectra put the log-mel of real clips off by up to 101 dB, by 19 dB "
+    "in the mean",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class ConversionRequest:
+    """One TFLite file to make from a Keras model.
+
+    Attributes:
+        path: the file's final name.
+        info: the model card; its `input` and `quantization` say what to make.
+        parity_clips: float32 [clips, frames, mel_bins] or [clips, samples], as `info.input` says;
+            on these the file is compared with Keras.
+        representative_clips: float32 of the same form; on these int8 finds its scales.
+    """
+
+    path: Path
+    info: ModelInfo
+    parity_clips: np.ndarray
+    representative_clips: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """A TFLite file that was made.
+
+    Attributes:
+        file: where it is.
+        bytes: its size, model card included.
+        max_abs_error: the largest difference of any score from Keras on the parity clips.
+        quantization: as in the request.
+        input: as in the request.
+    """
+
+    file: str
+    bytes: int
+    max_abs_error: float
+    quantization: str
+    input: str
+
+
+def check_requests(model: keras.Model, requests: Sequence[ConversionRequest]) -> None:
+    """Refuses what cannot be converted, before any work is done.
+
+    Raises:
+        ValueError: there is no request, two do not share clip and front end, or one does not fit
+            the model or cannot be met.
+    """
+    if not requests:
+        raise ValueError("nothing to convert: no requests")
+    first = requests[0].info
+    for request in requests:
+        info, name = request.info, Path(request.path).name
+        if (info.clip_samples, info.front_end) != (first.clip_samples, first.front_end):
+            raise ValueError(f"{name}: files of one model share clip length and front end")
+        _check_quantization(request, name)
+        _check_shapes(model, request, name)
+
+
+def _check_quantization(request: ConversionRequest, name: str) -> None:
+    quantization = request.info.quantization
+    if request.info.input == "waveform" and quantization in _REFUSED:
+        raise ValueError(
+            f"{name}: a waveform-in model cannot be {quantization}, because TensorFlow's converter "
+            f"would quantise the front end too: {_REFUSED[quantization]}. Use float32 or int8, "
+            "whose front end stays float32, or log_mel as input"
+        )
+    if quantization == "int8" and request.representative_clips is None:
+        raise ValueError(f"{name}: int8 needs representative clips to find its scales")
+
+
+def _check_shapes(model: keras.Model, request: ConversionRequest, name: str) -> None:
+    info = request.info
+    config = FrontEndConfig(**info.front_end)
+    if info.clip_samples % config.hop_samples:
+        raise ValueError(
+            f"{name}: clip_samples is a multiple of {config.hop_samples}, received "
+            f"{info.clip_samples}"
+        )
+    log_mel = (info.clip_samples // config.hop_samples, config.mel_bins)
+    if model.input_shape[1:] != log_mel or model.output_shape[1:] != (len(info.labels),):
+        raise ValueError(
+            f"{name}: the model maps {model.input_shape[1:]} to {model.output_shape[1:]}, its card "
+            f"speaks of log-mel {log_mel} and {len(info.labels)} labels"
+        )
+    clip = (info.clip_samples,) if info.input == "waveform" else log_mel
+    for clips in (request.parity_clips, request.representative_clips):
+        if clips is not None and (len(clips) < 1 or clips.shape[1:] != clip):
+            raise ValueError(
+                f"{name}: expected at least one {info.input} clip of shape {clip}, received "
+                f"an array of shape {clips.shape}"
+            )

@@ -1,0 +1,126 @@
+"""The converter's child process: `python -m aec_ofa_tf.export.tflite_converter` in a job folder.
+
+It alone calls TensorFlow's converter, which aborts the process on models that it cannot convert.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from aec_ofa_tf.audio.front_end import FrontEndConfig
+from aec_ofa_tf.audio.log_mel import log_mel
+from aec_ofa_tf.export.job import FRONT_END, MODEL_FILE, ConversionJob, read_jobs
+
+
+def main() -> None:
+    """Does every job of the working directory."""
+    folder = Path.cwd()
+    model = None
+    if (folder / MODEL_FILE).exists():
+        model = keras.models.load_model(folder / MODEL_FILE, compile=False, safe_mode=True)
+    for job in read_jobs(folder):
+        print(f"converting {job.content} to {job.quantization}", file=sys.stderr, flush=True)
+        with tempfile.TemporaryDirectory(dir=folder) as saved_model:
+            _save(model, job, saved_model)
+            (folder / job.output).write_bytes(_convert(job, saved_model, folder))
+
+
+def _save(model: keras.Model | None, job: ConversionJob, saved_model: str) -> None:
+    """Writes the job's graph as a SavedModel of batch 1.
+
+    The converter aborts on Keras 3 models handed to it directly, and on SavedModels whose
+    variables Keras has not tracked; `ExportArchive` tracks them.
+    """
+    function, shape = _graph(model, job)
+    archive = keras.export.ExportArchive()
+    if model is not None:
+        archive.track(model)
+    name = "log_mel" if job.content == "log_mel" else "waveform"
+    signature = tf.TensorSpec(shape, tf.float32, name=name)
+    archive.add_endpoint("serve", function, input_signature=[signature])
+    archive.write_out(saved_model, verbose=False)
+
+
+def _graph(
+    model: keras.Model | None, job: ConversionJob
+) -> tuple[Callable[[tf.Tensor], tf.Tensor], list[int]]:
+    config = FrontEndConfig(**job.front_end)  # type: ignore[arg-type]
+
+    def front_end(waveform: tf.Tensor) -> tf.Tensor:
+        # Quantisation finds the front end by this name.
+        with tf.name_scope(FRONT_END):
+            return log_mel(waveform, config)
+
+    if job.content == FRONT_END:
+        return front_end, [1, job.samples]
+    if model is None:
+        raise ValueError(f"a {job.content} conversion needs {MODEL_FILE}")
+    network = model
+    if job.content == "waveform":
+        return lambda waveform: network(front_end(waveform), training=False), [1, job.samples]
+    frames = job.samples // config.hop_samples
+    return lambda clip: network(clip, training=False), [1, frames, config.mel_bins]
+
+
+def _convert(job: ConversionJob, saved_model: str, folder: Path) -> bytes:
+    converter = tf.lite.TFLiteConverter.from_saved_model(saved_model)
+    if job.quantization == "float32":
+        return converter.convert()
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    if job.quantization == "float16":
+        converter.target_spec.supported_types = [tf.float16]
+    if job.quantization != "int8":
+        return converter.convert()
+    clips = np.load(folder / job.representative, allow_pickle=False)
+
+    def representative() -> Iterator[list[np.ndarray]]:
+        for clip in clips:
+            yield [clip[None].astype(np.float32)]
+
+    # Integers everywhere inside, float32 at both ends: callers need not know the scales.
+    converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+    converter.representative_dataset = representative
+    if job.content == "log_mel":
+        return converter.convert()
+    return _quantize_after_front_end(converter, representative, saved_model)
+
+
+def _quantize_after_front_end(
+    converter: tf.lite.TFLiteConverter,
+    representative: Callable[[], Iterator[list[np.ndarray]]],
+    saved_model: str,
+) -> bytes:
+    """Integers after the front end only: a power spectrum spans far more than 8 bits.
+
+    TensorFlow's quantisation debugger is its one way to keep chosen operators in float32.
+    """
+    float_model = tf.lite.TFLiteConverter.from_saved_model(saved_model).convert()
+    options = tf.lite.experimental.QuantizationDebugOptions(
+        denylisted_nodes=_front_end_tensors(float_model)
+    )
+    debugger = tf.lite.experimental.QuantizationDebugger(
+        converter=converter, debug_dataset=representative, debug_options=options
+    )
+    return debugger.get_nondebug_quantized_model()
+
+
+def _front_end_tensors(tflite_bytes: bytes) -> list[str]:
+    # Operators are listed by a method that TensorFlow keeps private but its own tools use.
+    interpreter = tf.lite.Interpreter(model_content=tflite_bytes)
+    names = {tensor["index"]: tensor["name"] for tensor in interpreter.get_tensor_details()}
+    outputs = [names[i] for op in interpreter._get_ops_details() for i in op["outputs"]]
+    found = [name for name in outputs if name.startswith(f"{FRONT_END}/")]
+    if not found:
+        raise RuntimeError(f"the converted graph has no operators under {FRONT_END}/: {outputs}")
+    return found
+
+
+if __name__ == "__main__":
+    main()

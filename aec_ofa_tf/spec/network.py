@@ -51,3 +51,8 @@ class NetworkConfig:
     def block_shapes(self, blocks: int) -> list[tuple[int, int]]:
         """(frames, mel bins) at which each of `blocks` blocks computes."""
         return [(self.frames >> block, self.mel_bins >> block) for block in range(blocks)]
+
+    def pooled_shapes(self, blocks: int) -> list[tuple[int, int]]:
+        """(frames, mel bins) after each of `blocks` blocks and its pool, if it has one."""
+        shapes = self.block_shapes(blocks + 1)[1:]
+        return shapes if self.pool_last else [*shapes[:-1], self.block_shapes(blocks)[-1]]

@@ -1,0 +1,92 @@
+"""Batch norm over any prefix of the channels, whose statistics are values."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import keras
+import tensorflow as tf
+
+from aec_ofa_tf.spec import BATCH_NORM_EPSILON
+
+
+class Moments(NamedTuple):
+    """Mean and biased variance per channel, float32 [channels] each, at full width.
+
+    Channels that were not computed are 0.
+    """
+
+    mean: tf.Tensor
+    variance: tf.Tensor
+
+
+class ElasticBatchNorm(keras.layers.Layer):
+    """Batch norm over the last axis that keeps no moving statistics.
+
+    Running averages shared between subnets are wrong for each of them (once-for-all, section 4),
+    so there are none: a call normalises by the batch's own moments and returns them, or by the
+    moments that it is given. Means of the former over calibration clips are the latter.
+
+    Args:
+        epsilon: added to the variance; PANNs' 1e-5.
+    """
+
+    def __init__(self, epsilon: float = BATCH_NORM_EPSILON, **kwargs) -> None:
+        super().__init__(**kwargs)
+        self.epsilon = epsilon
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        """Creates scale and shift.
+
+        Args:
+            input_shape: (..., channels at full width).
+        """
+        shape = (input_shape[-1],)
+        self.gamma = self.add_weight(name="gamma", shape=shape, initializer="ones", autocast=False)
+        self.beta = self.add_weight(name="beta", shape=shape, initializer="zeros", autocast=False)
+
+    def call(self, inputs: tf.Tensor, moments: Moments | None = None) -> tuple[tf.Tensor, Moments]:
+        """(x - mean) / sqrt(variance + epsilon) * gamma + beta, on a prefix of the channels.
+
+        Args:
+            inputs: [batch, frames, mel bins, channels], a prefix of the full width.
+            moments: the statistics to normalise by; the batch's own by default.
+
+        Returns:
+            The normalised input, of its shape and dtype, and the moments that were used.
+        """
+        channels = tf.shape(inputs)[-1]
+        given = moments or Moments(tf.zeros([0]), tf.zeros([0]))
+        # The raw op, since the wrapped one silently raises epsilon to 1.001e-5.
+        result = tf.raw_ops.FusedBatchNormV3(
+            x=inputs,
+            scale=self.gamma[:channels],
+            offset=self.beta[:channels],
+            mean=given.mean[:channels],
+            variance=given.variance[:channels],
+            epsilon=self.epsilon,
+            is_training=moments is None,
+        )
+        if moments is not None:
+            return result.y, moments
+        variance = _biased(result.batch_variance, inputs)
+        return result.y, self._full_width(result.batch_mean, variance)
+
+    def _full_width(self, mean: tf.Tensor, variance: tf.Tensor) -> Moments:
+        missing = self.gamma.shape[0] - tf.shape(mean)[0]
+        padded = (tf.pad(vector, [[0, missing]]) for vector in (mean, variance))
+        return Moments(*(tf.ensure_shape(vector, self.gamma.shape) for vector in padded))
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple:
+        """The input's shape, and one vector per moment."""
+        return input_shape, Moments((input_shape[-1],), (input_shape[-1],))
+
+    def get_config(self) -> dict:
+        """Mirrors the constructor."""
+        return {**super().get_config(), "epsilon": self.epsilon}
+
+
+def _biased(variance: tf.Tensor, inputs: tf.Tensor) -> tf.Tensor:
+    # The fused kernel normalises by the biased variance but returns the unbiased one.
+    samples = tf.cast(tf.size(inputs) // tf.shape(inputs)[-1], tf.float32)
+    return variance * (samples - 1.0) / samples

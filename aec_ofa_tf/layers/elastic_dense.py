@@ -1,0 +1,54 @@
+"""A dense layer that accepts any prefix of its input."""
+
+from __future__ import annotations
+
+import keras
+import tensorflow as tf
+
+
+class ElasticDense(keras.layers.Layer):
+    """Dense layer of static output width whose kernel rows are cut to the width of its input.
+
+    Args:
+        units: output width.
+
+    Raises:
+        ValueError: `units` is not positive.
+    """
+
+    def __init__(self, units: int, **kwargs) -> None:
+        super().__init__(**kwargs)
+        if units < 1:
+            raise ValueError(f"units must be positive, received {units}")
+        self.units = units
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        """Creates the full kernel and the bias.
+
+        Args:
+            input_shape: (batch, inputs at full width).
+        """
+        self.kernel = self.add_weight(
+            name="kernel", shape=(input_shape[-1], self.units), initializer="glorot_uniform"
+        )
+        self.bias = self.add_weight(name="bias", shape=(self.units,), initializer="zeros")
+
+    def call(self, inputs: tf.Tensor) -> tf.Tensor:
+        """Multiplies by the first rows of the kernel and adds the bias.
+
+        Args:
+            inputs: [batch, inputs], a prefix of the full width.
+
+        Returns:
+            [batch, units].
+        """
+        kernel = self.kernel[: tf.shape(inputs)[-1]]
+        return tf.linalg.matmul(inputs, kernel) + self.bias
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple:
+        """(batch, units)."""
+        return (*input_shape[:-1], self.units)
+
+    def get_config(self) -> dict:
+        """Mirrors the constructor."""
+        return {**super().get_config(), "units": self.units}

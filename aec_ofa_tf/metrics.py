@@ -1,0 +1,78 @@
+"""Multi-label metrics: mAP, ROC-AUC, d' (PANNs `evaluate.py`; AudioSet)."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from statistics import NormalDist
+from typing import Any
+
+import numpy as np
+from sklearn.metrics import average_precision_score, roc_auc_score
+
+_MAX_AUC = 1.0 - 1e-9
+"""Keeps d' finite (at most 8.5) where every clip is ranked right."""
+
+
+@dataclass(frozen=True)
+class Metrics:
+    """Macro means over the classes that have both positive and negative clips.
+
+    Attributes:
+        mAP: mean average precision.
+        mAUC: mean area under the ROC curve.
+        d_prime: sqrt(2) * ppf(mAUC).
+        accuracy: share of clips whose highest score is their label; None unless every clip has
+            exactly one label.
+        clips: number of clips.
+        undefined_classes: indices of the classes that were left out.
+    """
+
+    mAP: float  # noqa: N815 - the field's spelling
+    mAUC: float  # noqa: N815
+    d_prime: float
+    accuracy: float | None
+    clips: int
+    undefined_classes: tuple[int, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON; how many classes were left out instead of which."""
+        values = asdict(self)
+        values["undefined_classes"] = len(self.undefined_classes)
+        return values
+
+
+def evaluate_scores(scores: np.ndarray, labels: np.ndarray) -> Metrics:
+    """Scores against labels.
+
+    Args:
+        scores: float [clips, classes]; any monotone function of the probability will do.
+        labels: {0, 1} [clips, classes].
+
+    Returns:
+        The metrics.
+
+    Raises:
+        ValueError: the shapes differ, a score is not finite, or no class is defined.
+    """
+    if scores.shape != labels.shape or scores.ndim != 2:
+        raise ValueError(
+            f"scores and labels must be [clips, classes] alike, received {scores.shape} and "
+            f"{labels.shape}"
+        )
+    if not np.isfinite(scores).all():
+        raise ValueError(f"{(~np.isfinite(scores)).any(axis=1).sum()} clips have scores not finite")
+    positives = labels.sum(axis=0)
+    defined = (positives > 0) & (positives < len(labels))
+    if not defined.any():
+        raise ValueError("no class has both a clip with it and a clip without it: nothing to score")
+    mean_auc = float(roc_auc_score(labels[:, defined], scores[:, defined], average="macro"))
+    single = bool((labels.sum(axis=1) == 1).all())
+    return Metrics(
+        mAP=float(average_precision_score(labels[:, defined], scores[:, defined])),
+        mAUC=mean_auc,
+        d_prime=math.sqrt(2.0) * NormalDist().inv_cdf(min(max(mean_auc, 1e-9), _MAX_AUC)),
+        accuracy=float((scores.argmax(1) == labels.argmax(1)).mean()) if single else None,
+        clips=len(labels),
+        undefined_classes=tuple(np.flatnonzero(~defined).tolist()),
+    )

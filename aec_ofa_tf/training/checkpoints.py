@@ -1,0 +1,73 @@
+"""Checkpoints that survive kills and say so when they do not."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import keras
+import tensorflow as tf
+from absl import logging
+
+_STEP = re.compile(r"step-(\d+)\.index")
+
+
+class CheckpointStore:
+    """Weights and optimiser of one training run, by step number.
+
+    Everything else that a step depends on (order of clips, augmentation, sampled subnets) is a
+    function of the seed and the step number, so these two are the whole state.
+
+    Args:
+        directory: where checkpoints are kept.
+        model: the network.
+        optimizer: its optimiser; it is built here.
+        keep: how many checkpoints are kept.
+    """
+
+    def __init__(
+        self, directory: Path, model: keras.Model, optimizer: keras.Optimizer, keep: int = 3
+    ) -> None:
+        optimizer.build(model.trainable_variables)
+        self.directory = directory
+        self._checkpoint = tf.train.Checkpoint(
+            weights=[variable.value for variable in model.weights],
+            optimizer=[variable.value for variable in optimizer.variables],
+        )
+        self._manager = tf.train.CheckpointManager(
+            self._checkpoint, str(directory), max_to_keep=keep, checkpoint_name="step"
+        )
+
+    def save(self, step: int) -> None:
+        """Writes a checkpoint; a kill leaves the earlier ones intact."""
+        self._manager.save(checkpoint_number=step)
+
+    def steps(self) -> list[int]:
+        """Steps that have a checkpoint, newest first, whatever the state file says."""
+        found = (_STEP.fullmatch(path.name) for path in self.directory.glob("step-*.index"))
+        return sorted((int(match.group(1)) for match in found if match), reverse=True)
+
+    def restore(self) -> int:
+        """Restores the newest checkpoint that can be read.
+
+        Returns:
+            Its step, or 0 where there is none at all.
+
+        Raises:
+            OSError: there are checkpoints and none can be read.
+        """
+        steps = self.steps()
+        for step in steps:
+            path = self.directory / f"step-{step}"
+            try:
+                self._checkpoint.restore(str(path)).assert_existing_objects_matched()
+            except (tf.errors.OpError, AssertionError, ValueError) as error:
+                logging.warning("checkpoint %s is damaged, trying an older one: %s", path, error)
+            else:
+                return step
+        if steps:
+            raise OSError(
+                f"none of the checkpoints in {self.directory} can be read (steps {steps}); "
+                "restore them from a copy, or remove the folder to train afresh"
+            )
+        return 0

@@ -1,0 +1,85 @@
+"""Recalibration and evaluation of subnets without building them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+import tensorflow as tf
+
+from aec_ofa_tf.metrics import Metrics, evaluate_scores
+from aec_ofa_tf.models.supernet import Statistics, Supernet
+from aec_ofa_tf.spec import SubnetSpec
+
+Batches = Iterable[Mapping[str, tf.Tensor]]
+"""Batches of clean clips that can be walked again: `log_mel`, and `labels` where needed."""
+
+
+class SubnetEvaluator:
+    """Runs any subnet of a supernet with one trace for all of them.
+
+    There is no way to evaluate a subnet but by its own batch-norm statistics, recalibrated on
+    clean training clips: what users of once-for-all systems forget cannot be forgotten here.
+
+    Args:
+        supernet: the network.
+        calibration: fixed clean training clips in fixed order and batch size; never validation
+            or evaluation clips.
+    """
+
+    def __init__(self, supernet: Supernet, calibration: Batches) -> None:
+        network = supernet.network
+        self.supernet = supernet
+        self.calibration = calibration
+        log_mel = tf.TensorSpec([None, network.frames, network.mel_bins], tf.float32)
+        widths = tf.TensorSpec([len(supernet.units), 2], tf.int32)
+        self._moments = tf.function(
+            lambda log_mel, widths: supernet(log_mel, widths=widths)[1],
+            input_signature=[log_mel, widths],
+        )
+        self._scores = tf.function(self._compute_scores)
+
+    def _compute_scores(
+        self, log_mel: tf.Tensor, widths: tf.Tensor, statistics: Statistics
+    ) -> tf.Tensor:
+        logits, _ = self.supernet(log_mel, widths=widths, statistics=statistics)
+        return tf.sigmoid(logits)
+
+    def recalibrate(self, spec: SubnetSpec) -> Statistics:
+        """The subnet's batch-norm statistics: means over batches of the biased batch moments.
+
+        Every batch is normalised by its own moments, without dropout or augmentation; one rule
+        for every network that is compared (once-for-all; slimmable networks).
+
+        Raises:
+            ValueError: there are no calibration clips.
+        """
+        widths = tf.constant(spec.widths(), tf.int32)
+        total, count = None, 0
+        for batch in self.calibration:
+            moments = self._moments(tf.cast(batch["log_mel"], tf.float32), widths)
+            total = moments if total is None else tf.nest.map_structure(tf.add, total, moments)
+            count += 1
+        if total is None:
+            raise ValueError("batch norm cannot be recalibrated: there are no calibration clips")
+        return tf.nest.map_structure(lambda vector: vector / count, total)
+
+    def scores(self, spec: SubnetSpec, statistics: Statistics, batches: Batches) -> np.ndarray:
+        """Sigmoid scores, float32 [clips, classes], in the order of the batches."""
+        widths = tf.constant(spec.widths(), tf.int32)
+        return np.concatenate(
+            [
+                self._scores(tf.cast(batch["log_mel"], tf.float32), widths, statistics).numpy()
+                for batch in batches
+            ]
+        )
+
+    def evaluate(self, spec: SubnetSpec, batches: Batches) -> Metrics:
+        """Recalibrates a subnet and scores it on batches with `labels`."""
+        scores = self.scores(spec, self.recalibrate(spec), batches)
+        return evaluate_scores(scores, all_labels(batches))
+
+
+def all_labels(batches: Batches) -> np.ndarray:
+    """The labels of all batches, float32 [clips, classes]."""
+    return np.concatenate([np.asarray(batch["labels"]) for batch in batches])

@@ -1,0 +1,37 @@
+"""Which subnets a training step computes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import tensorflow as tf
+
+from aec_ofa_tf.spec import SubnetSpec
+
+Sampler = Callable[[tf.Tensor], tf.Tensor]
+"""From a stateless int32 seed [2] to the widths of the step's subnets, int32 [K, blocks, 2]."""
+
+
+def uniform_sampler(subnets: Sequence[SubnetSpec], count: int) -> Sampler:
+    """`count` independent draws, uniform over the space, with replacement (paper section 2.3).
+
+    Raises:
+        ValueError: `count` is not positive.
+    """
+    if count < 1:
+        raise ValueError(f"a step needs at least one subnet, received {count}")
+    table = tf.constant([spec.widths() for spec in subnets], tf.int32)
+
+    def sample(seed: tf.Tensor) -> tf.Tensor:
+        size = len(subnets)
+        choices = tf.random.stateless_uniform([count], seed, maxval=size, dtype=tf.int32)
+        drawn = tf.gather(table, choices)
+        return tf.ensure_shape(drawn, [count, *table.shape[1:]])
+
+    return sample
+
+
+def constant_sampler(subnet: SubnetSpec) -> Sampler:
+    """Always the same single subnet: phase 1 of the paper, and every network trained alone."""
+    widths = tf.constant([subnet.widths()], tf.int32)
+    return lambda seed: widths

@@ -111,6 +111,8 @@ def read_info(path: str | os.PathLike[str]) -> ModelInfo:
 def read_bundle(path: str | os.PathLike[str]) -> tuple[bytes, ModelInfo]:
     """Reads a file that `write_bundle` wrote and checks that not a bit of the model has changed.
 
+    The check is not mere caution: TFLite's interpreters crash on most damaged flatbuffers.
+
     Returns:
         The flatbuffer and the model card.
 

@@ -15,7 +15,7 @@ from aec_ofa_tf.audio.front_end import FrontEndConfig
 from aec_ofa_tf.audio.log_mel import log_mel
 from aec_ofa_tf.export.bundle import ModelInfo, read_info, write_bundle
 from aec_ofa_tf.export.interpreter import TFLiteModel
-from aec_ofa_tf.export.job import FRONT_END, MODEL_FILE, ConversionJob, run_child, write_jobs
+from aec_ofa_tf.export.job import FRONT_END, ConversionJob, run_child, write_jobs
 from aec_ofa_tf.export.request import Conversion, ConversionRequest, check_requests
 from aec_ofa_tf.export.tagger import FRONT_END_FILE, check_front_end
 
@@ -29,12 +29,17 @@ _PARITY_BATCH = 16
 
 
 def convert(model: keras.Model, request: ConversionRequest) -> Conversion:
-    """`convert_all` for one file."""
-    return convert_all(model, [request])[0]
+    """`convert_models` for one file."""
+    return convert_models([(model, request)])[0]
 
 
 def convert_all(model: keras.Model, requests: Sequence[ConversionRequest]) -> list[Conversion]:
-    """Makes TFLite files of one model and compares each with it.
+    """`convert_models` for several files of one model."""
+    return convert_models([(model, request) for request in requests])
+
+
+def convert_models(work: Sequence[tuple[keras.Model, ConversionRequest]]) -> list[Conversion]:
+    """Makes TFLite files and compares each with the model that it was made from.
 
     Conversion runs in one child process, because TensorFlow's converter aborts on what it cannot
     convert. The front end stays float32 in every file. Next to files that take log-mel stands
@@ -42,49 +47,47 @@ def convert_all(model: keras.Model, requests: Sequence[ConversionRequest]) -> li
     only when every one of them has been made and lies within its bound.
 
     Args:
-        model: from float32 [batch, frames, mel_bins] to float32 [batch, classes]; built-in Keras
-            layers only.
-        requests: what to make.
+        work: models from float32 [batch, frames, mel_bins] to float32 [batch, classes], of
+            built-in Keras layers only, each with what to make of it. A model may come several
+            times; all share clip length and front end.
 
     Returns:
         One conversion per request, in their order.
 
     Raises:
-        ValueError: a request does not fit the model or cannot be met, or another front end
+        ValueError: a request does not fit its model or cannot be met, or another front end
             stands where the file should go.
         RuntimeError: the converter failed, or a file differs from Keras by more than its bound.
         OSError: a file cannot be written.
     """
-    check_requests(model, requests)
+    check_requests(work)
+    requests = [request for _, request in work]
     front_end_info = _front_end_info(requests[0].info)
     front_ends = _front_end_paths(requests, front_end_info)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        jobs = [_job(request.info, index) for index, request in enumerate(requests)]
-        if front_ends:
-            jobs.append(dataclasses.replace(_job(front_end_info, len(jobs)), content=FRONT_END))
-        _run(model, requests, jobs, folder)
-        models = [(folder / job.output).read_bytes() for job in jobs]
+        drafts = _run(work, front_end_info if front_ends else None, folder)
         errors = [
-            _checked_error(model, request, tflite_bytes, folder)
-            for request, tflite_bytes in zip(requests, models, strict=False)
+            _checked_error(model, request, draft, folder)
+            for (model, request), draft in zip(work, drafts, strict=False)
         ]
         if front_ends:
-            _check_front_end_values(models[-1], front_end_info, folder)
+            _check_front_end_values(drafts[-1], front_end_info, folder)
     for path in front_ends:
-        write_bundle(models[-1], front_end_info, path)
-    for request, tflite_bytes in zip(requests, models, strict=False):
-        write_bundle(tflite_bytes, request.info, request.path)
-    return [
-        Conversion(
-            file=str(request.path),
-            bytes=Path(request.path).stat().st_size,
-            max_abs_error=error,
-            quantization=request.info.quantization,
-            input=request.info.input,
-        )
-        for request, error in zip(requests, errors, strict=True)
-    ]
+        write_bundle(drafts[-1], front_end_info, path)
+    for request, draft in zip(requests, drafts, strict=False):
+        write_bundle(draft, request.info, request.path)
+    return [_answer(request, error) for request, error in zip(requests, errors, strict=True)]
+
+
+def _answer(request: ConversionRequest, error: float) -> Conversion:
+    return Conversion(
+        file=str(request.path),
+        bytes=Path(request.path).stat().st_size,
+        max_abs_error=error,
+        quantization=request.info.quantization,
+        input=request.info.input,
+    )
 
 
 def _front_end_info(info: ModelInfo) -> ModelInfo:
@@ -110,30 +113,43 @@ def _front_end_paths(requests: Sequence[ConversionRequest], info: ModelInfo) -> 
     return paths
 
 
-def _job(info: ModelInfo, index: int) -> ConversionJob:
+def _run(
+    work: Sequence[tuple[keras.Model, ConversionRequest]],
+    front_end_info: ModelInfo | None,
+    folder: Path,
+) -> list[bytes]:
+    """Converts in a child process: one flatbuffer per request, and last the front end, if any."""
+    jobs, saved = [], dict[int, str]()
+    for index, (model, request) in enumerate(work):
+        if id(model) not in saved:
+            saved[id(model)] = f"{index}.keras"
+            model.save(folder / saved[id(model)])
+        representative = ""
+        if request.info.quantization == "int8" and request.representative_clips is not None:
+            representative = f"{index}.npy"
+            np.save(folder / representative, request.representative_clips.astype(np.float32))
+        content = request.info.input
+        jobs.append(_job(content, request.info, index, saved[id(model)], representative))
+    if front_end_info:
+        jobs.append(_job(FRONT_END, front_end_info, len(jobs)))
+    write_jobs(jobs, folder)
+    names = ", ".join(Path(request.path).name for _, request in work)
+    run_child(["-m", "aec_ofa_tf.export.tflite_converter"], folder, f"converting to {names}")
+    return [(folder / job.output).read_bytes() for job in jobs]
+
+
+def _job(
+    content: str, info: ModelInfo, index: int, model: str = "", representative: str = ""
+) -> ConversionJob:
     return ConversionJob(
-        content=info.input,
+        content=content,
         quantization=info.quantization,
         samples=info.clip_samples,
         front_end=info.front_end,
         output=f"{index}.flatbuffer",
-        representative=f"{index}.npy" if info.quantization == "int8" else "",
+        model=model,
+        representative=representative,
     )
-
-
-def _run(
-    model: keras.Model,
-    requests: Sequence[ConversionRequest],
-    jobs: Sequence[ConversionJob],
-    folder: Path,
-) -> None:
-    model.save(folder / MODEL_FILE)
-    write_jobs(jobs, folder)
-    for request, job in zip(requests, jobs, strict=False):
-        if job.representative and request.representative_clips is not None:
-            np.save(folder / job.representative, request.representative_clips.astype(np.float32))
-    names = ", ".join(Path(request.path).name for request in requests)
-    run_child(["-m", "aec_ofa_tf.export.tflite_converter"], folder, f"converting to {names}")
 
 
 def _checked_error(

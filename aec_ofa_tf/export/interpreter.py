@@ -45,7 +45,7 @@ class TFLiteModel:
             self._interpreter.allocate_tensors()
             (self._input,) = self._interpreter.get_input_details()
             (self._output,) = self._interpreter.get_output_details()
-        except (ValueError, RuntimeError) as error:
+        except (ValueError, RuntimeError, MemoryError) as error:
             raise ValueError(f"{path} is not a model that TFLite can run: {error}") from error
         self.input_shape = tuple(int(size) for size in self._input["shape"][1:])
 

@@ -15,7 +15,6 @@ FRONT_END = "front_end"
 """A job's content that has no network, and the name scope of the front end in every graph."""
 
 JOBS_FILE = "jobs.json"
-MODEL_FILE = "model.keras"
 _LOG_FILE = "log.txt"
 _LOG_LINES = 15
 
@@ -30,6 +29,7 @@ class ConversionJob:
         samples: samples of a clip.
         front_end: fields of the `FrontEndConfig`.
         output: name of the TFLite file.
+        model: name of the `.keras` file, or "" for a front end.
         representative: name of the `.npy` with the int8 calibration clips, or "".
     """
 
@@ -38,6 +38,7 @@ class ConversionJob:
     samples: int
     front_end: dict[str, float]
     output: str
+    model: str = ""
     representative: str = ""
 
 

@@ -58,20 +58,20 @@ class Conversion:
     input: str
 
 
-def check_requests(model: keras.Model, requests: Sequence[ConversionRequest]) -> None:
+def check_requests(work: Sequence[tuple[keras.Model, ConversionRequest]]) -> None:
     """Refuses what cannot be converted, before any work is done.
 
     Raises:
         ValueError: there is no request, two do not share clip and front end, or one does not fit
             the model or cannot be met.
     """
-    if not requests:
+    if not work:
         raise ValueError("nothing to convert: no requests")
-    first = requests[0].info
-    for request in requests:
+    first = work[0][1].info
+    for model, request in work:
         info, name = request.info, Path(request.path).name
         if (info.clip_samples, info.front_end) != (first.clip_samples, first.front_end):
-            raise ValueError(f"{name}: files of one model share clip length and front end")
+            raise ValueError(f"{name}: files made together share clip length and front end")
         _check_quantization(request, name)
         _check_shapes(model, request, name)
 

@@ -16,20 +16,22 @@ import tensorflow as tf
 
 from aec_ofa_tf.audio.front_end import FrontEndConfig
 from aec_ofa_tf.audio.log_mel import log_mel
-from aec_ofa_tf.export.job import FRONT_END, MODEL_FILE, ConversionJob, read_jobs
+from aec_ofa_tf.export.job import FRONT_END, ConversionJob, read_jobs
 
 
 def main() -> None:
     """Does every job of the working directory."""
     folder = Path.cwd()
-    model = None
-    if (folder / MODEL_FILE).exists():
-        model = keras.models.load_model(folder / MODEL_FILE, compile=False, safe_mode=True)
     for job in read_jobs(folder):
         print(f"converting {job.content} to {job.quantization}", file=sys.stderr, flush=True)
+        model = _load(folder / job.model) if job.model else None
         with tempfile.TemporaryDirectory(dir=folder) as saved_model:
             _save(model, job, saved_model)
             (folder / job.output).write_bytes(_convert(job, saved_model, folder))
+
+
+def _load(path: Path) -> keras.Model:
+    return keras.models.load_model(path, compile=False, safe_mode=True)
 
 
 def _save(model: keras.Model | None, job: ConversionJob, saved_model: str) -> None:
@@ -61,7 +63,7 @@ def _graph(
     if job.content == FRONT_END:
         return front_end, [1, job.samples]
     if model is None:
-        raise ValueError(f"a {job.content} conversion needs {MODEL_FILE}")
+        raise ValueError(f"a {job.content} conversion needs a model")
     network = model
     if job.content == "waveform":
         return lambda waveform: network(front_end(waveform), training=False), [1, job.samples]

@@ -1,0 +1,50 @@
+"""Which clips show int8 quantisation the range of values that it must represent."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def choose_representative(
+    log_mel: np.ndarray, labels: np.ndarray, count: int, seed: int = 0
+) -> np.ndarray:
+    """Draws clips balanced over classes, the quietest and the loudest always among them.
+
+    Scales are set by the extremes that calibration sees: without silence the -100 dB floor would
+    saturate, without loud clips the peaks would. Classes then take turns, each giving a random
+    clip that is not yet chosen.
+
+    Args:
+        log_mel: [clips, frames, mel_bins] in dB.
+        labels: [clips, classes], positive where the clip has the class.
+        count: how many to choose; all clips if there are no more.
+        seed: of the draw.
+
+    Returns:
+        int64 [min(count, clips)], distinct indices into `log_mel`.
+
+    Raises:
+        ValueError: `count` is below 2, or clips and labels differ in number.
+    """
+    if count < 2 or len(log_mel) != len(labels):
+        raise ValueError(
+            "expected a count of at least 2 and one row of labels per clip, received "
+            f"{count}, {len(log_mel)} clips and {len(labels)} rows"
+        )
+    level = log_mel.mean(axis=(1, 2), dtype=np.float64)
+    peak = log_mel.max(axis=(1, 2))
+    chosen = dict.fromkeys([int(np.argmin(level)), int(np.argmax(peak))])
+    for index in _taking_turns(labels, np.random.default_rng(seed)):
+        if len(chosen) >= min(count, len(log_mel)):
+            break
+        chosen[index] = None
+    return np.array(list(chosen), np.int64)
+
+
+def _taking_turns(labels: np.ndarray, generator: np.random.Generator) -> list[int]:
+    """Every clip at least once: the first of each class, the second of each, ..."""
+    order = generator.permutation(len(labels))
+    queues = [order[labels[order, label] > 0] for label in range(labels.shape[1])]
+    longest = max((len(queue) for queue in queues), default=0)
+    turns = [int(queue[turn]) for turn in range(longest) for queue in queues if turn < len(queue)]
+    return [*turns, *(int(index) for index in order)]

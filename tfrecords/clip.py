@@ -1,0 +1,118 @@
+"""What a dataset reader yields: clips, their labels and splits. No TensorFlow here."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+TRAIN = "train"
+VALIDATION = "validation"
+EVALUATION = "evaluation"
+SPLITS = (TRAIN, VALIDATION, EVALUATION)
+
+
+@dataclass(frozen=True)
+class Clip:
+    """One labelled recording.
+
+    Attributes:
+        id: unique name within its dataset; bytes that are not UTF-8 are kept as surrogates
+            (`os.fsdecode`).
+        path: the audio file.
+        labels: names of the events heard in it; empty where none is.
+        split: one of `SPLITS`.
+    """
+
+    id: str
+    path: Path
+    labels: tuple[str, ...]
+    split: str
+
+
+@dataclass(frozen=True)
+class Source:
+    """A dataset as it was found on disk.
+
+    Attributes:
+        labels: the label set; its order is the order of the classes.
+        clips: clips whose file exists.
+        missing: clips that the dataset lists without a file of theirs.
+        facts: what else is worth recording about the source (JSON values).
+    """
+
+    labels: tuple[str, ...]
+    clips: tuple[Clip, ...]
+    missing: tuple[Clip, ...] = ()
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+    def split(self, name: str) -> tuple[Clip, ...]:
+        """The clips of one split, in the source's order."""
+        return tuple(clip for clip in self.clips if clip.split == name)
+
+
+class SourceError(ValueError):
+    """A dataset that contradicts itself or its format; names the place and the value."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """A clip as a dataset's table states it, with the place for error messages."""
+
+    clip: Clip
+    place: str
+
+
+def collect(labels: Iterable[str], rows: Iterable[Row], **facts: Any) -> Source:
+    """Builds a Source: checks splits and labels, drops repeated rows, sets missing files apart.
+
+    Raises:
+        SourceError: a label or split that is unknown, an id with two different rows, or one clip
+            in two splits.
+    """
+    names = tuple(labels)
+    known = set(names)
+    if len(known) < len(names):
+        twice = sorted(name for name in known if names.count(name) > 1)
+        raise SourceError(f"labels are listed twice: {twice}")
+    seen: dict[str, Row] = {}
+    for row in rows:
+        _check_row(row, known)
+        first = seen.setdefault(row.clip.id, row)
+        if first.clip != row.clip:
+            raise SourceError(_conflict(first, row))
+    clips = [row.clip for row in seen.values()]
+    present = [os.path.isfile(clip.path) for clip in clips]  # noqa: PTH113 - half the time
+    return Source(
+        labels=names,
+        clips=tuple(clip for clip, is_file in zip(clips, present, strict=True) if is_file),
+        missing=tuple(clip for clip, is_file in zip(clips, present, strict=True) if not is_file),
+        facts=facts,
+    )
+
+
+def _check_row(row: Row, known: set[str]) -> None:
+    if row.clip.split not in SPLITS:
+        raise SourceError(
+            f"{row.place}: split {row.clip.split!r} is unknown; use one of {', '.join(SPLITS)}"
+        )
+    unknown = [label for label in row.clip.labels if label not in known]
+    if unknown:
+        raise SourceError(
+            f"{row.place}: label {unknown[0]!r} of clip {row.clip.id!r} is not in the label set; "
+            "correct the row or add the label"
+        )
+
+
+def _conflict(first: Row, second: Row) -> str:
+    if first.clip.split != second.clip.split:
+        return (
+            f"{second.place}: clip {second.clip.id!r} is in split {second.clip.split!r}, but "
+            f"{first.place} puts it in {first.clip.split!r}; a clip belongs to one split"
+        )
+    return (
+        f"{second.place}: clip {second.clip.id!r} differs from the row with the same id at "
+        f"{first.place}; remove one of them"
+    )

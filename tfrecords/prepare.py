@@ -1,0 +1,320 @@
+"""From a source's clips to shards of records and a manifest, through Apache Beam."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import threading
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import apache_beam as beam
+from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.runners.portability.fn_api_runner import FnApiRunner
+from tqdm import tqdm
+
+from aec_ofa_tf.audio.front_end import PANNS, FrontEndConfig
+from tfrecords.clip import SPLITS, TRAIN, Source
+from tfrecords.decode import LENGTH_POLICIES
+from tfrecords.files import exclusive, fingerprint, read_json, remove_partial, write_json
+from tfrecords.manifest import MANIFEST_NAME, Manifest, Rejected, Shard, damage, load_manifest
+from tfrecords.schema import PAYLOADS
+from tfrecords.shard_writer import (
+    ClipFormat,
+    ShardJob,
+    ShardReport,
+    finished,
+    report_path,
+    write_shard,
+)
+
+CONFIGURATION_NAME = "configuration.json"
+REPORT_NAME = "rejected.json"
+_PROGRESS_SECS = 0.5
+
+_log = logging.getLogger(__name__)
+
+
+class PrepareError(ValueError):
+    """A preparation that is refused or given up; names the cause and the remedy."""
+
+
+@dataclass(frozen=True)
+class PrepareConfig:
+    """How a source is turned into records.
+
+    Attributes:
+        dataset: name of the source's layout, for the record.
+        clip_secs: length of a clip.
+        length_policy: "pad", "repeat" or "crop" (`decode.fit_length`).
+        payload: "log_mel" (float16) or "audio" (24-bit FLAC; log-mel computed when read).
+        seed: seed that the source was drawn with, for the record.
+        clips_per_shard: clips of a full shard; shards are the unit of work and of resuming.
+        front_end: the log-mel's numbers.
+        max_bad_fraction: bound on the quarantined share of each split's clips.
+        max_missing_fraction: bound on the missing share of each split's listed clips.
+
+    Raises:
+        ValueError: an entry is outside what is described above.
+    """
+
+    dataset: str
+    clip_secs: float
+    length_policy: str = "pad"
+    payload: str = "log_mel"
+    seed: int = 0
+    clips_per_shard: int = 128
+    front_end: FrontEndConfig = PANNS
+    max_bad_fraction: float = 0.1
+    max_missing_fraction: float = 0.5
+
+    def __post_init__(self) -> None:
+        self.front_end.clip_samples(self.clip_secs)
+        if self.length_policy not in LENGTH_POLICIES:
+            raise ValueError(
+                f"length policy is one of {LENGTH_POLICIES}, received {self.length_policy!r}"
+            )
+        if self.payload not in PAYLOADS:
+            raise ValueError(f"payload is one of {PAYLOADS}, received {self.payload!r}")
+        if self.clips_per_shard < 1:
+            raise ValueError(f"clips_per_shard must be positive, received {self.clips_per_shard}")
+
+    @property
+    def clip_format(self) -> ClipFormat:
+        """What a single record depends on."""
+        samples = self.front_end.clip_samples(self.clip_secs)
+        return ClipFormat(samples, self.length_policy, self.payload, self.front_end)
+
+    def recorded(self, source: Source) -> dict[str, Any]:
+        """What the records depend on, as JSON values; the bounds are not part of it."""
+        configuration = asdict(self)
+        del configuration["max_bad_fraction"], configuration["max_missing_fraction"]
+        return {**configuration, "source": _source_fingerprint(source)}
+
+
+def prepare(
+    source: Source, config: PrepareConfig, data_dir: Path, beam_args: Sequence[str] = ()
+) -> Manifest:
+    """Writes the records of `source` to `data_dir`; keeps what is already whole there.
+
+    Clips of a split are ordered by a hash of their id, so that any prefix is a random sample.
+    Equal source and configuration give equal bytes, however often the work was broken off.
+
+    Args:
+        source: labelled clips.
+        config: how they are stored.
+        data_dir: where the shards and `manifest.json` go.
+        beam_args: Apache Beam's pipeline options, for example
+            ("--direct_running_mode=multi_processing", "--direct_num_workers=8").
+
+    Returns:
+        The manifest, as written.
+
+    Raises:
+        PrepareError: no training clips, a directory with another configuration, or more
+            undecodable or missing clips than the bounds allow (listed in `rejected.json`).
+        BusyError: another job prepares the directory.
+        OSError: a file could not be written.
+    """
+    data_dir = Path(data_dir)
+    with exclusive(data_dir):
+        configuration = config.recorded(source)
+        _check_configuration(data_dir, configuration)
+        complete = _complete(data_dir)
+        if complete is not None:
+            return complete
+        _check_source(source, config, data_dir)
+        remove_partial(data_dir)
+        write_json(data_dir / CONFIGURATION_NAME, configuration)
+        jobs = _jobs(source, config, data_dir, fingerprint(configuration))
+        _run(jobs, beam_args)
+        reports = [_report(job) for job in jobs]
+        _check_quarantined(source, reports, config, data_dir)
+        manifest = _manifest(source, configuration, reports)
+        manifest.save(data_dir)
+        return manifest
+
+
+def _complete(data_dir: Path) -> Manifest | None:
+    if not (data_dir / MANIFEST_NAME).is_file():
+        return None
+    manifest = load_manifest(data_dir)
+    broken = {
+        shard.name: problem
+        for shard in manifest.shards
+        if (problem := damage(data_dir, shard, read_all=True))
+    }
+    for name, problem in broken.items():
+        _log.warning("%s %s; it is written again", data_dir / name, problem)
+    return None if broken else manifest
+
+
+def _check_configuration(data_dir: Path, wanted: dict[str, Any]) -> None:
+    path = data_dir / CONFIGURATION_NAME
+    if not path.is_file():
+        return
+    found = read_json(path)
+    differing = sorted(
+        key for key in wanted.keys() | found.keys() if found.get(key) != wanted.get(key)
+    )
+    if not differing:
+        return
+    words = [f"{key}: {found.get(key)!r} there, {wanted.get(key)!r} asked for" for key in differing]
+    raise PrepareError(
+        f"{data_dir} was prepared with another configuration ({'; '.join(words)}); use another "
+        "--data_dir, or remove this one"
+    )
+
+
+def _source_fingerprint(source: Source) -> str:
+    """Changes with the labels, the clips, their splits and the sizes of their files."""
+    rows = [
+        (clip.id, clip.split, clip.labels, os.stat(clip.path).st_size)  # noqa: PTH116
+        for clip in source.clips
+    ]
+    missing = sorted((clip.id, clip.split) for clip in source.missing)
+    return fingerprint([source.labels, sorted(rows), missing])
+
+
+def _check_source(source: Source, config: PrepareConfig, data_dir: Path) -> None:
+    for split in SPLITS:
+        present = len(source.split(split))
+        missing = sum(clip.split == split for clip in source.missing)
+        if missing > config.max_missing_fraction * (present + missing):
+            write_json(data_dir / REPORT_NAME, {"missing": [asdict(c) for c in _missing(source)]})
+            raise PrepareError(
+                f"{missing} of {present + missing} {split} clips have no file, more than "
+                f"--max_missing_fraction={config.max_missing_fraction:g}; they are listed in "
+                f"{data_dir / REPORT_NAME}. Fetch them, or raise the bound"
+            )
+    if not source.split(TRAIN):
+        raise PrepareError(
+            "the source has no training clips; check the paths, folds and split columns given"
+        )
+
+
+def _jobs(
+    source: Source, config: PrepareConfig, data_dir: Path, configuration: str
+) -> list[ShardJob]:
+    jobs = []
+    for split in SPLITS:
+        clips = sorted(source.split(split), key=lambda clip: _stable_hash(clip.id))
+        size = config.clips_per_shard
+        shards = [tuple(clips[start : start + size]) for start in range(0, len(clips), size)]
+        for index, members in enumerate(shards):
+            name = f"{split}-{index:05d}-of-{len(shards):05d}.tfrecord"
+            jobs.append(
+                ShardJob(
+                    data_dir / name,
+                    split,
+                    members,
+                    source.labels,
+                    config.clip_format,
+                    configuration,
+                )
+            )
+    return jobs
+
+
+def _stable_hash(clip_id: str) -> bytes:
+    return hashlib.sha256(os.fsencode(clip_id)).digest()
+
+
+def _run(jobs: list[ShardJob], beam_args: Sequence[str]) -> None:
+    open_jobs = [job for job in jobs if finished(job) is None]
+    for job in open_jobs:
+        report_path(job.path).unlink(missing_ok=True)
+    if not open_jobs:
+        return
+    options = PipelineOptions(list(beam_args))
+    # "DirectRunner" may fetch and start a runner in Go; this one is in-process and offline.
+    named = any(argument.startswith("--runner") for argument in beam_args)
+    with (
+        _Progress(open_jobs),
+        beam.Pipeline(runner=None if named else FnApiRunner(), options=options) as pipeline,
+    ):
+        _ = pipeline | beam.Create(open_jobs) | beam.Reshuffle() | beam.Map(write_shard)
+
+
+class _Progress:
+    """A bar of finished shards, counted on disk because workers may be other processes."""
+
+    def __init__(self, jobs: list[ShardJob]) -> None:
+        self._waiting = {report_path(job.path) for job in jobs}
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+
+    def __enter__(self) -> None:
+        self._thread.start()
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        with tqdm(total=len(self._waiting), desc="prepare", unit="shard") as bar:
+            ended = False
+            while not ended:
+                ended = self._ended.wait(_PROGRESS_SECS)
+                done = {path for path in self._waiting if path.exists()}
+                self._waiting -= done
+                bar.update(len(done))
+
+
+def _report(job: ShardJob) -> ShardReport:
+    report = finished(job)
+    if report is None:
+        raise OSError(f"{job.path} was not written as it should be; check the disk, prepare again")
+    return report
+
+
+def _check_quarantined(
+    source: Source, reports: list[ShardReport], config: PrepareConfig, data_dir: Path
+) -> None:
+    bad = [clip for report in reports for clip in report.quarantined]
+    rejected = {
+        "quarantined": [asdict(clip) for clip in bad],
+        "missing": [asdict(clip) for clip in _missing(source)],
+    }
+    write_json(data_dir / REPORT_NAME, rejected)
+    for split, count in Counter(clip.split for clip in bad).items():
+        total = len(source.split(split))
+        if count > config.max_bad_fraction * total or count == total:
+            first = next(clip for clip in bad if clip.split == split)
+            raise PrepareError(
+                f"{count} of {total} {split} clips cannot be decoded, more than "
+                f"--max_bad_fraction={config.max_bad_fraction:g}; the first is {first.file} "
+                f"({first.reason}), all are listed in {data_dir / REPORT_NAME}. Repair or remove "
+                "them, or raise the bound"
+            )
+
+
+def _missing(source: Source) -> list[Rejected]:
+    return [
+        Rejected(clip.id, clip.split, os.fspath(clip.path), "missing") for clip in source.missing
+    ]
+
+
+def _manifest(
+    source: Source, configuration: dict[str, Any], reports: list[ShardReport]
+) -> Manifest:
+    per_label = {split: dict.fromkeys(source.labels, 0) for split in SPLITS}
+    for report in reports:
+        for label, count in report.clips_per_label.items():
+            per_label[report.shard.split][label] += count
+    shards: tuple[Shard, ...] = tuple(report.shard for report in reports)
+    return Manifest(
+        configuration=configuration,
+        labels=source.labels,
+        shards=shards,
+        clips_per_label=per_label,
+        quarantined=tuple(clip for report in reports for clip in report.quarantined),
+        missing=tuple(_missing(source)),
+        silent=sum(report.silent for report in reports),
+        notes={key: note for report in reports for key, note in report.notes.items()},
+        facts=dict(source.facts),
+    )

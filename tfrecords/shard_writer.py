@@ -1,0 +1,204 @@
+"""One shard: its clips decoded, turned into records and written under a final name when whole."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from aec_ofa_tf.audio.front_end import FrontEndConfig
+from aec_ofa_tf.audio.log_mel import log_mel
+from tfrecords.clip import Clip
+from tfrecords.decode import DecodeError, decode, fit_length
+from tfrecords.files import fingerprint, read_json, replacing, sha256_of, write_json
+from tfrecords.manifest import Rejected, Shard, damage
+from tfrecords.schema import audio_example, log_mel_example
+
+
+@dataclass(frozen=True)
+class ClipFormat:
+    """How a decoded clip becomes a record.
+
+    Attributes:
+        clip_samples: length of a clip.
+        length_policy: what is done with another length (`decode.fit_length`).
+        payload: "log_mel" or "audio".
+        front_end: the log-mel's numbers and the sample rate.
+    """
+
+    clip_samples: int
+    length_policy: str
+    payload: str
+    front_end: FrontEndConfig
+
+
+@dataclass(frozen=True)
+class ShardJob:
+    """Everything that one shard depends on.
+
+    Attributes:
+        path: its final name.
+        split: the split that it belongs to.
+        clips: its clips in stored order.
+        labels: the label set.
+        format: how clips are stored.
+        configuration: fingerprint of the whole preparation.
+    """
+
+    path: Path
+    split: str
+    clips: tuple[Clip, ...]
+    labels: tuple[str, ...]
+    format: ClipFormat
+    configuration: str
+
+    @property
+    def fingerprint(self) -> str:
+        """Identifies the job, so that a shard of another preparation is never taken for it."""
+        ids = [clip.id for clip in self.clips]
+        return fingerprint([self.configuration, self.path.name, ids])
+
+
+@dataclass(frozen=True)
+class ShardReport:
+    """What came of a shard; kept beside it, written after it.
+
+    Attributes:
+        job: fingerprint of the job.
+        shard: the file.
+        clips_per_label: label -> clips that carry it.
+        quarantined: clips without a record, as they could not be decoded.
+        silent: clips that are digital silence.
+        notes: clip id -> oddities that were accepted.
+    """
+
+    job: str
+    shard: Shard
+    clips_per_label: dict[str, int]
+    quarantined: tuple[Rejected, ...]
+    silent: int
+    notes: dict[str, str]
+
+
+def report_path(shard: Path) -> Path:
+    """Where the report of a shard lies."""
+    return shard.with_suffix(".json")
+
+
+def finished(job: ShardJob) -> ShardReport | None:
+    """The job's report, if its shard is there and has the bytes that were written."""
+    try:
+        value = read_json(report_path(job.path))
+        report = ShardReport(
+            job=value["job"],
+            shard=Shard(**value["shard"]),
+            clips_per_label=value["clips_per_label"],
+            quarantined=tuple(Rejected(**clip) for clip in value["quarantined"]),
+            silent=value["silent"],
+            notes=value["notes"],
+        )
+    except (OSError, ValueError, KeyError, TypeError):
+        return None  # absent or damaged: the shard is written anew
+    if report.job != job.fingerprint or damage(job.path.parent, report.shard, read_all=True):
+        return None
+    return report
+
+
+def write_shard(job: ShardJob) -> str:
+    """Writes the shard, then its report, each under its final name only when complete.
+
+    Returns:
+        The shard's name.
+
+    Raises:
+        OSError: it could not be written (a full disk, missing rights).
+    """
+    report_path(job.path).unlink(missing_ok=True)
+    tally = _Tally(job.split)
+    try:
+        with replacing(job.path) as temporary:
+            with tf.io.TFRecordWriter(os.fspath(temporary)) as writer:
+                for example in _examples(job, tally):
+                    writer.write(example)
+            shard = Shard(
+                name=job.path.name,
+                split=job.split,
+                clips=tally.clips,
+                bytes=temporary.stat().st_size,
+                sha256=sha256_of(temporary),
+            )
+    except tf.errors.OpError as error:
+        raise OSError(f"{job.path} could not be written: {error.message}") from error
+    write_json(report_path(job.path), asdict(tally.report(job.fingerprint, shard)))
+    return job.path.name
+
+
+class _Tally:
+    """Counts what happens to a shard's clips."""
+
+    def __init__(self, split: str) -> None:
+        self.split = split
+        self.clips = 0
+        self.silent = 0
+        self.labels: Counter[str] = Counter()
+        self.quarantined: list[Rejected] = []
+        self.notes: dict[str, str] = {}
+
+    def accept(self, clip: Clip, is_silent: bool, notes: tuple[str, ...]) -> None:
+        self.clips += 1
+        self.silent += is_silent
+        self.labels.update(clip.labels)
+        if notes:
+            self.notes[clip.id] = "; ".join(notes)
+
+    def quarantine(self, clip: Clip, reason: str) -> None:
+        self.quarantined.append(Rejected(clip.id, self.split, os.fspath(clip.path), reason))
+
+    def report(self, job: str, shard: Shard) -> ShardReport:
+        return ShardReport(
+            job=job,
+            shard=shard,
+            clips_per_label=dict(self.labels),
+            quarantined=tuple(self.quarantined),
+            silent=self.silent,
+            notes=self.notes,
+        )
+
+
+def _examples(job: ShardJob, tally: _Tally) -> Iterator[bytes]:
+    class_of = {label: index for index, label in enumerate(job.labels)}
+    encode = _encoder(job.format)
+    for clip in job.clips:
+        try:
+            decoded = decode(clip.path, job.format.front_end.sample_rate_hz)
+            waveform = fit_length(
+                decoded.waveform, job.format.clip_samples, job.format.length_policy
+            )
+        except DecodeError as error:
+            tally.quarantine(clip, error.reason)
+            continue
+        tally.accept(clip, not waveform.any(), decoded.notes)
+        yield encode(clip.id, sorted({class_of[label] for label in clip.labels}), waveform)
+
+
+def _encoder(form: ClipFormat) -> Callable[[str, list[int], np.ndarray], bytes]:
+    if form.payload == "audio":
+        rate_hz = form.front_end.sample_rate_hz
+        return lambda clip_id, classes, waveform: audio_example(clip_id, classes, waveform, rate_hz)
+    features = _log_mel_function(form.clip_samples, form.front_end)
+    return lambda clip_id, classes, waveform: log_mel_example(
+        clip_id, classes, features(waveform).numpy()
+    )
+
+
+@lru_cache(maxsize=8)
+def _log_mel_function(clip_samples: int, front_end: FrontEndConfig) -> Any:
+    signature = [tf.TensorSpec([clip_samples], tf.float32)]
+    return tf.function(lambda waveform: log_mel(waveform, front_end), input_signature=signature)

@@ -1,0 +1,135 @@
+"""TFRecord files read by position.
+
+`tf.data.TFRecordDataset` reads in sequence only, ends early without a word where a shard was cut
+between two records, and does not say which record is damaged. Reading by position makes a true
+shuffle and a resumed stream cheap, and names what is broken. The format (TensorFlow
+`core/lib/io/record_writer.h`): length uint64, masked CRC-32C of it, data, masked CRC-32C of it.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import google_crc32c
+import numpy as np
+
+_HEADER_BYTES = 12
+_FOOTER_BYTES = 4
+_MASK_DELTA = 0xA282EAD8
+
+
+class RecordError(OSError):
+    """A damaged record or shard; names both and the remedy."""
+
+
+@dataclass(frozen=True)
+class ShardReader:
+    """Records of several shards, addressed by one running number.
+
+    Attributes:
+        paths: the shards in stored order.
+        shard_of: int32 [records], index into `paths`.
+        offset: int64 [records], where the record's data begins.
+        length: int64 [records], bytes of its data.
+        first: int64 [shards], running number of each shard's first record.
+    """
+
+    paths: tuple[Path, ...]
+    shard_of: np.ndarray
+    offset: np.ndarray
+    length: np.ndarray
+    first: np.ndarray
+    _files: dict[int, int] = field(default_factory=dict, compare=False)
+
+    def __len__(self) -> int:
+        return len(self.offset)
+
+    def read(self, number: int) -> bytes:
+        """The data of one record.
+
+        Raises:
+            RecordError: its checksum does not hold, or the shard cannot be read.
+        """
+        shard = int(self.shard_of[number])
+        length = int(self.length[number])
+        try:
+            framed = os.pread(self._file(shard), length + _FOOTER_BYTES, int(self.offset[number]))
+        except OSError as error:
+            raise RecordError(f"{self.paths[shard]}: {error.strerror}") from error
+        data = framed[:length]
+        if len(framed) < length + _FOOTER_BYTES or framed[length:] != _masked_crc(data):
+            raise _damaged(self.paths[shard], number - int(self.first[shard]))
+        return data
+
+    def _file(self, shard: int) -> int:
+        # Two threads may both open a shard the first time; one handle is then closed unused.
+        handle = self._files.get(shard)
+        if handle is None:
+            opened = os.open(self.paths[shard], os.O_RDONLY)
+            handle = self._files.setdefault(shard, opened)
+            if handle != opened:
+                os.close(opened)
+        return handle
+
+    def __del__(self) -> None:
+        for handle in self._files.values():
+            os.close(handle)
+
+
+def open_shards(paths: list[Path], records: list[int]) -> ShardReader:
+    """Finds every record by walking the shards' record headers.
+
+    Args:
+        paths: the shards in stored order.
+        records: how many records each must hold.
+
+    Raises:
+        RecordError: a shard cannot be read, is cut, damaged or holds another number of records.
+    """
+    tables = [_index(path, count) for path, count in zip(paths, records, strict=True)]
+    shard_of = np.repeat(np.arange(len(paths), dtype=np.int32), records)
+    index = np.concatenate(tables) if tables else np.zeros((0, 2), np.int64)
+    first = np.cumsum([0, *records])[:-1].astype(np.int64)
+    return ShardReader(tuple(paths), shard_of, index[:, 0], index[:, 1], first)
+
+
+def _index(path: Path, records: int) -> np.ndarray:
+    """int64 [records, 2]: offset and length of each record's data."""
+    table: list[tuple[int, int]] = []
+    try:
+        with path.open("rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            position = 0
+            while position < size:
+                header = os.pread(file.fileno(), _HEADER_BYTES, position)
+                if header[8:] != _masked_crc(header[:8]):
+                    raise _damaged(path, len(table))
+                (length,) = struct.unpack("<Q", header[:8])
+                table.append((position + _HEADER_BYTES, length))
+                position += _HEADER_BYTES + length + _FOOTER_BYTES
+    except OSError as error:
+        if isinstance(error, RecordError):
+            raise
+        raise RecordError(f"{path}: {error.strerror}; prepare again") from error
+    if position != size or len(table) != records:
+        last = "whole" if position == size else "cut off"
+        raise RecordError(
+            f"{path} holds {len(table)} records, the last one {last}; "
+            f"expected {records}. Prepare again: only this shard is rewritten"
+        )
+    return np.array(table, np.int64).reshape(-1, 2)
+
+
+def _masked_crc(data: bytes) -> bytes:
+    crc = google_crc32c.value(data)
+    return struct.pack("<I", ((crc >> 15 | crc << 17) + _MASK_DELTA) & 0xFFFFFFFF)
+
+
+def _damaged(path: Path, record: int) -> RecordError:
+    return RecordError(
+        f"{path}: record {record} is damaged (its checksum does not hold). Prepare again: only "
+        "this shard is rewritten"
+    )

@@ -1,0 +1,204 @@
+"""The teacher's scores of every clip: computed once, sharded like the records, joined by id."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from tqdm import tqdm
+
+from tfrecords.clip import TRAIN
+from tfrecords.files import exclusive, read_json, remove_partial, replacing, sha256_of, write_json
+from tfrecords.manifest import ManifestError, Shard, damage
+from tfrecords.records import Records, checked, clip_lookup, read_function
+from tfrecords.shards import ShardReader, open_shards
+
+MANIFEST_NAME = "soft_labels.json"
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class SoftLabels:
+    """A directory of soft labels that belongs to the records it was opened with.
+
+    Attributes:
+        fingerprint: of the teacher.
+        classes: number of scores of a clip.
+        reader: its records, in the order of the clips' records.
+    """
+
+    fingerprint: str
+    classes: int
+    reader: ShardReader
+
+    def lookup(self) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
+        """A function for tf.data: running numbers int64 [B], ids string [B] -> scores.
+
+        Returns:
+            float32 [B, classes]. Iterating fails where a score's id is not the clip's.
+        """
+        read = read_function(self.reader)
+        spec = {
+            "id": tf.io.FixedLenFeature([], tf.string),
+            "scores": tf.io.FixedLenFeature([self.classes], tf.float32),
+        }
+
+        def function(numbers: tf.Tensor, ids: tf.Tensor) -> tf.Tensor:
+            parsed = tf.io.parse_example(read(numbers), spec)
+            same = tf.debugging.assert_equal(
+                parsed["id"], ids, "the soft labels are of other clips; compute them again"
+            )
+            with tf.control_dependencies([same]):
+                return tf.identity(parsed["scores"])
+
+        return function
+
+
+def write_soft_labels(
+    records: Records,
+    predict: Callable[[tf.Tensor], Any],
+    out_dir: Path | str,
+    fingerprint: str,
+    batch_size: int = 32,
+    split: str = TRAIN,
+) -> dict[str, Any]:
+    """Scores every clean clip of a split and keeps the scores in shards like the records'.
+
+    What is complete for the same teacher and records is kept; soft labels of another teacher or
+    of other records are replaced.
+
+    Args:
+        records: opened records.
+        predict: log-mel float32 [B, frames, mel_bins] -> scores float32 [B, classes], an array or
+            tensor.
+        out_dir: where the soft labels go.
+        fingerprint: identifies the teacher.
+        batch_size: clips given to `predict` at once.
+        split: which clips.
+
+    Returns:
+        The manifest: teacher, records, split, classes, clips and shards.
+
+    Raises:
+        ValueError: the scores are not finite or not [B, classes].
+        BusyError: another job writes there.
+    """
+    out_dir = Path(out_dir)
+    with exclusive(out_dir):
+        remove_partial(out_dir)
+        key = {"teacher": fingerprint, "records": records.fingerprint, "split": split}
+        reader = records.reader(split)
+        names = records.shard_names(split)
+        ends = [*reader.first[1:].tolist(), len(reader)]
+        lookup = clip_lookup(records, reader)
+        shards = []
+        for index, name in enumerate(tqdm(names, desc="soft labels", unit="shard")):
+            shard = _finished(out_dir, name, key)
+            if shard is None:
+                first, end = int(reader.first[index]), ends[index]
+                batches = tf.data.Dataset.range(first, end).batch(batch_size).map(lookup)
+                examples = _examples(batches, predict, len(records.labels))
+                shard = _write_shard(out_dir / name, examples, key, end - first)
+            shards.append(shard)
+        return _write_manifest(out_dir, key, len(records.labels), shards)
+
+
+def open_soft_labels(records: Records, soft_dir: Path, split: str = TRAIN) -> SoftLabels:
+    """Opens soft labels and checks that they are whole and made for these records.
+
+    Raises:
+        ManifestError: there are none, they belong to other records, or a shard is damaged.
+        RecordError: a shard's record headers are damaged.
+    """
+    path = soft_dir / MANIFEST_NAME
+    if not path.is_file():
+        raise ManifestError(f"{soft_dir} holds no {MANIFEST_NAME}; compute the soft labels first")
+    manifest = read_json(path)
+    if manifest["records"] != records.fingerprint or manifest["split"] != split:
+        raise ManifestError(
+            f"{soft_dir} holds soft labels of the {manifest['split']} split of other records than "
+            f"{records.data_dir}'s {split} split; compute them again for these"
+        )
+    shards = [Shard(**shard) for shard in manifest["shards"]]
+    for shard in shards:
+        problem = damage(soft_dir, shard, read_all=False)
+        if problem:
+            raise ManifestError(f"{soft_dir / shard.name} {problem}; compute the soft labels again")
+    reader = open_shards([soft_dir / shard.name for shard in shards], [s.clips for s in shards])
+    return SoftLabels(manifest["teacher"], manifest["classes"], reader)
+
+
+def _finished(out_dir: Path, name: str, key: dict[str, str]) -> Shard | None:
+    path = (out_dir / name).with_suffix(".json")
+    if not path.is_file():
+        return None
+    try:
+        report = read_json(path)
+        shard = Shard(**report["shard"])
+    except (ValueError, KeyError, TypeError):
+        return None
+    same = report.get("key") == key
+    return shard if same and damage(out_dir, shard, read_all=True) is None else None
+
+
+def _write_shard(path: Path, examples: Any, key: dict[str, str], clips: int) -> Shard:
+    # While a shard is being replaced the old manifest must not vouch for it.
+    (path.parent / MANIFEST_NAME).unlink(missing_ok=True)
+    with replacing(path) as temporary:
+        with tf.io.TFRecordWriter(os.fspath(temporary)) as writer:
+            for example in examples:
+                writer.write(example)
+        shard = Shard(
+            path.name, key["split"], clips, temporary.stat().st_size, sha256_of(temporary)
+        )
+    write_json(path.with_suffix(".json"), {"key": key, "shard": vars(shard)})
+    return shard
+
+
+def _examples(batches: tf.data.Dataset, predict: Callable[[tf.Tensor], Any], classes: int) -> Any:
+    for batch in checked(batches):
+        scores = np.asarray(predict(batch["log_mel"]), np.float32)
+        ids = batch["id"].numpy()
+        if scores.shape != (len(ids), classes):
+            raise ValueError(
+                f"the teacher's scores have shape {scores.shape}, expected {(len(ids), classes)}"
+            )
+        finite = np.isfinite(scores).all(axis=1)
+        if not finite.all():
+            clip = os.fsdecode(ids[np.flatnonzero(~finite)[0]])
+            raise ValueError(
+                f"the teacher's scores of clip {clip!r} are not finite; train it again"
+            )
+        for clip_id, row in zip(ids, scores, strict=True):
+            yield _example(clip_id, row)
+
+
+def _example(clip_id: bytes, scores: np.ndarray) -> bytes:
+    feature = {
+        "id": tf.train.Feature(bytes_list=tf.train.BytesList(value=[clip_id])),
+        "scores": tf.train.Feature(float_list=tf.train.FloatList(value=scores)),
+    }
+    example = tf.train.Example(features=tf.train.Features(feature=feature))
+    return example.SerializeToString(deterministic=True)
+
+
+def _write_manifest(
+    out_dir: Path, key: dict[str, str], classes: int, shards: list[Shard]
+) -> dict[str, Any]:
+    manifest = {
+        **key,
+        "classes": classes,
+        "clips": sum(shard.clips for shard in shards),
+        "shards": [vars(shard) for shard in shards],
+    }
+    path = out_dir / MANIFEST_NAME
+    if not path.is_file() or read_json(path) != manifest:
+        write_json(path, manifest)
+    return manifest

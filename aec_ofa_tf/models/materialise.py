@@ -44,9 +44,15 @@ def materialise(
     return model
 
 
-def copy_subnet(supernet: Supernet, spec: SubnetSpec) -> Supernet:
-    """A supernet of the one subnet `spec` that starts from the weights it has in `supernet`."""
-    single = Supernet([spec], supernet.network, dtype=supernet.dtype_policy)
+def copy_subnet(supernet: Supernet, spec: SubnetSpec, dtype: str = "float32") -> Supernet:
+    """A supernet of the one subnet `spec` that starts from the weights it has in `supernet`.
+
+    Args:
+        supernet: the source of the weights; it is not changed.
+        spec: the subnet.
+        dtype: Keras dtype policy of the copy.
+    """
+    single = Supernet([spec], supernet.network, dtype=dtype)
     single.input_norm.set_weights(_arrays(supernet.input_norm))
     for name, weights in _convolutions(supernet, spec):
         single.get_unit(name).set_weights(weights)

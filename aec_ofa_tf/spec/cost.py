@@ -12,6 +12,15 @@ BATCH_NORM_PARAMS = 2
 """Scale and shift per channel: moving statistics are not trainable and do not count."""
 
 
+METRICS = ("params", "macs")
+"""What a budget can bound."""
+
+
+def costs(spec: SubnetSpec, network: NetworkConfig) -> dict[str, int]:
+    """Every metric of a subnet by name."""
+    return {"params": params(spec, network), "macs": macs(spec, network)}
+
+
 def params(spec: SubnetSpec, network: NetworkConfig) -> int:
     """Number of trainable weights; for 64-128-256-512 and 527 classes PANNs CNN10's 5,219,279."""
     count = BATCH_NORM_PARAMS * network.mel_bins

@@ -21,19 +21,23 @@ class CheckpointStore:
     Args:
         directory: where checkpoints are kept.
         model: the network.
-        optimizer: its optimiser; it is built here.
+        optimizer: its optimiser, which is built here; None to restore the weights alone.
         keep: how many checkpoints are kept.
     """
 
     def __init__(
-        self, directory: Path, model: keras.Model, optimizer: keras.Optimizer, keep: int = 3
+        self,
+        directory: Path,
+        model: keras.Model,
+        optimizer: keras.Optimizer | None = None,
+        keep: int = 3,
     ) -> None:
-        optimizer.build(model.trainable_variables)
+        state = {"weights": [variable.value for variable in model.weights]}
+        if optimizer is not None:
+            optimizer.build(model.trainable_variables)
+            state["optimizer"] = [variable.value for variable in optimizer.variables]
         self.directory = directory
-        self._checkpoint = tf.train.Checkpoint(
-            weights=[variable.value for variable in model.weights],
-            optimizer=[variable.value for variable in optimizer.variables],
-        )
+        self._checkpoint = tf.train.Checkpoint(**state)
         self._manager = tf.train.CheckpointManager(
             self._checkpoint, str(directory), max_to_keep=keep, checkpoint_name="step"
         )

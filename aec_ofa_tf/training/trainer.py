@@ -27,10 +27,11 @@ class StepConfig:
         mixup: mix neighbouring clips and their targets; a batch of 2B clips gives B.
         mixup_alpha: of the Beta distribution of the mixing weight.
         time_roll: rotate each clip over time.
+        label_weight: share of the true label in a soft-label target.
         spec_augment: stripes to blank.
 
     Raises:
-        ValueError: the target is neither.
+        ValueError: the target is neither, or the weight is outside [0, 1].
     """
 
     target: str = "soft_labels"
@@ -38,11 +39,14 @@ class StepConfig:
     mixup: bool = False
     mixup_alpha: float = 1.0
     time_roll: bool = False
+    label_weight: float = 0.0
     spec_augment: SpecAugmentConfig = field(default_factory=SpecAugmentConfig)
 
     def __post_init__(self) -> None:
         if self.target not in TARGETS:
             raise ValueError(f"target must be one of {TARGETS}, received {self.target!r}")
+        if not 0 <= self.label_weight <= 1:
+            raise ValueError(f"label_weight must lie in [0, 1], received {self.label_weight}")
 
 
 class Trainer(keras.Model):
@@ -80,7 +84,7 @@ class Trainer(keras.Model):
         Returns:
             `loss`: float32 scalar, the sum over the subnets of the mean over clips and classes.
         """
-        log_mel, targets = batch["log_mel"], batch[self.config.target]
+        log_mel, targets = batch["log_mel"], self._targets(batch)
         # One stream of draws for the subnets, one for augmentation, one for dropout.
         seed = tf.stack([self.config.seed, tf.cast(self.optimizer.iterations, tf.int32)])
         seeds = [tf.random.experimental.stateless_fold_in(seed, stream) for stream in range(4)]
@@ -94,6 +98,12 @@ class Trainer(keras.Model):
         variables = self.supernet.stem_variables + self.supernet.branch_variables
         self.optimizer.apply(gradients, variables)
         return {"loss": loss}
+
+    def _targets(self, batch: dict[str, tf.Tensor]) -> tf.Tensor:
+        # BCE is linear in its target, so a weighted target is a weighted sum of two losses.
+        weight = self.config.label_weight
+        targets = batch[self.config.target]
+        return targets if weight == 0 else (1 - weight) * targets + weight * batch["labels"]
 
     def _draws(self, clips: tf.Tensor, augment_seed: tf.Tensor, dropout_seed: tf.Tensor) -> Draws:
         network, config = self.supernet.network, self.config

@@ -1,0 +1,26 @@
+"""Which arithmetic a machine should train in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+_CPU_INFO = Path("/proc/cpuinfo")
+_BFLOAT16_FLAGS = {"amx_bf16", "avx512_bf16"}
+
+
+def resolve_precision(precision: str, cpu_info: Path = _CPU_INFO) -> str:
+    """The Keras dtype policy for `precision`; `auto` is bfloat16 where the CPU computes in it.
+
+    Elsewhere bfloat16 is emulated and slower than float32.
+
+    Args:
+        precision: "auto", "float32" or "mixed_bfloat16".
+        cpu_info: the kernel's description of the CPU.
+
+    Returns:
+        "float32" or "mixed_bfloat16".
+    """
+    if precision != "auto":
+        return precision
+    text = cpu_info.read_text() if cpu_info.exists() else ""
+    return "mixed_bfloat16" if _BFLOAT16_FLAGS & set(text.split()) else "float32"

@@ -1,0 +1,90 @@
+"""Search space and budgets from flags, checked before TensorFlow is imported."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from absl import flags
+
+from aec_ofa_tf.audio.front_end import FrontEndConfig
+from aec_ofa_tf.spec import NetworkConfig, SearchSpace, search_space
+from aec_ofa_tf.spec.budget import Budget
+from pipelines.workdir import Workdir
+from tfrecords.manifest import load_manifest
+
+FLAGS = flags.FLAGS
+
+
+def budgets_from_flags() -> list[Budget]:
+    """All budgets, those of `--params` being the paper's ranges.
+
+    Raises:
+        ValueError: one cannot be read, or there is none.
+    """
+    budgets = [Budget.parse(text) for text in FLAGS.budget]
+    budgets += [Budget.around(value, FLAGS.tolerance) for value in FLAGS.params]
+    if not budgets:
+        raise ValueError("search needs a budget: --budget='params<=0.8M' or --params=0.8e6")
+    return budgets
+
+
+def check_budgets(space: SearchSpace, network: NetworkConfig) -> None:
+    """Refuses budgets that no subnet meets, before anything is trained or evaluated.
+
+    Raises:
+        UnsatisfiableBudgetError: there is one; the message names the nearest subnets.
+    """
+    for budget in budgets_from_flags():
+        budget.members(space.subnets(), network)
+
+
+def described_by_flags() -> tuple[SearchSpace, NetworkConfig]:
+    """Space and network from the flags and the manifest in `--data_dir`.
+
+    Raises:
+        ValueError: the flags describe no space, or there is no manifest.
+    """
+    manifest = load_manifest(Path(FLAGS.data_dir))
+    front_end = FrontEndConfig(**manifest.configuration["front_end"])
+    space = space_from_flags()
+    frames = front_end.frames(manifest.configuration["clip_secs"])
+    return space, network_from_flags(space, len(manifest.labels), frames)
+
+
+def stored_space(workdir: Workdir) -> tuple[SearchSpace, NetworkConfig]:
+    """Space and network of the experiment in a run directory.
+
+    Raises:
+        ValueError: there is none.
+    """
+    config = workdir.config()
+    fields: dict[str, Any] = config["space"]
+    space: dict[str, Any] = {
+        key: tuple(v) if isinstance(v, list) else v for key, v in fields.items()
+    }
+    return SearchSpace(**space), NetworkConfig(**config["network"])
+
+
+def space_from_flags() -> SearchSpace:
+    """The search space that the flags describe.
+
+    Raises:
+        ValueError: it is not one.
+    """
+    ratios = FLAGS.width_ratios and tuple(float(ratio) for ratio in FLAGS.width_ratios)
+    return search_space(
+        FLAGS.space, FLAGS.base_channels, FLAGS.width_per, FLAGS.width_multiple, ratios
+    )
+
+
+def network_from_flags(space: SearchSpace, classes: int, frames: int) -> NetworkConfig:
+    """The static parts of the supernet."""
+    return NetworkConfig(
+        classes=classes,
+        frames=frames,
+        embedding_units=space.base_channels * 2 ** len(space.depths),
+        pool_last=FLAGS.pool_last,
+        block_dropout=FLAGS.block_dropout,
+        embedding_dropout=FLAGS.embedding_dropout,
+    )

@@ -1,0 +1,47 @@
+r"""Converts a subnet of a trained supernet to `.keras` and TFLite files.
+
+python -m pipelines.convert --workdir=runs/demo --data_dir=runs/demo-data --subnet=smallest \
+    --input=log_mel --quantization=float32,int8 --out=runs/demo/phone
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from absl import flags
+
+from pipelines import program
+from pipelines.flags import define_data_dir_flag
+from pipelines.training_flags import (
+    define_conversion_flags,
+    define_evaluation_flags,
+    define_subnet_flag,
+    define_workdir_flag,
+)
+
+FLAGS = flags.FLAGS
+define_workdir_flag()
+define_data_dir_flag()
+define_evaluation_flags()
+define_subnet_flag()
+define_conversion_flags()
+flags.DEFINE_string("out", None, "Folder for the files; <workdir>/export/<subnet> by default.")
+flags.DEFINE_integer("seed", 0, "Of the choice of representative clips.")
+flags.mark_flags_as_required(["workdir", "data_dir", "subnet"])
+
+
+def main(_: list[str]) -> dict[str, Any]:
+    """Converts `--subnet`; see the module's docstring."""
+    from pipelines.experiment import open_trained
+    from pipelines.stages.convert import convert_subnets
+
+    experiment = open_trained(Path(FLAGS.workdir))
+    spec = experiment.space.parse_subnet(FLAGS.subnet)
+    folder = Path(FLAGS.out) if FLAGS.out else experiment.workdir.path / "export" / str(spec)
+    files = convert_subnets(experiment, {spec: folder})
+    return {**files[0], "files": files}
+
+
+if __name__ == "__main__":
+    program.run(main)

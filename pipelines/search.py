@@ -1,0 +1,40 @@
+r"""Searches a trained supernet for the best subnet of every budget.
+
+python -m pipelines.search --workdir=runs/demo --data_dir=runs/demo-data --budget='params<=50k'
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from absl import flags
+
+from pipelines import program
+from pipelines import training_flags as training
+from pipelines.budgets import check_budgets, stored_space
+from pipelines.flags import define_data_dir_flag
+from pipelines.workdir import Workdir
+
+FLAGS = flags.FLAGS
+training.define_workdir_flag()
+define_data_dir_flag()
+training.define_evaluation_flags()
+training.define_search_flags()
+flags.DEFINE_integer("seed", 0, "Of the draw of candidates.")
+flags.mark_flags_as_required(["workdir", "data_dir"])
+
+
+def main(_: list[str]) -> dict[str, Any]:
+    """Searches every budget; see the module's docstring."""
+    workdir = Workdir(Path(FLAGS.workdir))
+    check_budgets(*stored_space(workdir))
+    from pipelines.experiment import open_trained
+    from pipelines.stages.search import run_search
+
+    with workdir.exclusive():
+        return run_search(open_trained(workdir.path))
+
+
+if __name__ == "__main__":
+    program.run(main)

@@ -1,0 +1,156 @@
+"""Stage `convert`: searched subnets as standalone `.keras` and TFLite files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from absl import flags
+
+from aec_ofa_tf.export.bundle import INPUTS, QUANTIZATIONS, ModelInfo
+from aec_ofa_tf.export.convert import convert_models
+from aec_ofa_tf.export.representative import choose_representative
+from aec_ofa_tf.export.request import ConversionRequest
+from aec_ofa_tf.models.materialise import materialise
+from aec_ofa_tf.spec import SubnetSpec
+from aec_ofa_tf.spec.cost import costs, params
+from pipelines.experiment import Experiment
+from pipelines.scoring import evaluate_keras, evaluate_tflite
+from pipelines.stages.models import save_model
+from tfrecords.clip import EVALUATION, TRAIN, VALIDATION
+from tfrecords.dataset import evaluation_batches
+from tfrecords.files import read_json
+
+FLAGS = flags.FLAGS
+KERAS_FILE = "model.keras"
+_POOL_PER_CLIP = 8
+"""Training clips that representative ones are chosen from, per clip wanted."""
+
+
+def run_convert(experiment: Experiment) -> dict[str, Any]:
+    """Converts the winner of every budget and scores every file on the evaluation split.
+
+    Raises:
+        ValueError: the search stage is not done.
+    """
+    path = experiment.workdir.path / "search" / "result.json"
+    if not path.exists():
+        raise ValueError(
+            f"there is no search result in {experiment.workdir.path}: run --stages=search first"
+        )
+    winners = {SubnetSpec.parse(row["subnet"]) for row in read_json(path)["budgets"]}
+    folders = {spec: experiment.workdir.path / "export" / str(spec) for spec in sorted(winners)}
+    files = convert_subnets(experiment, folders)
+    if experiment.records.clips(EVALUATION):
+        files = [{**file, **_evaluation(experiment, file)} for file in files]
+    return {"files": files}
+
+
+def convert_subnets(
+    experiment: Experiment, folders: dict[SubnetSpec, Path]
+) -> list[dict[str, Any]]:
+    """Writes `model.keras` and the TFLite files that the flags name into each subnet's folder.
+
+    Raises:
+        ValueError: a combination of input and quantisation is unknown or refused.
+        RuntimeError: a conversion failed or a file differs from Keras.
+    """
+    kinds = _kinds(experiment)
+    supernet = experiment.load_supernet()
+    evaluator = experiment.evaluator(supernet)
+    models = {spec: materialise(supernet, spec, evaluator.recalibrate(spec)) for spec in folders}
+    for spec, model in models.items():
+        save_model(model, folders[spec] / KERAS_FILE)
+    work = [
+        (model, request)
+        for spec, model in models.items()
+        for request in _requests(experiment, spec, folders[spec], kinds)
+    ]
+    conversions = convert_models(work) if work else []
+    return [_row(request, conversion) for (_, request), conversion in zip(work, conversions)]  # noqa: B905
+
+
+def _kinds(experiment: Experiment) -> list[tuple[str, str]]:
+    for name, known in (("input", INPUTS), ("quantization", QUANTIZATIONS)):
+        unknown = sorted(set(FLAGS[name].value) - set(known))
+        if unknown:
+            raise ValueError(f"--{name} takes {', '.join(known)}, received {', '.join(unknown)}")
+    if "waveform" in FLAGS.input and experiment.records.payload != "audio":
+        raise ValueError(
+            "--input=waveform is checked and calibrated on waveforms, and the records in "
+            f"{experiment.records.data_dir} hold log-mel: prepare with --payload=audio"
+        )
+    return list(product(FLAGS.input, FLAGS.quantization))
+
+
+def _requests(
+    experiment: Experiment, spec: SubnetSpec, folder: Path, kinds: Sequence[tuple[str, str]]
+) -> list[ConversionRequest]:
+    clips = {kind: _clips(experiment, kind) for kind, _ in kinds}
+    return [
+        ConversionRequest(
+            folder / f"{input_kind}-{quantization}.tflite",
+            _info(experiment, spec, input_kind, quantization),
+            *clips[input_kind],
+        )
+        for input_kind, quantization in kinds
+    ]
+
+
+def _clips(experiment: Experiment, feature: str) -> tuple[np.ndarray, np.ndarray]:
+    """Clips for the comparison with Keras, and training clips that int8 is calibrated on."""
+    split = VALIDATION if experiment.records.clips(VALIDATION) else TRAIN
+    parity = _read(experiment, split, FLAGS.parity_clips, feature)[feature]
+    pool = _read(experiment, TRAIN, _POOL_PER_CLIP * FLAGS.representative_clips, "log_mel", feature)
+    chosen = choose_representative(
+        pool["log_mel"], pool["labels"], max(2, FLAGS.representative_clips), FLAGS.seed
+    )
+    return parity, pool[feature][chosen]
+
+
+def _read(experiment: Experiment, split: str, limit: int, *features: str) -> dict[str, np.ndarray]:
+    names = tuple(dict.fromkeys(features))
+    batches = list(
+        evaluation_batches(experiment.records, split, FLAGS.batch_size, names, limit=limit)
+    )
+    return {
+        name: np.concatenate([batch[name].numpy() for batch in batches])
+        for name in (*names, "labels")
+    }
+
+
+def _info(
+    experiment: Experiment, spec: SubnetSpec, input_kind: str, quantization: str
+) -> ModelInfo:
+    records = experiment.records
+    return ModelInfo(
+        labels=records.labels,
+        sample_rate_hz=records.front_end.sample_rate_hz,
+        clip_samples=records.clip_samples,
+        length_policy=records.length_policy,
+        front_end=asdict(records.front_end),
+        input=input_kind,
+        quantization=quantization,
+        subnet=str(spec),
+        params=params(spec, experiment.network),
+        extra={"macs": costs(spec, experiment.network)["macs"]},
+    )
+
+
+def _row(request: ConversionRequest, conversion: Any) -> dict[str, Any]:
+    info = request.info
+    return {**asdict(conversion), "subnet": info.subnet, "params": info.params}
+
+
+def _evaluation(experiment: Experiment, file: dict[str, Any]) -> dict[str, float]:
+    path = Path(file["file"])
+    keras.utils.clear_session()
+    records = experiment.records
+    reference = evaluate_keras(path.with_name(KERAS_FILE), records, EVALUATION, FLAGS.batch_size)
+    converted = evaluate_tflite(path, records, EVALUATION)
+    return {"mAP": converted.mAP, "keras_mAP": reference.mAP}

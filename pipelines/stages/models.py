@@ -1,0 +1,45 @@
+"""Keras models on disk."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from tfrecords.files import replacing
+
+
+def save_model(model: keras.Model, path: Path) -> None:
+    """Writes a `.keras` file under a temporary name and renames it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path) as temporary:
+        # Keras tells the format from the suffix, which the temporary name does not have.
+        draft = temporary.with_name(f"{temporary.name}.keras")
+        model.save(draft)
+        draft.replace(temporary)
+
+
+def load_model(path: Path) -> keras.Model:
+    """Opens a `.keras` file without running code from it.
+
+    Raises:
+        ValueError: it is not there or not a model.
+    """
+    if not path.is_file():
+        raise ValueError(f"there is no model at {path}")
+    try:
+        return keras.models.load_model(path, compile=False, safe_mode=True)
+    except (OSError, KeyError, TypeError) as error:
+        raise ValueError(f"{path} cannot be opened as a Keras model: {error}") from error
+
+
+def model_fingerprint(model: keras.Model) -> str:
+    """Hexadecimal SHA-256 of a model's weights in order, shapes included."""
+    digest = hashlib.sha256()
+    for weight in model.weights:
+        array = np.ascontiguousarray(np.asarray(weight))
+        digest.update(f"{weight.name} {array.shape} {array.dtype}".encode())
+        digest.update(array.tobytes())
+    return digest.hexdigest()

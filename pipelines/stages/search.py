@@ -1,0 +1,127 @@
+"""Stage `search`: the best subnet for every budget, on the validation split (paper 2.4)."""
+
+from __future__ import annotations
+
+import csv
+import functools
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from absl import flags
+from tqdm import tqdm
+
+from aec_ofa_tf.models.supernet import Supernet
+from aec_ofa_tf.search.random_search import SearchResult, random_search
+from aec_ofa_tf.search.store import EvaluationStore
+from aec_ofa_tf.spec import SubnetSpec
+from aec_ofa_tf.spec.cost import costs
+from aec_ofa_tf.training.evaluation import Batches, SubnetEvaluator
+from pipelines.budgets import budgets_from_flags, check_budgets
+from pipelines.experiment import Experiment
+from pipelines.stages.models import model_fingerprint
+from tfrecords.clip import EVALUATION, VALIDATION
+from tfrecords.files import fingerprint, replacing, write_json
+
+FLAGS = flags.FLAGS
+
+
+def run_search(experiment: Experiment) -> dict[str, Any]:
+    """Searches every budget and scores the winners once on the evaluation split.
+
+    Writes `search/candidates.csv` and `search/result.json`.
+
+    Raises:
+        ValueError: a budget meets no subnet, or there are no validation clips.
+    """
+    budgets = budgets_from_flags()
+    if not experiment.records.clips(VALIDATION):
+        raise ValueError(
+            "search ranks subnets on validation clips and these records have none: prepare with a "
+            "validation split (--validation_folds, --validation_fraction)"
+        )
+    check_budgets(experiment.space, experiment.network)
+    supernet = experiment.load_supernet()
+    evaluate = _Evaluation(experiment, supernet)
+    results = [
+        random_search(
+            experiment.space.subnets(),
+            experiment.network,
+            budget,
+            evaluate.validation,
+            FLAGS.population,
+            FLAGS.seed,
+        )
+        for budget in budgets
+    ]
+    folder = experiment.workdir.path / "search"
+    _write_candidates(folder / "candidates.csv", results)
+    result = {
+        "budgets": [_summary(result, evaluate) for result in results],
+        "largest": evaluate.summary(experiment.space.largest),
+    }
+    write_json(folder / "result.json", result)
+    return result
+
+
+class _Evaluation:
+    """Validation and evaluation mAP of subnets, each computed once."""
+
+    def __init__(self, experiment: Experiment, supernet: Supernet) -> None:
+        evaluator = experiment.evaluator(supernet)
+        key = fingerprint(
+            {
+                "weights": model_fingerprint(supernet),
+                "records": experiment.records.fingerprint,
+                "calibration_clips": FLAGS.calibration_clips,
+                "batch_size": FLAGS.batch_size,
+            }
+        )
+        self._experiment = experiment
+        self._splits = {}
+        for split in (VALIDATION, EVALUATION):
+            if experiment.records.clips(split):
+                store = EvaluationStore(experiment.workdir.path / "search" / f"{split}.jsonl", key)
+                self._splits[split] = store.remembered(
+                    functools.partial(_mean_average_precision, evaluator, experiment.split(split))
+                )
+        self._bar = tqdm(desc="search", unit="subnet")
+
+    def validation(self, spec: SubnetSpec) -> float:
+        score = self._splits[VALIDATION](spec)
+        self._bar.update()
+        return score
+
+    def summary(self, spec: SubnetSpec) -> dict[str, Any]:
+        scores = {f"{split}_mAP": score(spec) for split, score in self._splits.items()}
+        return {"subnet": str(spec), **costs(spec, self._experiment.network), **scores}
+
+
+def _mean_average_precision(
+    evaluator: SubnetEvaluator, batches: Batches, spec: SubnetSpec
+) -> float:
+    return evaluator.evaluate(spec, batches).mAP
+
+
+def _summary(result: SearchResult, evaluate: _Evaluation) -> dict[str, Any]:
+    return {
+        "budget": str(result.budget),
+        **evaluate.summary(result.best.spec),
+        "mAP": result.best.mAP,
+        "candidates": len(result.candidates),
+        "in_budget": result.in_budget,
+    }
+
+
+def _write_candidates(path: Path, results: Sequence[SearchResult]) -> None:
+    with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["budget", "subnet", "params", "macs", "validation_mAP"])
+        writer.writerows(_rows(results))
+
+
+def _rows(results: Sequence[SearchResult]) -> Iterable[list[Any]]:
+    for result in results:
+        for candidate in result.candidates:
+            costs_and_score = [candidate.params, candidate.macs, candidate.mAP]
+            yield [result.budget, candidate.spec, *costs_and_score]

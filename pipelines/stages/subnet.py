@@ -1,0 +1,62 @@
+"""Stage `subnet`: one subnet trained alone, the paper's baselines and fine-tuning (3.2, 4.3)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from absl import flags
+
+from aec_ofa_tf.models.materialise import copy_subnet, materialise
+from aec_ofa_tf.models.supernet import Supernet
+from aec_ofa_tf.spec import SubnetSpec
+from aec_ofa_tf.spec.cost import costs
+from aec_ofa_tf.training.sampler import constant_sampler
+from pipelines.experiment import Experiment
+from pipelines.stages.fit import Phase, common_settings, fit, precision, step_config
+from pipelines.stages.models import save_model
+from pipelines.stages.soft_labels import soft_labels_path
+from tfrecords.clip import EVALUATION
+
+FLAGS = flags.FLAGS
+
+
+def run_subnet(experiment: Experiment) -> dict[str, Any]:
+    """Trains `--subnet` towards `--objective` from `--init` and saves it as `.keras`."""
+    if not FLAGS.subnet:
+        raise ValueError("--stages=subnet needs --subnet, for example --subnet=0.4")
+    spec = experiment.space.parse_subnet(FLAGS.subnet)
+    distill = FLAGS.objective == "distill"
+    if distill:
+        experiment.workdir.require_stage("soft_labels")
+    name = f"subnet-{spec}-{FLAGS.objective}-{FLAGS.init}-{FLAGS.steps}"
+    settings = {**common_settings(), "label_weight": FLAGS.label_weight}
+    done = experiment.workdir.stage_result(name, settings)
+    if done:
+        return done
+    network = _initial(experiment, spec)
+    validation = fit(
+        experiment,
+        name,
+        network,
+        [Phase(constant_sampler(spec), FLAGS.steps)],
+        step_config("soft_labels" if distill else "labels", mixup=False),
+        {"subnet": spec},
+        soft_labels_path(experiment) if distill else None,
+    )
+    evaluator = experiment.evaluator(network)
+    path = experiment.workdir.path / "subnets" / f"{name}.keras"
+    save_model(materialise(network, spec, evaluator.recalibrate(spec)), path)
+    result = {"subnet": str(spec), **costs(spec, experiment.network), **validation}
+    if experiment.records.clips(EVALUATION):
+        result["mAP"] = evaluator.evaluate(spec, experiment.split(EVALUATION)).mAP
+    result["file"] = str(path)
+    experiment.workdir.finish_stage(name, result)
+    return result
+
+
+def _initial(experiment: Experiment, spec: SubnetSpec) -> Supernet:
+    keras.utils.set_random_seed(FLAGS.seed)
+    if FLAGS.init == "random":
+        return Supernet([spec], experiment.network, dtype=precision())
+    return copy_subnet(experiment.load_supernet(), spec, dtype=precision())

@@ -1,0 +1,55 @@
+"""Stage `teacher`: a CNN10 trained on the labels with mixup and SpecAugment (paper 3.2)."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import keras
+from absl import flags
+
+from aec_ofa_tf.models.materialise import materialise
+from aec_ofa_tf.models.supernet import Supernet
+from aec_ofa_tf.spec import NetworkConfig, SubnetSpec
+from aec_ofa_tf.spec.cost import params
+from aec_ofa_tf.training.sampler import constant_sampler
+from pipelines.experiment import Experiment
+from pipelines.stages.fit import Phase, common_settings, fit, flag_values, precision, step_config
+from pipelines.stages.models import save_model
+
+FLAGS = flags.FLAGS
+NAME = "teacher"
+
+
+def run_teacher(experiment: Experiment) -> dict[str, Any]:
+    """Trains the teacher and leaves it, recalibrated, as `teacher.keras`."""
+    own = flag_values("teacher_base_channels", "teacher_steps", "mixup_alpha")
+    settings = {**common_settings(), **own}
+    done = experiment.workdir.stage_result(NAME, settings)
+    if done:
+        return done
+    keras.utils.set_random_seed(FLAGS.seed)
+    spec, network = teacher_shape(experiment)
+    teacher = Supernet([spec], network, dtype=precision())
+    phases = [Phase(constant_sampler(spec), FLAGS.teacher_steps)]
+    config = step_config("labels", mixup=FLAGS.mixup_alpha > 0)
+    validation = fit(experiment, NAME, teacher, phases, config, {NAME: spec})
+    statistics = experiment.evaluator(teacher).recalibrate(spec)
+    save_model(materialise(teacher, spec, statistics), teacher_path(experiment))
+    result = {"subnet": str(spec), "params": params(spec, network), **validation}
+    experiment.workdir.finish_stage(NAME, result)
+    return result
+
+
+def teacher_shape(experiment: Experiment) -> tuple[SubnetSpec, NetworkConfig]:
+    """PANNs' CNN10 at `--teacher_base_channels`: it pools after all four blocks."""
+    widths = [FLAGS.teacher_base_channels * 2**block for block in range(4)]
+    spec = SubnetSpec(tuple((width, width) for width in widths))
+    network = dataclasses.replace(experiment.network, embedding_units=widths[-1], pool_last=True)
+    return spec, network
+
+
+def teacher_path(experiment: Experiment) -> Path:
+    """The trained teacher."""
+    return experiment.workdir.path / "teacher.keras"

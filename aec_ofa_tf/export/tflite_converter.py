@@ -22,12 +22,16 @@ from aec_ofa_tf.export.job import FRONT_END, ConversionJob, read_jobs
 def main() -> None:
     """Does every job of the working directory."""
     folder = Path.cwd()
-    for job in read_jobs(folder):
-        print(f"converting {job.content} to {job.quantization}", file=sys.stderr, flush=True)
-        model = _load(folder / job.model) if job.model else None
-        with tempfile.TemporaryDirectory(dir=folder) as saved_model:
-            _save(model, job, saved_model)
-            (folder / job.output).write_bytes(_convert(job, saved_model, folder))
+    graphs: dict[tuple[str, str], str] = {}
+    with tempfile.TemporaryDirectory(dir=folder) as saved_models:
+        for job in read_jobs(folder):
+            print(f"converting {job.content} to {job.quantization}", file=sys.stderr, flush=True)
+            graph = (job.content, job.model)
+            # Tracing and saving take longer than converting; quantisations share them.
+            if graph not in graphs:
+                graphs[graph] = str(Path(saved_models, str(len(graphs))))
+                _save(_load(folder / job.model) if job.model else None, job, graphs[graph])
+            (folder / job.output).write_bytes(_convert(job, graphs[graph], folder))
 
 
 def _load(path: Path) -> keras.Model:

@@ -1,0 +1,93 @@
+"""What cannot be converted leaves an error that says why, and no file."""
+
+import dataclasses
+
+import keras
+import numpy as np
+import pytest
+
+from aec_ofa_tf.export.bundle import write_bundle
+from aec_ofa_tf.export.convert import convert, convert_all
+from aec_ofa_tf.export.job import run_child
+from aec_ofa_tf.export.request import ConversionRequest
+
+SPEC = "4x2-4x1-4x1-4x1"
+
+
+def _request(info, path, **changes):
+    info = dataclasses.replace(info, **changes)
+    hops = info.clip_samples // 320
+    shape = (2, hops, 64) if info.input == "log_mel" else (2, info.clip_samples)
+    clips = np.random.default_rng(0).normal(-40.0, 10.0, shape).astype(np.float32)
+    return ConversionRequest(path, info, clips)
+
+
+def test_an_aborting_child_becomes_an_error_with_its_last_words(tmp_path):
+    code = "import os; print('last words', flush=True); os.abort()"
+    with pytest.raises(RuntimeError, match=r"(?s)making x failed.*SIGABRT.*last words"):
+        run_child(["-c", code], tmp_path, "making x")
+
+
+def test_a_refused_operator_leaves_no_file(tmp_path, info):
+    clip = keras.Input((info.clip_samples // 320, 64))
+    inverse = keras.ops.erfinv(keras.ops.tanh(clip))
+    scores = keras.layers.Dense(len(info.labels))(keras.layers.GlobalAveragePooling1D()(inverse))
+    model = keras.Model(clip, scores)
+    with pytest.raises(RuntimeError, match=r"(?s)converting to odd\.tflite failed.*Erfinv"):
+        convert(model, _request(info, tmp_path / "odd.tflite"))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_beyond_its_bound_takes_the_others_with_it(tmp_path, info, random_cnn10):
+    model = random_cnn10(SPEC)
+    # Together these layers change nothing, but float16 ends at 65,504.
+    embedding, classifier = model.get_layer("embedding"), model.get_layer("classifier")
+    embedding.kernel.assign(embedding.kernel * 1e7)
+    classifier.kernel.assign(classifier.kernel * 1e-7)
+    requests = [
+        _request(info, tmp_path / "good.tflite"),
+        _request(info, tmp_path / "bad.tflite", quantization="float16"),
+    ]
+    with pytest.raises(RuntimeError, match=r"bad\.tflite: scores of the float16 log_mel file"):
+        convert_all(model, requests)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"labels": ("one",)}, "1 labels"),
+        ({"clip_samples": 32000}, r"\(100, 64\)"),
+        ({"clip_samples": 20481}, "multiple of 320"),
+        ({"quantization": "int8"}, "representative"),
+        ({"input": "waveform", "quantization": "float16"}, "underflows"),
+        ({"input": "waveform", "quantization": "dynamic"}, "101 dB"),
+    ],
+)
+def test_requests_that_cannot_be_met_are_refused(tmp_path, info, random_cnn10, changes, message):
+    with pytest.raises(ValueError, match=rf"x\.tflite: .*{message}"):
+        convert(random_cnn10(SPEC), _request(info, tmp_path / "x.tflite", **changes))
+
+
+def test_parity_clips_of_another_shape_are_refused(tmp_path, info, random_cnn10):
+    request = dataclasses.replace(
+        _request(info, tmp_path / "x.tflite"), parity_clips=np.zeros((2, 32, 64), np.float32)
+    )
+    with pytest.raises(ValueError, match=r"log_mel clip of shape \(64, 64\)"):
+        convert(random_cnn10(SPEC), request)
+
+
+def test_nothing_to_convert_is_an_error(random_cnn10):
+    with pytest.raises(ValueError, match="no requests"):
+        convert_all(random_cnn10(SPEC), [])
+
+
+def test_another_models_front_end_is_not_overwritten(tmp_path, info, random_cnn10):
+    other = dataclasses.replace(info, clip_samples=32000, labels=())
+    front_end = tmp_path / "front_end.tflite"
+    write_bundle(b"a front end", other, front_end)
+    before = front_end.read_bytes()
+    with pytest.raises(ValueError, match="belongs to another model: its clip_samples is 32000"):
+        convert(random_cnn10(SPEC), _request(info, tmp_path / "x.tflite"))
+    assert [p.name for p in tmp_path.iterdir()] == ["front_end.tflite"]
+    assert front_end.read_bytes() == before

@@ -19,7 +19,7 @@ __all__ = ["Records", "checked", "evaluation_batches", "open_records", "training
 # Decoding FLAC costs more than a small network's step; up to this size its log-mels are kept.
 CACHE_BYTES = 1 << 30
 _CACHE_BATCH = 64
-_PARALLEL_BATCHES = 2
+_PARALLEL_BATCHES = 4
 _PREFETCHED_BATCHES = 2
 
 

@@ -96,6 +96,16 @@ class Manifest:
         shards = [(shard.name, shard.sha256) for shard in self.shards]
         return fingerprint({"labels": self.labels, "shards": shards})
 
+    def summary(self) -> dict[str, Any]:
+        """What programs report of it: clips per split, and how many were left out or are odd."""
+        return {
+            "clips": self.clips,
+            "quarantined": len(self.quarantined),
+            "missing": len(self.missing),
+            "silent": self.silent,
+            "labels": len(self.labels),
+        }
+
     def save(self, data_dir: Path) -> None:
         """Writes `manifest.json`; equal contents give equal bytes."""
         write_json(

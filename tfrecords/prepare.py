@@ -12,9 +12,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import apache_beam as beam
-from apache_beam.options.pipeline_options import PipelineOptions
-from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from tqdm import tqdm
 
 from aec_ofa_tf.audio.front_end import PANNS, FrontEndConfig
@@ -163,7 +160,12 @@ def _check_configuration(data_dir: Path, wanted: dict[str, Any]) -> None:
     )
     if not differing:
         return
-    words = [f"{key}: {found.get(key)!r} there, {wanted.get(key)!r} asked for" for key in differing]
+    words = [
+        "source: other clips, labels, splits or file sizes"
+        if key == "source"
+        else f"{key}: {found.get(key)!r} there, {wanted.get(key)!r} asked for"
+        for key in differing
+    ]
     raise PrepareError(
         f"{data_dir} was prepared with another configuration ({'; '.join(words)}); use another "
         "--data_dir, or remove this one"
@@ -230,6 +232,10 @@ def _run(jobs: list[ShardJob], beam_args: Sequence[str]) -> None:
         report_path(job.path).unlink(missing_ok=True)
     if not open_jobs:
         return
+    beam = _import_beam()
+    from apache_beam.options.pipeline_options import PipelineOptions
+    from apache_beam.runners.portability.fn_api_runner import FnApiRunner
+
     options = PipelineOptions(list(beam_args))
     # "DirectRunner" may fetch and start a runner in Go; this one is in-process and offline.
     named = any(argument.startswith("--runner") for argument in beam_args)
@@ -238,6 +244,16 @@ def _run(jobs: list[ShardJob], beam_args: Sequence[str]) -> None:
         beam.Pipeline(runner=None if named else FnApiRunner(), options=options) as pipeline,
     ):
         _ = pipeline | beam.Create(open_jobs) | beam.Reshuffle() | beam.Map(write_shard)
+
+
+def _import_beam() -> Any:
+    """Beam, imported only when there is work: it takes a second and warns of clouds unused."""
+    logging.disable(logging.WARNING)
+    try:
+        import apache_beam
+    finally:
+        logging.disable(logging.NOTSET)
+    return apache_beam
 
 
 class _Progress:

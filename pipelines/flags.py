@@ -1,0 +1,121 @@
+"""Flags that several programs share. Importing this module defines them."""
+
+from __future__ import annotations
+
+from absl import flags
+
+from tfrecords.decode import LENGTH_POLICIES
+from tfrecords.sources.audioset import PAPER_VALIDATION_CLIPS, AudiosetFiles
+from tfrecords.sources.folder import WHOLE_NAME
+from tfrecords.sources.registry import READERS, SCENES
+
+# Seconds of a clip where --clip_secs is not given: what the layout's recordings last.
+CLIP_SECS = {"synthetic": 2.5, "scenes": 5.0, "esc50": 5.0}
+CLIP_SECS_OTHERWISE = 10.0
+
+
+def define_prepare_flags() -> None:
+    """Defines what `prepare` reads; `train` shares it. A second call changes nothing."""
+    if "dataset" in flags.FLAGS:
+        return
+    define_data_dir_flag()
+    _define_records()
+    _define_bounds()
+    _define_sources()
+
+
+def define_data_dir_flag() -> None:
+    """Defines --data_dir, which every program after prepare reads; harmless when repeated."""
+    if "data_dir" not in flags.FLAGS:
+        flags.DEFINE_string("data_dir", None, "Folder of records, written by prepare.")
+
+
+def _define_records() -> None:
+    flags.DEFINE_enum(
+        "dataset", "synthetic", sorted(READERS), "Layout of --source; synthetic needs none."
+    )
+    flags.DEFINE_string(
+        "source",
+        None,
+        "Raw material: audioset, esc50, folder, scenes: a folder in that layout (scenes mixes its "
+        "events from the ESC-50 layout); csv: the list file; synthetic: where scenes are written "
+        "(default: DATA_DIR/source).",
+    )
+    flags.DEFINE_float(
+        "clip_secs",
+        None,
+        "Length of a clip in seconds. Default: 2.5 for synthetic, 5 for scenes and esc50, else 10.",
+        lower_bound=0.0,
+    )
+    flags.DEFINE_enum(
+        "length_policy",
+        "pad",
+        LENGTH_POLICIES,
+        "For clips shorter than --clip_secs: pad with silence, repeat, or quarantine them (crop). "
+        "Of longer clips the beginning is taken.",
+    )
+    flags.DEFINE_enum(
+        "payload",
+        "log_mel",
+        ("log_mel", "audio"),
+        "What records hold: log-mel in float16, or 24-bit FLAC, which waveform-in models need.",
+    )
+    flags.DEFINE_integer("seed", 0, "Of everything that is random.", lower_bound=0)
+    flags.DEFINE_integer(
+        "clips_per_shard", 128, "Clips in a file of records, the unit of resuming.", lower_bound=1
+    )
+    flags.DEFINE_multi_string(
+        "beam_arg",
+        [],
+        "Option for Apache Beam, repeatable, for example "
+        "--beam_arg=--direct_running_mode=multi_processing --beam_arg=--direct_num_workers=8.",
+    )
+
+
+def _define_bounds() -> None:
+    flags.DEFINE_float(
+        "max_bad_fraction",
+        0.1,
+        "Fail if a larger share of a split's clips cannot be decoded.",
+        lower_bound=0.0,
+        upper_bound=1.0,
+    )
+    flags.DEFINE_float(
+        "max_missing_fraction",
+        0.5,
+        "Fail if a larger share of a split's clips has no file.",
+        lower_bound=0.0,
+        upper_bound=1.0,
+    )
+
+
+def _define_sources() -> None:
+    flags.DEFINE_list("validation_folds", ["4"], "esc50, scenes: folds to choose models by.")
+    flags.DEFINE_list("eval_folds", ["5"], "esc50, scenes: folds to report on.")
+    flags.DEFINE_float("validation_fraction", 0.1, "folder: share of recordings for validation.")
+    flags.DEFINE_float("evaluation_fraction", 0.1, "folder: share of recordings for evaluation.")
+    flags.DEFINE_string(
+        "source_pattern",
+        WHOLE_NAME,
+        "folder: regular expression whose first group names the recording that a file was cut "
+        "from, e.g. '(.+)_[0-9]+' for name_3.wav; chunks of one recording share a split.",
+    )
+    for split, scenes in zip(("train", "validation", "evaluation"), SCENES, strict=True):
+        extra = f"; audioset: clips to draw (default {PAPER_VALIDATION_CLIPS}, 0: none)"
+        flags.DEFINE_integer(
+            f"{split}_clips",
+            None,
+            f"synthetic, scenes: {split} scenes to mix (default {scenes})"
+            f"{extra if split == 'validation' else ''}.",
+            lower_bound=0,
+        )
+    flags.DEFINE_string(
+        "labels_file", None, "csv: label set, one a line, in the order of the classes."
+    )
+    for name, default in _audioset_parts().items():
+        flags.DEFINE_string(f"audioset_{name}", default, "audioset: path, relative to --source.")
+
+
+def _audioset_parts() -> dict[str, str]:
+    names = ("train", "evaluation", "pool", "labels", "audio")
+    return {name: getattr(AudiosetFiles, name) for name in names}

@@ -1,0 +1,1 @@
+"""Readers of dataset layouts: each gives a `Source`, and none writes records."""

@@ -1,0 +1,69 @@
+"""A CSV file with columns path, labels (separated by `;`) and split."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+
+from tfrecords.clip import Clip, Row, Source, SourceError, collect
+from tfrecords.files import inside
+from tfrecords.sources.table import TableRow, read_cells, read_table
+
+COLUMNS = ("path", "labels", "split")
+LABEL_SEPARATOR = ";"
+
+
+def read_csv(csv_file: Path, labels_file: Path | None = None) -> Source:
+    """Reads a clip list; paths are relative to its folder and serve as ids.
+
+    Args:
+        csv_file: the list. Splits are train, validation and evaluation; a clip without labels is
+            one in which nothing of the label set is heard.
+        labels_file: the label set, one name a line, in the order of the classes. Without it the
+            labels of the list are taken, sorted, and none can be unknown.
+
+    Raises:
+        SourceError: as `table.read_table` and `clip.collect`; a path that leaves the folder; no
+            labels at all.
+    """
+    rows = list(_rows(csv_file))
+    labels = read_labels(labels_file) if labels_file else _labels_of(rows)
+    if not labels:
+        raise SourceError(f"{csv_file}: no clip has a label")
+    return collect(labels, rows, csv=csv_file.name)
+
+
+def read_labels(path: Path) -> list[str]:
+    """Label names, one a line.
+
+    Raises:
+        SourceError: a name holds the label separator, or the file is not plain UTF-8.
+    """
+    labels = []
+    for cells, place in read_cells(path):
+        if len(cells) != 1 or LABEL_SEPARATOR in cells[0]:
+            raise SourceError(
+                f"{place}: {cells!r} is not one label; quote a name that holds a comma"
+            )
+        labels.append(cells[0])
+    return labels
+
+
+def _rows(csv_file: Path) -> Iterator[Row]:
+    for row in read_table(csv_file, COLUMNS):
+        path = inside(csv_file.parent, row["path"], row.place)
+        clip = Clip(str(PurePosixPath(row["path"])), path, _labels(row), row["split"])
+        yield Row(clip, row.place)
+
+
+def _labels(row: TableRow) -> tuple[str, ...]:
+    if not row["labels"]:
+        return ()
+    labels = tuple(label.strip() for label in row["labels"].split(LABEL_SEPARATOR))
+    if not all(labels) or len(set(labels)) < len(labels):
+        raise SourceError(f"{row.place}: labels {row['labels']!r} hold an empty or repeated name")
+    return labels
+
+
+def _labels_of(rows: list[Row]) -> list[str]:
+    return sorted({label for row in rows for label in row.clip.labels})

@@ -1,0 +1,69 @@
+"""The ESC-50 layout: `meta/esc50.csv` with official folds, recordings in `audio/`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from tfrecords.clip import EVALUATION, TRAIN, VALIDATION, Clip, Row, Source, SourceError, collect
+from tfrecords.files import inside
+from tfrecords.sources.table import TableRow, read_table
+
+COLUMNS = ("filename", "fold", "target", "category")
+
+
+def read_esc50(
+    root: Path, validation_folds: Sequence[int] = (4,), evaluation_folds: Sequence[int] = (5,)
+) -> Source:
+    """Reads the layout; folds that are named in neither list train. The label is the category.
+
+    Clips of one recording share a fold, so whole folds keep the splits apart.
+
+    Args:
+        root: folder with `meta/esc50.csv` and `audio/`.
+        validation_folds: folds to choose models by.
+        evaluation_folds: folds to report on.
+
+    Raises:
+        SourceError: a fold in both lists or absent from the table, two categories for one
+            target, and as `table.read_table` and `clip.collect`.
+    """
+    split_of = _split_of(validation_folds, evaluation_folds)
+    table = root / "meta" / "esc50.csv"
+    category_of: dict[int, str] = {}
+    rows, folds = [], set()
+    for row in read_table(table, COLUMNS):
+        fold = row.integer("fold")
+        folds.add(fold)
+        _note_category(category_of, row)
+        path = inside(root / "audio", row["filename"], row.place)
+        split = split_of.get(fold, TRAIN)
+        rows.append(Row(Clip(row["filename"], path, (row["category"],), split), row.place))
+    absent = sorted(split_of.keys() - folds)
+    if absent:
+        raise SourceError(
+            f"{table}: fold {absent[0]} does not occur; the folds are {sorted(folds)}"
+        )
+    labels = [category_of[target] for target in sorted(category_of)]
+    return collect(labels, rows, folds={str(fold): split_of.get(fold, TRAIN) for fold in folds})
+
+
+def _split_of(validation_folds: Sequence[int], evaluation_folds: Sequence[int]) -> dict[int, str]:
+    both = sorted(set(validation_folds) & set(evaluation_folds))
+    if both:
+        raise SourceError(f"fold {both[0]} cannot be for both validation and evaluation")
+    return {
+        **dict.fromkeys(validation_folds, VALIDATION),
+        **dict.fromkeys(evaluation_folds, EVALUATION),
+    }
+
+
+def _note_category(category_of: dict[int, str], row: TableRow) -> None:
+    category = row["category"]
+    if not category:
+        raise SourceError(f"{row.place}: the category is empty")
+    known = category_of.setdefault(row.integer("target"), category)
+    if known != category:
+        raise SourceError(
+            f"{row.place}: target {row['target']} is {category!r} here and {known!r} above"
+        )

@@ -1,0 +1,119 @@
+"""The dataset layouts by name, each with the options that it reads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from tfrecords.clip import SPLITS, Source, SourceError
+from tfrecords.sources.audioset import PAPER_VALIDATION_CLIPS, AudiosetFiles, read_audioset
+from tfrecords.sources.csv_list import read_csv
+from tfrecords.sources.esc50 import read_esc50
+from tfrecords.sources.folder import WHOLE_NAME, read_folder
+from tfrecords.sources.mixer import MixerConfig
+from tfrecords.sources.scenes import read_esc50_scenes
+from tfrecords.sources.synthetic import read_synthetic
+
+# Scenes per split, in the order of SPLITS, where no number is asked for.
+SCENES = (1500, 300, 300)
+
+
+@dataclass(frozen=True)
+class SourceOptions:
+    """What the readers may want to know; each takes what concerns it.
+
+    Attributes:
+        source: the raw material: a folder, or the list file of `csv`.
+        generated: where mixed scenes go.
+        clip_secs: length of a scene.
+        seed: of draws and scenes.
+        clips: train, validation and evaluation clips to mix (or to draw: AudioSet's validation);
+            None takes the layout's default.
+        folds: folds of validation and of evaluation.
+        fractions: shares of validation and of evaluation (`folder`).
+        source_pattern: how `folder` finds a file's recording.
+        labels_file: the label set of `csv`.
+        audioset: where AudioSet's parts lie.
+        max_bad_fraction: bound on unusable recordings behind `scenes`.
+    """
+
+    source: Path | None
+    generated: Path
+    clip_secs: float
+    seed: int = 0
+    clips: tuple[int | None, int | None, int | None] = (None, None, None)
+    folds: tuple[tuple[int, ...], tuple[int, ...]] = ((4,), (5,))
+    fractions: tuple[float, float] = (0.1, 0.1)
+    source_pattern: str = WHOLE_NAME
+    labels_file: Path | None = None
+    audioset: AudiosetFiles | None = None
+    max_bad_fraction: float = 0.1
+
+    @property
+    def scenes(self) -> Mapping[str, int]:
+        """Split -> number of scenes to mix."""
+        asked = zip(SPLITS, self.clips, SCENES, strict=True)
+        return {split: default if count is None else count for split, count, default in asked}
+
+    @property
+    def root(self) -> Path:
+        """The raw material.
+
+        Raises:
+            SourceError: none was given.
+        """
+        if self.source is None:
+            raise SourceError("this dataset needs --source, the raw material")
+        return self.source
+
+
+def read_source(dataset: str, options: SourceOptions) -> Source:
+    """Reads a dataset by the name of its layout.
+
+    Raises:
+        SourceError: the layout is unknown, or as its reader raises.
+    """
+    if dataset not in READERS:
+        raise SourceError(f"dataset {dataset!r} is unknown; use one of {', '.join(READERS)}")
+    return READERS[dataset](options)
+
+
+def _audioset(options: SourceOptions) -> Source:
+    drawn = PAPER_VALIDATION_CLIPS if options.clips[1] is None else options.clips[1]
+    files = options.audioset or AudiosetFiles(options.root)
+    return read_audioset(files, drawn, options.seed)
+
+
+def _esc50(options: SourceOptions) -> Source:
+    return read_esc50(options.root, *options.folds)
+
+
+def _csv(options: SourceOptions) -> Source:
+    return read_csv(options.root, options.labels_file)
+
+
+def _folder(options: SourceOptions) -> Source:
+    return read_folder(options.root, *options.fractions, options.source_pattern)
+
+
+def _scenes(options: SourceOptions) -> Source:
+    config = MixerConfig(options.scenes, options.clip_secs, options.seed)
+    return read_esc50_scenes(
+        options.root, options.folds, options.generated, config, options.max_bad_fraction
+    )
+
+
+def _synthetic(options: SourceOptions) -> Source:
+    out_dir = options.source or options.generated
+    return read_synthetic(out_dir, options.scenes, options.clip_secs, options.seed)
+
+
+READERS: dict[str, Callable[[SourceOptions], Source]] = {
+    "audioset": _audioset,
+    "csv": _csv,
+    "esc50": _esc50,
+    "folder": _folder,
+    "scenes": _scenes,
+    "synthetic": _synthetic,
+}

@@ -7,6 +7,7 @@ import io
 import json
 import os
 import zipfile
+import zlib
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ QUANTIZATIONS = ("float32", "float16", "dynamic", "int8")
 _CARD = "model.json"
 _LABELS = "labels.txt"
 _MAX_MEMBER_BYTES = 16 * 2**20
+# What zipfile raises, apart from its own error, for archives with damaged headers.
+_UNREADABLE = (ValueError, RuntimeError, EOFError, zlib.error)
 # A fixed date makes the same model the same bytes; it is the earliest that zip can write.
 _DATE = (1980, 1, 1, 0, 0, 0)
 
@@ -130,7 +133,7 @@ def read_bundle(path: str | os.PathLike[str]) -> tuple[bytes, ModelInfo]:
             f"{path} carries no model card ({_CARD}, {_LABELS}): either it is damaged or it was "
             "not written by pipelines.convert; convert the model again"
         ) from error
-    except (ValueError, NotImplementedError, RuntimeError) as error:
+    except _UNREADABLE as error:
         raise ValueError(f"the model card of {path} is damaged: {error}") from error
     info = _parse_card(card, labels, path)
     flatbuffer = content[: card["flatbuffer_bytes"]]

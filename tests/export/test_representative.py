@@ -1,0 +1,49 @@
+"""Calibration sees the extremes and every class."""
+
+import numpy as np
+import pytest
+
+from aec_ofa_tf.export.representative import choose_representative
+
+
+@pytest.fixture
+def clips():
+    """100 clips, 90 of class 0; clip 50 is silent, clip 70 has one loud bin."""
+    log_mel = np.random.default_rng(0).normal(-40.0, 5.0, (100, 8, 4)).astype(np.float32)
+    log_mel[50] = -100.0
+    log_mel[70, 3, 2] = 30.0
+    labels = np.zeros((100, 3), np.float32)
+    labels[:90, 0] = labels[90:95, 1] = labels[95:, 2] = 1.0
+    return log_mel, labels
+
+
+def test_the_quietest_and_the_loudest_are_always_chosen(clips):
+    for seed in range(5):
+        assert {50, 70} <= set(choose_representative(*clips, count=5, seed=seed))
+
+
+def test_classes_take_turns(clips):
+    chosen = choose_representative(*clips, count=14)
+    assert len(set(chosen)) == 14
+    per_class = clips[1][chosen[2:]].sum(axis=0)
+    np.testing.assert_array_equal(per_class, [4, 4, 4])
+
+
+def test_a_large_count_takes_everything_once(clips):
+    assert sorted(choose_representative(*clips, count=1000)) == list(range(100))
+
+
+def test_the_draw_depends_on_the_seed_alone(clips):
+    first = choose_representative(*clips, count=20, seed=3)
+    np.testing.assert_array_equal(first, choose_representative(*clips, count=20, seed=3))
+    assert set(first) != set(choose_representative(*clips, count=20, seed=4))
+
+
+def test_clips_without_labels_may_be_chosen_too(clips):
+    log_mel, labels = clips
+    assert len(choose_representative(log_mel, labels * 0, count=9)) == 9
+
+
+def test_a_count_without_room_for_the_extremes_is_refused(clips):
+    with pytest.raises(ValueError, match="at least 2"):
+        choose_representative(*clips, count=1)

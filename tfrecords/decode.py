@@ -15,8 +15,8 @@ import soxr
 from tfrecords import containers
 
 LENGTH_POLICIES = ("pad", "repeat", "crop")
-# Frames read at a time: a header may promise 2^63 of them.
-_BLOCK_FRAMES = 1 << 20
+# More frames than any file holds: libsndfile's way to say that it does not know.
+_UNKNOWN_FRAMES = 1 << 48
 # The mean of uncorrelated channels keeps 1 / channels of their power; below this they cancel.
 _CANCELLED_POWER = 0.01
 _SUFFIXES = {
@@ -90,10 +90,13 @@ def decode(path: str | os.PathLike[str], sample_rate_hz: int = 32000) -> Decoded
         DecodeError: the file is missing, empty, without frames, truncated, undecodable, or holds
             NaN or infinite samples.
     """
-    samples, rate_hz, container = _read_frames(path)
+    samples, rate_hz, container, known = _read_frames(path)
     if not np.isfinite(samples).all():
         raise DecodeError(path, "NaN or infinite samples")
     notes = list(_suffix_note(path, container))
+    if not known:
+        # The decoder stops at that estimate, which is short for a variable bit rate.
+        notes.append(f"{container} without an Info header: its length is an estimate")
     mono = samples.mean(axis=1, dtype=np.float32)
     if _cancel(samples, mono):
         notes.append(f"its {samples.shape[1]} channels cancel in the mono mix")
@@ -133,27 +136,28 @@ def fit_length(waveform: np.ndarray, clip_samples: int, policy: str) -> np.ndarr
     raise DecodeError("waveform", f"too short: {len(waveform)} of {clip_samples} samples")
 
 
-def _read_frames(path: str | os.PathLike[str]) -> tuple[np.ndarray, int, str]:
-    """The samples as float32 [frames, channels], the rate in Hz and the container's name."""
+def _read_frames(path: str | os.PathLike[str]) -> tuple[np.ndarray, int, str, bool]:
+    """float32 [frames, channels], the rate in Hz, the container, whether its length is known."""
     data = _read_bytes(path)
     missing = containers.missing_bytes(data)
     try:
         with soundfile.SoundFile(io.BytesIO(data)) as file:
-            samples = _all_blocks(file)
             promised, rate_hz, container = file.frames, file.samplerate, file.format
-    except (soundfile.SoundFileError, ValueError, MemoryError) as error:
-        if missing:
-            raise DecodeError(path, _truncated(missing)) from error
-        raise DecodeError(path, f"undecodable: {_first_line(error)}") from error
+            if promised >= _UNKNOWN_FRAMES:
+                # libsndfile cannot find the end of a FLAC that was written to a pipe.
+                raise DecodeError(path, "undecodable: its header gives no number of frames")
+            samples = file.read(dtype="float32", always_2d=True)
+    except (soundfile.SoundFileError, MemoryError) as error:
+        reason = _truncated(missing) if missing else f"undecodable: {_explain(error, data)}"
+        raise DecodeError(path, reason) from error
     if missing:
         raise DecodeError(path, _truncated(missing))
     if not len(samples):
         raise DecodeError(path, "0 frames")
-    # A count that no file could hold means that the header does not know.
-    known = promised < 2**48 and containers.promises_frames(data, container)
+    known = containers.promises_frames(data, container)
     if known and len(samples) < promised:
         raise DecodeError(path, f"truncated: {len(samples)} of {promised} frames could be read")
-    return samples, rate_hz, container
+    return samples, rate_hz, container, known
 
 
 def _read_bytes(path: str | os.PathLike[str]) -> bytes:
@@ -168,22 +172,16 @@ def _read_bytes(path: str | os.PathLike[str]) -> bytes:
     return data
 
 
-def _all_blocks(file: soundfile.SoundFile) -> np.ndarray:
-    blocks = []
-    while len(block := file.read(_BLOCK_FRAMES, dtype="float32", always_2d=True)):
-        blocks.append(block)
-    return np.concatenate(blocks) if blocks else np.zeros((0, file.channels), np.float32)
-
-
 def _truncated(missing: int) -> str:
     return f"truncated: at least {missing} bytes are missing at its end"
 
 
-def _first_line(error: BaseException) -> str:
-    # libsndfile has no words for a FLAC frame that fails its checksum or is cut off.
-    text = str(error).splitlines()[0] if str(error) else "corrupt or truncated stream"
-    # The name of our in-memory file says nothing to a reader.
-    return text.split(">: ")[-1] or "corrupt or truncated stream"
+def _explain(error: BaseException, data: bytes) -> str:
+    if data[:4] == b"fLaC":
+        return "corrupt or truncated FLAC"  # libsndfile has other words for it every time
+    text = str(error).splitlines()[0] if str(error) else type(error).__name__
+    # What follows is the message; before it stands the name of our in-memory file.
+    return text.split(">: ")[-1]
 
 
 def _suffix_note(path: str | os.PathLike[str], container: str) -> tuple[str, ...]:

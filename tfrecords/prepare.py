@@ -8,20 +8,17 @@ import os
 import threading
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 
-from aec_ofa_tf.audio.front_end import PANNS, FrontEndConfig
 from tfrecords.clip import SPLITS, TRAIN, Source
-from tfrecords.decode import LENGTH_POLICIES
 from tfrecords.files import exclusive, fingerprint, read_json, remove_partial, write_json
 from tfrecords.manifest import MANIFEST_NAME, Manifest, Rejected, Shard, damage, load_manifest
-from tfrecords.schema import PAYLOADS
+from tfrecords.prepare_config import PrepareConfig, PrepareError, check_configuration
 from tfrecords.shard_writer import (
-    ClipFormat,
     ShardJob,
     ShardReport,
     finished,
@@ -34,63 +31,6 @@ REPORT_NAME = "rejected.json"
 _PROGRESS_SECS = 0.5
 
 _log = logging.getLogger(__name__)
-
-
-class PrepareError(ValueError):
-    """A preparation that is refused or given up; names the cause and the remedy."""
-
-
-@dataclass(frozen=True)
-class PrepareConfig:
-    """How a source is turned into records.
-
-    Attributes:
-        dataset: name of the source's layout, for the record.
-        clip_secs: length of a clip.
-        length_policy: "pad", "repeat" or "crop" (`decode.fit_length`).
-        payload: "log_mel" (float16) or "audio" (24-bit FLAC; log-mel computed when read).
-        seed: seed that the source was drawn with, for the record.
-        clips_per_shard: clips of a full shard; shards are the unit of work and of resuming.
-        front_end: the log-mel's numbers.
-        max_bad_fraction: bound on the quarantined share of each split's clips.
-        max_missing_fraction: bound on the missing share of each split's listed clips.
-
-    Raises:
-        ValueError: an entry is outside what is described above.
-    """
-
-    dataset: str
-    clip_secs: float
-    length_policy: str = "pad"
-    payload: str = "log_mel"
-    seed: int = 0
-    clips_per_shard: int = 128
-    front_end: FrontEndConfig = PANNS
-    max_bad_fraction: float = 0.1
-    max_missing_fraction: float = 0.5
-
-    def __post_init__(self) -> None:
-        self.front_end.clip_samples(self.clip_secs)
-        if self.length_policy not in LENGTH_POLICIES:
-            raise ValueError(
-                f"length policy is one of {LENGTH_POLICIES}, received {self.length_policy!r}"
-            )
-        if self.payload not in PAYLOADS:
-            raise ValueError(f"payload is one of {PAYLOADS}, received {self.payload!r}")
-        if self.clips_per_shard < 1:
-            raise ValueError(f"clips_per_shard must be positive, received {self.clips_per_shard}")
-
-    @property
-    def clip_format(self) -> ClipFormat:
-        """What a single record depends on."""
-        samples = self.front_end.clip_samples(self.clip_secs)
-        return ClipFormat(samples, self.length_policy, self.payload, self.front_end)
-
-    def recorded(self, source: Source) -> dict[str, Any]:
-        """What the records depend on, as JSON values; the bounds are not part of it."""
-        configuration = asdict(self)
-        del configuration["max_bad_fraction"], configuration["max_missing_fraction"]
-        return {**configuration, "source": _source_fingerprint(source)}
 
 
 def prepare(
@@ -120,14 +60,14 @@ def prepare(
     data_dir = Path(data_dir)
     with exclusive(data_dir):
         configuration = config.recorded(source)
-        _check_configuration(data_dir, configuration)
+        _check_directory(data_dir, configuration)
         complete = _complete(data_dir)
         if complete is not None:
             return complete
         _check_source(source, config, data_dir)
-        remove_partial(data_dir)
         write_json(data_dir / CONFIGURATION_NAME, configuration)
-        jobs = _jobs(source, config, data_dir, fingerprint(configuration))
+        jobs = _jobs(source, config, data_dir)
+        _remove_strays(data_dir, jobs)
         _run(jobs, beam_args)
         reports = [_report(job) for job in jobs]
         _check_quarantined(source, reports, config, data_dir)
@@ -150,36 +90,24 @@ def _complete(data_dir: Path) -> Manifest | None:
     return None if broken else manifest
 
 
-def _check_configuration(data_dir: Path, wanted: dict[str, Any]) -> None:
+def _check_directory(data_dir: Path, wanted: dict[str, Any]) -> None:
     path = data_dir / CONFIGURATION_NAME
     if not path.is_file():
         return
     found = read_json(path)
-    differing = sorted(
-        key for key in wanted.keys() | found.keys() if found.get(key) != wanted.get(key)
-    )
-    if not differing:
-        return
-    words = [
-        "source: other clips, labels, splits or file sizes"
-        if key == "source"
-        else f"{key}: {found.get(key)!r} there, {wanted.get(key)!r} asked for"
-        for key in differing
-    ]
-    raise PrepareError(
-        f"{data_dir} was prepared with another configuration ({'; '.join(words)}); use another "
-        "--data_dir, or remove this one"
-    )
+    if not (data_dir / MANIFEST_NAME).is_file():
+        # Not finished: the user may have repaired the source since. Shards know their clips.
+        found["source"] = wanted["source"]
+    check_configuration(found, wanted, data_dir)
 
 
-def _source_fingerprint(source: Source) -> str:
-    """Changes with the labels, the clips, their splits and the sizes of their files."""
-    rows = [
-        (clip.id, clip.split, clip.labels, os.stat(clip.path).st_size)  # noqa: PTH116
-        for clip in source.clips
-    ]
-    missing = sorted((clip.id, clip.split) for clip in source.missing)
-    return fingerprint([source.labels, sorted(rows), missing])
+def _remove_strays(data_dir: Path, jobs: list[ShardJob]) -> None:
+    """Removes what killed jobs, or an unfinished preparation of another source, left behind."""
+    remove_partial(data_dir)
+    names = {path for job in jobs for path in (job.path, report_path(job.path))}
+    for path in [*data_dir.glob("*-of-*.tfrecord"), *data_dir.glob("*-of-*.json")]:
+        if path not in names:
+            path.unlink()
 
 
 def _check_source(source: Source, config: PrepareConfig, data_dir: Path) -> None:
@@ -199,10 +127,9 @@ def _check_source(source: Source, config: PrepareConfig, data_dir: Path) -> None
         )
 
 
-def _jobs(
-    source: Source, config: PrepareConfig, data_dir: Path, configuration: str
-) -> list[ShardJob]:
+def _jobs(source: Source, config: PrepareConfig, data_dir: Path) -> list[ShardJob]:
     jobs = []
+    configuration = fingerprint(config.stored())
     for split in SPLITS:
         clips = sorted(source.split(split), key=lambda clip: _stable_hash(clip.id))
         size = config.clips_per_shard
@@ -253,6 +180,7 @@ def _import_beam() -> Any:
         import apache_beam
     finally:
         logging.disable(logging.NOTSET)
+    logging.getLogger("apache_beam").setLevel(logging.WARNING)
     return apache_beam
 
 

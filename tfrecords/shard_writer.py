@@ -49,7 +49,7 @@ class ShardJob:
         clips: its clips in stored order.
         labels: the label set.
         format: how clips are stored.
-        configuration: fingerprint of the whole preparation.
+        configuration: fingerprint of the preparation's configuration.
     """
 
     path: Path
@@ -62,8 +62,11 @@ class ShardJob:
     @property
     def fingerprint(self) -> str:
         """Identifies the job, so that a shard of another preparation is never taken for it."""
-        ids = [clip.id for clip in self.clips]
-        return fingerprint([self.configuration, self.path.name, ids])
+        clips = [
+            (clip.id, clip.labels, os.stat(clip.path).st_size)  # noqa: PTH116
+            for clip in self.clips
+        ]
+        return fingerprint([self.configuration, self.path.name, self.labels, clips])
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,108 @@
+"""What a preparation depends on, and when two of them are the same."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from aec_ofa_tf.audio.front_end import PANNS, FrontEndConfig
+from tfrecords.clip import Source
+from tfrecords.decode import LENGTH_POLICIES
+from tfrecords.files import fingerprint
+from tfrecords.schema import PAYLOADS
+from tfrecords.shard_writer import ClipFormat
+
+
+class PrepareError(ValueError):
+    """A preparation that is refused or given up; names the cause and the remedy."""
+
+
+@dataclass(frozen=True)
+class PrepareConfig:
+    """How a source is turned into records.
+
+    Attributes:
+        dataset: name of the source's layout, for the record.
+        clip_secs: length of a clip.
+        length_policy: "pad", "repeat" or "crop" (`decode.fit_length`).
+        payload: "log_mel" (float16) or "audio" (24-bit FLAC; log-mel computed when read).
+        seed: seed that the source was drawn with, for the record.
+        clips_per_shard: clips of a full shard; shards are the unit of work and of resuming.
+        front_end: the log-mel's numbers.
+        max_bad_fraction: bound on the quarantined share of each split's clips.
+        max_missing_fraction: bound on the missing share of each split's listed clips.
+
+    Raises:
+        ValueError: an entry is outside what is described above.
+    """
+
+    dataset: str
+    clip_secs: float
+    length_policy: str = "pad"
+    payload: str = "log_mel"
+    seed: int = 0
+    clips_per_shard: int = 128
+    front_end: FrontEndConfig = PANNS
+    max_bad_fraction: float = 0.1
+    max_missing_fraction: float = 0.5
+
+    def __post_init__(self) -> None:
+        self.front_end.clip_samples(self.clip_secs)
+        if self.length_policy not in LENGTH_POLICIES:
+            raise ValueError(
+                f"length policy is one of {LENGTH_POLICIES}, received {self.length_policy!r}"
+            )
+        if self.payload not in PAYLOADS:
+            raise ValueError(f"payload is one of {PAYLOADS}, received {self.payload!r}")
+        if self.clips_per_shard < 1:
+            raise ValueError(f"clips_per_shard must be positive, received {self.clips_per_shard}")
+
+    @property
+    def clip_format(self) -> ClipFormat:
+        """What a single record depends on."""
+        samples = self.front_end.clip_samples(self.clip_secs)
+        return ClipFormat(samples, self.length_policy, self.payload, self.front_end)
+
+    def recorded(self, source: Source) -> dict[str, Any]:
+        """What the records depend on, as JSON values; the bounds are not part of it."""
+        return {**self.stored(), "source": _source_fingerprint(source)}
+
+    def stored(self) -> dict[str, Any]:
+        """This configuration as JSON values, without the bounds."""
+        configuration = asdict(self)
+        del configuration["max_bad_fraction"], configuration["max_missing_fraction"]
+        return configuration
+
+
+def check_configuration(found: dict[str, Any], wanted: dict[str, Any], data_dir: Path) -> None:
+    """Refuses to mix two configurations in one directory.
+
+    Raises:
+        PrepareError: names what differs.
+    """
+    keys = sorted(found.keys() | wanted.keys())
+    differing = [key for key in keys if found.get(key) != wanted.get(key)]
+    if not differing:
+        return
+    words = [
+        "source: other clips, labels, splits or file sizes"
+        if key == "source"
+        else f"{key}: {found.get(key)!r} there, {wanted.get(key)!r} asked for"
+        for key in differing
+    ]
+    raise PrepareError(
+        f"{data_dir} was prepared with another configuration ({'; '.join(words)}); use another "
+        "--data_dir, or remove this one"
+    )
+
+
+def _source_fingerprint(source: Source) -> str:
+    """Changes with the labels, the clips, their splits and the sizes of their files."""
+    rows = [
+        (clip.id, clip.split, clip.labels, os.stat(clip.path).st_size)  # noqa: PTH116
+        for clip in source.clips
+    ]
+    missing = sorted((clip.id, clip.split) for clip in source.missing)
+    return fingerprint([source.labels, sorted(rows), missing])

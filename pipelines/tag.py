@@ -24,7 +24,7 @@ _MODEL = flags.DEFINE_string(
     "model", None, "A .tflite file that pipelines.convert wrote.", required=True
 )
 _TOP_K = flags.DEFINE_integer("top_k", 3, "Labels to report per file.", lower_bound=1)
-_THREADS = flags.DEFINE_integer("threads", 2, "Threads of the interpreter.", lower_bound=1)
+_THREADS = flags.DEFINE_integer("threads", 1, "Threads of the interpreter.", lower_bound=1)
 
 
 def main(files: list[str]) -> dict[str, Any]:

@@ -25,7 +25,8 @@ class TFLiteModel:
 
     Args:
         path: a file that `write_bundle` wrote.
-        threads: threads of the interpreter.
+        threads: threads of the interpreter. Idle ones spin, so that on a busy machine, or for a
+            thin network, a second one can slow it down twentyfold: measure before raising it.
 
     Attributes:
         info: the model card.
@@ -37,7 +38,7 @@ class TFLiteModel:
         RuntimeError: no TFLite interpreter is installed.
     """
 
-    def __init__(self, path: str | os.PathLike[str], threads: int = 2) -> None:
+    def __init__(self, path: str | os.PathLike[str], threads: int = 1) -> None:
         content, self.info = read_bundle(path)
         interpreter_class = _interpreter_class()
         try:

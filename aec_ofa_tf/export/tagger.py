@@ -40,7 +40,7 @@ class Tagger:
     """
 
     def __init__(
-        self, path: str | os.PathLike[str], threads: int = 2, *, fit_length: FitLength
+        self, path: str | os.PathLike[str], threads: int = 1, *, fit_length: FitLength
     ) -> None:
         self._model = TFLiteModel(path, threads)
         self.info = self._model.info

@@ -30,7 +30,7 @@ def test_the_interpreter_ignores_the_card(exported, largest, clip):
 
 
 def test_a_batch_axis_of_one_is_optional(exported, largest, clip):
-    model = TFLiteModel(exported.path(largest, "log_mel"), threads=1)
+    model = TFLiteModel(exported.path(largest, "log_mel"), threads=2)
     scores = model.scores(clip)
     assert scores.shape == (5,)
     assert scores.dtype == np.float32

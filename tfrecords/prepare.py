@@ -68,7 +68,10 @@ def prepare(
         write_json(data_dir / CONFIGURATION_NAME, configuration)
         jobs = _jobs(source, config, data_dir)
         _remove_strays(data_dir, jobs)
-        _run(jobs, beam_args)
+        # Until all is done, clips that were bad before are tried again: the user may have
+        # repaired them.
+        retry_bad = not (data_dir / MANIFEST_NAME).is_file()
+        _run([job for job in jobs if _is_open(job, retry_bad)], beam_args)
         reports = [_report(job) for job in jobs]
         _check_quarantined(source, reports, config, data_dir)
         manifest = _manifest(source, configuration, reports)
@@ -153,12 +156,16 @@ def _stable_hash(clip_id: str) -> bytes:
     return hashlib.sha256(os.fsencode(clip_id)).digest()
 
 
-def _run(jobs: list[ShardJob], beam_args: Sequence[str]) -> None:
-    open_jobs = [job for job in jobs if finished(job) is None]
-    for job in open_jobs:
-        report_path(job.path).unlink(missing_ok=True)
+def _is_open(job: ShardJob, retry_bad: bool) -> bool:
+    report = finished(job)
+    return report is None or (retry_bad and bool(report.quarantined))
+
+
+def _run(open_jobs: list[ShardJob], beam_args: Sequence[str]) -> None:
     if not open_jobs:
         return
+    for job in open_jobs:
+        report_path(job.path).unlink(missing_ok=True)
     beam = _import_beam()
     from apache_beam.options.pipeline_options import PipelineOptions
     from apache_beam.runners.portability.fn_api_runner import FnApiRunner

@@ -17,6 +17,8 @@ from tfrecords.schema import parse_batch
 from tfrecords.shards import RecordError, ShardReader, open_shards
 
 Batch = dict[str, tf.Tensor]
+# How the message begins when soft labels and records are joined that are of different clips.
+MISMATCH = "soft labels are of other clips"
 
 
 @dataclass(frozen=True)
@@ -118,20 +120,20 @@ def open_records(data_dir: Path | str) -> Records:
 
 
 def checked(batches: Iterable[Batch]) -> Iterator[Batch]:
-    """Iterates a dataset so that a damaged record is an ordinary error.
+    """Iterates a dataset so that damaged or mismatched records are an ordinary error.
 
     tf.data wraps what its functions raise; here a RecordError comes out as it went in.
 
     Raises:
-        RecordError: names the shard and the record.
+        RecordError: names the shard and the record, or says which files do not belong together.
     """
     try:
         yield from batches
     except tf.errors.OpError as error:
-        found = re.search(r"RecordError: (.*)", error.message or "")
+        found = re.search(rf"RecordError: (.*)|({MISMATCH}.*)", error.message or "")
         if found is None:
             raise
-        raise RecordError(found.group(1)) from error
+        raise RecordError(found.group(0).removeprefix("RecordError: ")) from error
 
 
 def clip_lookup(

@@ -16,7 +16,7 @@ from tqdm import tqdm
 from tfrecords.clip import TRAIN
 from tfrecords.files import exclusive, read_json, remove_partial, replacing, sha256_of, write_json
 from tfrecords.manifest import ManifestError, Shard, damage
-from tfrecords.records import Records, checked, clip_lookup, read_function
+from tfrecords.records import MISMATCH, Records, checked, clip_lookup, read_function
 from tfrecords.shards import ShardReader, open_shards
 
 MANIFEST_NAME = "soft_labels.json"
@@ -52,9 +52,7 @@ class SoftLabels:
 
         def function(numbers: tf.Tensor, ids: tf.Tensor) -> tf.Tensor:
             parsed = tf.io.parse_example(read(numbers), spec)
-            same = tf.debugging.assert_equal(
-                parsed["id"], ids, "the soft labels are of other clips; compute them again"
-            )
+            same = tf.debugging.assert_equal(parsed["id"], ids, f"{MISMATCH}; compute them again")
             with tf.control_dependencies([same]):
                 return tf.identity(parsed["scores"])
 

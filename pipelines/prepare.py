@@ -15,6 +15,8 @@ from absl import flags
 import pipelines.flags
 from pipelines import program
 from tfrecords.manifest import Manifest
+from tfrecords.sources.audioset import AudiosetFiles
+from tfrecords.sources.registry import SourceOptions, read_source
 
 FLAGS = flags.FLAGS
 pipelines.flags.define_prepare_flags()
@@ -28,12 +30,12 @@ def prepare_from_flags() -> Manifest:
         ValueError: a flag is missing or wrong, or as `tfrecords.prepare.prepare`.
         OSError: a file cannot be read or written, or another job works in the directory.
     """
-    # TensorFlow is slow to import and not needed for --help.
-    from tfrecords.prepare import PrepareConfig, prepare
-    from tfrecords.sources.registry import read_source
-
     if not FLAGS.data_dir:
         raise ValueError("--data_dir is required: the folder for the records")
+    options = _source_options()
+    # TensorFlow is slow to import and not needed for --help or a mistyped flag.
+    from tfrecords.prepare import PrepareConfig, prepare
+
     config = PrepareConfig(
         dataset=FLAGS.dataset,
         clip_secs=_clip_secs(),
@@ -44,7 +46,7 @@ def prepare_from_flags() -> Manifest:
         max_bad_fraction=FLAGS.max_bad_fraction,
         max_missing_fraction=FLAGS.max_missing_fraction,
     )
-    source = read_source(FLAGS.dataset, _source_options())
+    source = read_source(FLAGS.dataset, options)
     return prepare(source, config, Path(FLAGS.data_dir), FLAGS.beam_arg)
 
 
@@ -53,10 +55,7 @@ def _clip_secs() -> float:
     return default if FLAGS.clip_secs is None else FLAGS.clip_secs
 
 
-def _source_options() -> Any:
-    from tfrecords.sources.audioset import AudiosetFiles
-    from tfrecords.sources.registry import SourceOptions
-
+def _source_options() -> SourceOptions:
     source = Path(FLAGS.source) if FLAGS.source else None
     parts = {name: FLAGS[f"audioset_{name}"].value for name in ("train", "evaluation", "pool")}
     return SourceOptions(

@@ -1,0 +1,96 @@
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+ESC10 = Path(__file__).resolve().parents[3] / "shared" / "data" / "esc10"
+
+
+def prepare(*arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "pipelines.prepare", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True)
+
+
+def summary(ended: subprocess.CompletedProcess[str]) -> dict:
+    assert ended.returncode == 0, ended.stderr
+    return json.loads(ended.stdout.splitlines()[-1])
+
+
+def test_the_synthetic_default_needs_no_source_and_is_done_once(tmp_path):
+    data_dir = tmp_path / "data"
+    few = [f"--{split}_clips=6" for split in ("train", "validation", "evaluation")]
+    arguments = [f"--data_dir={data_dir}", "--clip_secs=0.6", "--seed=5", *few]
+    result = summary(prepare(*arguments))
+    assert result.pop("seconds") > 0
+    assert result == {
+        "clips": {"train": 6, "validation": 6, "evaluation": 6},
+        "quarantined": 0,
+        "missing": 0,
+        "silent": 0,
+        "labels": 10,
+        "data_dir": str(data_dir),
+    }
+    assert len(list((data_dir / "source" / "audio").glob("*.flac"))) == 18
+    written = {path: path.stat().st_mtime_ns for path in data_dir.glob("*.tfrecord")}
+    assert summary(prepare(*arguments))["clips"] == result["clips"]
+    assert {path: path.stat().st_mtime_ns for path in written} == written
+    refused = prepare(*arguments, "--payload=audio")
+    assert refused.returncode == 1
+    assert "payload: 'log_mel' there, 'audio' asked for" in refused.stderr
+
+
+def test_a_folder_of_classes_with_a_bad_clip_is_reported(tmp_path):
+    for number in range(30):
+        path = tmp_path / "raw" / ("dog", "rain")[number % 2] / f"{number}.wav"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        soundfile.write(path, 0.1 * np.sin(np.arange(8000) * 0.1), 16000)
+    (tmp_path / "raw" / "dog" / "bad.wav").write_bytes(b"")
+    arguments = ["--dataset=folder", f"--source={tmp_path / 'raw'}", "--clip_secs=0.5"]
+    data_dir = f"--data_dir={tmp_path / 'data'}"
+    refused = prepare(*arguments, data_dir, "--max_bad_fraction=0")
+    assert refused.returncode == 1
+    assert "bad.wav (empty file)" in refused.stderr
+    assert refused.stdout == ""
+    result = summary(prepare(*arguments, data_dir, "--max_bad_fraction=0.5"))
+    assert sum(result["clips"].values()) == 30
+    assert (result["quarantined"], result["labels"]) == (1, 2)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "--data_dir is required"),
+        (["--dataset=esc50", "--data_dir=x"], "needs --source"),
+        (["--dataset=esc50", "--data_dir=x", "--eval_folds=a", "--source=x"], "--eval_folds takes"),
+        (["--data_dir=x", "stray"], "unexpected arguments"),
+    ],
+)
+def test_wrong_flags_are_explained(tmp_path, monkeypatch, arguments, message):
+    monkeypatch.chdir(tmp_path)
+    ended = prepare(*arguments)
+    assert ended.returncode != 0
+    assert message in ended.stdout + ended.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(not ESC10.is_dir(), reason="ESC-10 is not beside the repository")
+def test_real_recordings_in_the_esc50_layout(tmp_path):
+    header, *rows = (ESC10 / "meta" / "esc50.csv").read_text().splitlines()
+    few = [row for row in rows if row.split(",")[3] in ("dog", "rain")][::4]
+    for name in ("audio", "meta"):
+        (tmp_path / "esc" / name).mkdir(parents=True)
+    (tmp_path / "esc" / "meta" / "esc50.csv").write_text("\n".join([header, *few]))
+    for row in few:
+        shutil.copy(ESC10 / "audio" / row.split(",")[0], tmp_path / "esc" / "audio")
+    result = summary(
+        prepare(
+            "--dataset=esc50", f"--source={tmp_path / 'esc'}", f"--data_dir={tmp_path / 'data'}"
+        )
+    )
+    assert sum(result["clips"].values()) == len(few) == 20
+    assert (result["quarantined"], result["missing"], result["labels"]) == (0, 0, 2)

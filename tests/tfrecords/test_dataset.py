@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 from recordings import SECS, source
 
+from tfrecords import dataset
 from tfrecords.dataset import checked, clip_order, evaluation_batches, training_batches
 from tfrecords.manifest import ManifestError
 from tfrecords.prepare import PrepareConfig, prepare
@@ -124,6 +125,15 @@ def test_training_shows_what_evaluation_shows(records):
         for index, key in enumerate(batch["id"]):
             np.testing.assert_array_equal(batch["log_mel"][index], stored[key][0])
             np.testing.assert_array_equal(batch["labels"][index], stored[key][1])
+
+
+def test_keeping_clips_in_memory_changes_nothing(records, monkeypatch):
+    kept = list(training_batches(records, 4, seed=1).take(4).as_numpy_iterator())
+    monkeypatch.setattr(dataset, "CACHE_BYTES", 0)
+    read = list(training_batches(records, 4, seed=1).take(4).as_numpy_iterator())
+    for expected, batch in zip(kept, read, strict=True):
+        for name in expected:
+            np.testing.assert_array_equal(batch[name], expected[name])
 
 
 def test_a_flipped_byte_is_an_error_that_names_shard_and_record(own_records):

@@ -40,7 +40,7 @@ class AudiosetFiles:
     audio: str = "audio"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)  # the unbalanced list has two million
 class Segment:
     """One row of a segment list: id, start and end in seconds, labels by display name."""
 

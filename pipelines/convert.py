@@ -11,23 +11,21 @@ from typing import Any
 
 from absl import flags
 
+import pipelines.flags
 from pipelines import program
+from pipelines import training_flags as training
 from pipelines.flags import define_data_dir_flag
-from pipelines.training_flags import (
-    define_conversion_flags,
-    define_evaluation_flags,
-    define_subnet_flag,
-    define_workdir_flag,
-)
 
 FLAGS = flags.FLAGS
-define_workdir_flag()
+training.define_workdir_flag()
 define_data_dir_flag()
-define_evaluation_flags()
-define_subnet_flag()
-define_conversion_flags()
+training.define_evaluation_flags()
+training.define_subnet_flag()
+training.define_conversion_flags()
 flags.DEFINE_string("out", None, "Folder for the files; <workdir>/export/<subnet> by default.")
 flags.DEFINE_integer("seed", 0, "Of the choice of representative clips.")
+flags.adopt_module_key_flags(pipelines.flags)
+flags.adopt_module_key_flags(training)
 flags.mark_flags_as_required(["workdir", "data_dir", "subnet"])
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from absl import flags
 
+import pipelines.flags
 from pipelines import program
 from pipelines import training_flags as training
 from pipelines.flags import define_data_dir_flag
@@ -24,6 +25,8 @@ training.define_subnet_flag()
 flags.DEFINE_string("model", None, "A .tflite, a .keras, or a workdir with --subnet or --teacher.")
 flags.DEFINE_enum("split", "evaluation", list(SPLITS), "Which clips.")
 flags.DEFINE_bool("teacher", False, "The workdir's teacher.")
+flags.adopt_module_key_flags(pipelines.flags)
+flags.adopt_module_key_flags(training)
 flags.mark_flags_as_required(["model", "data_dir"])
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from absl import flags
 
+import pipelines.flags
 from pipelines import program
 from pipelines import training_flags as training
 from pipelines.budgets import check_budgets, stored_space
@@ -22,6 +23,8 @@ define_data_dir_flag()
 training.define_evaluation_flags()
 training.define_search_flags()
 flags.DEFINE_integer("seed", 0, "Of the draw of candidates.")
+flags.adopt_module_key_flags(pipelines.flags)
+flags.adopt_module_key_flags(training)
 flags.mark_flags_as_required(["workdir", "data_dir"])
 
 

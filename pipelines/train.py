@@ -14,6 +14,7 @@ from typing import Any
 
 from absl import flags, logging
 
+import pipelines.flags
 from pipelines import program
 from pipelines import training_flags as training
 from pipelines.budgets import check_budgets, described_by_flags, space_from_flags
@@ -32,6 +33,8 @@ training.define_subnet_training_flags()
 training.define_search_flags()
 training.define_conversion_flags()
 flags.DEFINE_list("stages", list(STAGES), f"Any of {', '.join(STAGES)}, subnet; in this order.")
+flags.adopt_module_key_flags(pipelines.flags)
+flags.adopt_module_key_flags(training)
 flags.mark_flags_as_required(["workdir", "data_dir"])
 
 

@@ -1,0 +1,80 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from aec_ofa_tf.audio.mixup import mix_pairs, mixup_lambda, time_roll
+from aec_ofa_tf.audio.spec_augment import SpecAugmentConfig, spec_augment_mask
+
+
+def runs_of_zeros(row: np.ndarray) -> list[int]:
+    text = "".join("0" if value == 0 else "1" for value in row)
+    return [len(run) for run in text.split("1") if run]
+
+
+def test_spec_augment_blanks_at_most_two_stripes_of_the_paper_s_width_per_axis():
+    mask = spec_augment_mask((200, 300, 64), tf.constant([3, 4])).numpy()
+    time, mel = mask.max(axis=2), mask.max(axis=1)
+
+    assert set(np.unique(mask)) == {0.0, 1.0}
+    np.testing.assert_array_equal(mask, time[:, :, None] * mel[:, None, :])
+    for rows, widest in ((time, 63), (mel, 7)):
+        runs = [runs_of_zeros(row) for row in rows]
+        assert all(len(run) <= 2 and sum(run) <= 2 * widest for run in runs)
+        # Two stripes that do not touch are seldom as wide as the widest; some nearly are.
+        assert max(max(run, default=0) for run in runs if len(run) == 2) > 0.8 * widest
+    assert 63 <= max(time.shape[1] - row.sum() for row in time) <= 126
+
+
+def test_masked_share_is_that_of_uniform_widths():
+    mask = spec_augment_mask((4000, 640, 64), tf.constant([0, 1])).numpy()
+
+    # Mean width 31.5 of 640, two stripes, minus their overlap.
+    assert 1 - mask.max(axis=2).mean() == pytest.approx(1 - (1 - 31.5 / 640) ** 2, rel=0.05)
+
+
+def test_a_clip_shorter_than_a_stripe_keeps_working():
+    mask = spec_augment_mask((8, 16, 64), tf.constant([0, 1]), SpecAugmentConfig(2, 64, 0, 8))
+
+    assert mask.shape == (8, 16, 64)
+    assert np.isfinite(mask.numpy()).all()
+
+
+def test_the_same_seed_draws_the_same_and_another_does_not():
+    draw = [spec_augment_mask((4, 100, 64), tf.constant([0, seed])).numpy() for seed in (1, 1, 2)]
+
+    np.testing.assert_array_equal(draw[0], draw[1])
+    assert (draw[0] != draw[2]).any()
+
+
+def test_mixup_mixes_neighbours_and_their_labels_with_one_weight():
+    clips = tf.reshape(tf.range(24.0), [4, 3, 2])
+    labels = tf.eye(4)
+    weights = tf.constant([0.25, 1.0])
+
+    mixed = mix_pairs(clips, weights).numpy()
+    np.testing.assert_allclose(mixed[0], 0.25 * clips[0] + 0.75 * clips[1])
+    np.testing.assert_allclose(mixed[1], clips[2])
+    np.testing.assert_allclose(
+        mix_pairs(labels, weights).numpy(), [[0.25, 0.75, 0, 0], [0, 0, 1, 0]]
+    )
+
+
+@pytest.mark.parametrize(("alpha", "variance"), [(1.0, 1 / 12), (0.2, 0.25 / 1.4)])
+def test_mixing_weights_follow_the_beta_distribution(alpha, variance):
+    weights = mixup_lambda(20_000, tf.constant([0, 7]), alpha).numpy()
+
+    assert weights.min() >= 0
+    assert weights.max() <= 1
+    assert weights.mean() == pytest.approx(0.5, abs=0.01)
+    assert weights.var() == pytest.approx(variance, rel=0.05)
+
+
+def test_time_roll_rotates_every_clip_by_its_own_shift():
+    clips = np.random.default_rng(0).normal(size=(6, 20, 3)).astype(np.float32)
+    rolled = time_roll(tf.constant(clips), tf.constant([1, 2])).numpy()
+
+    shifts = [
+        next(s for s in range(20) if np.array_equal(np.roll(clip, -s, axis=0), result))
+        for clip, result in zip(clips, rolled, strict=True)
+    ]
+    assert len(set(shifts)) > 1

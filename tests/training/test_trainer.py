@@ -1,0 +1,188 @@
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from aec_ofa_tf.audio.spec_augment import SpecAugmentConfig
+from aec_ofa_tf.models.supernet import Supernet
+from aec_ofa_tf.spec import NetworkConfig, SubnetSpec, search_space
+from aec_ofa_tf.training.losses import binary_cross_entropy
+from aec_ofa_tf.training.sampler import constant_sampler, uniform_sampler
+from aec_ofa_tf.training.trainer import StepConfig, Trainer
+
+SPACE = search_space("[2,2,X]", base_channels=4)
+NETWORK = NetworkConfig(classes=5, frames=40, embedding_units=32)
+PLAIN = NetworkConfig(5, 40, embedding_units=32, block_dropout=0.0, embedding_dropout=0.0)
+NO_STRIPES = SpecAugmentConfig(time_stripes=0, mel_stripes=0)
+
+
+def batch(clips: int = 4, seed: int = 0) -> dict[str, tf.Tensor]:
+    generator = np.random.default_rng(seed)
+    return {
+        "log_mel": tf.constant(generator.normal(0, 1, (clips, 40, 64)), tf.float32),
+        "labels": tf.constant(generator.integers(0, 2, (clips, 5)), tf.float32),
+        "soft_labels": tf.constant(generator.uniform(0, 1, (clips, 5)), tf.float32),
+    }
+
+
+def trainer(network: NetworkConfig = NETWORK, sampler=None, seed: int = 0, **config) -> Trainer:
+    keras.utils.set_random_seed(seed)
+    supernet = Supernet(SPACE.subnets(), network)
+    result = Trainer(supernet, sampler or uniform_sampler(SPACE.subnets(), 4), StepConfig(**config))
+    result.compile(optimizer=keras.optimizers.Adam(1e-3))
+    result.optimizer.build(supernet.trainable_variables)
+    return result
+
+
+def four(seed: tf.Tensor) -> tf.Tensor:
+    specs = [SPACE.smallest, SPACE.largest, SPACE.subnets()[37], SPACE.smallest]
+    return tf.constant([spec.widths() for spec in specs])
+
+
+def test_gradients_of_the_shared_step_are_the_sum_over_separate_passes():
+    model, data = trainer(PLAIN, four, spec_augment=NO_STRIPES), batch()
+    supernet = model.supernet
+    draws = model._draws(tf.constant(4), tf.constant([0, 1]), tf.constant([0, 2]))
+    loss, gradients = model._gradients(data["log_mel"], data["soft_labels"], four(None), draws)
+    variables = supernet.stem_variables + supernet.branch_variables
+    expected = [np.zeros(variable.shape) for variable in variables]
+    total = 0.0
+    for widths in four(None):
+        with tf.GradientTape() as tape:
+            logits, _ = supernet(data["log_mel"], widths=widths)
+            one = binary_cross_entropy(logits, data["soft_labels"])
+        found = tape.gradient(
+            one, [v.value for v in variables], unconnected_gradients=tf.UnconnectedGradients.ZERO
+        )
+        expected = [a + b.numpy() for a, b in zip(expected, found, strict=True)]
+        total += float(one)
+
+    assert float(loss) == pytest.approx(total, rel=1e-5)
+    for variable, received, wanted in zip(variables, gradients, expected, strict=True):
+        difference = np.linalg.norm(received.numpy() - wanted)
+        assert difference <= 1e-4 * np.linalg.norm(wanted) + 1e-7, variable.path
+
+
+def test_the_loss_is_the_sum_over_subnets_of_the_mean_over_clips_and_classes():
+    logits, targets = np.array([[0.3, -1.0], [2.0, 0.0]]), np.array([[1.0, 0.2], [0.0, 0.5]])
+    scores = 1 / (1 + np.exp(-logits))
+    expected = -np.mean(targets * np.log(scores) + (1 - targets) * np.log(1 - scores))
+
+    received = binary_cross_entropy(tf.constant(logits), tf.constant(targets))
+    assert float(received) == pytest.approx(expected)
+
+
+def test_a_step_is_a_function_of_weights_batch_seed_and_step_number():
+    losses = []
+    for seed in (0, 0, 1):
+        model = trainer(seed=0)
+        model.config = StepConfig(seed=seed)
+        step = tf.function(model.train_step)
+        losses.append([float(step(batch())["loss"]) for _ in range(3)])
+
+    assert losses[0] == losses[1]
+    assert losses[0] != losses[2]
+    assert len(set(losses[0])) == 3
+
+
+def test_any_number_of_random_subnets_is_one_trace():
+    model = trainer()
+    step = tf.function(model.train_step)
+    for index in range(12):
+        step(batch(seed=index))
+
+    assert step.experimental_get_tracing_count() == 1
+
+
+def test_eager_and_traced_steps_agree():
+    eager, traced = trainer(), trainer()
+    eager.train_step(batch())
+    tf.function(traced.train_step)(batch())
+
+    for a, b in zip(eager.supernet.weights, traced.supernet.weights, strict=True):
+        np.testing.assert_allclose(a.numpy(), b.numpy(), atol=2e-4)
+
+
+def test_channels_that_no_sampled_subnet_uses_get_no_gradient():
+    model = trainer(PLAIN, constant_sampler(SPACE.smallest))
+    before = model.supernet.get_unit("block3_conv1").get_weights()
+    model.train_step(batch())
+    after = model.supernet.get_unit("block3_conv1").get_weights()
+    width, inputs = SPACE.smallest.blocks[2][0], SPACE.smallest.blocks[1][-1]
+
+    changed = before[0] != after[0]
+    assert changed[:, :, :inputs, :width].any()
+    assert not changed[:, :, inputs:].any()
+    assert not changed[:, :, :, width:].any()
+
+
+def test_a_step_works_under_fit():
+    model = trainer()
+    data = tf.data.Dataset.from_tensors(batch()).repeat(3)
+    history = model.fit(data, epochs=2, verbose=0)
+
+    assert np.isfinite(history.history["loss"]).all()
+    assert int(model.optimizer.iterations) == 6
+
+
+def test_mixup_halves_the_batch_and_mixes_the_targets_alike():
+    model = trainer(PLAIN, constant_sampler(SPACE.largest), mixup=True, spec_augment=NO_STRIPES)
+    data = batch(8)
+    # A pair of equal clips with equal targets is the same clip under any weight.
+    doubled = {key: tf.repeat(value[:4], 2, axis=0) for key, value in data.items()}
+    single = {key: value[:4] for key, value in data.items()}
+    plain = trainer(PLAIN, constant_sampler(SPACE.largest), spec_augment=NO_STRIPES)
+
+    mixed, expected = model.train_step(doubled)["loss"], plain.train_step(single)["loss"]
+    assert float(mixed) == pytest.approx(float(expected), rel=1e-5)
+
+
+def test_a_label_weight_is_a_weighted_sum_of_both_losses():
+    losses = {}
+    for name, config in {
+        "soft": {"target": "soft_labels"},
+        "hard": {"target": "labels"},
+        "both": {"target": "soft_labels", "label_weight": 0.3},
+    }.items():
+        model = trainer(PLAIN, constant_sampler(SPACE.largest), **config)
+        losses[name] = float(model.train_step(batch())["loss"])
+
+    expected = 0.7 * losses["soft"] + 0.3 * losses["hard"]
+    assert losses["both"] == pytest.approx(expected, rel=1e-5)
+
+
+def test_training_a_single_subnet_learns_a_rule():
+    spec = SubnetSpec.parse("4x2-4x2-4x2-4x1")
+    keras.utils.set_random_seed(0)
+    supernet = Supernet([spec], NetworkConfig(2, 40, 32, block_dropout=0, embedding_dropout=0))
+    config = StepConfig("labels", spec_augment=NO_STRIPES)
+    model = Trainer(supernet, constant_sampler(spec), config)
+    model.compile(optimizer=keras.optimizers.Adam(1e-2))
+    generator = np.random.default_rng(0)
+    labels = generator.integers(0, 2, (32, 2)).astype(np.float32)
+    clips = generator.normal(0, 0.5, (32, 40, 64)).astype(np.float32)
+    # The first class alternates over time, the second over frequency.
+    clips[:, ::2] += 2 * labels[:, :1, None]
+    clips[:, :, ::2] += 2 * labels[:, 1:, None]
+    step = tf.function(model.train_step)
+    losses = [float(step({"log_mel": clips, "labels": labels})["loss"]) for _ in range(60)]
+
+    assert np.mean(losses[-5:]) < 0.5 * np.mean(losses[:5])
+
+
+def test_uniform_draws_cover_the_space_evenly_and_independently():
+    sample = tf.function(uniform_sampler(SPACE.subnets(), 4))
+    drawn = np.stack([sample(tf.constant([0, step])).numpy() for step in range(2000)])
+    keys, counts = np.unique(drawn.reshape(-1, 8), axis=0, return_counts=True)
+
+    assert drawn.shape == (2000, 4, 4, 2)
+    assert len(keys) == SPACE.size == 128
+    # 8000 draws over 128 subnets: 62.5 expected, standard deviation 7.9.
+    assert counts.min() > 62.5 - 5 * 7.9
+    assert counts.max() < 62.5 + 5 * 7.9
+
+
+@pytest.mark.parametrize("config", [{"target": "teacher"}, {"label_weight": 1.5}])
+def test_impossible_step_configurations_are_refused(config):
+    with pytest.raises(ValueError, match="received"):
+        StepConfig(**config)

@@ -1,5 +1,6 @@
 """Small real recordings and datasets that tests write for themselves."""
 
+import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -41,3 +42,11 @@ def source(folder: Path, train: int = 10, validation: int = 4, evaluation: int =
         )
         clips.append(Clip(path.name, path, tuple(dict.fromkeys(names)), split))
     return Source(labels, tuple(clips))
+
+
+def digests(folder: Path) -> dict[str, str]:
+    return {
+        path.name: hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in folder.iterdir()
+        if path.is_file() and path.name != ".lock"
+    }

@@ -1,35 +1,21 @@
-import hashlib
 import json
 import os
-import signal
-import subprocess
-import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 
 import librosa
 import numpy as np
 import pytest
-from recordings import RATE_HZ, SECS, cut, noise, source, write
+from recordings import RATE_HZ, SECS, cut, digests, noise, source, write
 
 from tfrecords.clip import Clip, Source
 from tfrecords.dataset import evaluation_batches, open_records
 from tfrecords.decode import read_waveform
-from tfrecords.files import BusyError, exclusive
 from tfrecords.manifest import ManifestError, load_manifest
 from tfrecords.prepare import PrepareConfig, PrepareError, prepare
 from tfrecords.shards import RecordError
 
 CONFIG = PrepareConfig("folder", SECS, clips_per_shard=4)
-
-
-def digests(folder: Path) -> dict[str, str]:
-    return {
-        path.name: hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in folder.iterdir()
-        if path.is_file() and path.name != ".lock"
-    }
 
 
 def all_clips(data_dir: Path, split: str, *features: str) -> dict[bytes, dict]:
@@ -181,13 +167,6 @@ def test_a_directory_holds_one_configuration(tmp_path):
         prepare(fewer, CONFIG, tmp_path / "records")
 
 
-def test_the_second_of_two_jobs_refuses(tmp_path):
-    raw = source(tmp_path / "raw")
-    with exclusive(tmp_path / "records"), pytest.raises(BusyError, match="in use by another job"):
-        prepare(raw, CONFIG, tmp_path / "records")
-    prepare(raw, CONFIG, tmp_path / "records")
-
-
 def spoil(raw: Source) -> None:
     """Makes four of ten training clips unusable, each in its way."""
     empty, short, hollow, text = raw.split("train")[:4]
@@ -276,60 +255,3 @@ def test_names_that_are_not_utf8_keep_their_id(tmp_path):
     clips = (Clip(name, path, ("dog",), "train"),)
     prepare(Source(("dog",), clips), CONFIG, tmp_path / "records")
     assert list(all_clips(tmp_path / "records", "train")) == [b"caf\xe9.wav"]
-
-
-CHILD = """
-import resource, signal, sys
-from pathlib import Path
-here, folder, records, train_clips, file_bytes = sys.argv[1:]
-sys.path.insert(0, here)
-from recordings import source
-from tfrecords.prepare import PrepareConfig, prepare
-raw = source(Path(folder), int(train_clips), 4, 3)
-if file_bytes != "any":
-    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (int(file_bytes), int(file_bytes)))
-prepare(raw, PrepareConfig("folder", 0.5, clips_per_shard=4), Path(records))
-"""
-
-
-def start_child(folder: Path, records: Path, train_clips: int, file_bytes: str = "any"):
-    arguments = (Path(__file__).parent, folder, records, train_clips, file_bytes)
-    return subprocess.Popen(
-        [sys.executable, "-c", CHILD, *map(str, arguments)], stderr=subprocess.PIPE, text=True
-    )
-
-
-def test_a_killed_preparation_leaves_whole_files_and_ends_the_same(tmp_path):
-    records = tmp_path / "records"
-    child = start_child(tmp_path / "raw", records, 60)
-    deadline = time.monotonic() + 60
-    while not list(records.glob("train-*.json")):
-        assert child.poll() is None
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
-    child.send_signal(signal.SIGKILL)
-    child.communicate()
-    assert not (records / "manifest.json").exists()
-    kept = {
-        path: path.stat().st_mtime_ns
-        for path in records.glob("train-*.tfrecord")
-        if path.with_suffix(".json").exists()
-    }
-    raw = source(tmp_path / "raw", 60, 4, 3)
-    prepare(raw, CONFIG, records)
-    prepare(raw, CONFIG, tmp_path / "unbroken")
-    assert digests(records) == digests(tmp_path / "unbroken")
-    assert kept
-    assert all(path.stat().st_mtime_ns == when for path, when in kept.items())
-    assert not list(records.glob(".*.partial"))
-
-
-def test_a_full_disk_is_an_error_that_leaves_no_shard(tmp_path):
-    records = tmp_path / "records"
-    child = start_child(tmp_path / "raw", records, 10, file_bytes="20000")
-    _, log = child.communicate()
-    assert child.returncode != 0
-    assert "could not be written" in log
-    assert not list(records.glob("train-00000*"))
-    assert not (records / "manifest.json").exists()

@@ -18,7 +18,7 @@ from pipelines.budgets import network_from_flags, space_from_flags, stored_space
 from pipelines.workdir import Workdir
 from tfrecords.clip import TRAIN
 from tfrecords.dataset import evaluation_batches
-from tfrecords.records import Records, open_records
+from tfrecords.records import CheckedBatches, Records, open_records
 
 FLAGS = flags.FLAGS
 
@@ -53,13 +53,12 @@ class Experiment:
         """Fixed clean training clips, whole batches of them where there are enough."""
         batch = min(FLAGS.batch_size, self.records.clips(TRAIN))
         wanted = min(FLAGS.calibration_clips, self.records.clips(TRAIN))
-        return evaluation_batches(
-            self.records, TRAIN, batch, limit=max(batch, wanted // batch * batch)
-        )
+        limit = max(batch, wanted // batch * batch)
+        return CheckedBatches(evaluation_batches(self.records, TRAIN, batch, limit=limit))
 
     def split(self, split: str) -> Batches:
         """The clean clips of a split with their labels."""
-        return evaluation_batches(self.records, split, FLAGS.batch_size)
+        return CheckedBatches(evaluation_batches(self.records, split, FLAGS.batch_size))
 
     def load_supernet(self) -> Supernet:
         """The trained supernet.

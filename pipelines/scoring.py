@@ -15,7 +15,7 @@ from aec_ofa_tf.metrics import Metrics, evaluate_scores
 from pipelines.experiment import open_trained
 from pipelines.stages.models import load_model
 from tfrecords.dataset import evaluation_batches
-from tfrecords.records import Records, open_records
+from tfrecords.records import CheckedBatches, Records, open_records
 
 FLAGS = flags.FLAGS
 
@@ -36,7 +36,7 @@ def evaluate_tflite(path: Path, records: Records, split: str, threads: int = 2) 
             f"{records.data_dir} hold clips of {records.clip_samples}"
         )
     feature = model.info.input
-    batches = evaluation_batches(records, split, 1, features=(feature,))
+    batches = CheckedBatches(evaluation_batches(records, split, 1, features=(feature,)))
     scores, labels = [], []
     for batch in tqdm(batches, total=records.clips(split), desc=path.name, unit="clip"):
         scores.append(model.scores(batch[feature][0].numpy()))
@@ -58,7 +58,7 @@ def evaluate_keras(path: Path, records: Records, split: str, batch_size: int) ->
             f"{records.data_dir} need {shapes[0]} to {shapes[1]}"
         )
     predict = tf.function(lambda log_mel: model(log_mel, training=False), reduce_retracing=True)
-    batches = evaluation_batches(records, split, batch_size)
+    batches = CheckedBatches(evaluation_batches(records, split, batch_size))
     pairs = [(predict(batch["log_mel"]).numpy(), batch["labels"].numpy()) for batch in batches]
     scores, labels = zip(*pairs, strict=True)
     return evaluate_scores(np.concatenate(scores), np.concatenate(labels))

@@ -10,11 +10,11 @@ import numpy as np
 import tensorflow as tf
 
 from tfrecords.clip import TRAIN
-from tfrecords.records import Batch, Records, checked, clip_lookup, open_records
+from tfrecords.records import Batch, CheckedBatches, Records, clip_lookup, open_records
 from tfrecords.shards import ShardReader
 from tfrecords.soft_labels import open_soft_labels
 
-__all__ = ["Records", "checked", "evaluation_batches", "open_records", "training_batches"]
+__all__ = ["CheckedBatches", "Records", "evaluation_batches", "open_records", "training_batches"]
 
 # Decoding FLAC costs more than a small network's step; up to this size its log-mels are kept.
 CACHE_BYTES = 1 << 30
@@ -144,7 +144,7 @@ def _training_lookup(
 
 
 def _cached_lookup(records: Records, split: str) -> Callable[[tf.Tensor], Batch]:
-    batches = list(checked(evaluation_batches(records, split, _CACHE_BATCH)))
+    batches = list(CheckedBatches(evaluation_batches(records, split, _CACHE_BATCH)))
     columns = {
         name: np.concatenate([batch[name].numpy() for batch in batches])
         for name in ("id", "labels")

@@ -119,21 +119,27 @@ def open_records(data_dir: Path | str) -> Records:
     return records
 
 
-def checked(batches: Iterable[Batch]) -> Iterator[Batch]:
-    """Iterates a dataset so that damaged or mismatched records are an ordinary error.
+class CheckedBatches:
+    """A dataset, to be iterated any number of times, whose damage is an ordinary error.
 
-    tf.data wraps what its functions raise; here a RecordError comes out as it went in.
+    tf.data wraps what its functions raise; here a RecordError comes out as it went in: it names
+    the shard and the record, or says which files do not belong together.
 
-    Raises:
-        RecordError: names the shard and the record, or says which files do not belong together.
+    Args:
+        batches: the dataset.
     """
-    try:
-        yield from batches
-    except tf.errors.OpError as error:
-        found = re.search(rf"RecordError: (.*)|({MISMATCH}.*)", error.message or "")
-        if found is None:
-            raise
-        raise RecordError(found.group(0).removeprefix("RecordError: ")) from error
+
+    def __init__(self, batches: Iterable[Batch]) -> None:
+        self._batches = batches
+
+    def __iter__(self) -> Iterator[Batch]:
+        try:
+            yield from self._batches
+        except tf.errors.OpError as error:
+            found = re.search(rf"RecordError: (.*)|({MISMATCH}.*)", error.message or "")
+            if found is None:
+                raise
+            raise RecordError(found.group(0).removeprefix("RecordError: ")) from error
 
 
 def clip_lookup(

@@ -16,7 +16,7 @@ from tqdm import tqdm
 from tfrecords.clip import TRAIN
 from tfrecords.files import exclusive, read_json, remove_partial, replacing, sha256_of, write_json
 from tfrecords.manifest import ManifestError, Shard, damage
-from tfrecords.records import MISMATCH, Records, checked, clip_lookup, read_function
+from tfrecords.records import MISMATCH, CheckedBatches, Records, clip_lookup, read_function
 from tfrecords.shards import ShardReader, open_shards
 
 MANIFEST_NAME = "soft_labels.json"
@@ -161,7 +161,7 @@ def _write_shard(path: Path, examples: Any, key: dict[str, str], clips: int) -> 
 
 
 def _examples(batches: tf.data.Dataset, predict: Callable[[tf.Tensor], Any], classes: int) -> Any:
-    for batch in checked(batches):
+    for batch in CheckedBatches(batches):
         scores = np.asarray(predict(batch["log_mel"]), np.float32)
         ids = batch["id"].numpy()
         if scores.shape != (len(ids), classes):

@@ -65,7 +65,7 @@ class CheckpointStore:
             path = self.directory / f"step-{step}"
             try:
                 self._checkpoint.restore(str(path)).assert_existing_objects_matched()
-            except (tf.errors.OpError, AssertionError, ValueError) as error:
+            except (tf.errors.OpError, AssertionError, ValueError, IndexError) as error:
                 logging.warning("checkpoint %s is damaged, trying an older one: %s", path, error)
             else:
                 return step

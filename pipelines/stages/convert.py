@@ -25,6 +25,7 @@ from pipelines.stages.models import save_model
 from tfrecords.clip import EVALUATION, TRAIN, VALIDATION
 from tfrecords.dataset import evaluation_batches
 from tfrecords.files import read_json
+from tfrecords.records import CheckedBatches
 
 FLAGS = flags.FLAGS
 KERAS_FILE = "model.keras"
@@ -115,9 +116,8 @@ def _clips(experiment: Experiment, feature: str) -> tuple[np.ndarray, np.ndarray
 
 def _read(experiment: Experiment, split: str, limit: int, *features: str) -> dict[str, np.ndarray]:
     names = tuple(dict.fromkeys(features))
-    batches = list(
-        evaluation_batches(experiment.records, split, FLAGS.batch_size, names, limit=limit)
-    )
+    dataset = evaluation_batches(experiment.records, split, FLAGS.batch_size, names, limit=limit)
+    batches = list(CheckedBatches(dataset))
     return {
         name: np.concatenate([batch[name].numpy() for batch in batches])
         for name in (*names, "labels")

@@ -22,6 +22,7 @@ from aec_ofa_tf.training.trainer import StepConfig, Trainer
 from pipelines.experiment import Experiment
 from tfrecords.clip import VALIDATION
 from tfrecords.dataset import training_batches
+from tfrecords.records import CheckedBatches
 
 FLAGS = flags.FLAGS
 
@@ -106,8 +107,8 @@ def fit(
         trainer.compile(optimizer=optimizer)
         loop = StepLoop(trainer, store, log, validate, name)
         loop.run(
-            lambda start: training_batches(
-                experiment.records, batch_size, FLAGS.seed, start, soft_labels
+            lambda start: CheckedBatches(
+                training_batches(experiment.records, batch_size, FLAGS.seed, start, soft_labels)
             ),
             LoopConfig(
                 phase.until, FLAGS.checkpoint_every, FLAGS.summary_every, FLAGS.validate_every

@@ -9,7 +9,7 @@ import tensorflow as tf
 from recordings import SECS, source
 
 from tfrecords import dataset
-from tfrecords.dataset import checked, clip_order, evaluation_batches, training_batches
+from tfrecords.dataset import CheckedBatches, clip_order, evaluation_batches, training_batches
 from tfrecords.manifest import ManifestError
 from tfrecords.prepare import PrepareConfig, prepare
 from tfrecords.records import Records, open_records
@@ -145,9 +145,9 @@ def test_a_flipped_byte_is_an_error_that_names_shard_and_record(own_records):
     path.write_bytes(data)
     name = rf"{path.name}: record 2 is damaged .*Prepare again"
     with pytest.raises(RecordError, match=name):
-        list(checked(evaluation_batches(own_records, "train", 4)))
+        list(CheckedBatches(evaluation_batches(own_records, "train", 4)))
     with pytest.raises(RecordError, match=name):
-        list(checked(training_batches(own_records, 4, seed=1).take(5)))
+        list(CheckedBatches(training_batches(own_records, 4, seed=1).take(5)))
 
 
 def test_every_clip_gets_its_own_soft_labels(records, tmp_path):
@@ -222,7 +222,7 @@ def test_damaged_soft_labels_are_named(own_records, tmp_path):
     path.write_bytes(data)
     batches = training_batches(own_records, 4, seed=1, soft_labels=tmp_path / "soft")
     with pytest.raises(RecordError, match=rf"{path.name}: record 0 is damaged"):
-        list(checked(batches.take(4)))
+        list(CheckedBatches(batches.take(4)))
     path.write_bytes(data[:-1])
     with pytest.raises(ManifestError, match=path.name):
         training_batches(own_records, 4, seed=1, soft_labels=tmp_path / "soft")
@@ -237,7 +237,7 @@ def test_soft_labels_swapped_between_clips_are_refused(own_records, tmp_path):
     second.write_bytes(contents[0])
     batches = training_batches(own_records, 4, seed=1, soft_labels=tmp_path / "soft")
     with pytest.raises(RecordError, match="soft labels are of other clips"):
-        list(checked(batches.take(4)))
+        list(CheckedBatches(batches.take(4)))
 
 
 @pytest.mark.parametrize(

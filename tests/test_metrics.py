@@ -1,0 +1,61 @@
+import math
+
+import numpy as np
+import pytest
+
+from aec_ofa_tf.metrics import evaluate_scores
+
+
+def test_average_precision_of_a_ranking_by_hand():
+    # Positives at ranks 1 and 3: (1/1 + 2/3) / 2.
+    labels = np.array([[1], [0], [1], [0]])
+    scores = np.array([[0.9], [0.8], [0.7], [0.1]])
+
+    metrics = evaluate_scores(scores, labels)
+    assert metrics.mAP == pytest.approx(5 / 6)
+    assert metrics.mAUC == pytest.approx(3 / 4)
+    # ppf(0.75) = 0.67449.
+    assert metrics.d_prime == pytest.approx(math.sqrt(2) * 0.674490, rel=1e-5)
+
+
+def test_the_mean_is_over_classes_and_leaves_out_those_without_positives():
+    labels = np.array([[1, 0, 0], [0, 1, 0], [1, 1, 0]])
+    scores = np.array([[0.9, 0.9, 0.5], [0.1, 0.8, 0.1], [0.8, 0.1, 0.2]])
+
+    metrics = evaluate_scores(scores, labels)
+    assert metrics.undefined_classes == (2,)
+    assert metrics.mAP == pytest.approx((1.0 + (1 / 2 + 2 / 3) / 2) / 2)
+    assert metrics.as_dict()["undefined_classes"] == 1
+
+
+def test_accuracy_is_given_where_every_clip_has_one_label():
+    labels = np.eye(3)[[0, 1, 2, 0]]
+    scores = np.eye(3)[[0, 1, 1, 0]]
+
+    assert evaluate_scores(scores, labels).accuracy == pytest.approx(0.75)
+    assert evaluate_scores(scores, np.maximum(labels, np.eye(3)[[1, 1, 1, 1]])).accuracy is None
+
+
+def test_a_perfect_ranking_has_a_finite_d_prime():
+    assert evaluate_scores(np.eye(2), np.eye(2)).d_prime == pytest.approx(8.48, abs=0.01)
+
+
+def test_any_monotone_function_of_the_scores_gives_the_same_metrics():
+    generator = np.random.default_rng(0)
+    labels = generator.integers(0, 2, (50, 4))
+    logits = generator.normal(size=(50, 4))
+
+    assert evaluate_scores(logits, labels) == evaluate_scores(1 / (1 + np.exp(-logits)), labels)
+
+
+@pytest.mark.parametrize(
+    ("scores", "labels", "message"),
+    [
+        (np.zeros((2, 3)), np.zeros((2, 2)), "alike"),
+        (np.full((2, 1), np.nan), np.array([[0], [1]]), "2 clips have scores not finite"),
+        (np.zeros((2, 1)), np.ones((2, 1)), "nothing to score"),
+    ],
+)
+def test_what_cannot_be_scored_is_refused(scores, labels, message):
+    with pytest.raises(ValueError, match=message):
+        evaluate_scores(scores, labels)

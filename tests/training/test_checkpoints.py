@@ -1,0 +1,92 @@
+import logging
+
+import keras
+import numpy as np
+import pytest
+
+from aec_ofa_tf.models.supernet import Supernet
+from aec_ofa_tf.spec import NetworkConfig, SubnetSpec
+from aec_ofa_tf.training.checkpoints import CheckpointStore
+
+
+def store(directory, optimizer=True):
+    supernet = Supernet([SubnetSpec.parse("2x2-2x2")], NetworkConfig(2, 32, embedding_units=4))
+    return supernet, CheckpointStore(
+        directory, supernet, keras.optimizers.Adam() if optimizer else None
+    )
+
+
+def fill(supernet, value):
+    for weight in supernet.weights:
+        weight.assign(weight * 0 + value)
+
+
+def saved(tmp_path, *steps):
+    supernet, kept = store(tmp_path)
+    for step in steps:
+        fill(supernet, step)
+        kept.save(step)
+    return kept
+
+
+def assert_restores(directory, step):
+    supernet, kept = store(directory)
+    assert kept.restore() == step
+    assert all((weight.numpy() == step).all() for weight in supernet.weights)
+
+
+def test_a_fresh_directory_starts_at_step_0(tmp_path):
+    _, kept = store(tmp_path)
+    assert kept.restore() == 0
+
+
+def test_the_newest_checkpoint_is_restored_and_old_ones_are_removed(tmp_path):
+    kept = saved(tmp_path, 1, 2, 3, 10)
+
+    assert kept.steps() == [10, 3, 2]
+    assert_restores(tmp_path, 10)
+
+
+def test_weights_can_be_restored_without_an_optimiser(tmp_path):
+    saved(tmp_path, 5)
+    supernet, kept = store(tmp_path, optimizer=False)
+
+    assert kept.restore() == 5
+    np.testing.assert_array_equal(supernet.weights[0].numpy(), 5)
+
+
+@pytest.mark.parametrize("fault", ["flipped", "cut", "index", "missing"])
+def test_a_damaged_newest_checkpoint_walks_back_loudly(tmp_path, caplog, fault):
+    saved(tmp_path, 1, 2)
+    data = tmp_path / "step-2.data-00000-of-00001"
+    if fault == "flipped":
+        content = bytearray(data.read_bytes())
+        content[len(content) // 2] ^= 0x40
+        data.write_bytes(content)
+    elif fault == "cut":
+        data.write_bytes(data.read_bytes()[:100])
+    elif fault == "index":
+        index = tmp_path / "step-2.index"
+        index.write_bytes(index.read_bytes()[:20])
+    else:
+        data.unlink()
+
+    logging.getLogger("absl").propagate = True
+    assert_restores(tmp_path, 1)
+    assert "step-2 is damaged" in caplog.text
+
+
+def test_a_garbled_state_file_does_not_start_training_afresh(tmp_path):
+    saved(tmp_path, 7)
+    (tmp_path / "checkpoint").write_text("garbage")
+
+    assert_restores(tmp_path, 7)
+
+
+def test_nothing_but_damaged_checkpoints_is_an_error(tmp_path):
+    saved(tmp_path, 1, 2)
+    for path in tmp_path.glob("*.data*"):
+        path.write_bytes(b"")
+
+    with pytest.raises(OSError, match="none of the checkpoints"):
+        assert_restores(tmp_path, 2)

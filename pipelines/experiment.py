@@ -21,6 +21,7 @@ from tfrecords.dataset import evaluation_batches
 from tfrecords.records import CheckedBatches, Records, open_records
 
 FLAGS = flags.FLAGS
+_IN_MEMORY_BYTES = 2**30
 
 
 @dataclass(frozen=True)
@@ -54,11 +55,18 @@ class Experiment:
         batch = min(FLAGS.batch_size, self.records.clips(TRAIN))
         wanted = min(FLAGS.calibration_clips, self.records.clips(TRAIN))
         limit = max(batch, wanted // batch * batch)
-        return CheckedBatches(evaluation_batches(self.records, TRAIN, batch, limit=limit))
+        return self._batches(TRAIN, batch, limit)
 
     def split(self, split: str) -> Batches:
         """The clean clips of a split with their labels."""
-        return CheckedBatches(evaluation_batches(self.records, split, FLAGS.batch_size))
+        return self._batches(split, FLAGS.batch_size, self.records.clips(split))
+
+    def _batches(self, split: str, batch_size: int, clips: int) -> Batches:
+        """The first clips of a split, in memory where they are few: they are walked often."""
+        dataset = evaluation_batches(self.records, split, batch_size, limit=clips)
+        batches = CheckedBatches(dataset)
+        clip_bytes = self.records.frames * self.records.front_end.mel_bins * 4
+        return list(batches) if clips * clip_bytes <= _IN_MEMORY_BYTES else batches
 
     def load_supernet(self) -> Supernet:
         """The trained supernet.

@@ -56,12 +56,19 @@ def _convolution(x: keras.KerasTensor, width: int, name: str) -> keras.KerasTens
 
 
 def _global_pool(x: keras.KerasTensor) -> keras.KerasTensor:
+    """Mean over mel bins, then maximum plus mean over time.
+
+    Pools rather than reductions, for which XNNPACK has kernels. The ReLU changes no value, since
+    what is pooled is not negative, and is fused into the addition; without it TFLite's converter
+    spreads the dense layer that follows over both summands, which int8 kernels refuse.
+    """
     _, frames, mel_bins, channels = x.shape
     x = keras.layers.AveragePooling2D((1, mel_bins), name="mel_mean")(x)
-    x = keras.layers.Reshape((frames, channels), name="sequence")(x)
-    time_max = keras.layers.GlobalMaxPooling1D(name="time_max")(x)
-    time_mean = keras.layers.GlobalAveragePooling1D(name="time_mean")(x)
-    return keras.layers.Add(name="pooled")([time_max, time_mean])
+    time_max = keras.layers.MaxPooling2D((frames, 1), name="time_max")(x)
+    time_mean = keras.layers.AveragePooling2D((frames, 1), name="time_mean")(x)
+    pooled = keras.layers.Add(name="pooled_sum")([time_max, time_mean])
+    pooled = keras.layers.ReLU(name="pooled")(pooled)
+    return keras.layers.Reshape((channels,), name="features")(pooled)
 
 
 def _batch_norm(name: str) -> keras.layers.Layer:

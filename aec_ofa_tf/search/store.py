@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from aec_ofa_tf.spec import SubnetSpec
 
+Evaluate = Callable[[SubnetSpec], dict[str, Any]]
+"""From a subnet to its metrics by name, `mAP` among them, JSON-serialisable."""
+
 
 class EvaluationStore:
-    """Remembers the mAP of every subnet that was evaluated, one JSON line each.
+    """Remembers the metrics of every subnet that was evaluated, one JSON line each.
 
     Args:
         path: the file; evaluations under another key are ignored.
@@ -22,7 +26,7 @@ class EvaluationStore:
         self.key = key
         self._known = dict(self._read())
 
-    def _read(self) -> list[tuple[SubnetSpec, float]]:
+    def _read(self) -> list[tuple[SubnetSpec, dict[str, Any]]]:
         if not self.path.exists():
             return []
         found = []
@@ -32,13 +36,13 @@ class EvaluationStore:
             except json.JSONDecodeError:  # a kill can cut the last line short
                 continue
             if row["key"] == self.key:
-                found.append((SubnetSpec.parse(row["subnet"]), float(row["mAP"])))
+                found.append((SubnetSpec.parse(row["subnet"]), row["metrics"]))
         return found
 
-    def remembered(self, evaluate: Callable[[SubnetSpec], float]) -> Callable[[SubnetSpec], float]:
+    def remembered(self, evaluate: Evaluate) -> Evaluate:
         """`evaluate`, but each subnet only once."""
 
-        def look_up(spec: SubnetSpec) -> float:
+        def look_up(spec: SubnetSpec) -> dict[str, Any]:
             if spec not in self._known:
                 self._known[spec] = evaluate(spec)
                 self._append(spec)
@@ -48,7 +52,7 @@ class EvaluationStore:
 
     def _append(self, spec: SubnetSpec) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        row = {"key": self.key, "subnet": str(spec), "mAP": self._known[spec]}
+        row = {"key": self.key, "subnet": str(spec), "metrics": self._known[spec]}
         with self.path.open("a", encoding="utf-8") as file:
             # The leading newline ends a line that a kill cut short.
             file.write("\n" + json.dumps(row))

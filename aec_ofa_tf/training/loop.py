@@ -64,7 +64,7 @@ class StepLoop:
         self._stop_signal: int | None = None
 
     def run(self, batches_from: BatchesFrom, config: LoopConfig) -> None:
-        """Trains up to `config.steps` and leaves a checkpoint there.
+        """Trains up to `config.steps` and leaves a checkpoint there; returns if it stands there.
 
         Raises:
             RuntimeError: the loss is not finite; no checkpoint is written after it.
@@ -105,8 +105,7 @@ class StepLoop:
             if stopping:
                 print(f"{self.name}: stopped at step {step}, checkpointed", file=sys.stderr)
                 sys.exit(128 + signal.SIGTERM)
-            due = config.validate_every and step % config.validate_every == 0
-            if due or step == config.steps:
+            if config.validate_every and step % config.validate_every == 0:
                 self.log.scalars(step, self.validate())
                 began, clips = time.monotonic(), 0
         bar.close()

@@ -114,7 +114,9 @@ def fit(
                 phase.until, FLAGS.checkpoint_every, FLAGS.summary_every, FLAGS.validate_every
             ),
         )
-    return validate()
+    scores = validate()
+    log.scalars(steps, scores)
+    return scores
 
 
 def _learning_rate(steps: int) -> float | keras.optimizers.schedules.LearningRateSchedule:

@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from aec_ofa_tf.models.supernet import Supernet
 from aec_ofa_tf.search.random_search import SearchResult, random_search
-from aec_ofa_tf.search.store import EvaluationStore
+from aec_ofa_tf.search.store import Evaluate, EvaluationStore
 from aec_ofa_tf.spec import SubnetSpec
 from aec_ofa_tf.spec.cost import costs
 from aec_ofa_tf.training.evaluation import Batches, SubnetEvaluator
@@ -65,7 +65,7 @@ def run_search(experiment: Experiment) -> dict[str, Any]:
 
 
 class _Evaluation:
-    """Validation and evaluation mAP of subnets, each computed once."""
+    """Metrics of subnets on the validation and the evaluation split, each computed once."""
 
     def __init__(self, experiment: Experiment, supernet: Supernet) -> None:
         evaluator = experiment.evaluator(supernet)
@@ -78,29 +78,26 @@ class _Evaluation:
             }
         )
         self._experiment = experiment
-        self._splits = {}
+        self._splits: dict[str, Evaluate] = {}
         for split in (VALIDATION, EVALUATION):
             if experiment.records.clips(split):
                 store = EvaluationStore(experiment.workdir.path / "search" / f"{split}.jsonl", key)
-                self._splits[split] = store.remembered(
-                    functools.partial(_mean_average_precision, evaluator, experiment.split(split))
-                )
+                metrics = functools.partial(_metrics, evaluator, experiment.split(split))
+                self._splits[split] = store.remembered(metrics)
         self._bar = tqdm(desc="search", unit="subnet")
 
     def validation(self, spec: SubnetSpec) -> float:
-        score = self._splits[VALIDATION](spec)
+        score = self._splits[VALIDATION](spec)["mAP"]
         self._bar.update()
         return score
 
     def summary(self, spec: SubnetSpec) -> dict[str, Any]:
-        scores = {f"{split}_mAP": score(spec) for split, score in self._splits.items()}
-        return {"subnet": str(spec), **costs(spec, self._experiment.network), **scores}
+        metrics = {split: evaluate(spec) for split, evaluate in self._splits.items()}
+        return {"subnet": str(spec), **costs(spec, self._experiment.network), **metrics}
 
 
-def _mean_average_precision(
-    evaluator: SubnetEvaluator, batches: Batches, spec: SubnetSpec
-) -> float:
-    return evaluator.evaluate(spec, batches).mAP
+def _metrics(evaluator: SubnetEvaluator, batches: Batches, spec: SubnetSpec) -> dict[str, Any]:
+    return evaluator.evaluate(spec, batches).as_dict()
 
 
 def _summary(result: SearchResult, evaluate: _Evaluation) -> dict[str, Any]:

@@ -64,20 +64,25 @@ def test_a_population_below_one_is_refused():
 
 def test_a_search_that_was_killed_evaluates_only_what_is_missing(tmp_path):
     path = tmp_path / "store.jsonl"
-    first = EvaluationStore(path, "weights-1").remembered(lambda spec: 0.25)
-    assert [first(spec) for spec in SUBNETS[:3]] == [0.25] * 3
+    first = EvaluationStore(path, "weights-1").remembered(lambda spec: {"mAP": 0.25})
+    assert [first(spec)["mAP"] for spec in SUBNETS[:3]] == [0.25] * 3
     path.write_text(path.read_text()[:-7])  # the kill cut the last line short
 
     asked = []
-    again = EvaluationStore(path, "weights-1").remembered(lambda spec: asked.append(spec) or 0.75)
-    assert [again(spec) for spec in SUBNETS[:4]] == [0.25, 0.25, 0.75, 0.75]
+    again = EvaluationStore(path, "weights-1").remembered(
+        lambda spec: asked.append(spec) or {"mAP": 0.75}
+    )
+    assert [again(spec)["mAP"] for spec in SUBNETS[:4]] == [0.25, 0.25, 0.75, 0.75]
     assert asked == SUBNETS[2:4]
-    complete = [json.loads(line)["subnet"] for line in path.read_text().splitlines() if "}" in line]
+    complete = [
+        json.loads(line)["subnet"] for line in path.read_text().splitlines() if "}}" in line
+    ]
     assert complete == [str(spec) for spec in SUBNETS[:4]]
 
 
 def test_evaluations_of_other_weights_are_not_reused(tmp_path):
     path = tmp_path / "store.jsonl"
-    EvaluationStore(path, "old").remembered(lambda spec: 0.25)(SUBNETS[0])
+    EvaluationStore(path, "old").remembered(lambda spec: {"mAP": 0.25})(SUBNETS[0])
 
-    assert EvaluationStore(path, "new").remembered(lambda spec: 0.5)(SUBNETS[0]) == 0.5
+    again = EvaluationStore(path, "new").remembered(lambda spec: {"mAP": 0.5})
+    assert again(SUBNETS[0]) == {"mAP": 0.5}

@@ -1,0 +1,52 @@
+"""What TFLite's converter must not make of a CNN10."""
+
+from dataclasses import asdict, replace
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from aec_ofa_tf.audio.front_end import PANNS
+from aec_ofa_tf.export.bundle import ModelInfo, read_bundle
+from aec_ofa_tf.export.convert import convert_all
+from aec_ofa_tf.export.request import ConversionRequest
+from aec_ofa_tf.models.cnn10 import build_cnn10
+from aec_ofa_tf.spec import NetworkConfig, SubnetSpec
+
+
+def operators(path) -> list[str]:
+    interpreter = tf.lite.Interpreter(
+        model_content=read_bundle(path)[0],
+        experimental_op_resolver_type=tf.lite.experimental.OpResolverType.BUILTIN_REF,
+    )
+    return [operator["op_name"] for operator in interpreter._get_ops_details()]
+
+
+@pytest.mark.parametrize("spec", ["8x2-12x2-19x2-51x1", "8x2-12x2-19x2-64x2"])
+def test_the_dense_layers_stay_two_behind_one_sum(spec, tmp_path):
+    network = NetworkConfig(classes=10, frames=64, embedding_units=64)
+    model = build_cnn10(SubnetSpec.parse(spec), network)
+    clips = np.random.default_rng(0).normal(0, 1, (8, 64, 64)).astype(np.float32)
+    info = ModelInfo(
+        labels=tuple("abcdefghij"),
+        sample_rate_hz=32000,
+        clip_samples=64 * 320,
+        length_policy="pad",
+        front_end=asdict(PANNS),
+        input="log_mel",
+        quantization="float32",
+        subnet=spec,
+        params=1,
+    )
+    requests = [
+        ConversionRequest(
+            tmp_path / f"{kind}.tflite", replace(info, quantization=kind), clips, clips
+        )
+        for kind in ("float32", "int8")
+    ]
+
+    for conversion in convert_all(model, requests):
+        found = operators(conversion.file)
+        assert found.count("FULLY_CONNECTED") == 2
+        assert found.count("ADD") <= 2  # the pooled sum, and the input batch norm's shift
+        assert not {"SHAPE", "PACK", "STRIDED_SLICE", "REDUCE_MAX"} & set(found)

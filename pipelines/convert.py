@@ -37,7 +37,7 @@ def main(_: list[str]) -> dict[str, Any]:
     experiment = open_trained(Path(FLAGS.workdir))
     spec = experiment.space.parse_subnet(FLAGS.subnet)
     folder = Path(FLAGS.out) if FLAGS.out else experiment.workdir.path / "export" / str(spec)
-    files = convert_subnets(experiment, {spec: folder})
+    files = convert_subnets(experiment, {folder: spec})
     return {**files[0], "files": files}
 
 

@@ -14,7 +14,7 @@ from aec_ofa_tf.models.supernet import Supernet
 from aec_ofa_tf.spec import NetworkConfig, SearchSpace
 from aec_ofa_tf.training.checkpoints import CheckpointStore
 from aec_ofa_tf.training.evaluation import Batches, SubnetEvaluator
-from pipelines.budgets import network_from_flags, space_from_flags, stored_space
+from pipelines.preflight import network_from_flags, space_from_flags, stored_space
 from pipelines.workdir import Workdir
 from tfrecords.clip import TRAIN
 from tfrecords.dataset import evaluation_batches

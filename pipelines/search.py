@@ -13,8 +13,8 @@ from absl import flags
 import pipelines.flags
 from pipelines import program
 from pipelines import training_flags as training
-from pipelines.budgets import check_budgets, stored_space
 from pipelines.flags import define_data_dir_flag
+from pipelines.preflight import check_budgets, stored_space
 from pipelines.workdir import Workdir
 
 FLAGS = flags.FLAGS

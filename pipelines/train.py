@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from absl import flags, logging
@@ -17,9 +18,15 @@ from absl import flags, logging
 import pipelines.flags
 from pipelines import program
 from pipelines import training_flags as training
-from pipelines.budgets import check_budgets, described_by_flags, space_from_flags
 from pipelines.flags import define_prepare_flags
+from pipelines.preflight import (
+    check_budgets,
+    conversion_kinds,
+    described_by_flags,
+    space_from_flags,
+)
 from pipelines.prepare import prepare_from_flags
+from tfrecords.manifest import load_manifest
 
 FLAGS = flags.FLAGS
 STAGES = ("prepare", "teacher", "soft_labels", "supernet", "search", "convert")
@@ -47,13 +54,20 @@ def main(_: list[str]) -> dict[str, Any]:
     results: dict[str, Any] = {}
     if "prepare" in FLAGS.stages:
         results["prepare"] = _timed("prepare", lambda: prepare_from_flags().summary())
-    if "search" in FLAGS.stages:
-        check_budgets(*described_by_flags())
+    _preflight()
     if set(FLAGS.stages) - {"prepare"}:
         from pipelines.stages.run import run_stages
 
         results.update(run_stages(FLAGS.stages, _timed))
     return {"workdir": FLAGS.workdir, "stages": results}
+
+
+def _preflight() -> None:
+    """Tells before any training what search and conversion would refuse after it."""
+    if "search" in FLAGS.stages:
+        check_budgets(*described_by_flags())
+    if "convert" in FLAGS.stages:
+        conversion_kinds(load_manifest(Path(FLAGS.data_dir)).configuration["payload"])
 
 
 def _timed(name: str, stage: Callable[[], dict[str, Any]]) -> dict[str, Any]:

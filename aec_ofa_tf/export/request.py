@@ -1,16 +1,22 @@
-"""What a TFLite conversion is asked for, what it answers, and which requests make sense."""
+"""What a TFLite conversion is asked for, what it answers, and which requests make sense.
+
+No TensorFlow here: what cannot be met is told before anything is trained.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import keras
 import numpy as np
 
 from aec_ofa_tf.audio.front_end import FrontEndConfig
-from aec_ofa_tf.export.bundle import ModelInfo
+from aec_ofa_tf.export.bundle import INPUTS, QUANTIZATIONS, ModelInfo
+
+if TYPE_CHECKING:
+    import keras
 
 # Measured on 20 ESC-10 clips of 5 s and a 1 kHz tone, against log_mel in TensorFlow.
 _REFUSED = {
@@ -76,14 +82,31 @@ def check_requests(work: Sequence[tuple[keras.Model, ConversionRequest]]) -> Non
         _check_shapes(model, request, name)
 
 
-def _check_quantization(request: ConversionRequest, name: str) -> None:
-    quantization = request.info.quantization
-    if request.info.input == "waveform" and quantization in _REFUSED:
+def check_kind(input_kind: str, quantization: str) -> None:
+    """Refuses combinations of input and quantisation that cannot be met.
+
+    Raises:
+        ValueError: one is unknown, or the front end could not stay float32.
+    """
+    if input_kind not in INPUTS or quantization not in QUANTIZATIONS:
         raise ValueError(
-            f"{name}: a waveform-in model cannot be {quantization}, because TensorFlow's converter "
+            f"inputs are {', '.join(INPUTS)} and quantisations {', '.join(QUANTIZATIONS)}, "
+            f"received {input_kind!r} and {quantization!r}"
+        )
+    if input_kind == "waveform" and quantization in _REFUSED:
+        raise ValueError(
+            f"a waveform-in model cannot be {quantization}, because TensorFlow's converter "
             f"would quantise the front end too: {_REFUSED[quantization]}. Use float32 or int8, "
             "whose front end stays float32, or log_mel as input"
         )
+
+
+def _check_quantization(request: ConversionRequest, name: str) -> None:
+    quantization = request.info.quantization
+    try:
+        check_kind(request.info.input, quantization)
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from error
     if quantization == "int8" and request.representative_clips is None:
         raise ValueError(f"{name}: int8 needs representative clips to find its scales")
 

@@ -61,7 +61,7 @@ class StepLoop:
         self.log = log
         self.validate = validate
         self.name = name
-        self._stop_signal: int | None = None
+        self._stop_signal = 0
 
     def run(self, batches_from: BatchesFrom, config: LoopConfig) -> None:
         """Trains up to `config.steps` and leaves a checkpoint there; returns if it stands there.
@@ -89,26 +89,25 @@ class StepLoop:
     ) -> None:
         began, clips = time.monotonic(), 0
         bar = tqdm(total=config.steps, initial=start, desc=self.name, unit="step")
-        for step, batch in zip(range(start + 1, config.steps + 1), batches, strict=False):
-            ids = batch.get("id")
-            loss = float(step_function({k: v for k, v in batch.items() if k != "id"})["loss"])
-            self._check(loss, step, ids)
-            bar.update()
-            clips += len(batch["log_mel"])
-            if step % config.summary_every == 0:
-                bar.set_postfix(loss=f"{loss:.4f}", refresh=False)
-                self._summarise(step, loss, clips / (time.monotonic() - began))
-                began, clips = time.monotonic(), 0
-            stopping = self._stop_signal is not None
-            if stopping or step == config.steps or step % config.checkpoint_every == 0:
-                self.store.save(step)
-            if stopping:
-                print(f"{self.name}: stopped at step {step}, checkpointed", file=sys.stderr)
-                sys.exit(128 + signal.SIGTERM)
-            if config.validate_every and step % config.validate_every == 0:
-                self.log.scalars(step, self.validate())
-                began, clips = time.monotonic(), 0
-        bar.close()
+        with bar:
+            for step, batch in zip(range(start + 1, config.steps + 1), batches, strict=False):
+                ids = batch.get("id")
+                inputs = {name: value for name, value in batch.items() if name != "id"}
+                loss = float(step_function(inputs)["loss"])
+                self._check(loss, step, ids)
+                bar.update()
+                clips += len(batch["log_mel"])
+                if step % config.summary_every == 0:
+                    bar.set_postfix(loss=f"{loss:.4f}", refresh=False)
+                    self._summarise(step, loss, clips / (time.monotonic() - began))
+                    began, clips = time.monotonic(), 0
+                if self._stop_signal or step == config.steps or step % config.checkpoint_every == 0:
+                    self.store.save(step)
+                if self._stop_signal:
+                    sys.exit(128 + self._stop_signal)
+                if config.validate_every and step % config.validate_every == 0:
+                    self.log.scalars(step, self.validate())
+                    began, clips = time.monotonic(), 0
 
     def _summarise(self, step: int, loss: float, clips_per_second: float) -> None:
         learning_rate = float(self.trainer.optimizer.learning_rate)
@@ -126,4 +125,6 @@ class StepLoop:
         )
 
     def _on_signal(self, number: int, frame: object) -> None:
+        """Lets the running step end; it is then checkpointed."""
+        print(f"{self.name}: stopping after this step", file=sys.stderr)
         self._stop_signal = number

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
 from dataclasses import asdict
-from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ import keras
 import numpy as np
 from absl import flags
 
-from aec_ofa_tf.export.bundle import INPUTS, QUANTIZATIONS, ModelInfo
+from aec_ofa_tf.export.bundle import ModelInfo
 from aec_ofa_tf.export.convert import convert_models
 from aec_ofa_tf.export.representative import choose_representative
 from aec_ofa_tf.export.request import ConversionRequest
@@ -20,6 +19,7 @@ from aec_ofa_tf.models.materialise import materialise
 from aec_ofa_tf.spec import SubnetSpec
 from aec_ofa_tf.spec.cost import costs, params
 from pipelines.experiment import Experiment
+from pipelines.preflight import conversion_kinds
 from pipelines.scoring import evaluate_keras, evaluate_tflite
 from pipelines.stages.models import save_model
 from tfrecords.clip import EVALUATION, TRAIN, VALIDATION
@@ -36,6 +36,8 @@ _POOL_PER_CLIP = 8
 def run_convert(experiment: Experiment) -> dict[str, Any]:
     """Converts the winner of every budget and scores every file on the evaluation split.
 
+    The files of budget `params<=60k` stand in `export/params_max_60k`.
+
     Raises:
         ValueError: the search stage is not done.
     """
@@ -44,8 +46,10 @@ def run_convert(experiment: Experiment) -> dict[str, Any]:
         raise ValueError(
             f"there is no search result in {experiment.workdir.path}: run --stages=search first"
         )
-    winners = {SubnetSpec.parse(row["subnet"]) for row in read_json(path)["budgets"]}
-    folders = {spec: experiment.workdir.path / "export" / str(spec) for spec in sorted(winners)}
+    folders = {
+        experiment.workdir.path / "export" / _slug(row["budget"]): SubnetSpec.parse(row["subnet"])
+        for row in read_json(path)["budgets"]
+    }
     files = convert_subnets(experiment, folders)
     if experiment.records.clips(EVALUATION):
         files = [{**file, **_evaluation(experiment, file)} for file in files]
@@ -53,7 +57,7 @@ def run_convert(experiment: Experiment) -> dict[str, Any]:
 
 
 def convert_subnets(
-    experiment: Experiment, folders: dict[SubnetSpec, Path]
+    experiment: Experiment, folders: dict[Path, SubnetSpec]
 ) -> list[dict[str, Any]]:
     """Writes `model.keras` and the TFLite files that the flags name into each subnet's folder.
 
@@ -61,46 +65,37 @@ def convert_subnets(
         ValueError: a combination of input and quantisation is unknown or refused.
         RuntimeError: a conversion failed or a file differs from Keras.
     """
-    kinds = _kinds(experiment)
+    kinds = conversion_kinds(experiment.records.payload)
     supernet = experiment.load_supernet()
     evaluator = experiment.evaluator(supernet)
-    models = {spec: materialise(supernet, spec, evaluator.recalibrate(spec)) for spec in folders}
-    for spec, model in models.items():
-        save_model(model, folders[spec] / KERAS_FILE)
+    models = {
+        spec: materialise(supernet, spec, evaluator.recalibrate(spec))
+        for spec in dict.fromkeys(folders.values())
+    }
+    clips = {feature: _clips(experiment, feature) for feature, _ in kinds}
+    for folder, spec in folders.items():
+        save_model(models[spec], folder / KERAS_FILE)
     work = [
-        (model, request)
-        for spec, model in models.items()
-        for request in _requests(experiment, spec, folders[spec], kinds)
-    ]
-    conversions = convert_models(work) if work else []
-    return [_row(request, conversion) for (_, request), conversion in zip(work, conversions)]  # noqa: B905
-
-
-def _kinds(experiment: Experiment) -> list[tuple[str, str]]:
-    for name, known in (("input", INPUTS), ("quantization", QUANTIZATIONS)):
-        unknown = sorted(set(FLAGS[name].value) - set(known))
-        if unknown:
-            raise ValueError(f"--{name} takes {', '.join(known)}, received {', '.join(unknown)}")
-    if "waveform" in FLAGS.input and experiment.records.payload != "audio":
-        raise ValueError(
-            "--input=waveform is checked and calibrated on waveforms, and the records in "
-            f"{experiment.records.data_dir} hold log-mel: prepare with --payload=audio"
+        (
+            models[spec],
+            ConversionRequest(
+                folder / f"{feature}-{quantization}.tflite",
+                _info(experiment, spec, feature, quantization),
+                *clips[feature],
+            ),
         )
-    return list(product(FLAGS.input, FLAGS.quantization))
-
-
-def _requests(
-    experiment: Experiment, spec: SubnetSpec, folder: Path, kinds: Sequence[tuple[str, str]]
-) -> list[ConversionRequest]:
-    clips = {kind: _clips(experiment, kind) for kind, _ in kinds}
-    return [
-        ConversionRequest(
-            folder / f"{input_kind}-{quantization}.tflite",
-            _info(experiment, spec, input_kind, quantization),
-            *clips[input_kind],
-        )
-        for input_kind, quantization in kinds
+        for folder, spec in folders.items()
+        for feature, quantization in kinds
     ]
+    conversions = convert_models(work)
+    return [_row(pair[1], conversion) for pair, conversion in zip(work, conversions, strict=True)]
+
+
+def _slug(budget: str) -> str:
+    """A budget as a folder name: `params<=60k` becomes `params_max_60k`."""
+    for sign, word in (("<=", "_max_"), (">=", "_min_"), ("+-", "_pm_")):
+        budget = budget.replace(sign, word)
+    return re.sub(r"[^A-Za-z0-9.]+", "_", budget)
 
 
 def _clips(experiment: Experiment, feature: str) -> tuple[np.ndarray, np.ndarray]:

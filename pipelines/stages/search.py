@@ -17,8 +17,8 @@ from aec_ofa_tf.search.store import Evaluate, EvaluationStore
 from aec_ofa_tf.spec import SubnetSpec
 from aec_ofa_tf.spec.cost import costs
 from aec_ofa_tf.training.evaluation import Batches, SubnetEvaluator
-from pipelines.budgets import budgets_from_flags, check_budgets
 from pipelines.experiment import Experiment
+from pipelines.preflight import budgets_from_flags, check_budgets
 from pipelines.stages.models import model_fingerprint
 from tfrecords.clip import EVALUATION, VALIDATION
 from tfrecords.files import fingerprint, replacing, write_json

@@ -1,13 +1,15 @@
-"""Search space and budgets from flags, checked before TensorFlow is imported."""
+"""Search space, budgets and conversions from flags, checked before TensorFlow is imported."""
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 from typing import Any
 
 from absl import flags
 
 from aec_ofa_tf.audio.front_end import FrontEndConfig
+from aec_ofa_tf.export.request import check_kind
 from aec_ofa_tf.spec import NetworkConfig, SearchSpace, search_space
 from aec_ofa_tf.spec.budget import Budget
 from pipelines.workdir import Workdir
@@ -37,6 +39,26 @@ def check_budgets(space: SearchSpace, network: NetworkConfig) -> None:
     """
     for budget in budgets_from_flags():
         budget.members(space.subnets(), network)
+
+
+def conversion_kinds(payload: str) -> list[tuple[str, str]]:
+    """Every pair of `--input` and `--quantization`.
+
+    Args:
+        payload: what the records hold.
+
+    Raises:
+        ValueError: a pair cannot be met, or waveform-in files have no waveforms to be checked on.
+    """
+    kinds = list(itertools.product(FLAGS.input, FLAGS.quantization))
+    for kind in kinds:
+        check_kind(*kind)
+    if "waveform" in FLAGS.input and payload != "audio":
+        raise ValueError(
+            "--input=waveform is checked and calibrated on waveforms, and the records in "
+            f"{FLAGS.data_dir} hold log-mel: prepare with --payload=audio"
+        )
+    return kinds
 
 
 def described_by_flags() -> tuple[SearchSpace, NetworkConfig]:

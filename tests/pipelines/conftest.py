@@ -1,0 +1,85 @@
+"""The whole path once, on a tiny synthetic set, for all tests of programs."""
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A program that has ended."""
+
+    code: int
+    stdout: str
+    stderr: str
+
+    @property
+    def result(self) -> dict[str, Any]:
+        """The JSON of the last line."""
+        assert self.code == 0, self.stderr[-3000:]
+        return json.loads(self.stdout.splitlines()[-1])
+
+
+def run_program(name: str, *arguments: object) -> Finished:
+    """`python -m pipelines.NAME` in a process of its own."""
+    done = subprocess.run(
+        program(name, *arguments), cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    return Finished(done.returncode, done.stdout, done.stderr)
+
+
+def program(name: str, *arguments: object) -> list[str]:
+    return [sys.executable, "-m", f"pipelines.{name}", *(os.fspath(a) for a in map(str, arguments))]
+
+
+TINY = (
+    "--dataset=synthetic",
+    "--payload=audio",
+    "--clip_secs=0.64",
+    "--train_clips=48",
+    "--validation_clips=24",
+    "--evaluation_clips=24",
+    "--base_channels=4",
+    "--teacher_base_channels=4",
+    "--batch_size=8",
+    "--calibration_clips=16",
+    "--teacher_steps=12",
+    "--largest_steps=4",
+    "--supernet_steps=8",
+    "--checkpoint_every=4",
+    "--population=3",
+    "--budget=params<=8k",
+    "--budget=params=9k+-2k",
+    "--parity_clips=6",
+    "--representative_clips=12",
+)
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A finished experiment."""
+
+    data_dir: Path
+    workdir: Path
+    result: dict[str, Any]
+
+    @property
+    def flags(self) -> list[str]:
+        return [*TINY, f"--data_dir={self.data_dir}", f"--workdir={self.workdir}"]
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory) -> Trained:
+    folder = tmp_path_factory.mktemp("experiment")
+    data_dir, workdir = folder / "data", folder / "run"
+    flags = [*TINY, f"--data_dir={data_dir}", f"--workdir={workdir}"]
+    done = run_program("train", *flags, "--input=log_mel,waveform", "--quantization=float32,int8")
+    return Trained(data_dir, workdir, done.result)

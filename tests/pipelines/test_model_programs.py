@@ -1,0 +1,180 @@
+import json
+import shutil
+import time
+
+import pytest
+import soundfile
+
+from tests.pipelines.conftest import run_program
+
+
+def export(trained):
+    return trained.workdir / "export" / "params_max_8k"
+
+
+def test_evaluate_scores_tflite_keras_and_workdir_alike(trained):
+    (row,) = [r for r in trained.result["stages"]["search"]["budgets"] if "<=" in r["budget"]]
+    common = (f"--data_dir={trained.data_dir}", "--batch_size=8", "--calibration_clips=16")
+    results = [
+        run_program("evaluate", *common, f"--model={export(trained) / name}").result
+        for name in ("model.keras", "log_mel-float32.tflite", "waveform-float32.tflite")
+    ]
+    results.append(
+        run_program(
+            "evaluate", *common, f"--model={trained.workdir}", f"--subnet={row['subnet']}"
+        ).result
+    )
+
+    for result in results:
+        assert result["mAP"] == pytest.approx(row["evaluation"]["mAP"], abs=1e-6)
+        assert result["clips"] == 24
+
+
+def test_evaluate_scores_the_teacher(trained):
+    result = run_program(
+        "evaluate",
+        f"--data_dir={trained.data_dir}",
+        f"--model={trained.workdir}",
+        "--teacher",
+        "--split=validation",
+    ).result
+
+    expected = trained.result["stages"]["teacher"]["validation_mAP/teacher"]
+    assert result["mAP"] == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [
+        (["--model=nowhere.tflite"], "does not exist"),
+        (["--model=README.md"], "neither a .tflite"),
+        (["--model={workdir}"], "--subnet or --teacher"),
+        (["--model={workdir}", "--subnet=64x2-64x2-64x2-64x2"], "not in the search space"),
+        (["--model={garbage}"], "garbage.keras"),
+    ],
+)
+def test_evaluate_names_what_is_wrong(trained, tmp_path, flags, expected):
+    garbage = tmp_path / "garbage.keras"
+    garbage.write_bytes(b"not a model")
+    flags = [flag.format(workdir=trained.workdir, garbage=garbage) for flag in flags]
+    done = run_program("evaluate", f"--data_dir={trained.data_dir}", *flags)
+
+    assert done.code == 1
+    assert expected in done.stderr.splitlines()[-1]
+
+
+def test_search_finds_what_train_found_and_reports_every_candidate(trained):
+    result = run_program(
+        "search",
+        f"--workdir={trained.workdir}",
+        f"--data_dir={trained.data_dir}",
+        "--params=9e3",
+        "--tolerance=2e3",
+        "--population=3",
+        "--batch_size=8",
+        "--calibration_clips=16",
+    ).result
+    expected = trained.result["stages"]["search"]["budgets"][1]
+
+    assert result["budgets"][0]["subnet"] == expected["subnet"]
+    assert result["budgets"][0]["mAP"] == expected["mAP"]
+    lines = (trained.workdir / "search" / "candidates.csv").read_text().splitlines()
+    assert lines[0] == "budget,subnet,params,macs,validation_mAP"
+    assert len(lines) == 1 + result["budgets"][0]["candidates"]
+
+
+def test_an_impossible_budget_is_answered_at_once_without_tensorflow(trained):
+    began = time.monotonic()
+    done = run_program(
+        "search",
+        f"--workdir={trained.workdir}",
+        f"--data_dir={trained.data_dir}",
+        "--budget=params<=100",
+    )
+
+    assert done.code == 1
+    assert "the nearest are 4x2-3x2-6x2-12x1 (params" in done.stderr.splitlines()[-1]
+    assert "tensorflow" not in done.stderr.lower()
+    assert time.monotonic() - began < 10
+
+
+def test_convert_writes_what_is_asked_for(trained, tmp_path):
+    result = run_program(
+        "convert",
+        f"--workdir={trained.workdir}",
+        f"--data_dir={trained.data_dir}",
+        "--subnet=largest",
+        f"--out={tmp_path}",
+        "--quantization=float16,dynamic",
+        "--batch_size=8",
+        "--calibration_clips=16",
+        "--representative_clips=8",
+    ).result
+
+    assert result["file"] == str(tmp_path / "log_mel-float16.tflite")
+    assert result["max_abs_error"] <= 1e-2
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {
+        "model.keras",
+        "front_end.tflite",
+        "log_mel-float16.tflite",
+        "log_mel-dynamic.tflite",
+    }
+
+
+def test_convert_refuses_waveform_float16_with_evidence(trained, tmp_path):
+    done = run_program(
+        "convert",
+        f"--workdir={trained.workdir}",
+        f"--data_dir={trained.data_dir}",
+        "--subnet=smallest",
+        f"--out={tmp_path}",
+        "--input=waveform",
+        "--quantization=float16",
+    )
+
+    assert done.code == 1
+    assert "-inf dB" in done.stderr.splitlines()[-1]
+    assert not list(tmp_path.iterdir())
+
+
+def test_tag_gives_the_same_scores_from_both_inputs(trained, tmp_path):
+    scene = next((trained.data_dir / "source" / "audio").glob("evaluation-*.flac"))
+    wav = tmp_path / "scene.wav"
+    soundfile.write(wav, *soundfile.read(scene), subtype="PCM_24")
+    tags = [
+        run_program("tag", f"--model={export(trained) / name}", "--top_k=10", wav).result["files"][
+            0
+        ]["tags"]
+        for name in ("log_mel-float32.tflite", "waveform-float32.tflite")
+    ]
+    scores = [{tag["label"]: tag["score"] for tag in one} for one in tags]
+
+    assert len(scores[0]) == 10
+    for label, score in scores[0].items():
+        assert scores[1][label] == pytest.approx(score, abs=1e-4)
+
+
+def test_the_flags_of_a_run_are_kept_and_run_again(trained, tmp_path):
+    kept = trained.workdir / "flags.txt"
+    workdir = tmp_path / "again"
+    result = run_program(
+        "train", f"--flagfile={kept}", f"--workdir={workdir}", "--stages=teacher"
+    ).result
+
+    expected = trained.result["stages"]["teacher"]["validation_mAP/teacher"]
+    assert result["stages"]["teacher"]["validation_mAP/teacher"] == pytest.approx(expected)
+
+
+def test_a_workdir_of_other_labels_is_refused(trained, tmp_path):
+    workdir = tmp_path / "other"
+    shutil.copytree(trained.workdir, workdir)
+    config = json.loads((workdir / "config.json").read_text())
+    config["labels"][0] = "something else"
+    (workdir / "config.json").write_text(json.dumps(config))
+    done = run_program(
+        "evaluate", f"--model={workdir}", "--subnet=smallest", f"--data_dir={trained.data_dir}"
+    )
+
+    assert done.code == 1
+    assert "belongs to another experiment: labels was" in done.stderr.splitlines()[-1]

@@ -1,0 +1,178 @@
+import shutil
+import signal
+import subprocess
+import time
+
+import keras
+import numpy as np
+import pytest
+
+from tests.pipelines.conftest import ROOT, program, run_program
+
+
+def test_the_whole_path_ends_in_files_that_were_scored(trained):
+    stages = trained.result["stages"]
+
+    assert list(stages) == ["prepare", "teacher", "soft_labels", "supernet", "search", "convert"]
+    assert stages["prepare"]["clips"] == {"train": 48, "validation": 24, "evaluation": 24}
+    assert [row["budget"] for row in stages["search"]["budgets"]] == [
+        "params<=8k",
+        "params=9k+-2k",
+    ]
+    files = stages["convert"]["files"]
+    assert len(files) == 2 * 4
+    for file in files:
+        assert 0 <= file["mAP"] <= 1
+        bound = 1e-4 if file["quantization"] == "float32" else 0.5
+        assert file["max_abs_error"] <= bound
+    exact = [file for file in files if file["quantization"] == "float32"]
+    assert all(abs(file["mAP"] - file["keras_mAP"]) < 1e-6 for file in exact)
+
+
+def test_searched_subnets_meet_their_budgets(trained):
+    small, ranged = trained.result["stages"]["search"]["budgets"]
+
+    assert small["params"] <= 8_000
+    assert 7_000 <= ranged["params"] <= 11_000
+    for row in (small, ranged):
+        assert row["candidates"] <= 3
+        assert row["mAP"] == row["validation"]["mAP"]
+        assert {"mAP", "mAUC", "d_prime"} <= row["evaluation"].keys()
+
+
+def test_running_again_skips_what_is_done(trained):
+    before = (trained.workdir / "teacher.keras").stat().st_mtime_ns
+    again = run_program(
+        "train", *trained.flags, "--stages=prepare,teacher,soft_labels,supernet"
+    ).result
+
+    assert (trained.workdir / "teacher.keras").stat().st_mtime_ns == before
+    for name in ("teacher", "soft_labels", "supernet"):
+        assert {**again["stages"][name], "seconds": 0} == {
+            **trained.result["stages"][name],
+            "seconds": 0,
+        }
+
+
+def test_tensorboard_gets_losses_rates_and_validation(trained):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    tags = set()
+    for stage in ("teacher", "supernet"):
+        events = EventAccumulator(str(trained.workdir / "events" / stage), {"tensors": 0})
+        tags |= {f"{stage}/{tag}" for tag in events.Reload().Tags()["tensors"]}
+
+    assert "supernet/validation_mAP/smallest" in tags
+    assert "supernet/validation_mAP/largest" in tags
+    assert "teacher/validation_mAP/teacher" in tags
+
+
+@pytest.mark.parametrize(
+    ("flag", "expected"),
+    [
+        ("--base_channels=6", "belongs to another experiment: "),
+        ("--space=EW", "belongs to another experiment: "),
+        ("--teacher_steps=13", "teacher_steps was 12, now 13"),
+        ("--budget=params<=1k", "the nearest are 4x2-"),
+        ("--stages=teacher,fly", "unknown --stages"),
+        ("--input=video", "received 'video'"),
+    ],
+)
+def test_a_mistake_is_told_with_its_remedy_and_no_traceback(trained, flag, expected):
+    done = run_program("train", *trained.flags, flag)
+
+    assert done.code == 1
+    assert expected in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr
+
+
+def test_two_jobs_in_one_workdir_the_second_refuses(trained):
+    import filelock
+
+    with filelock.FileLock(trained.workdir / ".lock"):
+        done = run_program("train", *trained.flags, "--stages=teacher")
+    assert done.code == 1
+    assert "in use by another job" in done.stderr
+
+
+@pytest.mark.parametrize("objective", ["labels", "distill"])
+def test_a_subnet_can_be_trained_alone_or_from_the_supernet(trained, objective):
+    init = {"labels": "random", "distill": "supernet"}[objective]
+    result = run_program(
+        "train",
+        *trained.flags,
+        "--stages=subnet",
+        "--subnet=0.4",
+        f"--objective={objective}",
+        f"--init={init}",
+        "--steps=3",
+    ).result["stages"]["subnet"]
+
+    assert result["subnet"] == "4x2-3x2-6x2-12x2"
+    assert 0 <= result["mAP"] <= 1
+    model = keras.models.load_model(result["file"])
+    assert sum(w.numpy().size for w in model.trainable_weights) == result["params"]
+
+
+def weights(path) -> list[np.ndarray]:
+    return [weight.numpy() for weight in keras.models.load_model(path).weights]
+
+
+def test_a_run_that_was_killed_ends_with_the_weights_of_an_unbroken_one(trained, tmp_path):
+    flags = [
+        *(f for f in trained.flags if not f.startswith("--workdir")),
+        "--stages=teacher",
+        "--teacher_steps=40",
+        "--checkpoint_every=3",
+    ]
+    unbroken, killed = tmp_path / "unbroken", tmp_path / "killed"
+    assert run_program("train", *flags, f"--workdir={unbroken}").code == 0
+    for signal_number, least in ((signal.SIGKILL, 3), (signal.SIGTERM, 12)):
+        process = subprocess.Popen(
+            program("train", *flags, f"--workdir={killed}"), cwd=ROOT, stderr=subprocess.DEVNULL
+        )
+        folder = killed / "checkpoints" / "teacher"
+        while process.poll() is None and not _reached(folder, least):
+            time.sleep(0.02)
+        process.send_signal(signal_number)
+        assert process.wait() in (-signal.SIGKILL, 128 + signal.SIGTERM)
+    assert not (killed / "teacher.keras").exists()
+    assert run_program("train", *flags, f"--workdir={killed}").code == 0
+
+    for one, other in zip(
+        weights(unbroken / "teacher.keras"), weights(killed / "teacher.keras"), strict=True
+    ):
+        np.testing.assert_array_equal(one, other)
+
+
+def _reached(folder, step: int) -> bool:
+    names = [path.stem for path in folder.glob("step-*.index")]
+    return any(int(name.removeprefix("step-")) >= step for name in names)
+
+
+def test_a_loss_that_is_not_finite_stops_before_saving_and_names_the_clips(trained, tmp_path):
+    done = run_program(
+        "train",
+        *(f for f in trained.flags if not f.startswith("--workdir")),
+        f"--workdir={tmp_path}",
+        "--stages=teacher",
+        "--learning_rate=1e30",
+        "--checkpoint_every=1",
+    )
+
+    assert done.code == 1
+    assert "the loss is" in done.stderr.splitlines()[-1]
+    assert "train-" in done.stderr.splitlines()[-1]
+
+
+def test_soft_labels_of_another_teacher_are_refused(trained, tmp_path):
+    workdir = tmp_path / "run"
+    shutil.copytree(trained.workdir, workdir)
+    flags = [f for f in trained.flags if not f.startswith("--workdir")]
+    model = keras.models.load_model(workdir / "teacher.keras")
+    model.weights[0].assign(model.weights[0] + 1)
+    model.save(workdir / "teacher.keras")
+    done = run_program("train", *flags, f"--workdir={workdir}", "--stages=soft_labels")
+
+    assert done.code == 1
+    assert "stage soft_labels" in done.stderr.splitlines()[-1]

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import NoReturn
 
 import numpy as np
 import tensorflow as tf
@@ -102,12 +103,18 @@ class StepLoop:
                     self._summarise(step, loss, clips / (time.monotonic() - began))
                     began, clips = time.monotonic(), 0
                 if self._stop_signal or step == config.steps or step % config.checkpoint_every == 0:
-                    self.store.save(step)
+                    self._save(step)
                 if self._stop_signal:
                     sys.exit(128 + self._stop_signal)
                 if config.validate_every and step % config.validate_every == 0:
                     self.log.scalars(step, self.validate())
                     began, clips = time.monotonic(), 0
+
+    def _save(self, step: int) -> None:
+        # A finite loss can still have had gradients that are not.
+        if not all(np.isfinite(np.asarray(w)).all() for w in self.trainer.supernet.weights):
+            self._fail("a weight is not finite", step, None)
+        self.store.save(step)
 
     def _summarise(self, step: int, loss: float, clips_per_second: float) -> None:
         learning_rate = float(self.trainer.optimizer.learning_rate)
@@ -115,11 +122,13 @@ class StepLoop:
         self.log.scalars(step, {**scalars, "clips_per_second": clips_per_second})
 
     def _check(self, loss: float, step: int, ids: tf.Tensor | None) -> None:
-        if np.isfinite(loss):
-            return
+        if not np.isfinite(loss):
+            self._fail(f"the loss is {loss}", step, ids)
+
+    def _fail(self, what: str, step: int, ids: tf.Tensor | None) -> NoReturn:
         names = [] if ids is None else [name.decode(errors="replace") for name in np.asarray(ids)]
         raise RuntimeError(
-            f"{self.name}: the loss is {loss} at step {step}; clips of that step: "
+            f"{self.name}: {what} at step {step}; clips of that step: "
             f"{', '.join(names) or 'unknown'}. Nothing was saved after step "
             f"{max(self.store.steps(), default=0)}; lower --learning_rate or check those clips"
         )

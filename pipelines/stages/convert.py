@@ -7,9 +7,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
-from absl import flags
+from absl import flags, logging
 
 from aec_ofa_tf.export.bundle import ModelInfo
 from aec_ofa_tf.export.convert import convert_models
@@ -52,7 +51,10 @@ def run_convert(experiment: Experiment) -> dict[str, Any]:
     }
     files = convert_subnets(experiment, folders)
     if experiment.records.clips(EVALUATION):
-        files = [{**file, **_evaluation(experiment, file)} for file in files]
+        files = _evaluated(experiment, files)
+    for file in files:
+        score = f", mAP {file['mAP']:.3f}, Keras {file['keras_mAP']:.3f}" if "mAP" in file else ""
+        logging.info("%s: %s bytes%s", file["file"], f"{file['bytes']:,}", score)
     return {"files": files}
 
 
@@ -142,10 +144,19 @@ def _row(request: ConversionRequest, conversion: Any) -> dict[str, Any]:
     return {**asdict(conversion), "subnet": info.subnet, "params": info.params}
 
 
-def _evaluation(experiment: Experiment, file: dict[str, Any]) -> dict[str, float]:
-    path = Path(file["file"])
-    keras.utils.clear_session()
+def _evaluated(experiment: Experiment, files: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Adds to every file its mAP on the evaluation split and that of the model it was made of."""
     records = experiment.records
-    reference = evaluate_keras(path.with_name(KERAS_FILE), records, EVALUATION, FLAGS.batch_size)
-    converted = evaluate_tflite(path, records, EVALUATION)
-    return {"mAP": converted.mAP, "keras_mAP": reference.mAP}
+    folders = {Path(file["file"]).parent for file in files}
+    reference = {
+        folder: evaluate_keras(folder / KERAS_FILE, records, EVALUATION, FLAGS.batch_size).mAP
+        for folder in folders
+    }
+    return [
+        {
+            **file,
+            "mAP": evaluate_tflite(Path(file["file"]), records, EVALUATION).mAP,
+            "keras_mAP": reference[Path(file["file"]).parent],
+        }
+        for file in files
+    ]

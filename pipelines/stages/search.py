@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from absl import flags
+from absl import flags, logging
 from tqdm import tqdm
 
 from aec_ofa_tf.models.supernet import Supernet
@@ -56,12 +56,26 @@ def run_search(experiment: Experiment) -> dict[str, Any]:
     ]
     folder = experiment.workdir.path / "search"
     _write_candidates(folder / "candidates.csv", results)
-    result = {
-        "budgets": [_summary(result, evaluate) for result in results],
+    result: dict[str, Any] = {
+        "budgets": [_summary(found, evaluate) for found in results],
         "largest": evaluate.summary(experiment.space.largest),
     }
     write_json(folder / "result.json", result)
+    for row in [*result["budgets"], {"budget": "largest", **result["largest"]}]:
+        _log_row(row)
     return result
+
+
+def _log_row(row: dict[str, Any]) -> None:
+    scores = ", ".join(
+        f"{split} mAP {row[split]['mAP']:.3f}" for split in (VALIDATION, EVALUATION) if split in row
+    )
+    number = f", best of {row['candidates']}" if "candidates" in row else ""
+    logging.info(
+        "%s: %s, %s parameters, %s multiply-adds, %s%s",
+        *(row["budget"], row["subnet"], f"{row['params']:,}", f"{row['macs']:,}"),
+        *(scores, number),
+    )
 
 
 class _Evaluation:

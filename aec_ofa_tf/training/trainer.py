@@ -70,10 +70,6 @@ class Trainer(keras.Model):
         self.config = config
         self.built = True
 
-    def call(self, log_mel: tf.Tensor) -> tf.Tensor:
-        """Logits of the largest subnet, float32 [batch, classes]."""
-        return self.supernet(log_mel)[0]
-
     def train_step(self, batch: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """One update.
 

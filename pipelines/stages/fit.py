@@ -40,11 +40,11 @@ class Phase:
     until: int
 
 
-def common_settings() -> dict[str, Any]:
-    """The flags that change the outcome of any training stage."""
+def common_settings(experiment: Experiment) -> dict[str, Any]:
+    """The data and the flags that change the outcome of any training stage."""
     names = "batch_size learning_rate schedule precision seed time_roll time_mask_frames "
     names += "mel_mask_bins calibration_clips"
-    return flag_values(*names.split())
+    return {"records": experiment.records.fingerprint, **flag_values(*names.split())}
 
 
 def flag_values(*names: str) -> dict[str, Any]:

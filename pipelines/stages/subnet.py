@@ -30,7 +30,7 @@ def run_subnet(experiment: Experiment) -> dict[str, Any]:
     if distill:
         experiment.workdir.require_stage("soft_labels")
     name = f"subnet-{spec}-{FLAGS.objective}-{FLAGS.init}-{FLAGS.steps}"
-    settings = {**common_settings(), "label_weight": FLAGS.label_weight}
+    settings = {**common_settings(experiment), "label_weight": FLAGS.label_weight}
     done = experiment.workdir.stage_result(name, settings)
     if done:
         return done

@@ -26,7 +26,7 @@ def run_supernet(experiment: Experiment) -> dict[str, Any]:
     teacher = experiment.workdir.require_stage("soft_labels")["result"]["teacher"]
     steps = flag_values("largest_steps", "supernet_steps", "subnets_per_step", "supernet_init")
     students = flag_values("label_weight", "student_mixup", "mixup_alpha")
-    settings = {**common_settings(), **steps, **students, "teacher": teacher}
+    settings = {**common_settings(experiment), **steps, **students, "teacher": teacher}
     done = experiment.workdir.stage_result(NAME, settings)
     if done:
         return done

@@ -25,7 +25,7 @@ NAME = "teacher"
 def run_teacher(experiment: Experiment) -> dict[str, Any]:
     """Trains the teacher and leaves it, recalibrated, as `teacher.keras`."""
     own = flag_values("teacher_base_channels", "teacher_steps", "mixup_alpha")
-    settings = {**common_settings(), **own}
+    settings = {**common_settings(experiment), **own}
     done = experiment.workdir.stage_result(NAME, settings)
     if done:
         return done

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
+from logging import WARNING, LogRecord
 from typing import Any
 
 from absl import app, flags, logging
@@ -37,5 +38,12 @@ def run(main: Callable[[list[str]], dict[str, Any]], takes_files: bool = False) 
         print(json.dumps(result), flush=True)
 
     logging.use_absl_handler()
+    logging.get_absl_handler().addFilter(_concerns_users)
     logging.set_verbosity(logging.INFO)
     app.run(guarded)
+
+
+def _concerns_users(record: LogRecord) -> bool:
+    """Warnings, and what our own code says; not TensorFlow's and Beam's housekeeping."""
+    chatty = ("tensorflow", "keras", "apache_beam")
+    return record.levelno >= WARNING or not any(name in record.pathname for name in chatty)

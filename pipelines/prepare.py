@@ -13,6 +13,7 @@ from typing import Any
 from absl import flags
 
 import pipelines.flags
+from aec_ofa_tf.audio.front_end import PANNS
 from pipelines import program
 from tfrecords.manifest import Manifest
 from tfrecords.sources.audioset import AudiosetFiles
@@ -32,8 +33,9 @@ def prepare_from_flags() -> Manifest:
     """
     if not FLAGS.data_dir:
         raise ValueError("--data_dir is required: the folder for the records")
-    options = _source_options()
-    # TensorFlow is slow to import and not needed for --help or a mistyped flag.
+    PANNS.clip_samples(_clip_secs())  # before scenes of that length are mixed
+    source = read_source(FLAGS.dataset, _source_options())
+    # TensorFlow is slow to import and not needed for --help, a mistyped flag or a wrong source.
     from tfrecords.prepare import PrepareConfig, prepare
 
     config = PrepareConfig(
@@ -46,7 +48,6 @@ def prepare_from_flags() -> Manifest:
         max_bad_fraction=FLAGS.max_bad_fraction,
         max_missing_fraction=FLAGS.max_missing_fraction,
     )
-    source = read_source(FLAGS.dataset, options)
     return prepare(source, config, Path(FLAGS.data_dir), FLAGS.beam_arg)
 
 

@@ -76,7 +76,9 @@ def read_json(path: Path) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise ValueError(f"{path} is damaged ({error}); remove it and prepare again") from error
+        raise ValueError(
+            f"{path} is damaged ({error}); remove it and run the command that wrote it again"
+        ) from error
 
 
 def sha256_of(path: Path) -> str:

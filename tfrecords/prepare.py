@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import logging
 import os
 import threading
-from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict
+from contextlib import redirect_stderr
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,9 @@ from tqdm import tqdm
 
 from tfrecords.clip import SPLITS, TRAIN, Source
 from tfrecords.files import exclusive, fingerprint, read_json, remove_partial, write_json
-from tfrecords.manifest import MANIFEST_NAME, Manifest, Rejected, Shard, damage, load_manifest
+from tfrecords.manifest import MANIFEST_NAME, Manifest, Shard, damage, load_manifest
 from tfrecords.prepare_config import PrepareConfig, PrepareError, check_configuration
+from tfrecords.rejections import Rejections
 from tfrecords.shard_writer import (
     ShardJob,
     ShardReport,
@@ -27,7 +28,6 @@ from tfrecords.shard_writer import (
 )
 
 CONFIGURATION_NAME = "configuration.json"
-REPORT_NAME = "rejected.json"
 _PROGRESS_SECS = 0.5
 
 _log = logging.getLogger(__name__)
@@ -52,8 +52,9 @@ def prepare(
         The manifest, as written.
 
     Raises:
-        PrepareError: no training clips, a directory with another configuration, or more
-            undecodable or missing clips than the bounds allow (listed in `rejected.json`).
+        PrepareError: no training clips, a directory with another configuration, options that
+            Beam does not take, or more undecodable or missing clips than the bounds allow
+            (listed in `rejected.json`).
         BusyError: another job prepares the directory.
         OSError: a file could not be written.
     """
@@ -63,8 +64,16 @@ def prepare(
         _check_directory(data_dir, configuration)
         complete = _complete(data_dir)
         if complete is not None:
+            # The bounds are no part of the configuration: they may have been lowered since.
+            left_out = Rejections.of_manifest(complete)
+            left_out.check_missing(config, data_dir)
+            left_out.check_quarantined(config, data_dir)
             return complete
-        _check_source(source, config, data_dir)
+        Rejections.of_source(source).check_missing(config, data_dir)
+        if not source.split(TRAIN):
+            raise PrepareError(
+                "the source has no training clips; check the paths, folds and split columns given"
+            )
         write_json(data_dir / CONFIGURATION_NAME, configuration)
         jobs = _jobs(source, config, data_dir)
         _remove_strays(data_dir, jobs)
@@ -73,8 +82,11 @@ def prepare(
         retry_bad = not (data_dir / MANIFEST_NAME).is_file()
         _run([job for job in jobs if _is_open(job, retry_bad)], beam_args)
         reports = [_report(job) for job in jobs]
-        _check_quarantined(source, reports, config, data_dir)
-        manifest = _manifest(source, configuration, reports)
+        quarantined = tuple(clip for report in reports for clip in report.quarantined)
+        left_out = Rejections.of_source(source, quarantined)
+        left_out.check_quarantined(config, data_dir)
+        left_out.save(data_dir)
+        manifest = _manifest(source, configuration, reports, left_out)
         manifest.save(data_dir)
         return manifest
 
@@ -113,23 +125,6 @@ def _remove_strays(data_dir: Path, jobs: list[ShardJob]) -> None:
             path.unlink()
 
 
-def _check_source(source: Source, config: PrepareConfig, data_dir: Path) -> None:
-    for split in SPLITS:
-        present = len(source.split(split))
-        missing = sum(clip.split == split for clip in source.missing)
-        if missing > config.max_missing_fraction * (present + missing):
-            write_json(data_dir / REPORT_NAME, {"missing": [asdict(c) for c in _missing(source)]})
-            raise PrepareError(
-                f"{missing} of {present + missing} {split} clips have no file, more than "
-                f"--max_missing_fraction={config.max_missing_fraction:g}; they are listed in "
-                f"{data_dir / REPORT_NAME}. Fetch them, or raise the bound"
-            )
-    if not source.split(TRAIN):
-        raise PrepareError(
-            "the source has no training clips; check the paths, folds and split columns given"
-        )
-
-
 def _jobs(source: Source, config: PrepareConfig, data_dir: Path) -> list[ShardJob]:
     jobs = []
     configuration = fingerprint(config.stored())
@@ -164,20 +159,48 @@ def _is_open(job: ShardJob, retry_bad: bool) -> bool:
 def _run(open_jobs: list[ShardJob], beam_args: Sequence[str]) -> None:
     if not open_jobs:
         return
+    beam = _import_beam()
+    options = _beam_options(beam_args)
     for job in open_jobs:
         report_path(job.path).unlink(missing_ok=True)
-    beam = _import_beam()
-    from apache_beam.options.pipeline_options import PipelineOptions
     from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
-    options = PipelineOptions(list(beam_args))
     # "DirectRunner" may fetch and start a runner in Go; this one is in-process and offline.
     named = any(argument.startswith("--runner") for argument in beam_args)
     with (
         _Progress(open_jobs),
         beam.Pipeline(runner=None if named else FnApiRunner(), options=options) as pipeline,
     ):
-        _ = pipeline | beam.Create(open_jobs) | beam.Reshuffle() | beam.Map(write_shard)
+        _ = pipeline | beam.Create(open_jobs) | beam.Reshuffle() | beam.Map(_try_shard)
+
+
+def _try_shard(job: ShardJob) -> str:
+    """Writes a shard where Beam runs; the answer is the error, or empty.
+
+    Beam would print an exception with its own stack before passing it on. A shard that is not
+    there afterwards is tried again by `_report`, whose error reaches the user as it is.
+    """
+    try:
+        write_shard(job)
+    except OSError as error:
+        return str(error)
+    return ""
+
+
+def _beam_options(beam_args: Sequence[str]) -> Any:
+    from apache_beam.options.pipeline_options import PipelineOptions
+
+    options = PipelineOptions(list(beam_args))
+    usage = io.StringIO()
+    try:
+        with redirect_stderr(usage):
+            options.get_all_options()  # reads the values; Beam's parser exits at a wrong one
+    except SystemExit as error:
+        reason = usage.getvalue().strip().rpartition("error: ")[2]
+        raise PrepareError(
+            f"Apache Beam does not take --beam_arg={' --beam_arg='.join(beam_args)}: {reason}"
+        ) from error
+    return options
 
 
 def _import_beam() -> Any:
@@ -219,39 +242,18 @@ class _Progress:
 def _report(job: ShardJob) -> ShardReport:
     report = finished(job)
     if report is None:
+        write_shard(job)
+        report = finished(job)
+    if report is None:
         raise OSError(f"{job.path} was not written as it should be; check the disk, prepare again")
     return report
 
 
-def _check_quarantined(
-    source: Source, reports: list[ShardReport], config: PrepareConfig, data_dir: Path
-) -> None:
-    bad = [clip for report in reports for clip in report.quarantined]
-    rejected = {
-        "quarantined": [asdict(clip) for clip in bad],
-        "missing": [asdict(clip) for clip in _missing(source)],
-    }
-    write_json(data_dir / REPORT_NAME, rejected)
-    for split, count in Counter(clip.split for clip in bad).items():
-        total = len(source.split(split))
-        if count > config.max_bad_fraction * total or count == total:
-            first = next(clip for clip in bad if clip.split == split)
-            raise PrepareError(
-                f"{count} of {total} {split} clips cannot be decoded, more than "
-                f"--max_bad_fraction={config.max_bad_fraction:g}; the first is {first.file} "
-                f"({first.reason}), all are listed in {data_dir / REPORT_NAME}. Repair or remove "
-                "them, or raise the bound"
-            )
-
-
-def _missing(source: Source) -> list[Rejected]:
-    return [
-        Rejected(clip.id, clip.split, os.fspath(clip.path), "missing") for clip in source.missing
-    ]
-
-
 def _manifest(
-    source: Source, configuration: dict[str, Any], reports: list[ShardReport]
+    source: Source,
+    configuration: dict[str, Any],
+    reports: list[ShardReport],
+    left_out: Rejections,
 ) -> Manifest:
     per_label = {split: dict.fromkeys(source.labels, 0) for split in SPLITS}
     for report in reports:
@@ -263,8 +265,8 @@ def _manifest(
         labels=source.labels,
         shards=shards,
         clips_per_label=per_label,
-        quarantined=tuple(clip for report in reports for clip in report.quarantined),
-        missing=tuple(_missing(source)),
+        quarantined=left_out.quarantined,
+        missing=left_out.missing,
         silent=sum(report.silent for report in reports),
         notes={key: note for report in reports for key, note in report.notes.items()},
         facts=dict(source.facts),

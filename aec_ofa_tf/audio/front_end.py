@@ -40,8 +40,10 @@ class FrontEndConfig:
         """Samples of a clip, a whole number of hops so that clips and frames agree.
 
         Raises:
-            ValueError: the clip is shorter than one window.
+            ValueError: the clip is shorter than one window, or its length is not finite.
         """
+        if not math.isfinite(clip_secs):
+            raise ValueError(f"a clip's length is a finite number of seconds, received {clip_secs}")
         samples = round(clip_secs * self.sample_rate_hz / self.hop_samples) * self.hop_samples
         if samples < self.window_samples:
             raise ValueError(

@@ -123,7 +123,13 @@ def read_bundle(path: str | os.PathLike[str]) -> tuple[bytes, ModelInfo]:
         ValueError: the file carries no readable card, or the model is not the one that it names.
         OSError: the file cannot be opened.
     """
-    content = Path(path).read_bytes()
+    try:
+        content = Path(path).read_bytes()
+    except FileNotFoundError as error:
+        raise FileNotFoundError(
+            f"there is no model at {path}; give the path of a .tflite file that pipelines.convert "
+            "wrote"
+        ) from error
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             card = json.loads(_read_member(archive, _CARD))

@@ -33,11 +33,6 @@ def convert(model: keras.Model, request: ConversionRequest) -> Conversion:
     return convert_models([(model, request)])[0]
 
 
-def convert_all(model: keras.Model, requests: Sequence[ConversionRequest]) -> list[Conversion]:
-    """`convert_models` for several files of one model."""
-    return convert_models([(model, request) for request in requests])
-
-
 def convert_models(work: Sequence[tuple[keras.Model, ConversionRequest]]) -> list[Conversion]:
     """Makes TFLite files and compares each with the model that it was made from.
 

@@ -51,10 +51,6 @@ class Budget:
         text = f"params={params:.12g}+-{tolerance:.12g}"
         return cls(text, (("params", params - tolerance, params + tolerance),))
 
-    def admits(self, cost: Mapping[str, float]) -> bool:
-        """Whether every bound is met."""
-        return self.excess(cost) == 0.0
-
     def excess(self, cost: Mapping[str, float]) -> float:
         """How far outside a cost lies: the sum over bounds of the relative excess."""
         return sum(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass
 from functools import total_ordering
@@ -71,15 +70,6 @@ class SubnetSpec:
                 "WIDTHxDEPTH or FIRST+SECOND, for example 64x2-51x2-102x2-204x1"
             )
         return cls(tuple(_read_block(match.groupdict()) for match in matches if match))
-
-    def to_json(self) -> str:
-        """The widths as JSON text, for example `[[64, 64], [51, 51]]`."""
-        return json.dumps([list(block) for block in self.blocks])
-
-    @classmethod
-    def from_json(cls, text: str) -> SubnetSpec:
-        """Reads what `to_json` wrote."""
-        return cls(tuple(tuple(block) for block in json.loads(text)))
 
 
 def _read_block(fields: dict[str, str | None]) -> tuple[int, ...]:

@@ -95,3 +95,9 @@ def test_a_length_that_is_no_whole_number_of_hops_is_refused():
         log_mel(tf.zeros([3201]))
     with pytest.raises(ValueError, match=r"at least 0\.032 s"):
         FrontEndConfig().clip_samples(0.01)
+
+
+@pytest.mark.parametrize("clip_secs", [float("inf"), float("nan")])
+def test_a_clip_length_that_is_not_finite_is_refused(clip_secs):
+    with pytest.raises(ValueError, match=f"finite number of seconds, received {clip_secs}"):
+        PANNS.clip_samples(clip_secs)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from aec_ofa_tf.export.bundle import write_bundle
-from aec_ofa_tf.export.convert import convert, convert_all
+from aec_ofa_tf.export.convert import convert, convert_models
 from aec_ofa_tf.export.job import run_child
 from aec_ofa_tf.export.request import ConversionRequest
 
@@ -49,7 +49,7 @@ def test_a_file_beyond_its_bound_takes_the_others_with_it(tmp_path, info, random
         _request(info, tmp_path / "bad.tflite", quantization="float16"),
     ]
     with pytest.raises(RuntimeError, match=r"bad\.tflite: scores of the float16 log_mel file"):
-        convert_all(model, requests)
+        convert_models([(model, request) for request in requests])
     assert list(tmp_path.iterdir()) == []
 
 
@@ -77,9 +77,9 @@ def test_parity_clips_of_another_shape_are_refused(tmp_path, info, random_cnn10)
         convert(random_cnn10(SPEC), request)
 
 
-def test_nothing_to_convert_is_an_error(random_cnn10):
+def test_nothing_to_convert_is_an_error():
     with pytest.raises(ValueError, match="no requests"):
-        convert_all(random_cnn10(SPEC), [])
+        convert_models([])
 
 
 def test_another_models_front_end_is_not_overwritten(tmp_path, info, random_cnn10):

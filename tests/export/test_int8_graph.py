@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from aec_ofa_tf.audio.front_end import PANNS
 from aec_ofa_tf.export.bundle import ModelInfo, read_bundle
-from aec_ofa_tf.export.convert import convert_all
+from aec_ofa_tf.export.convert import convert_models
 from aec_ofa_tf.export.request import ConversionRequest
 from aec_ofa_tf.models.cnn10 import build_cnn10
 from aec_ofa_tf.spec import NetworkConfig, SubnetSpec
@@ -45,7 +45,7 @@ def test_the_dense_layers_stay_two_behind_one_sum(spec, tmp_path):
         for kind in ("float32", "int8")
     ]
 
-    for conversion in convert_all(model, requests):
+    for conversion in convert_models([(model, request) for request in requests]):
         found = operators(conversion.file)
         assert found.count("FULLY_CONNECTED") == 2
         assert found.count("ADD") <= 2  # the pooled sum, and the input batch norm's shift

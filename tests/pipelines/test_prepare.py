@@ -68,6 +68,8 @@ def test_a_folder_of_classes_with_a_bad_clip_is_reported(tmp_path):
         (["--dataset=esc50", "--data_dir=x"], "needs --source"),
         (["--dataset=esc50", "--data_dir=x", "--eval_folds=a", "--source=x"], "--eval_folds takes"),
         (["--data_dir=x", "stray"], "unexpected arguments"),
+        (["--data_dir=x", "--clip_secs=inf"], "finite number of seconds, received inf"),
+        (["--dataset=csv", "--data_dir=x", "--source=."], "--source is the list file"),
     ],
 )
 def test_wrong_flags_are_explained(tmp_path, monkeypatch, arguments, message):
@@ -76,6 +78,26 @@ def test_wrong_flags_are_explained(tmp_path, monkeypatch, arguments, message):
     assert ended.returncode != 0
     assert message in ended.stdout + ended.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_wrong_source_is_refused_before_tensorflow_is_imported(tmp_path):
+    command = [sys.executable, "-X", "importtime", "-m", "pipelines.prepare", "--dataset=esc50"]
+    places = [f"--source={tmp_path / 'none'}", f"--data_dir={tmp_path / 'data'}"]
+    ended = subprocess.run([*command, *places], capture_output=True, text=True)
+    assert ended.returncode == 1
+    assert f"{tmp_path / 'none'}" in ended.stderr.splitlines()[-1]
+    assert "| tensorflow\n" not in ended.stderr
+    assert "pipelines.flags\n" in ended.stderr
+
+
+def test_options_that_beam_refuses_are_named(tmp_path):
+    arguments = [f"--{split}_clips=2" for split in ("train", "validation", "evaluation")]
+    wrong = "--beam_arg=--direct_num_workers=many"
+    ended = prepare(f"--data_dir={tmp_path}", "--clip_secs=0.2", *arguments, wrong)
+    assert ended.returncode == 1
+    assert f"error: Apache Beam does not take {wrong}: " in ended.stderr
+    assert "invalid int value: 'many'" in ended.stderr
+    assert "usage:" not in ended.stderr
 
 
 @pytest.mark.skipif(not ESC10.is_dir(), reason="ESC-10 is not beside the repository")

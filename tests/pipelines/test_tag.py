@@ -16,7 +16,7 @@ import tensorflow as tf
 from aec_ofa_tf.audio.front_end import PANNS
 from aec_ofa_tf.audio.log_mel import log_mel
 from aec_ofa_tf.export.bundle import ModelInfo
-from aec_ofa_tf.export.convert import convert_all
+from aec_ofa_tf.export.convert import convert_models
 from aec_ofa_tf.export.request import ConversionRequest
 from aec_ofa_tf.models.cnn10 import build_cnn10
 from aec_ofa_tf.spec import NetworkConfig, SubnetSpec
@@ -65,15 +65,13 @@ def folder(tmp_path_factory, model) -> Path:
     rng = np.random.default_rng(0)
     waveforms = rng.normal(0.0, 0.1, (2, info.clip_samples)).astype(np.float32)
     clips = {"log_mel": log_mel(tf.constant(waveforms)).numpy(), "waveform": waveforms}
-    convert_all(
-        model,
-        [
-            ConversionRequest(
-                folder / f"{form}.tflite", dataclasses.replace(info, input=form), clips[form]
-            )
-            for form in clips
-        ],
-    )
+    requests = [
+        ConversionRequest(
+            folder / f"{form}.tflite", dataclasses.replace(info, input=form), clips[form]
+        )
+        for form in clips
+    ]
+    convert_models([(model, request) for request in requests])
     (folder / "site").mkdir()
     (folder / "site" / "sitecustomize.py").write_text(BLOCKER)
     return folder
@@ -197,7 +195,7 @@ def test_a_damaged_model_is_named(folder, audio, tmp_path):
     [
         (["--model=x.tflite"], "no audio files given"),
         (["a.wav"], "--model"),
-        (["--model=missing.tflite", "a.wav"], "missing.tflite"),
+        (["--model=missing.tflite", "a.wav"], "error: there is no model at missing.tflite"),
         (["--model=x.tflite", "--top_k=0", "a.wav"], "top_k"),
     ],
 )

@@ -64,6 +64,8 @@ def test_a_full_disk_is_an_error_that_leaves_no_shard(tmp_path):
     _, log = child.communicate()
     assert child.returncode != 0
     assert "could not be written" in log
+    assert log.count("Traceback") == 2  # the writer's error and ours; none of a worker's
+    assert "apache_beam" not in log
     assert not list(records.glob("train-00000*"))
     assert not (records / "manifest.json").exists()
 

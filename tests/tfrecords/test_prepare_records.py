@@ -208,6 +208,23 @@ def test_too_many_bad_clips_are_an_error_that_repairing_cures(tmp_path):
     assert digests(records) == digests(tmp_path / "fresh")
 
 
+def test_lowered_bounds_hold_for_finished_records_too(tmp_path):
+    raw = source(tmp_path / "raw")
+    spoil(raw)
+    lost = (replace(raw.clips[0], id="lost.wav", path=tmp_path / "lost.wav"),)
+    raw = replace(raw, missing=lost)
+    config = replace(CONFIG, max_bad_fraction=0.4)
+    records = tmp_path / "records"
+    manifest = prepare(raw, config, records)
+    before = digests(records)
+    with pytest.raises(PrepareError, match=r"4 of 10 train clips cannot .*max_bad_fraction=0;"):
+        prepare(raw, replace(CONFIG, max_bad_fraction=0.0), records)
+    with pytest.raises(PrepareError, match=r"1 of 11 train clips have no file"):
+        prepare(raw, replace(config, max_missing_fraction=0.0), records)
+    assert digests(records) == before
+    assert prepare(raw, config, records) == manifest
+
+
 def test_missing_clips_have_a_bound_of_their_own(tmp_path):
     raw = source(tmp_path / "raw")
     lost = tuple(replace(clip, id=f"lost{clip.id}") for clip in raw.split("train")[:5])

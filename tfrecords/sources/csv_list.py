@@ -23,9 +23,14 @@ def read_csv(csv_file: Path, labels_file: Path | None = None) -> Source:
             labels of the list are taken, sorted, and none can be unknown.
 
     Raises:
-        SourceError: as `table.read_table` and `clip.collect`; a path that leaves the folder; no
-            labels at all.
+        SourceError: as `table.read_table` and `clip.collect`; a folder in place of the list; a
+            path that leaves the folder; no labels at all.
     """
+    if csv_file.is_dir():
+        raise SourceError(
+            f"{csv_file} is a folder; with --dataset=csv, --source is the list file itself (a CSV "
+            f"file with columns {', '.join(COLUMNS)})"
+        )
     rows = list(_rows(csv_file))
     labels = read_labels(labels_file) if labels_file else _labels_of(rows)
     if not labels:

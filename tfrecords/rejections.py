@@ -1,0 +1,90 @@
+"""The clips that a preparation has to leave out, and how many of them are too many."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from tfrecords.clip import SPLITS, Source
+from tfrecords.files import write_json
+from tfrecords.manifest import Manifest, Rejected
+from tfrecords.prepare_config import PrepareConfig, PrepareError
+
+REPORT_NAME = "rejected.json"
+
+
+@dataclass(frozen=True)
+class Rejections:
+    """What has no record, against what could have one.
+
+    Attributes:
+        present: split -> clips that have a file.
+        missing: clips without a file.
+        quarantined: clips whose file cannot be decoded.
+    """
+
+    present: Mapping[str, int]
+    missing: tuple[Rejected, ...]
+    quarantined: tuple[Rejected, ...] = ()
+
+    @classmethod
+    def of_source(cls, source: Source, quarantined: tuple[Rejected, ...] = ()) -> Rejections:
+        """What is missing from a source, with what was found undecodable in it."""
+        missing = tuple(
+            Rejected(clip.id, clip.split, os.fspath(clip.path), "missing")
+            for clip in source.missing
+        )
+        return cls(Counter(clip.split for clip in source.clips), missing, quarantined)
+
+    @classmethod
+    def of_manifest(cls, manifest: Manifest) -> Rejections:
+        """What a finished preparation left out."""
+        quarantined = Counter(clip.split for clip in manifest.quarantined)
+        present = Counter(manifest.clips) + quarantined
+        return cls(present, manifest.missing, manifest.quarantined)
+
+    def save(self, data_dir: Path) -> None:
+        """Lists every clip with its reason in `rejected.json`."""
+        lists = {"quarantined": self.quarantined, "missing": self.missing}
+        write_json(
+            data_dir / REPORT_NAME,
+            {name: [asdict(clip) for clip in clips] for name, clips in lists.items()},
+        )
+
+    def check_missing(self, config: PrepareConfig, data_dir: Path) -> None:
+        """Refuses more missing clips than the bound allows, and lists them.
+
+        Raises:
+            PrepareError: names the split, the bound and the list.
+        """
+        missing = Counter(clip.split for clip in self.missing)
+        for split in SPLITS:
+            count, listed = missing[split], missing[split] + self.present.get(split, 0)
+            if count > config.max_missing_fraction * listed:
+                self.save(data_dir)
+                raise PrepareError(
+                    f"{count} of {listed} {split} clips have no file, more than "
+                    f"--max_missing_fraction={config.max_missing_fraction:g}; they are listed in "
+                    f"{data_dir / REPORT_NAME}. Fetch them, or raise the bound"
+                )
+
+    def check_quarantined(self, config: PrepareConfig, data_dir: Path) -> None:
+        """Refuses more undecodable clips than the bound allows or nothing else, and lists them.
+
+        Raises:
+            PrepareError: names the split, the bound, the first such clip and the list.
+        """
+        for split, count in Counter(clip.split for clip in self.quarantined).items():
+            total = self.present[split]
+            if count > config.max_bad_fraction * total or count == total:
+                self.save(data_dir)
+                first = next(clip for clip in self.quarantined if clip.split == split)
+                raise PrepareError(
+                    f"{count} of {total} {split} clips cannot be decoded, more than "
+                    f"--max_bad_fraction={config.max_bad_fraction:g}; the first is {first.file} "
+                    f"({first.reason}), all are listed in {data_dir / REPORT_NAME}. Repair or "
+                    "remove them, or raise the bound"
+                )

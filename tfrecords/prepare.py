@@ -8,7 +8,7 @@ import logging
 import os
 import threading
 from collections.abc import Sequence
-from contextlib import redirect_stderr
+from contextlib import redirect_stderr, suppress
 from pathlib import Path
 from typing import Any
 
@@ -174,17 +174,14 @@ def _run(open_jobs: list[ShardJob], beam_args: Sequence[str]) -> None:
         _ = pipeline | beam.Create(open_jobs) | beam.Reshuffle() | beam.Map(_try_shard)
 
 
-def _try_shard(job: ShardJob) -> str:
-    """Writes a shard where Beam runs; the answer is the error, or empty.
+def _try_shard(job: ShardJob) -> None:
+    """Writes a shard where Beam runs, and leaves it open where that fails.
 
     Beam would print an exception with its own stack before passing it on. A shard that is not
     there afterwards is tried again by `_report`, whose error reaches the user as it is.
     """
-    try:
+    with suppress(OSError):
         write_shard(job)
-    except OSError as error:
-        return str(error)
-    return ""
 
 
 def _beam_options(beam_args: Sequence[str]) -> Any:

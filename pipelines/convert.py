@@ -23,7 +23,7 @@ training.define_evaluation_flags()
 training.define_subnet_flag()
 training.define_conversion_flags()
 flags.DEFINE_string("out", None, "Folder for the files; <workdir>/export/<subnet> by default.")
-flags.DEFINE_integer("seed", 0, "Of the choice of representative clips.")
+pipelines.flags.define_seed_flag("Of the choice of representative clips.")
 flags.adopt_module_key_flags(pipelines.flags)
 flags.adopt_module_key_flags(training)
 flags.mark_flags_as_required(["workdir", "data_dir", "subnet"])
@@ -32,11 +32,14 @@ flags.mark_flags_as_required(["workdir", "data_dir", "subnet"])
 def main(_: list[str]) -> dict[str, Any]:
     """Converts `--subnet`; see the module's docstring."""
     from pipelines.experiment import open_trained
-    from pipelines.stages.convert import convert_subnets
+    from pipelines.stages.convert import convert_subnets, files_of_others
 
     experiment = open_trained(Path(FLAGS.workdir))
     spec = experiment.space.parse_subnet(FLAGS.subnet)
     folder = Path(FLAGS.out) if FLAGS.out else experiment.workdir.path / "export" / str(spec)
+    others = files_of_others(folder, spec)
+    if others:
+        raise ValueError(f"{others[0]} is of another subnet than {spec}: use another --out")
     files = convert_subnets(experiment, {folder: spec})
     return {**files[0], "files": files}
 

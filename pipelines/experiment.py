@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -18,6 +19,7 @@ from pipelines.preflight import network_from_flags, space_from_flags, stored_spa
 from pipelines.workdir import Workdir
 from tfrecords.clip import TRAIN
 from tfrecords.dataset import evaluation_batches
+from tfrecords.files import replacing
 from tfrecords.records import CheckedBatches, Records, open_records
 
 FLAGS = flags.FLAGS
@@ -33,12 +35,16 @@ class Experiment:
         records: the data.
         space: the subnets.
         network: what they have in common.
+        batch_size: clips per step, in training, calibration and evaluation.
+        calibration_clips: training clips for batch-norm statistics.
     """
 
     workdir: Workdir
     records: Records
     space: SearchSpace
     network: NetworkConfig
+    batch_size: int
+    calibration_clips: int
 
     def config(self) -> dict[str, Any]:
         """What identifies the experiment: another value of any entry is another experiment."""
@@ -52,14 +58,14 @@ class Experiment:
 
     def calibration(self) -> Batches:
         """Fixed clean training clips, whole batches of them where there are enough."""
-        batch = min(FLAGS.batch_size, self.records.clips(TRAIN))
-        wanted = min(FLAGS.calibration_clips, self.records.clips(TRAIN))
+        batch = min(self.batch_size, self.records.clips(TRAIN))
+        wanted = min(self.calibration_clips, self.records.clips(TRAIN))
         limit = max(batch, wanted // batch * batch)
         return self._batches(TRAIN, batch, limit)
 
     def split(self, split: str) -> Batches:
         """The clean clips of a split with their labels."""
-        return self._batches(split, FLAGS.batch_size, self.records.clips(split))
+        return self._batches(split, self.batch_size, self.records.clips(split))
 
     def _batches(self, split: str, batch_size: int, clips: int) -> Batches:
         """The first clips of a split, in memory where they are few: they are walked often."""
@@ -73,12 +79,30 @@ class Experiment:
 
         Raises:
             ValueError: the supernet stage is not done.
-            OSError: its checkpoints cannot be read.
+            OSError: its last checkpoint cannot be read.
         """
-        self.workdir.require_stage("supernet")
+        settings = self.workdir.require_stage("supernet")["settings"]
         supernet = Supernet(self.space.subnets(), self.network)
-        CheckpointStore(self.checkpoints("supernet"), supernet).restore()
+        self.restore("supernet", supernet, settings["largest_steps"] + settings["supernet_steps"])
         return supernet
+
+    def restore(self, stage: str, network: Supernet, step: int) -> None:
+        """Loads the weights with which a finished stage ended.
+
+        Raises:
+            OSError: they are not there.
+        """
+        found = CheckpointStore(self.checkpoints(stage), network).restore()
+        if found != step:
+            raise OSError(
+                f"stage {stage} ended at step {step}, and the newest checkpoint that can be read "
+                f"in {self.checkpoints(stage)} is of step {found}: restore the folder from a copy, "
+                f"or remove {self.workdir.path}/stages/{stage}.json to train the stage again"
+            )
+
+    def has_begun(self, stage: str) -> bool:
+        """Whether a stage has trained at all."""
+        return any(self.checkpoints(stage).glob("step-*.index"))
 
     def evaluator(self, supernet: Supernet) -> SubnetEvaluator:
         """Recalibrates and evaluates subnets on this experiment's training clips."""
@@ -97,7 +121,15 @@ def open_trained(workdir: Path) -> Experiment:
     """
     directory = Workdir(workdir)
     space, network = stored_space(directory)
-    experiment = Experiment(directory, open_records(FLAGS.data_dir), space, network)
+    settings = directory.require_stage("supernet")["settings"]
+    experiment = Experiment(
+        directory,
+        open_records(FLAGS.data_dir),
+        space,
+        network,
+        FLAGS.batch_size or settings["batch_size"],
+        FLAGS.calibration_clips or settings["calibration_clips"],
+    )
     directory.claim(experiment.config())
     return experiment
 
@@ -113,8 +145,22 @@ def experiment_from_flags() -> Iterator[Experiment]:
     records = open_records(FLAGS.data_dir)
     space = space_from_flags()
     network = network_from_flags(space, len(records.labels), records.frames)
-    experiment = Experiment(Workdir(Path(FLAGS.workdir)), records, space, network)
+    workdir = Workdir(Path(FLAGS.workdir))
+    sizes = FLAGS.batch_size, FLAGS.calibration_clips
+    experiment = Experiment(workdir, records, space, network, *sizes)
     with experiment.workdir.exclusive():
         experiment.workdir.claim(experiment.config())
-        (experiment.workdir.path / "flags.txt").write_text(FLAGS.flags_into_string())
         yield experiment
+        _write_flags(workdir.path / "flags.txt")
+
+
+def _write_flags(path: Path) -> None:
+    """Keeps the flags of the last run that ended well, as a flagfile."""
+    own = [
+        flag.serialize()
+        for module, found in FLAGS.flags_by_module_dict().items()
+        if module.startswith("pipelines") or module == sys.argv[0]
+        for flag in found
+    ]
+    with replacing(path) as temporary:
+        temporary.write_text("".join(f"{line}\n" for line in own if line), encoding="utf-8")

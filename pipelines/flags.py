@@ -30,6 +30,11 @@ def define_data_dir_flag() -> None:
         flags.DEFINE_string("data_dir", None, "Folder of records, written by prepare.")
 
 
+def define_seed_flag(meaning: str) -> None:
+    """Defines --seed, which TensorFlow's stateless draws take as int32."""
+    flags.DEFINE_integer("seed", 0, meaning, lower_bound=0, upper_bound=2**31 - 1)
+
+
 def _define_records() -> None:
     flags.DEFINE_enum(
         "dataset", "synthetic", sorted(READERS), "Layout of --source; synthetic needs none."
@@ -60,7 +65,7 @@ def _define_records() -> None:
         ("log_mel", "audio"),
         "What records hold: log-mel in float16, or 24-bit FLAC, which waveform-in models need.",
     )
-    flags.DEFINE_integer("seed", 0, "Of everything that is random.", lower_bound=0)
+    define_seed_flag("Of everything that is random.")
     flags.DEFINE_integer(
         "clips_per_shard", 128, "Clips in a file of records, the unit of resuming.", lower_bound=1
     )

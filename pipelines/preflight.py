@@ -13,7 +13,8 @@ from aec_ofa_tf.export.request import check_kind
 from aec_ofa_tf.spec import NetworkConfig, SearchSpace, search_space
 from aec_ofa_tf.spec.budget import Budget
 from pipelines.workdir import Workdir
-from tfrecords.manifest import load_manifest
+from tfrecords.clip import VALIDATION
+from tfrecords.manifest import Manifest, load_manifest
 
 FLAGS = flags.FLAGS
 
@@ -58,7 +59,36 @@ def conversion_kinds(payload: str) -> list[tuple[str, str]]:
             "--input=waveform is checked and calibrated on waveforms, and the records in "
             f"{FLAGS.data_dir} hold log-mel: prepare with --payload=audio"
         )
+    if not kinds:
+        raise ValueError("--input and --quantization name no file to make")
     return kinds
+
+
+def check_teacher_widths(space: SearchSpace) -> None:
+    """Refuses `--supernet_init=teacher` for a teacher of other widths than the largest subnet.
+
+    Raises:
+        ValueError: they differ.
+    """
+    widths = tuple(FLAGS.teacher_base_channels * 2**block for block in range(4))
+    if FLAGS.supernet_init == "teacher" and widths != space.full_widths:
+        raise ValueError(
+            f"--supernet_init=teacher needs a teacher of the largest subnet's widths "
+            f"{space.full_widths}, this one has {widths}: set --teacher_base_channels"
+        )
+
+
+def require_validation(manifest: Manifest) -> None:
+    """Refuses to search records without validation clips.
+
+    Raises:
+        ValueError: there are none.
+    """
+    if not manifest.clips.get(VALIDATION):
+        raise ValueError(
+            f"search ranks subnets on validation clips and {FLAGS.data_dir} holds none: prepare "
+            "with a validation split (--validation_folds, --validation_fraction)"
+        )
 
 
 def described_by_flags() -> tuple[SearchSpace, NetworkConfig]:
@@ -94,7 +124,10 @@ def space_from_flags() -> SearchSpace:
     Raises:
         ValueError: it is not one.
     """
-    ratios = FLAGS.width_ratios and tuple(float(ratio) for ratio in FLAGS.width_ratios)
+    try:
+        ratios = FLAGS.width_ratios and tuple(float(ratio) for ratio in FLAGS.width_ratios)
+    except ValueError as error:
+        raise ValueError(f"--width_ratios takes numbers, received {FLAGS.width_ratios}") from error
     return search_space(
         FLAGS.space, FLAGS.base_channels, FLAGS.width_per, FLAGS.width_multiple, ratios
     )

@@ -80,13 +80,19 @@ def evaluate_model(model: Path) -> dict[str, Any]:
             spec = experiment.space.parse_subnet(FLAGS.subnet)
             evaluator = experiment.evaluator(experiment.load_supernet())
             metrics = evaluator.evaluate(spec, experiment.split(FLAGS.split))
-            return {"subnet": str(spec), **metrics.as_dict()}
+            return {"subnet": str(spec), **_named(metrics, experiment.records)}
         model = model / "teacher.keras"
     records = open_records(FLAGS.data_dir)
     _require_clips(records)
     if model.suffix == ".tflite":
-        return evaluate_tflite(model, records, FLAGS.split).as_dict()
-    return evaluate_keras(model, records, FLAGS.split, FLAGS.batch_size).as_dict()
+        return _named(evaluate_tflite(model, records, FLAGS.split), records)
+    return _named(evaluate_keras(model, records, FLAGS.split, FLAGS.batch_size or 64), records)
+
+
+def _named(metrics: Metrics, records: Records) -> dict[str, Any]:
+    """The metrics, with the names of the classes that were left out."""
+    left_out = [records.labels[index] for index in metrics.undefined_classes]
+    return {**metrics.as_dict(), "undefined_classes": left_out}
 
 
 def _require_clips(records: Records) -> None:

@@ -16,15 +16,9 @@ from typing import Any
 from absl import flags, logging
 
 import pipelines.flags
-from pipelines import program
+from pipelines import preflight, program
 from pipelines import training_flags as training
 from pipelines.flags import define_prepare_flags
-from pipelines.preflight import (
-    check_budgets,
-    conversion_kinds,
-    described_by_flags,
-    space_from_flags,
-)
 from pipelines.prepare import prepare_from_flags
 from tfrecords.manifest import load_manifest
 
@@ -34,7 +28,7 @@ define_prepare_flags()
 training.define_workdir_flag()
 training.define_space_flags()
 training.define_training_flags()
-training.define_evaluation_flags()
+training.define_evaluation_flags(batch_size=64, clips=1024)
 training.define_subnet_flag()
 training.define_subnet_training_flags()
 training.define_search_flags()
@@ -50,11 +44,11 @@ def main(_: list[str]) -> dict[str, Any]:
     unknown = sorted(set(FLAGS.stages) - {*STAGES, "subnet"})
     if unknown:
         raise ValueError(f"unknown --stages {unknown}; there are {', '.join(STAGES)} and subnet")
-    space_from_flags()  # a mistyped space is an error before data is prepared
+    _check_flags()
     results: dict[str, Any] = {}
     if "prepare" in FLAGS.stages:
         results["prepare"] = _timed("prepare", lambda: prepare_from_flags().summary())
-    _preflight()
+    _check_records()
     if set(FLAGS.stages) - {"prepare"}:
         from pipelines.stages.run import run_stages
 
@@ -62,12 +56,25 @@ def main(_: list[str]) -> dict[str, Any]:
     return {"workdir": FLAGS.workdir, "stages": results}
 
 
-def _preflight() -> None:
-    """Tells before any training what search and conversion would refuse after it."""
+def _check_flags() -> None:
+    """Tells before anything is prepared or trained what a later stage would refuse."""
+    space = preflight.space_from_flags()
+    if "supernet" in FLAGS.stages:
+        preflight.check_teacher_widths(space)
     if "search" in FLAGS.stages:
-        check_budgets(*described_by_flags())
+        preflight.budgets_from_flags()
+    if "convert" in FLAGS.stages and "prepare" in FLAGS.stages:
+        preflight.conversion_kinds(FLAGS.payload)
+
+
+def _check_records() -> None:
+    """The same for what depends on the records."""
+    manifest = load_manifest(Path(FLAGS.data_dir))
+    if "search" in FLAGS.stages:
+        preflight.require_validation(manifest)
+        preflight.check_budgets(*preflight.described_by_flags())
     if "convert" in FLAGS.stages:
-        conversion_kinds(load_manifest(Path(FLAGS.data_dir)).configuration["payload"])
+        preflight.conversion_kinds(manifest.configuration["payload"])
 
 
 def _timed(name: str, stage: Callable[[], dict[str, Any]]) -> dict[str, Any]:

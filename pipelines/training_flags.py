@@ -25,8 +25,8 @@ def define_space_flags() -> None:
     )
     flags.DEFINE_list("width_ratios", None, "Width ratios in place of the preset's.")
     flags.DEFINE_enum("width_per", "block", ["block", "layer"], "One elastic width per what.")
-    flags.DEFINE_integer("width_multiple", 1, "Round widths to a multiple of this (8 for int8).")
-    flags.DEFINE_integer("base_channels", 64, "Channels of the first block; each next doubles.")
+    flags.DEFINE_integer("width_multiple", 1, "Round widths to a multiple of this (8 for int8).", 1)
+    flags.DEFINE_integer("base_channels", 64, "Channels of the first block; each next doubles.", 1)
     flags.DEFINE_bool("pool_last", False, "Pool after the supernet's last block too, as PANNs do.")
     flags.DEFINE_float("block_dropout", 0.2, "Dropout rate after each block.")
     flags.DEFINE_float("embedding_dropout", 0.5, "Dropout rate before the fully-connected layer.")
@@ -34,36 +34,39 @@ def define_space_flags() -> None:
 
 def define_training_flags() -> None:
     """Stages of training; the defaults are the paper's."""
-    flags.DEFINE_integer("teacher_base_channels", 64, "Channels of the teacher's first block.")
-    flags.DEFINE_integer("teacher_steps", 400_000, "Steps of the teacher.")
-    flags.DEFINE_integer("largest_steps", 100_000, "Steps of phase 1, the largest subnet alone.")
-    flags.DEFINE_integer("supernet_steps", 200_000, "Steps of phase 2, K sampled subnets each.")
-    flags.DEFINE_integer("subnets_per_step", 4, "K, the subnets sampled in a step of phase 2.")
+    flags.DEFINE_integer("teacher_base_channels", 64, "Channels of the teacher's first block.", 1)
+    flags.DEFINE_integer("teacher_steps", 400_000, "Steps of the teacher.", 1)
+    flags.DEFINE_integer("largest_steps", 100_000, "Steps of phase 1, the largest subnet alone.", 0)
+    flags.DEFINE_integer("supernet_steps", 200_000, "Steps of phase 2, K sampled subnets each.", 1)
+    flags.DEFINE_integer("subnets_per_step", 4, "K, the subnets sampled in a step of phase 2.", 1)
     flags.DEFINE_enum(
         "supernet_init",
         "random",
         ["random", "teacher"],
         "What the supernet starts from; the teacher needs the same widths.",
     )
-    flags.DEFINE_float("learning_rate", 1e-3, "Adam's learning rate.")
+    flags.DEFINE_float("learning_rate", 1e-3, "Adam's learning rate.", 1e-12)
     flags.DEFINE_enum("schedule", "constant", SCHEDULES, "Decay of the learning rate to 0.")
     flags.DEFINE_enum("precision", "auto", PRECISIONS, "auto: bfloat16 where the CPU has it.")
-    flags.DEFINE_float("mixup_alpha", 1.0, "The teacher's mixup, Beta(alpha, alpha); 0 for none.")
+    flags.DEFINE_float("mixup_alpha", 1.0, "Mixup, Beta(alpha, alpha); 0 for none.", 0.0)
     flags.DEFINE_bool("student_mixup", False, "Mix the students' clips and soft labels too.")
     flags.DEFINE_bool("time_roll", False, "Rotate training clips over time.")
-    flags.DEFINE_float("label_weight", 0.0, "Share of the true label in the students' target.")
+    flags.DEFINE_float(
+        "label_weight", 0.0, "Share of the true label in the students' target.", 0, 1
+    )
     flags.DEFINE_integer("time_mask_frames", 64, "SpecAugment's T.", lower_bound=1)
     flags.DEFINE_integer("mel_mask_bins", 8, "SpecAugment's F.", lower_bound=1)
     flags.DEFINE_integer("checkpoint_every", 200, "Steps between checkpoints.", lower_bound=1)
     flags.DEFINE_integer("summary_every", 20, "Steps between scalars.", lower_bound=1)
-    flags.DEFINE_integer("validate_every", 0, "Steps between validations; 0: at the end only.")
+    flags.DEFINE_integer("validate_every", 0, "Steps between validations; 0: at the end only.", 0)
 
 
-def define_evaluation_flags() -> None:
-    """What every program that runs networks needs."""
-    flags.DEFINE_integer("batch_size", 64, "Clips per step.", lower_bound=1)
+def define_evaluation_flags(batch_size: int | None = None, clips: int | None = None) -> None:
+    """What every program that runs networks needs; without defaults, those of the run apply."""
+    otherwise = "" if batch_size else " By default that of the run."
+    flags.DEFINE_integer("batch_size", batch_size, f"Clips per step.{otherwise}", 1)
     flags.DEFINE_integer(
-        "calibration_clips", 1024, "Training clips for batch-norm statistics.", lower_bound=1
+        "calibration_clips", clips, f"Training clips for batch-norm statistics.{otherwise}", 1
     )
 
 
@@ -86,8 +89,8 @@ def define_search_flags() -> None:
     flags.DEFINE_multi_string(
         "budget", [], "What a subnet may cost, e.g. 'params<=0.8M' or 'params<=2M,macs<=4G'."
     )
-    flags.DEFINE_multi_float("params", [], "The paper's budget: a number of parameters ...")
-    flags.DEFINE_float("tolerance", 0.2e6, "... give or take this.")
+    flags.DEFINE_multi_float("params", [], "The paper's budget: a number of parameters ...", 1.0)
+    flags.DEFINE_float("tolerance", 0.2e6, "... give or take this.", 0.0)
     flags.DEFINE_enum("algorithm", "random", ["random"], "How candidates are proposed.")
     flags.DEFINE_integer("population", 25, "Candidates per budget.", lower_bound=1)
 

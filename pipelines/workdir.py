@@ -60,26 +60,45 @@ class Workdir:
                 f"{self.path} holds no experiment (no config.json); "
                 "point --workdir at the directory of a finished `python -m pipelines.train`"
             )
-        return read_json(path)
+        config = read_json(path)
+        if not isinstance(config, dict) or {"space", "network", "labels"} - config.keys():
+            raise ValueError(f"{path} is damaged: it describes no search space; restore it")
+        return config
 
-    def stage_result(self, name: str, settings: Mapping[str, Any]) -> dict[str, Any] | None:
-        """The result of a stage that is done, or None after noting that it has begun.
+    def stage_result(
+        self, name: str, settings: Mapping[str, Any], begun: bool = False
+    ) -> dict[str, Any] | None:
+        """The result of a stage that is done, or None after noting its settings.
+
+        Args:
+            name: of the stage.
+            settings: what its outcome depends on.
+            begun: whether there is work that other settings would spoil.
 
         Raises:
-            ValueError: the stage was begun with other settings.
+            ValueError: the stage was begun or finished with other settings.
         """
         path = self._stage_path(name)
-        if not path.exists():
-            write_json(path, {"settings": settings, "result": None})
-            return None
-        record = read_json(path)
-        self._compare(record["settings"], settings, f"stage {name} in {self.path} has run before")
-        return record["result"]
+        record = self._stage_record(name)
+        if record is not None and (begun or record["result"] is not None):
+            self._compare(record["settings"], settings, f"stage {name} in {self.path} has run")
+            return record["result"]
+        write_json(path, {"settings": settings, "result": None})
+        return None
 
-    def finish_stage(self, name: str, result: Mapping[str, Any]) -> None:
-        """Marks a stage as done."""
-        record = read_json(self._stage_path(name))
-        write_json(self._stage_path(name), {**record, "result": result})
+    def finish_stage(
+        self, name: str, result: Mapping[str, Any], settings: Mapping[str, Any] | None = None
+    ) -> None:
+        """Marks a stage as done, with `settings` where `stage_result` has not noted them."""
+        if settings is None:
+            settings = read_json(self._stage_path(name))["settings"]
+        write_json(self._stage_path(name), {"settings": settings, "result": result})
+
+    def same_result(self, name: str, settings: Mapping[str, Any]) -> dict[str, Any] | None:
+        """The result of a stage if it was finished with just these settings."""
+        record = self._stage_record(name)
+        same = record is not None and record["settings"] == _as_json(settings)
+        return record["result"] if record is not None and same else None
 
     def require_stage(self, name: str) -> dict[str, Any]:
         """The record of a finished stage: its `settings` and `result`.
@@ -87,12 +106,22 @@ class Workdir:
         Raises:
             ValueError: it is not done.
         """
-        path = self._stage_path(name)
-        record = read_json(path) if path.exists() else {"result": None}
-        if record["result"] is None:
+        record = self._stage_record(name)
+        if record is None or record["result"] is None:
             raise ValueError(
                 f"stage {name} is not done in {self.path}: run `python -m pipelines.train` with "
                 f"--stages={name} and the same flags first"
+            )
+        return record
+
+    def _stage_record(self, name: str) -> dict[str, Any] | None:
+        path = self._stage_path(name)
+        if not path.exists():
+            return None
+        record = read_json(path)
+        if not isinstance(record, dict) or {"settings", "result"} - record.keys():
+            raise ValueError(
+                f"{path} is damaged: it has no settings and result; restore or remove it"
             )
         return record
 
@@ -100,9 +129,14 @@ class Workdir:
         return self.path / "stages" / f"{name}.json"
 
     def _compare(self, old: Mapping[str, Any], new: Mapping[str, Any], what: str) -> None:
-        new = json.loads(json.dumps(new))  # tuples are lists in what stands on disk
+        new = _as_json(new)
         names = sorted(set(old) | set(new))
         differing = [name for name in names if old.get(name) != new.get(name)]
         if differing:
             details = "; ".join(f"{n} was {old.get(n)!r}, now {new.get(n)!r}" for n in differing)
             raise ValueError(f"{what}: {details}. Use another --workdir, or the same settings")
+
+
+def _as_json(value: Mapping[str, Any]) -> dict[str, Any]:
+    """The value as it comes back from disk, where tuples are lists."""
+    return json.loads(json.dumps(value))

@@ -32,7 +32,8 @@ class ElasticBatchNorm(keras.layers.Layer):
     """
 
     def __init__(self, epsilon: float = BATCH_NORM_EPSILON, **kwargs) -> None:
-        super().__init__(**kwargs)
+        # Statistics, scale and shift stay float32 whatever the policy.
+        super().__init__(autocast=False, **kwargs)
         self.epsilon = epsilon
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:

@@ -19,7 +19,7 @@ class ElasticConvBNReLU(keras.layers.Layer):
     """
 
     def __init__(self, filters: int, **kwargs) -> None:
-        super().__init__(**kwargs)
+        super().__init__(autocast=False, **kwargs)
         self.filters = filters
         self.conv = ElasticConv2D(filters, dtype=self.dtype_policy, name="conv")
         self.norm = ElasticBatchNorm(dtype=self.dtype_policy, name="norm")

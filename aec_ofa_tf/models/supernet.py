@@ -41,7 +41,7 @@ class Supernet(keras.Model):
     def __init__(
         self, subnets: Sequence[SubnetSpec], network: NetworkConfig, dtype: str = "float32"
     ) -> None:
-        super().__init__(name="supernet", dtype=dtype)
+        super().__init__(name="supernet", dtype=dtype, autocast=False)
         if not subnets or len({(spec.blocks[0], len(spec.blocks)) for spec in subnets}) != 1:
             raise ValueError(
                 "a supernet needs at least one subnet, all with the same first block and number "

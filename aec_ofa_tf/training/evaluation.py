@@ -21,20 +21,24 @@ class SubnetEvaluator:
     There is no way to evaluate a subnet but by its own batch-norm statistics, recalibrated on
     clean training clips: what users of once-for-all systems forget cannot be forgotten here.
 
+    Everything is computed in float32, whatever the network trains in.
+
     Args:
-        supernet: the network.
+        supernet: the network; later changes of its weights are followed.
         calibration: fixed clean training clips in fixed order and batch size; never validation
             or evaluation clips.
     """
 
     def __init__(self, supernet: Supernet, calibration: Batches) -> None:
         network = supernet.network
-        self.supernet = supernet
+        exact = supernet.compute_dtype == "float32"
+        self._trained = supernet
+        self.supernet = supernet if exact else Supernet(supernet.subnets, network)
         self.calibration = calibration
         log_mel = tf.TensorSpec([None, network.frames, network.mel_bins], tf.float32)
         widths = tf.TensorSpec([len(supernet.units), 2], tf.int32)
         self._moments = tf.function(
-            lambda log_mel, widths: supernet(log_mel, widths=widths)[1],
+            lambda log_mel, widths: self.supernet(log_mel, widths=widths)[1],
             input_signature=[log_mel, widths],
         )
         self._scores = tf.function(self._compute_scores)
@@ -54,6 +58,7 @@ class SubnetEvaluator:
         Raises:
             ValueError: there are no calibration clips.
         """
+        self._follow()
         widths = tf.constant(spec.widths(), tf.int32)
         total, count = None, 0
         for batch in self.calibration:
@@ -66,6 +71,7 @@ class SubnetEvaluator:
 
     def scores(self, spec: SubnetSpec, statistics: Statistics, batches: Batches) -> np.ndarray:
         """Sigmoid scores, float32 [clips, classes], in the order of the batches."""
+        self._follow()
         widths = tf.constant(spec.widths(), tf.int32)
         return np.concatenate(
             [
@@ -73,6 +79,11 @@ class SubnetEvaluator:
                 for batch in batches
             ]
         )
+
+    def _follow(self) -> None:
+        if self.supernet is not self._trained:
+            for mine, theirs in zip(self.supernet.weights, self._trained.weights, strict=True):
+                mine.assign(theirs)
 
     def evaluate(self, spec: SubnetSpec, batches: Batches) -> Metrics:
         """Recalibrates a subnet and scores it on batches with `labels`."""

@@ -80,6 +80,8 @@ class StepLoop:
             self._run(step_function, batches_from(start), start, config)
         finally:
             signal.signal(signal.SIGTERM, previous)
+        if self._stop_signal:
+            sys.exit(128 + self._stop_signal)
 
     def _run(
         self,
@@ -105,7 +107,7 @@ class StepLoop:
                 if self._stop_signal or step == config.steps or step % config.checkpoint_every == 0:
                     self._save(step)
                 if self._stop_signal:
-                    sys.exit(128 + self._stop_signal)
+                    return
                 if config.validate_every and step % config.validate_every == 0:
                     self.log.scalars(step, self.validate())
                     began, clips = time.monotonic(), 0

@@ -10,16 +10,18 @@ from typing import Any
 import numpy as np
 from absl import flags, logging
 
-from aec_ofa_tf.export.bundle import ModelInfo
+from aec_ofa_tf.export.bundle import ModelInfo, read_info
 from aec_ofa_tf.export.convert import convert_models
 from aec_ofa_tf.export.representative import choose_representative
 from aec_ofa_tf.export.request import ConversionRequest
+from aec_ofa_tf.export.tagger import FRONT_END_FILE
 from aec_ofa_tf.models.materialise import materialise
 from aec_ofa_tf.spec import SubnetSpec
 from aec_ofa_tf.spec.cost import costs, params
 from pipelines.experiment import Experiment
 from pipelines.preflight import conversion_kinds
 from pipelines.scoring import evaluate_keras, evaluate_tflite
+from pipelines.stages.fit import flag_values
 from pipelines.stages.models import save_model
 from tfrecords.clip import EVALUATION, TRAIN, VALIDATION
 from tfrecords.dataset import evaluation_batches
@@ -27,6 +29,7 @@ from tfrecords.files import read_json
 from tfrecords.records import CheckedBatches
 
 FLAGS = flags.FLAGS
+NAME = "convert"
 KERAS_FILE = "model.keras"
 _POOL_PER_CLIP = 8
 """Training clips that representative ones are chosen from, per clip wanted."""
@@ -45,17 +48,41 @@ def run_convert(experiment: Experiment) -> dict[str, Any]:
         raise ValueError(
             f"there is no search result in {experiment.workdir.path}: run --stages=search first"
         )
-    folders = {
-        experiment.workdir.path / "export" / _slug(row["budget"]): SubnetSpec.parse(row["subnet"])
-        for row in read_json(path)["budgets"]
-    }
+    rows = read_json(path)["budgets"]
+    winners = {_slug(row["budget"]): row["subnet"] for row in rows}
+    names = "input quantization parity_clips representative_clips seed"
+    settings = {"subnets": winners, **flag_values(*names.split())}
+    settings["supernet"] = experiment.workdir.require_stage("supernet")["settings"]
+    done = experiment.workdir.same_result(NAME, settings)
+    if done and all(Path(file["file"]).exists() for file in done["files"]):
+        return done
+    export = experiment.workdir.path / "export"
+    folders = {export / slug: SubnetSpec.parse(subnet) for slug, subnet in winners.items()}
+    for folder, spec in folders.items():
+        for stale in files_of_others(folder, spec):
+            stale.unlink()
     files = convert_subnets(experiment, folders)
     if experiment.records.clips(EVALUATION):
         files = _evaluated(experiment, files)
     for file in files:
         score = f", mAP {file['mAP']:.3f}, Keras {file['keras_mAP']:.3f}" if "mAP" in file else ""
         logging.info("%s: %s bytes%s", file["file"], f"{file['bytes']:,}", score)
-    return {"files": files}
+    result = {"files": files}
+    experiment.workdir.finish_stage(NAME, result, settings)
+    return result
+
+
+def files_of_others(folder: Path, spec: SubnetSpec) -> list[Path]:
+    """The TFLite files of other subnets in a folder, beside which `model.keras` would mislead."""
+    found = []
+    for path in sorted(folder.glob("*.tflite")):
+        try:
+            subnet = read_info(path).subnet
+        except ValueError:  # none of ours
+            continue
+        if path.name != FRONT_END_FILE and subnet != str(spec):
+            found.append(path)
+    return found
 
 
 def convert_subnets(
@@ -75,8 +102,6 @@ def convert_subnets(
         for spec in dict.fromkeys(folders.values())
     }
     clips = {feature: _clips(experiment, feature) for feature, _ in kinds}
-    for folder, spec in folders.items():
-        save_model(models[spec], folder / KERAS_FILE)
     work = [
         (
             models[spec],
@@ -90,6 +115,8 @@ def convert_subnets(
         for feature, quantization in kinds
     ]
     conversions = convert_models(work)
+    for folder, spec in folders.items():
+        save_model(models[spec], folder / KERAS_FILE)
     return [_row(pair[1], conversion) for pair, conversion in zip(work, conversions, strict=True)]
 
 
@@ -113,7 +140,9 @@ def _clips(experiment: Experiment, feature: str) -> tuple[np.ndarray, np.ndarray
 
 def _read(experiment: Experiment, split: str, limit: int, *features: str) -> dict[str, np.ndarray]:
     names = tuple(dict.fromkeys(features))
-    dataset = evaluation_batches(experiment.records, split, FLAGS.batch_size, names, limit=limit)
+    dataset = evaluation_batches(
+        experiment.records, split, experiment.batch_size, names, limit=limit
+    )
     batches = list(CheckedBatches(dataset))
     return {
         name: np.concatenate([batch[name].numpy() for batch in batches])
@@ -149,7 +178,7 @@ def _evaluated(experiment: Experiment, files: list[dict[str, Any]]) -> list[dict
     records = experiment.records
     folders = {Path(file["file"]).parent for file in files}
     reference = {
-        folder: evaluate_keras(folder / KERAS_FILE, records, EVALUATION, FLAGS.batch_size).mAP
+        folder: evaluate_keras(folder / KERAS_FILE, records, EVALUATION, experiment.batch_size).mAP
         for folder in folders
     }
     return [

@@ -101,7 +101,7 @@ def fit(
     store.restore()
     log = SummaryLog(experiment.workdir.path / "events" / name)
     validate = _validation(experiment, supernet, watched)
-    batch_size = FLAGS.batch_size * (2 if config.mixup else 1)
+    batch_size = experiment.batch_size * (2 if config.mixup else 1)
     for phase in phases:
         trainer = Trainer(supernet, phase.sampler, config)
         trainer.compile(optimizer=optimizer)

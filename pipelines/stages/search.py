@@ -18,28 +18,26 @@ from aec_ofa_tf.spec import SubnetSpec
 from aec_ofa_tf.spec.cost import costs
 from aec_ofa_tf.training.evaluation import Batches, SubnetEvaluator
 from pipelines.experiment import Experiment
-from pipelines.preflight import budgets_from_flags, check_budgets
+from pipelines.preflight import budgets_from_flags, check_budgets, require_validation
 from pipelines.stages.models import model_fingerprint
 from tfrecords.clip import EVALUATION, VALIDATION
-from tfrecords.files import fingerprint, replacing, write_json
+from tfrecords.files import fingerprint, read_json, replacing, write_json
 
 FLAGS = flags.FLAGS
+_COLUMNS = ("budget", "subnet", "params", "macs", "validation_mAP")
 
 
 def run_search(experiment: Experiment) -> dict[str, Any]:
     """Searches every budget and scores the winners once on the evaluation split.
 
-    Writes `search/candidates.csv` and `search/result.json`.
+    Writes `search/candidates.csv` and `search/result.json`, which keep the other budgets that the
+    same supernet was searched for.
 
     Raises:
         ValueError: a budget meets no subnet, or there are no validation clips.
     """
     budgets = budgets_from_flags()
-    if not experiment.records.clips(VALIDATION):
-        raise ValueError(
-            "search ranks subnets on validation clips and these records have none: prepare with a "
-            "validation split (--validation_folds, --validation_fraction)"
-        )
+    require_validation(experiment.records.manifest)
     check_budgets(experiment.space, experiment.network)
     supernet = experiment.load_supernet()
     evaluate = _Evaluation(experiment, supernet)
@@ -54,13 +52,11 @@ def run_search(experiment: Experiment) -> dict[str, Any]:
         )
         for budget in budgets
     ]
-    folder = experiment.workdir.path / "search"
-    _write_candidates(folder / "candidates.csv", results)
     result: dict[str, Any] = {
         "budgets": [_summary(found, evaluate) for found in results],
         "largest": evaluate.summary(experiment.space.largest),
     }
-    write_json(folder / "result.json", result)
+    _write(experiment.workdir.path / "search", evaluate.key, result, results)
     for row in [*result["budgets"], {"budget": "largest", **result["largest"]}]:
         _log_row(row)
     return result
@@ -83,19 +79,21 @@ class _Evaluation:
 
     def __init__(self, experiment: Experiment, supernet: Supernet) -> None:
         evaluator = experiment.evaluator(supernet)
-        key = fingerprint(
+        self.key = fingerprint(
             {
                 "weights": model_fingerprint(supernet),
                 "records": experiment.records.fingerprint,
-                "calibration_clips": FLAGS.calibration_clips,
-                "batch_size": FLAGS.batch_size,
+                "calibration_clips": experiment.calibration_clips,
+                "batch_size": experiment.batch_size,
             }
         )
         self._experiment = experiment
         self._splits: dict[str, Evaluate] = {}
         for split in (VALIDATION, EVALUATION):
             if experiment.records.clips(split):
-                store = EvaluationStore(experiment.workdir.path / "search" / f"{split}.jsonl", key)
+                store = EvaluationStore(
+                    experiment.workdir.path / "search" / f"{split}.jsonl", self.key
+                )
                 metrics = functools.partial(_metrics, evaluator, experiment.split(split))
                 self._splits[split] = store.remembered(metrics)
         self._bar = tqdm(desc="search", unit="subnet")
@@ -124,11 +122,26 @@ def _summary(result: SearchResult, evaluate: _Evaluation) -> dict[str, Any]:
     }
 
 
-def _write_candidates(path: Path, results: Sequence[SearchResult]) -> None:
+def _write(folder: Path, key: str, result: dict[str, Any], results: Sequence[SearchResult]) -> None:
+    """Writes result and candidates beside those of the budgets that were searched earlier."""
+    searched = {row["budget"] for row in result["budgets"]}
+    earlier = read_json(folder / "result.json") if (folder / "result.json").exists() else {}
+    same = earlier.get("key") == key
+    kept = [row for row in earlier["budgets"] if row["budget"] not in searched] if same else []
+    rows = _read_rows(folder / "candidates.csv", {row["budget"] for row in kept})
+    path = folder / "candidates.csv"
     with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        writer.writerow(["budget", "subnet", "params", "macs", "validation_mAP"])
-        writer.writerows(_rows(results))
+        writer.writerow(_COLUMNS)
+        writer.writerows([*rows, *_rows(results)])
+    write_json(folder / "result.json", {**result, "budgets": kept + result["budgets"], "key": key})
+
+
+def _read_rows(path: Path, budgets: set[str]) -> list[list[str]]:
+    if not path.exists():
+        return []
+    with path.open(newline="", encoding="utf-8") as file:
+        return [row for row in csv.reader(file) if row and row[0] in budgets]
 
 
 def _rows(results: Sequence[SearchResult]) -> Iterable[list[Any]]:

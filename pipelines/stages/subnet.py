@@ -16,7 +16,7 @@ from pipelines.experiment import Experiment
 from pipelines.stages.fit import Phase, common_settings, fit, precision, step_config
 from pipelines.stages.models import save_model
 from pipelines.stages.soft_labels import soft_labels_path
-from tfrecords.clip import EVALUATION
+from tfrecords.clip import EVALUATION, VALIDATION
 
 FLAGS = flags.FLAGS
 
@@ -31,7 +31,8 @@ def run_subnet(experiment: Experiment) -> dict[str, Any]:
         experiment.workdir.require_stage("soft_labels")
     name = f"subnet-{spec}-{FLAGS.objective}-{FLAGS.init}-{FLAGS.steps}"
     settings = {**common_settings(experiment), "label_weight": FLAGS.label_weight}
-    done = experiment.workdir.stage_result(name, settings)
+    config = step_config("soft_labels" if distill else "labels", mixup=False)
+    done = experiment.workdir.stage_result(name, settings, experiment.has_begun(name))
     if done:
         return done
     network = _initial(experiment, spec)
@@ -40,17 +41,17 @@ def run_subnet(experiment: Experiment) -> dict[str, Any]:
         name,
         network,
         [Phase(constant_sampler(spec), FLAGS.steps)],
-        step_config("soft_labels" if distill else "labels", mixup=False),
+        config,
         {"subnet": spec},
         soft_labels_path(experiment) if distill else None,
     )
     evaluator = experiment.evaluator(network)
     path = experiment.workdir.path / "subnets" / f"{name}.keras"
     save_model(materialise(network, spec, evaluator.recalibrate(spec)), path)
+    split = EVALUATION if experiment.records.clips(EVALUATION) else VALIDATION
+    metrics = evaluator.evaluate(spec, experiment.split(split))
     result = {"subnet": str(spec), **costs(spec, experiment.network), **validation}
-    if experiment.records.clips(EVALUATION):
-        result["mAP"] = evaluator.evaluate(spec, experiment.split(EVALUATION)).mAP
-    result["file"] = str(path)
+    result = {**result, "split": split, "mAP": metrics.mAP, "file": str(path)}
     experiment.workdir.finish_stage(name, result)
     return result
 

@@ -9,7 +9,6 @@ from absl import flags
 
 from aec_ofa_tf.models.supernet import Supernet
 from aec_ofa_tf.spec import SearchSpace, SubnetSpec
-from aec_ofa_tf.training.checkpoints import CheckpointStore
 from aec_ofa_tf.training.sampler import constant_sampler, uniform_sampler
 from pipelines.experiment import Experiment
 from pipelines.stages.fit import Phase, common_settings, fit, flag_values, precision, step_config
@@ -27,11 +26,12 @@ def run_supernet(experiment: Experiment) -> dict[str, Any]:
     steps = flag_values("largest_steps", "supernet_steps", "subnets_per_step", "supernet_init")
     students = flag_values("label_weight", "student_mixup", "mixup_alpha")
     settings = {**common_settings(experiment), **steps, **students, "teacher": teacher}
-    done = experiment.workdir.stage_result(NAME, settings)
+    subnets = experiment.space.subnets()
+    config = step_config("soft_labels", mixup=FLAGS.student_mixup and FLAGS.mixup_alpha > 0)
+    done = experiment.workdir.stage_result(NAME, settings, experiment.has_begun(NAME))
     if done:
         return done
     keras.utils.set_random_seed(FLAGS.seed)
-    subnets = experiment.space.subnets()
     supernet = Supernet(subnets, experiment.network, dtype=precision())
     if FLAGS.supernet_init == "teacher":
         _copy_teacher(experiment, supernet)
@@ -47,7 +47,7 @@ def run_supernet(experiment: Experiment) -> dict[str, Any]:
         NAME,
         supernet,
         phases,
-        step_config("soft_labels", mixup=FLAGS.student_mixup),
+        config,
         _watched(experiment.space),
         soft_labels_path(experiment),
     )
@@ -63,18 +63,9 @@ def _watched(space: SearchSpace) -> dict[str, SubnetSpec]:
 
 
 def _copy_teacher(experiment: Experiment, supernet: Supernet) -> None:
-    """Starts the supernet from the teacher's weights.
-
-    Raises:
-        ValueError: their widths differ.
-    """
+    """Starts the supernet from the teacher's weights, whose widths are those of the largest."""
     spec, network = teacher_shape(experiment)
-    if spec != experiment.space.largest:
-        raise ValueError(
-            f"--supernet_init=teacher needs a teacher of the largest subnet's widths "
-            f"{experiment.space.largest}, this one has {spec}: set --teacher_base_channels"
-        )
     teacher = Supernet([spec], network)
-    CheckpointStore(experiment.checkpoints("teacher"), teacher).restore()
+    experiment.restore("teacher", teacher, FLAGS.teacher_steps)
     for mine, theirs in zip(supernet.weights, teacher.weights, strict=True):
         mine.assign(theirs)

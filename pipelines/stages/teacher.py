@@ -26,14 +26,14 @@ def run_teacher(experiment: Experiment) -> dict[str, Any]:
     """Trains the teacher and leaves it, recalibrated, as `teacher.keras`."""
     own = flag_values("teacher_base_channels", "teacher_steps", "mixup_alpha")
     settings = {**common_settings(experiment), **own}
-    done = experiment.workdir.stage_result(NAME, settings)
+    config = step_config("labels", mixup=FLAGS.mixup_alpha > 0)
+    spec, network = teacher_shape(experiment)
+    done = experiment.workdir.stage_result(NAME, settings, experiment.has_begun(NAME))
     if done:
         return done
     keras.utils.set_random_seed(FLAGS.seed)
-    spec, network = teacher_shape(experiment)
     teacher = Supernet([spec], network, dtype=precision())
     phases = [Phase(constant_sampler(spec), FLAGS.teacher_steps)]
-    config = step_config("labels", mixup=FLAGS.mixup_alpha > 0)
     validation = fit(experiment, NAME, teacher, phases, config, {NAME: spec})
     statistics = experiment.evaluator(teacher).recalibrate(spec)
     save_model(materialise(teacher, spec, statistics), teacher_path(experiment))

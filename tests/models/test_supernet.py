@@ -144,6 +144,9 @@ def test_bfloat16_computes_nearly_the_same_with_float32_logits(space, network, c
     assert logits.dtype == tf.float32
     assert all(vector.dtype == tf.float32 for pair in moments.values() for vector in pair)
     np.testing.assert_allclose(logits, exact(clips)[0], atol=0.15)
+    statistics = random_statistics(exact)
+    given, _ = mixed(clips, statistics=statistics)
+    np.testing.assert_allclose(given, exact(clips, statistics=statistics)[0], atol=0.15)
 
 
 def test_thin_and_full_size_networks_have_one_shape():

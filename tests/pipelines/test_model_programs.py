@@ -14,7 +14,7 @@ def export(trained):
 
 def test_evaluate_scores_tflite_keras_and_workdir_alike(trained):
     (row,) = [r for r in trained.result["stages"]["search"]["budgets"] if "<=" in r["budget"]]
-    common = (f"--data_dir={trained.data_dir}", "--batch_size=8", "--calibration_clips=16")
+    common = (f"--data_dir={trained.data_dir}",)
     results = [
         run_program("evaluate", *common, f"--model={export(trained) / name}").result
         for name in ("model.keras", "log_mel-float32.tflite", "waveform-float32.tflite")
@@ -71,8 +71,6 @@ def test_search_finds_what_train_found_and_reports_every_candidate(trained):
         "--params=9e3",
         "--tolerance=2e3",
         "--population=3",
-        "--batch_size=8",
-        "--calibration_clips=16",
     ).result
     expected = trained.result["stages"]["search"]["budgets"][1]
 
@@ -80,7 +78,10 @@ def test_search_finds_what_train_found_and_reports_every_candidate(trained):
     assert result["budgets"][0]["mAP"] == expected["mAP"]
     lines = (trained.workdir / "search" / "candidates.csv").read_text().splitlines()
     assert lines[0] == "budget,subnet,params,macs,validation_mAP"
-    assert len(lines) == 1 + result["budgets"][0]["candidates"]
+    searched = [*trained.result["stages"]["search"]["budgets"], *result["budgets"]]
+    assert len(lines) == 1 + sum(row["candidates"] for row in searched)
+    kept = json.loads((trained.workdir / "search" / "result.json").read_text())["budgets"]
+    assert [row["budget"] for row in kept] == [row["budget"] for row in searched]
 
 
 def test_an_impossible_budget_is_answered_at_once_without_tensorflow(trained):
@@ -106,8 +107,6 @@ def test_convert_writes_what_is_asked_for(trained, tmp_path):
         "--subnet=largest",
         f"--out={tmp_path}",
         "--quantization=float16,dynamic",
-        "--batch_size=8",
-        "--calibration_clips=16",
         "--representative_clips=8",
     ).result
 
@@ -120,6 +119,31 @@ def test_convert_writes_what_is_asked_for(trained, tmp_path):
         "log_mel-float16.tflite",
         "log_mel-dynamic.tflite",
     }
+
+
+def test_convert_does_not_mix_subnets_in_a_folder(trained):
+    done = run_program(
+        "convert",
+        f"--workdir={trained.workdir}",
+        f"--data_dir={trained.data_dir}",
+        "--subnet=largest",
+        f"--out={export(trained)}",
+    )
+
+    assert done.code == 1
+    assert "use another --out" in done.stderr.splitlines()[-1]
+
+
+def test_lost_checkpoints_are_an_error_and_not_a_random_model(trained, tmp_path):
+    workdir = tmp_path / "run"
+    shutil.copytree(trained.workdir, workdir)
+    shutil.rmtree(workdir / "checkpoints" / "supernet")
+    done = run_program(
+        "evaluate", f"--model={workdir}", "--subnet=largest", f"--data_dir={trained.data_dir}"
+    )
+
+    assert done.code == 1
+    assert "restore the folder from a copy" in done.stderr.splitlines()[-1]
 
 
 def test_convert_refuses_waveform_float16_with_evidence(trained, tmp_path):

@@ -72,6 +72,18 @@ def test_all_subnets_share_one_trace_and_partial_batches_work(supernet):
     assert evaluator._moments.experimental_get_tracing_count() == 1
 
 
+def test_a_network_that_trains_in_bfloat16_is_evaluated_in_float32(supernet):
+    mixed = Supernet(SPACE.subnets(), NETWORK, dtype="mixed_bfloat16")
+    evaluator = SubnetEvaluator(mixed, batches(2))
+    mixed.set_weights(supernet.get_weights())  # as training would: after the evaluator was made
+    spec, test = SPACE.smallest, batches(2, seed=7)
+
+    exact = SubnetEvaluator(supernet, batches(2))
+    received = evaluator.scores(spec, evaluator.recalibrate(spec), test)
+    expected = exact.scores(spec, exact.recalibrate(spec), test)
+    np.testing.assert_allclose(received, expected, atol=1e-6)
+
+
 def test_the_order_of_subnets_changes_nothing(supernet):
     evaluator = SubnetEvaluator(supernet, batches(2))
     one, other = SPACE.smallest, SPACE.largest

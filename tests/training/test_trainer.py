@@ -137,6 +137,22 @@ def test_mixup_halves_the_batch_and_mixes_the_targets_alike():
     assert float(mixed) == pytest.approx(float(expected), rel=1e-5)
 
 
+def test_clips_and_targets_are_mixed_with_the_same_weights():
+    model, data = trainer(PLAIN, constant_sampler(SPACE.largest), mixup=True), batch(8)
+    seed = tf.constant([0, 0])
+    seeds = [tf.random.experimental.stateless_fold_in(seed, stream) for stream in range(4)]
+    draws = model._draws(tf.constant(8), seeds[1], seeds[2])
+    widths = tf.constant(SPACE.largest.widths())
+    shared, _ = model.supernet.stem(data["log_mel"], widths[1, 0], draws)
+    logits, _ = model.supernet.branch(shared, widths, draws)
+    weights = draws.mixup.numpy()[:, None]
+    mixed = weights * data["soft_labels"][::2] + (1 - weights) * data["soft_labels"][1::2]
+    expected = float(binary_cross_entropy(logits, mixed))
+
+    assert weights.std() > 0.05
+    assert float(model.train_step(data)["loss"]) == pytest.approx(expected, rel=1e-5)
+
+
 def test_a_label_weight_is_a_weighted_sum_of_both_losses():
     losses = {}
     for name, config in {

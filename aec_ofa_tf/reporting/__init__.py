@@ -1,1 +1,1 @@
-"""TensorBoard summaries and plots."""
+"""What TensorBoard shows."""

@@ -113,15 +113,20 @@ class Experiment:
         return self.workdir.path / "checkpoints" / stage
 
 
-def open_trained(workdir: Path) -> Experiment:
+def open_trained(workdir: Path, stage: str = "supernet") -> Experiment:
     """The experiment that stands in a run directory, on the records of `--data_dir`.
 
+    Args:
+        workdir: the run directory.
+        stage: the finished stage whose batch size and calibration clips apply without flags.
+
     Raises:
-        ValueError: there is none, or the records have other labels or another front end.
+        ValueError: there is none, the stage is not done, or the records have other labels or
+            another front end.
     """
     directory = Workdir(workdir)
     space, network = stored_space(directory)
-    settings = directory.require_stage("supernet")["settings"]
+    settings = directory.require_stage(stage)["settings"]
     experiment = Experiment(
         directory,
         open_records(FLAGS.data_dir),

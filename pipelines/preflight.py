@@ -10,7 +10,7 @@ from absl import flags
 
 from aec_ofa_tf.audio.front_end import FrontEndConfig
 from aec_ofa_tf.export.request import check_kind
-from aec_ofa_tf.spec import NetworkConfig, SearchSpace, search_space
+from aec_ofa_tf.spec import NetworkConfig, SearchSpace, SubnetSpec, search_space
 from aec_ofa_tf.spec.budget import Budget
 from pipelines.workdir import Workdir
 from tfrecords.clip import VALIDATION
@@ -70,11 +70,12 @@ def check_teacher_widths(space: SearchSpace) -> None:
     Raises:
         ValueError: they differ.
     """
-    widths = tuple(FLAGS.teacher_base_channels * 2**block for block in range(4))
-    if FLAGS.supernet_init == "teacher" and widths != space.full_widths:
+    widths = [FLAGS.teacher_base_channels * 2**block for block in range(4)]
+    teacher = SubnetSpec(tuple((width, width) for width in widths))
+    if FLAGS.supernet_init == "teacher" and teacher != space.largest:
         raise ValueError(
             f"--supernet_init=teacher needs a teacher of the largest subnet's widths "
-            f"{space.full_widths}, this one has {widths}: set --teacher_base_channels"
+            f"{space.largest}, this one has {teacher}: set --teacher_base_channels"
         )
 
 

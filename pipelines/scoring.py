@@ -74,7 +74,7 @@ def evaluate_model(model: Path) -> dict[str, Any]:
     if model.is_dir():
         if bool(FLAGS.subnet) == FLAGS.teacher:
             raise ValueError(f"{model} is a workdir: say which model with --subnet or --teacher")
-        experiment = open_trained(model)
+        experiment = open_trained(model, "teacher" if FLAGS.teacher else "supernet")
         _require_clips(experiment.records)
         if not FLAGS.teacher:
             spec = experiment.space.parse_subnet(FLAGS.subnet)

@@ -30,11 +30,14 @@ def test_evaluate_scores_tflite_keras_and_workdir_alike(trained):
         assert result["clips"] == 24
 
 
-def test_evaluate_scores_the_teacher(trained):
+def test_evaluate_scores_the_teacher_before_there_is_a_supernet(trained, tmp_path):
+    workdir = tmp_path / "run"
+    shutil.copytree(trained.workdir, workdir)
+    (workdir / "stages" / "supernet.json").unlink()
     result = run_program(
         "evaluate",
         f"--data_dir={trained.data_dir}",
-        f"--model={trained.workdir}",
+        f"--model={workdir}",
         "--teacher",
         "--split=validation",
     ).result

@@ -2,37 +2,28 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import keras
 import tensorflow as tf
 
+from aec_ofa_tf.layers.moments import Moments, local_moments, replica_count, synchronise
+from aec_ofa_tf.layers.prefix import channel_count
 from aec_ofa_tf.spec import BATCH_NORM_EPSILON
-
-
-class Moments(NamedTuple):
-    """Mean and biased variance per channel, float32 [channels] each, at full width.
-
-    Channels that were not computed are 0.
-    """
-
-    mean: tf.Tensor
-    variance: tf.Tensor
 
 
 class ElasticBatchNorm(keras.layers.Layer):
     """Batch norm over the last axis that keeps no moving statistics.
 
     Running averages shared between subnets are wrong for each of them (once-for-all, section 4),
-    so there are none: a call normalises by the batch's own moments and returns them, or by the
-    moments that it is given. Means of the former over calibration clips are the latter.
+    so there are none: a call normalises by the moments of the batch, over all replicas, and
+    returns them, or by the moments that it is given. Means of the former over calibration clips
+    are the latter.
 
     Args:
         epsilon: added to the variance; PANNs' 1e-5.
     """
 
     def __init__(self, epsilon: float = BATCH_NORM_EPSILON, **kwargs) -> None:
-        # Statistics, scale and shift stay float32 whatever the policy.
+        # Statistics, scale and shift stay float32 whatever the policy (float64 in float64).
         super().__init__(autocast=False, **kwargs)
         self.epsilon = epsilon
 
@@ -56,7 +47,29 @@ class ElasticBatchNorm(keras.layers.Layer):
         Returns:
             The normalised input, of its shape and dtype, and the moments that were used.
         """
-        channels = tf.shape(inputs)[-1]
+        if self._fused():
+            return self._call_fused(inputs, moments)
+        moments = moments or synchronise(self.local_moments(inputs))
+        return self.normalise(inputs, moments), moments
+
+    def local_moments(self, inputs: tf.Tensor) -> Moments:
+        """The moments of this replica's clips, at full width."""
+        return self._full_width(*local_moments(inputs, self.variable_dtype))
+
+    def normalise(self, inputs: tf.Tensor, moments: Moments) -> tf.Tensor:
+        """Normalises by given moments, through which gradients flow."""
+        channels = channel_count(inputs)
+        mean, variance = moments.mean[:channels], moments.variance[:channels]
+        scale = tf.math.rsqrt(variance + self.epsilon) * self.gamma[:channels]
+        centred = tf.cast(inputs, self.variable_dtype) - mean
+        return tf.cast(centred * scale + self.beta[:channels], inputs.dtype)
+
+    def _fused(self) -> bool:
+        """TensorFlow's fused kernel knows neither other replicas' clips nor float64."""
+        return replica_count() == 1 and self.variable_dtype == "float32"
+
+    def _call_fused(self, inputs: tf.Tensor, moments: Moments | None) -> tuple[tf.Tensor, Moments]:
+        channels = channel_count(inputs)
         given = moments or Moments(tf.zeros([0]), tf.zeros([0]))
         # The raw op, since the wrapped one silently raises epsilon to 1.001e-5.
         result = tf.raw_ops.FusedBatchNormV3(
@@ -74,7 +87,7 @@ class ElasticBatchNorm(keras.layers.Layer):
         return result.y, self._full_width(result.batch_mean, variance)
 
     def _full_width(self, mean: tf.Tensor, variance: tf.Tensor) -> Moments:
-        missing = self.gamma.shape[0] - tf.shape(mean)[0]
+        missing = self.gamma.shape[0] - channel_count(mean)
         padded = (tf.pad(vector, [[0, missing]]) for vector in (mean, variance))
         return Moments(*(tf.ensure_shape(vector, self.gamma.shape) for vector in padded))
 

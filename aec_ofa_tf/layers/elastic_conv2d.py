@@ -5,6 +5,8 @@ from __future__ import annotations
 import keras
 import tensorflow as tf
 
+from aec_ofa_tf.layers.prefix import channel_count
+
 
 class ElasticConv2D(keras.layers.Layer):
     """3x3 convolution, same padding, no bias, that computes its first `width` output channels.
@@ -53,7 +55,7 @@ class ElasticConv2D(keras.layers.Layer):
             [batch, frames, mel bins, width] in the compute dtype.
         """
         width = self.filters if width is None else width
-        kernel = self.kernel[:, :, : tf.shape(inputs)[-1], :width]
+        kernel = self.kernel[:, :, : channel_count(inputs), :width]
         return tf.nn.conv2d(inputs, kernel, strides=1, padding="SAME")
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import keras
 import tensorflow as tf
 
+from aec_ofa_tf.layers.prefix import channel_count
+
 
 class ElasticDense(keras.layers.Layer):
     """Dense layer of static output width whose kernel rows are cut to the width of its input.
@@ -42,7 +44,7 @@ class ElasticDense(keras.layers.Layer):
         Returns:
             [batch, units].
         """
-        kernel = self.kernel[: tf.shape(inputs)[-1]]
+        kernel = self.kernel[: channel_count(inputs)]
         return tf.linalg.matmul(inputs, kernel) + self.bias
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import tensorflow as tf
 
+from aec_ofa_tf.audio.per_clip import per_clip
+from aec_ofa_tf.layers.prefix import channel_count
 from aec_ofa_tf.spec import NetworkConfig
 
 
@@ -27,12 +30,12 @@ class Draws(NamedTuple):
 
 
 def dropout_masks(
-    batch: tf.Tensor | int, network: NetworkConfig, widths: tuple[int, ...], seed: tf.Tensor
+    positions: tf.Tensor, network: NetworkConfig, widths: tuple[int, ...], seed: tf.Tensor
 ) -> tuple[tuple[tf.Tensor | None, ...], tf.Tensor | None]:
     """Draws the masks at full width; a narrower subnet uses their first channels.
 
     Args:
-        batch: number of clips that reach the blocks.
+        positions: int32 [clips that reach the blocks] in the global batch.
         network: shapes and rates.
         widths: output channels of every block at full width.
         seed: int32 [2], stateless; every layer folds its own number in.
@@ -42,24 +45,28 @@ def dropout_masks(
     """
     shapes = network.pooled_shapes(len(widths))
     blocks = tuple(
-        _keep([batch, *shape, width], network.block_dropout, seed, layer)
+        _keep(positions, [*shape, width], network.block_dropout, seed, layer)
         for layer, (shape, width) in enumerate(zip(shapes, widths, strict=True))
     )
-    return blocks, _keep([batch, widths[-1]], network.embedding_dropout, seed, len(widths))
+    return blocks, _keep(positions, widths[-1:], network.embedding_dropout, seed, len(widths))
 
 
 def drop(inputs: tf.Tensor, keep: tf.Tensor | None, rate: float) -> tf.Tensor:
     """Inverted dropout by a mask of at least as many channels: kept values are / (1 - rate)."""
     if keep is None:
         return inputs
-    mask = tf.cast(keep[..., : tf.shape(inputs)[-1]], inputs.dtype)
+    mask = tf.cast(keep[..., : channel_count(inputs)], inputs.dtype)
     return inputs * mask * tf.cast(1.0 / (1.0 - rate), inputs.dtype)
 
 
 def _keep(
-    shape: list[tf.Tensor | int], rate: float, seed: tf.Tensor, layer: int
+    positions: tf.Tensor, shape: Sequence[int], rate: float, seed: tf.Tensor, layer: int
 ) -> tf.Tensor | None:
     if rate == 0:
         return None
-    seed = tf.random.experimental.stateless_fold_in(seed, layer)
-    return tf.random.stateless_uniform(shape, seed) >= rate
+    return per_clip(
+        lambda clip_seed: tf.random.stateless_uniform(shape, clip_seed) >= rate,
+        positions,
+        tf.random.experimental.stateless_fold_in(seed, layer),
+        tf.bool,
+    )

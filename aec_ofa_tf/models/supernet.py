@@ -8,9 +8,11 @@ import keras
 import tensorflow as tf
 
 from aec_ofa_tf.audio.mixup import mix_pairs
-from aec_ofa_tf.layers.elastic_batch_norm import ElasticBatchNorm, Moments
+from aec_ofa_tf.layers.elastic_batch_norm import ElasticBatchNorm
 from aec_ofa_tf.layers.elastic_conv_bn_relu import ElasticConvBNReLU
 from aec_ofa_tf.layers.elastic_dense import ElasticDense
+from aec_ofa_tf.layers.moments import Moments
+from aec_ofa_tf.layers.prefix import SLICES, keep_prefix
 from aec_ofa_tf.models.draws import Draws, drop
 from aec_ofa_tf.spec import NetworkConfig, SubnetSpec
 
@@ -32,14 +34,21 @@ class Supernet(keras.Model):
     Args:
         subnets: the members, all of the same number of blocks and the same first block.
         network: what is static.
-        dtype: Keras dtype policy; batch-norm statistics, logits and losses stay float32.
+        dtype: Keras dtype policy; batch-norm statistics, logits and losses stay float32 (float64
+            in float64).
+        execution: "slices" cuts every layer to its subnet's prefix, "masks" computes it in full
+            and zeroes the rest, so that all shapes are static. Both give the same numbers.
 
     Raises:
         ValueError: there is no member, or the members differ in their static part.
     """
 
     def __init__(
-        self, subnets: Sequence[SubnetSpec], network: NetworkConfig, dtype: str = "float32"
+        self,
+        subnets: Sequence[SubnetSpec],
+        network: NetworkConfig,
+        dtype: str = "float32",
+        execution: str = SLICES,
     ) -> None:
         super().__init__(name="supernet", dtype=dtype, autocast=False)
         if not subnets or len({(spec.blocks[0], len(spec.blocks)) for spec in subnets}) != 1:
@@ -49,6 +58,7 @@ class Supernet(keras.Model):
             )
         self.subnets = tuple(subnets)
         self.network = network
+        self.execution = execution
         self.full_widths = _full_widths(self.subnets)
         self.fixed_depth = [
             len({spec.depths[block] for spec in subnets}) == 1
@@ -59,16 +69,19 @@ class Supernet(keras.Model):
 
     def _create_layers(self) -> None:
         policy = self.dtype_policy
-        self.input_norm = ElasticBatchNorm(name="input_norm")
+        exact = self.variable_dtype
+        self.input_norm = ElasticBatchNorm(dtype=exact, name="input_norm")
         self.units = [
             [
-                ElasticConvBNReLU(width, dtype=policy, name=f"block{block}_conv{layer}")
+                ElasticConvBNReLU(
+                    width, self.execution, dtype=policy, name=f"block{block}_conv{layer}"
+                )
                 for layer, width in enumerate(widths, start=1)
             ]
             for block, widths in enumerate(self.full_widths, start=1)
         ]
-        self.embedding = ElasticDense(self.network.embedding_units, name="embedding")
-        self.classifier = ElasticDense(self.network.classes, name="classifier")
+        self.embedding = ElasticDense(self.network.embedding_units, dtype=exact, name="embedding")
+        self.classifier = ElasticDense(self.network.classes, dtype=exact, name="classifier")
 
     def build(self, input_shape: tuple | None = None) -> None:
         """Creates all weights at full width."""
@@ -142,12 +155,13 @@ class Supernet(keras.Model):
             statistics: batch-norm moments, or None for the batch's own.
 
         Returns:
-            [batch or pairs, frames / 2, mel bins / 2, first_width], and the moments used.
+            [batch or pairs, frames / 2, mel bins / 2, first_width], with masks all channels, and
+            the moments used.
         """
         moments: Statistics = {}
-        normed = self._input_norm(tf.cast(log_mel, tf.float32), statistics, moments)
+        normed = self._input_norm(tf.cast(log_mel, self.variable_dtype), statistics, moments)
         if draws is not None:
-            normed = normed * draws.spec_augment
+            normed = normed * tf.cast(draws.spec_augment, normed.dtype)
             normed = normed if draws.mixup is None else mix_pairs(normed, draws.mixup)
         x = tf.cast(normed[..., None], self.compute_dtype)
         for unit, width in zip(self.units[0], self.full_widths[0], strict=True):
@@ -175,7 +189,7 @@ class Supernet(keras.Model):
             float32 logits [batch, classes], and the moments used.
         """
         moments: Statistics = {}
-        x = shared[..., : widths[1, 0]]
+        x = keep_prefix(shared, widths[1, 0], self.execution)
         for block in range(1, len(self.units)):
             if block > 1:
                 x = _apply(self.units[block][0], x, widths[block, 0], statistics, moments)
@@ -206,10 +220,8 @@ class Supernet(keras.Model):
         if self.fixed_depth[block]:
             return _apply(unit, x, width, statistics, moments)
         given = None if statistics is None else statistics[unit.name]
-        absent = Moments(tf.zeros([unit.filters]), tf.zeros([unit.filters]))
-        x, moments[unit.name] = tf.cond(
-            width > 0, lambda: unit(x, width=width, moments=given), lambda: (x, absent)
-        )
+        channels = self.block_widths[block]
+        x, moments[unit.name] = unit.call_or_pass(x, width, channels, given)
         return x
 
     def _end_block(self, x: tf.Tensor, block: int, draws: Draws | None) -> tf.Tensor:
@@ -218,7 +230,7 @@ class Supernet(keras.Model):
         return x if draws is None else drop(x, draws.dropout[block], self.network.block_dropout)
 
     def _head(self, x: tf.Tensor, draws: Draws | None) -> tf.Tensor:
-        sequence = tf.reduce_mean(tf.cast(x, tf.float32), axis=2)
+        sequence = tf.reduce_mean(tf.cast(x, self.variable_dtype), axis=2)
         pooled = tf.reduce_max(sequence, axis=1) + tf.reduce_mean(sequence, axis=1)
         if draws is not None:
             pooled = drop(pooled, draws.embedding, self.network.embedding_dropout)

@@ -12,11 +12,11 @@ def binary_cross_entropy(logits: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
     the paper's equation 2, which is printed there without its minus sign.
 
     Args:
-        logits: float32 [clips, classes].
-        targets: float32 [clips, classes] in [0, 1].
+        logits: float32 or float64 [clips, classes].
+        targets: [clips, classes] in [0, 1].
 
     Returns:
-        float32 scalar.
+        Scalar of the logits' dtype.
     """
-    losses = tf.nn.sigmoid_cross_entropy_with_logits(labels=targets, logits=logits)
-    return tf.reduce_mean(losses)
+    targets = tf.cast(targets, logits.dtype)
+    return tf.reduce_mean(tf.nn.sigmoid_cross_entropy_with_logits(labels=targets, logits=logits))

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 
-from aec_ofa_tf.spec import SubnetSpec
+from aec_ofa_tf.spec import SearchSpace, SubnetSpec
 
 Sampler = Callable[[tf.Tensor], tf.Tensor]
 """From a stateless int32 seed [2] to the widths of the step's subnets, int32 [K, blocks, 2]."""
@@ -29,6 +29,24 @@ def uniform_sampler(subnets: Sequence[SubnetSpec], count: int) -> Sampler:
         return tf.ensure_shape(drawn, [count, *table.shape[1:]])
 
     return sample
+
+
+def sandwich_sampler(space: SearchSpace, count: int) -> Sampler:
+    """The largest, the smallest and `count` - 2 uniform draws (universally slimmable networks).
+
+    Raises:
+        ValueError: `count` is below 2.
+    """
+    if count < 2:
+        raise ValueError(
+            f"the sandwich rule takes the largest and the smallest subnet, so at least 2 a step; "
+            f"received {count}"
+        )
+    ends = tf.constant([space.largest.widths(), space.smallest.widths()], tf.int32)
+    if count == 2:
+        return lambda seed: ends
+    between = uniform_sampler(space.subnets(), count - 2)
+    return lambda seed: tf.concat([ends, between(seed)], axis=0)
 
 
 def constant_sampler(subnet: SubnetSpec) -> Sampler:

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import keras
 import tensorflow as tf
 
-from aec_ofa_tf.audio.mixup import mix_pairs, mixup_lambda, time_roll
+from aec_ofa_tf.audio.mixup import mix_pairs, mixup_lambda
+from aec_ofa_tf.audio.shift import random_gain, time_roll
 from aec_ofa_tf.audio.spec_augment import SpecAugmentConfig, spec_augment_mask
+from aec_ofa_tf.layers.moments import replica_count
+from aec_ofa_tf.layers.prefix import MASKS
 from aec_ofa_tf.models.draws import Draws, dropout_masks
 from aec_ofa_tf.models.supernet import Supernet
-from aec_ofa_tf.training.losses import binary_cross_entropy
+from aec_ofa_tf.training.gradients import Gradients, Lesson, Rules, shared_gradients
 from aec_ofa_tf.training.sampler import Sampler
 
-TARGETS = ("labels", "soft_labels")
+TARGETS = ("labels", "soft_labels", "teacher", "largest")
+_STREAMS = 5
 
 
 @dataclass(frozen=True)
@@ -22,16 +27,21 @@ class StepConfig:
     """What a train step does besides the forward and backward passes.
 
     Attributes:
-        target: the key of the batch that the loss compares with: "labels" or "soft_labels".
-        seed: of all draws; with the step's number it determines them.
+        target: what the subnets learn: "labels" or "soft_labels" of the batch; what the
+            "teacher" answers to the very clips that the students hear; or, of the subnets after
+            the first, which learns the labels and must be the "largest", that one's scores
+            (in-place distillation, universally slimmable networks).
+        seed: of all draws; with the step's number and a clip's position it determines them.
         mixup: mix neighbouring clips and their targets; a batch of 2B clips gives B.
         mixup_alpha: of the Beta distribution of the mixing weight.
         time_roll: rotate each clip over time.
-        label_weight: share of the true label in a soft-label target.
+        gain_db: the greatest gain by which a clip is made louder or softer; 0 for none.
+        label_weight: share of the true label in a teacher's target.
         spec_augment: stripes to blank.
+        jit_compile: run forward and backward passes through XLA, which needs execution by masks.
 
     Raises:
-        ValueError: the target is neither, or the weight is outside [0, 1].
+        ValueError: the target is none of these, or the weight is outside [0, 1].
     """
 
     target: str = "soft_labels"
@@ -39,8 +49,10 @@ class StepConfig:
     mixup: bool = False
     mixup_alpha: float = 1.0
     time_roll: bool = False
+    gain_db: float = 0.0
     label_weight: float = 0.0
     spec_augment: SpecAugmentConfig = field(default_factory=SpecAugmentConfig)
+    jit_compile: bool = False
 
     def __post_init__(self) -> None:
         if self.target not in TARGETS:
@@ -52,105 +64,141 @@ class StepConfig:
 class Trainer(keras.Model):
     """Trains a supernet by K sampled subnets per step (paper equation 2).
 
-    Works under `fit` and in a loop of one's own. A step is a function of (weights, batch, seed,
-    step number) alone. The stem runs once for all subnets; the subnets run one after another,
-    each with its own backward pass to the stem's output, where their gradients are summed before
-    the one backward pass through the stem. So the memory of a step is that of one subnet.
+    Works under `fit`, in a loop of one's own, and on every replica of a `tf.distribute` strategy,
+    of which each gets an equal, contiguous part of the global batch. A step is a function of
+    (weights, optimiser, batch, seed, step number) alone.
 
     Args:
         supernet: the network to train.
         sampler: which subnets a step computes.
         config: augmentation, target and seed.
+        teacher: from log-mel, float32 [clips, frames, mel bins], to scores [clips, classes], for
+            the target "teacher".
+        gradients: how the K subnets are computed.
+
+    Raises:
+        ValueError: XLA is wanted and the supernet is not executed by masks, or the target is a
+            teacher and there is none.
     """
 
-    def __init__(self, supernet: Supernet, sampler: Sampler, config: StepConfig) -> None:
+    def __init__(
+        self,
+        supernet: Supernet,
+        sampler: Sampler,
+        config: StepConfig,
+        teacher: Callable[[tf.Tensor], tf.Tensor] | None = None,
+        gradients: Gradients = shared_gradients,
+    ) -> None:
         super().__init__(name="trainer", dtype=supernet.dtype_policy)
+        if config.jit_compile and supernet.execution != MASKS:
+            raise ValueError(
+                f"XLA needs the static shapes of execution='masks', received {supernet.execution!r}"
+            )
+        if (config.target == "teacher") != (teacher is not None):
+            raise ValueError("a teacher is given if and only if it is the target")
         self.supernet = supernet
         self.sampler = sampler
         self.config = config
+        self.teacher = teacher
+        self.gradients = gradients
         self.built = True
 
     def train_step(self, batch: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """One update.
 
         Args:
-            batch: `log_mel` float [clips, frames, mel bins] and the target, float32
-                [clips, classes] in [0, 1].
+            batch: `log_mel` float [clips, frames, mel bins]; the target, float32 [clips, classes]
+                in [0, 1]; and `step`, int64 scalar, by default the optimiser's count, which
+                passes over steps that loss scaling leaves out.
 
         Returns:
-            `loss`: float32 scalar, the sum over the subnets of the mean over clips and classes.
+            `loss`: scalar, the sum over the subnets of the mean over this replica's clips and
+            classes.
         """
-        log_mel, targets = batch["log_mel"], self._targets(batch)
-        # One stream of draws for the subnets, one for augmentation, one for dropout.
-        seed = tf.stack([self.config.seed, tf.cast(self.optimizer.iterations, tf.int32)])
-        seeds = [tf.random.experimental.stateless_fold_in(seed, stream) for stream in range(4)]
+        step = batch.get("step", self.optimizer.iterations)
+        seed = tf.stack([self.config.seed, tf.cast(step, tf.int32)])
+        # One stream of draws for the subnets, others for augmentation and dropout.
+        seeds = [tf.random.experimental.stateless_fold_in(seed, n) for n in range(_STREAMS)]
         widths = self.sampler(seeds[0])
-        draws = self._draws(tf.shape(log_mel)[0], seeds[1], seeds[2])
-        if draws.mixup is not None:
-            targets = mix_pairs(targets, draws.mixup)
-        if self.config.time_roll:
-            log_mel = time_roll(log_mel, seeds[3])
-        loss, gradients = self._gradients(log_mel, targets, widths, draws)
-        variables = self.supernet.stem_variables + self.supernet.branch_variables
-        self.optimizer.apply(gradients, variables)
+        lesson = self._lesson(batch, seeds)
+        rules = Rules(self._follow(lesson), self._scale)
+
+        def compute(lesson: Lesson, widths: tf.Tensor) -> tuple[tf.Tensor, list[tf.Tensor]]:
+            return self.gradients(self.supernet, lesson, widths, rules)
+
+        if self.config.jit_compile:
+            compute = tf.function(compute, jit_compile=True, autograph=False)
+        loss, gradients = compute(lesson, widths)
+        self._apply(gradients)
         return {"loss": loss}
 
-    def _targets(self, batch: dict[str, tf.Tensor]) -> tf.Tensor:
-        # BCE is linear in its target, so a weighted target is a weighted sum of two losses.
-        weight = self.config.label_weight
-        targets = batch[self.config.target]
-        return targets if weight == 0 else (1 - weight) * targets + weight * batch["labels"]
+    def _lesson(self, batch: dict[str, tf.Tensor], seeds: list[tf.Tensor]) -> Lesson:
+        log_mel = batch["log_mel"]
+        clips = tf.shape(log_mel)[0]
+        positions = _global_positions(clips)
+        if self.config.time_roll:
+            log_mel = time_roll(log_mel, positions, seeds[3])
+        if self.config.gain_db:
+            log_mel = random_gain(log_mel, positions, seeds[4], self.config.gain_db)
+        draws = self._draws(clips, seeds[1], seeds[2])
+        return Lesson(log_mel, self._targets(batch, log_mel, draws.mixup), draws)
 
     def _draws(self, clips: tf.Tensor, augment_seed: tf.Tensor, dropout_seed: tf.Tensor) -> Draws:
         network, config = self.supernet.network, self.config
         mask_seed, mixup_seed = tf.unstack(tf.random.experimental.stateless_split(augment_seed, 2))
-        mixed = clips // 2 if config.mixup else clips
+        mixed = _global_positions(clips // 2 if config.mixup else clips)
         return Draws(
             spec_augment_mask(
-                (clips, network.frames, network.mel_bins), mask_seed, config.spec_augment
+                _global_positions(clips),
+                network.frames,
+                network.mel_bins,
+                mask_seed,
+                config.spec_augment,
             ),
             mixup_lambda(mixed, mixup_seed, config.mixup_alpha) if config.mixup else None,
             *dropout_masks(mixed, network, self.supernet.block_widths, dropout_seed),
         )
 
-    def _gradients(
-        self, log_mel: tf.Tensor, targets: tf.Tensor, widths: tf.Tensor, draws: Draws
-    ) -> tuple[tf.Tensor, list[tf.Tensor]]:
-        """The summed loss and its gradients by stem variables, then branch variables."""
-        stem = [variable.value for variable in self.supernet.stem_variables]
-        branch = [variable.value for variable in self.supernet.branch_variables]
-        with tf.GradientTape() as stem_tape:
-            widest = tf.reduce_max(widths[:, 1, 0])
-            shared, _ = self.supernet.stem(log_mel, widest, draws)
-        losses: list[tf.Tensor] = []
-        sums: list[tf.Tensor] = []
-        for subnet in tf.unstack(widths):
-            # Without an order all subnets' activations could be alive at once.
-            with tf.control_dependencies(sums):
-                loss, gradients = self._branch_gradients(
-                    tf.identity(shared), targets, subnet, draws, branch
-                )
-                sums = _add(sums, gradients) if sums else gradients
-            losses.append(loss)
-        stem_gradients = stem_tape.gradient(shared, stem, output_gradients=sums[0])
-        return tf.add_n(losses), stem_gradients + sums[1:]
+    def _targets(
+        self, batch: dict[str, tf.Tensor], log_mel: tf.Tensor, weights: tf.Tensor | None
+    ) -> tf.Tensor:
+        def mixed(values: tf.Tensor) -> tf.Tensor:
+            return values if weights is None else mix_pairs(values, weights)
 
-    def _branch_gradients(
-        self,
-        shared: tf.Tensor,
-        targets: tf.Tensor,
-        widths: tf.Tensor,
-        draws: Draws,
-        variables: list[tf.Variable],
-    ) -> tuple[tf.Tensor, list[tf.Tensor]]:
-        """A subnet's loss and its gradients by the stem's output, then by `variables`."""
-        with tf.GradientTape() as tape:
-            tape.watch(shared)
-            logits, _ = self.supernet.branch(shared, widths, draws)
-            loss = binary_cross_entropy(logits, targets)
-        zero = tf.UnconnectedGradients.ZERO
-        return loss, tape.gradient(loss, [shared, *variables], unconnected_gradients=zero)
+        if self.config.target in ("labels", "largest"):
+            return mixed(batch["labels"])
+        soft = (
+            mixed(batch["soft_labels"])
+            if self.teacher is None
+            else tf.stop_gradient(self.teacher(mixed(log_mel)))
+        )
+        weight = self.config.label_weight
+        # BCE is linear in its target, so a weighted target is a weighted sum of two losses.
+        return (1 - weight) * soft + weight * mixed(batch["labels"]) if weight else soft
+
+    def _follow(self, lesson: Lesson) -> Callable[[tf.Tensor], tf.Tensor] | None:
+        if self.config.target != "largest":
+            return None
+        weight = self.config.label_weight
+        return lambda logits: (
+            (1 - weight) * tf.sigmoid(logits) + weight * tf.cast(lesson.targets, logits.dtype)
+        )
+
+    def _scale(self, loss: tf.Tensor) -> tf.Tensor:
+        """The optimiser sums over replicas; their mean is meant. Float16 scales besides."""
+        return self.optimizer.scale_loss(loss / replica_count())
+
+    def _apply(self, gradients: list[tf.Tensor]) -> None:
+        variables = self.supernet.stem_variables + self.supernet.branch_variables
+        replicas = replica_count()
+        if replicas > 1 and isinstance(self.optimizer, keras.optimizers.LossScaleOptimizer):
+            # It looks for overflow before it reduces, and replicas must find the same.
+            context = tf.distribute.get_replica_context()
+            gradients = context.all_reduce(tf.distribute.ReduceOp.MEAN, gradients)
+        self.optimizer.apply(gradients, variables)
 
 
-def _add(sums: list[tf.Tensor], gradients: list[tf.Tensor]) -> list[tf.Tensor]:
-    return [total + gradient for total, gradient in zip(sums, gradients, strict=True)]
+def _global_positions(count: tf.Tensor) -> tf.Tensor:
+    """int32 [count]: where this replica's clips, or pairs of them, stand in the global batch."""
+    replica = tf.distribute.get_replica_context().replica_id_in_sync_group
+    return replica * count + tf.range(count)

@@ -2,8 +2,22 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from aec_ofa_tf.audio.mixup import mix_pairs, mixup_lambda, time_roll
+from aec_ofa_tf.audio.mixup import mix_pairs, mixup_lambda
+from aec_ofa_tf.audio.shift import random_gain, time_roll
 from aec_ofa_tf.audio.spec_augment import SpecAugmentConfig, spec_augment_mask
+
+CLIPS = np.random.default_rng(0).normal(size=(6, 20, 3)).astype(np.float32)
+RAMP = np.arange(20, dtype=np.float32)[:, None]
+
+
+def draw(function, clips: int, seed: int, *arguments, **options) -> np.ndarray:
+    """What `function` draws for the first clips of a batch."""
+
+    @tf.function
+    def graph():
+        return function(tf.range(clips), *arguments, seed=tf.constant([0, seed]), **options)
+
+    return graph().numpy()
 
 
 def runs_of_zeros(row: np.ndarray) -> list[int]:
@@ -12,7 +26,7 @@ def runs_of_zeros(row: np.ndarray) -> list[int]:
 
 
 def test_spec_augment_blanks_at_most_two_stripes_of_the_paper_s_width_per_axis():
-    mask = spec_augment_mask((200, 300, 64), tf.constant([3, 4])).numpy()
+    mask = draw(spec_augment_mask, 200, 3, 300, 64)
     time, mel = mask.max(axis=2), mask.max(axis=1)
 
     assert set(np.unique(mask)) == {0.0, 1.0}
@@ -26,24 +40,49 @@ def test_spec_augment_blanks_at_most_two_stripes_of_the_paper_s_width_per_axis()
 
 
 def test_masked_share_is_that_of_uniform_widths():
-    mask = spec_augment_mask((4000, 640, 64), tf.constant([0, 1])).numpy()
+    mask = draw(spec_augment_mask, 4000, 1, 640, 64)
 
     # Mean width 31.5 of 640, two stripes, minus their overlap.
     assert 1 - mask.max(axis=2).mean() == pytest.approx(1 - (1 - 31.5 / 640) ** 2, rel=0.05)
 
 
 def test_a_clip_shorter_than_a_stripe_keeps_working():
-    mask = spec_augment_mask((8, 16, 64), tf.constant([0, 1]), SpecAugmentConfig(2, 64, 0, 8))
+    mask = draw(spec_augment_mask, 8, 1, 16, 64, config=SpecAugmentConfig(2, 64, 0, 8))
 
     assert mask.shape == (8, 16, 64)
-    assert np.isfinite(mask.numpy()).all()
+    assert np.isfinite(mask).all()
 
 
 def test_the_same_seed_draws_the_same_and_another_does_not():
-    draw = [spec_augment_mask((4, 100, 64), tf.constant([0, seed])).numpy() for seed in (1, 1, 2)]
+    masks = [draw(spec_augment_mask, 4, seed, 100, 64) for seed in (1, 1, 2)]
 
-    np.testing.assert_array_equal(draw[0], draw[1])
-    assert (draw[0] != draw[2]).any()
+    np.testing.assert_array_equal(masks[0], masks[1])
+    assert (masks[0] != masks[2]).any()
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda positions: spec_augment_mask(positions, 100, 64, tf.constant([0, 1])),
+        lambda positions: mixup_lambda(positions, tf.constant([0, 1])),
+        lambda positions: time_roll(CLIPS[: len(positions)] * 0 + RAMP, positions, [0, 1]),
+        lambda positions: random_gain(CLIPS[: len(positions)] * 0, positions, [0, 1], 6.0),
+    ],
+)
+def test_a_clip_s_draws_depend_on_its_position_alone(function):
+    whole = function(tf.range(6)).numpy()
+
+    np.testing.assert_array_equal(whole[4:], function(tf.constant([4, 5])).numpy())
+    assert (whole[0] != whole[1]).any()
+
+
+def test_a_gain_shifts_a_clip_by_one_number_and_stops_at_the_floor():
+    louder = random_gain(tf.constant(CLIPS), tf.range(6), [0, 1], 6.0).numpy() - CLIPS
+    silence = random_gain(tf.fill([6, 20, 3], -99.0), tf.range(6), [0, 1], 6.0).numpy()
+
+    assert len(np.unique(louder.round(4))) == 6
+    assert np.abs(louder).max() <= 6.001
+    assert silence.min() == -100.0
 
 
 def test_mixup_mixes_neighbours_and_their_labels_with_one_weight():
@@ -61,7 +100,7 @@ def test_mixup_mixes_neighbours_and_their_labels_with_one_weight():
 
 @pytest.mark.parametrize(("alpha", "variance"), [(1.0, 1 / 12), (0.2, 0.25 / 1.4)])
 def test_mixing_weights_follow_the_beta_distribution(alpha, variance):
-    weights = mixup_lambda(20_000, tf.constant([0, 7]), alpha).numpy()
+    weights = draw(mixup_lambda, 20_000, 7, alpha=alpha)
 
     assert weights.min() >= 0
     assert weights.max() <= 1
@@ -70,8 +109,8 @@ def test_mixing_weights_follow_the_beta_distribution(alpha, variance):
 
 
 def test_time_roll_rotates_every_clip_by_its_own_shift():
-    clips = np.random.default_rng(0).normal(size=(6, 20, 3)).astype(np.float32)
-    rolled = time_roll(tf.constant(clips), tf.constant([1, 2])).numpy()
+    clips = CLIPS
+    rolled = time_roll(tf.constant(clips), tf.range(6), tf.constant([1, 2])).numpy()
 
     shifts = [
         next(s for s in range(20) if np.array_equal(np.roll(clip, -s, axis=0), result))

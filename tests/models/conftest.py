@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from aec_ofa_tf.layers.elastic_batch_norm import Moments
+from aec_ofa_tf.layers.moments import Moments
 from aec_ofa_tf.models.supernet import Statistics, Supernet
 from aec_ofa_tf.spec import NetworkConfig, SearchSpace, search_space
 

@@ -3,64 +3,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from aec_ofa_tf.audio.spec_augment import SpecAugmentConfig
 from aec_ofa_tf.models.supernet import Supernet
-from aec_ofa_tf.spec import NetworkConfig, SubnetSpec, search_space
+from aec_ofa_tf.spec import NetworkConfig, SubnetSpec
 from aec_ofa_tf.training.losses import binary_cross_entropy
 from aec_ofa_tf.training.sampler import constant_sampler, uniform_sampler
 from aec_ofa_tf.training.trainer import StepConfig, Trainer
-
-SPACE = search_space("[2,2,X]", base_channels=4)
-NETWORK = NetworkConfig(classes=5, frames=40, embedding_units=32)
-PLAIN = NetworkConfig(5, 40, embedding_units=32, block_dropout=0.0, embedding_dropout=0.0)
-NO_STRIPES = SpecAugmentConfig(time_stripes=0, mel_stripes=0)
-
-
-def batch(clips: int = 4, seed: int = 0) -> dict[str, tf.Tensor]:
-    generator = np.random.default_rng(seed)
-    return {
-        "log_mel": tf.constant(generator.normal(0, 1, (clips, 40, 64)), tf.float32),
-        "labels": tf.constant(generator.integers(0, 2, (clips, 5)), tf.float32),
-        "soft_labels": tf.constant(generator.uniform(0, 1, (clips, 5)), tf.float32),
-    }
-
-
-def trainer(network: NetworkConfig = NETWORK, sampler=None, seed: int = 0, **config) -> Trainer:
-    keras.utils.set_random_seed(seed)
-    supernet = Supernet(SPACE.subnets(), network)
-    result = Trainer(supernet, sampler or uniform_sampler(SPACE.subnets(), 4), StepConfig(**config))
-    result.compile(optimizer=keras.optimizers.Adam(1e-3))
-    result.optimizer.build(supernet.trainable_variables)
-    return result
-
-
-def four(seed: tf.Tensor) -> tf.Tensor:
-    specs = [SPACE.smallest, SPACE.largest, SPACE.subnets()[37], SPACE.smallest]
-    return tf.constant([spec.widths() for spec in specs])
-
-
-def test_gradients_of_the_shared_step_are_the_sum_over_separate_passes():
-    model, data = trainer(PLAIN, four, spec_augment=NO_STRIPES), batch()
-    supernet = model.supernet
-    draws = model._draws(tf.constant(4), tf.constant([0, 1]), tf.constant([0, 2]))
-    loss, gradients = model._gradients(data["log_mel"], data["soft_labels"], four(None), draws)
-    variables = supernet.stem_variables + supernet.branch_variables
-    expected = [np.zeros(variable.shape) for variable in variables]
-    total = 0.0
-    for widths in four(None):
-        with tf.GradientTape() as tape:
-            logits, _ = supernet(data["log_mel"], widths=widths)
-            one = binary_cross_entropy(logits, data["soft_labels"])
-        found = tape.gradient(
-            one, [v.value for v in variables], unconnected_gradients=tf.UnconnectedGradients.ZERO
-        )
-        expected = [a + b.numpy() for a, b in zip(expected, found, strict=True)]
-        total += float(one)
-
-    assert float(loss) == pytest.approx(total, rel=1e-5)
-    for variable, received, wanted in zip(variables, gradients, expected, strict=True):
-        difference = np.linalg.norm(received.numpy() - wanted)
-        assert difference <= 1e-4 * np.linalg.norm(wanted) + 1e-7, variable.path
+from tests.training.steps import NO_STRIPES, PLAIN, SPACE, batch, trainer
 
 
 def test_the_loss_is_the_sum_over_subnets_of_the_mean_over_clips_and_classes():
@@ -198,7 +146,7 @@ def test_uniform_draws_cover_the_space_evenly_and_independently():
     assert counts.max() < 62.5 + 5 * 7.9
 
 
-@pytest.mark.parametrize("config", [{"target": "teacher"}, {"label_weight": 1.5}])
+@pytest.mark.parametrize("config", [{"target": "oracle"}, {"label_weight": 1.5}])
 def test_impossible_step_configurations_are_refused(config):
     with pytest.raises(ValueError, match="received"):
         StepConfig(**config)

@@ -1,0 +1,107 @@
+"""One definition of a step, computed in four ways: shared or not, by slices or by masks."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from aec_ofa_tf.models.supernet import Supernet
+from aec_ofa_tf.spec import NetworkConfig, SubnetSpec
+from aec_ofa_tf.training.gradients import Rules, separate_gradients, shared_gradients
+from aec_ofa_tf.training.sampler import uniform_sampler
+from aec_ofa_tf.training.trainer import StepConfig, Trainer
+from tests.models.conftest import randomised
+from tests.training.steps import SPACE, batch, four, trainer
+
+BOUNDS = {"float64": 1e-10, "float32": 1e-4}
+# The widest first layer, the widest second layer and the widest output are in three members.
+UNEVEN = [
+    SubnetSpec.parse(t)
+    for t in ("4x2-9+2-3x1-5x2", "4x2-3+6-7x1-8x1", "4x2-8x1-6x2-4+3", "4x2-5+4-2+7-3x1")
+]
+
+
+def step_of(model: Trainer, data: dict[str, tf.Tensor], widths: tf.Tensor, gradients):
+    """Loss and gradients of one step with all its draws."""
+    seeds = [tf.constant([0, n]) for n in range(5)]
+    lesson = model._lesson(data, seeds)
+    return gradients(model.supernet, lesson, widths, Rules())
+
+
+def assert_same(received, expected, names, bound: float):
+    """Norm of the difference over norm, per variable; a relative figure per element is noise."""
+    for a, b, name in zip(received, expected, names, strict=True):
+        difference = np.linalg.norm(np.asarray(a) - np.asarray(b))
+        norm = np.linalg.norm(np.asarray(b))
+        assert difference <= bound * norm + bound * 1e-3, (name, difference, norm)
+
+
+def paths(supernet: Supernet) -> list[str]:
+    return [v.path for v in supernet.stem_variables + supernet.branch_variables]
+
+
+@pytest.mark.parametrize("dtype", BOUNDS)
+@pytest.mark.parametrize("seed", range(3))
+def test_shared_gradients_are_those_of_separate_passes(dtype, seed):
+    model = trainer(dtype=dtype, mixup=True)
+    randomised(model.supernet, seed)
+    widths = four(None) if seed == 0 else model.sampler(tf.constant([0, seed]))
+    data = batch(8, seed)
+    loss, shared = step_of(model, data, widths, shared_gradients)
+    expected, separate = step_of(model, data, widths, separate_gradients)
+
+    assert float(loss) == pytest.approx(float(expected), rel=BOUNDS[dtype])
+    assert_same(shared, separate, paths(model.supernet), BOUNDS[dtype])
+    assert sum(np.linalg.norm(gradient) > 1e-3 for gradient in separate) > len(separate) // 2
+
+
+def both_executions(subnets, dtype: str, seed: int) -> list[Trainer]:
+    """The same network, weights, subnets and draws, executed by slices and by masks."""
+    network = NetworkConfig(classes=5, frames=40, embedding_units=16)
+    models = []
+    for execution in ("slices", "masks"):
+        keras.utils.set_random_seed(seed)
+        supernet = randomised(Supernet(subnets, network, dtype, execution), seed)
+        models.append(Trainer(supernet, uniform_sampler(subnets, 3), StepConfig()))
+    return models
+
+
+@pytest.mark.parametrize("dtype", BOUNDS)
+@pytest.mark.parametrize("subnets", [SPACE.subnets(), UNEVEN], ids=["one width", "uneven"])
+@pytest.mark.parametrize("seed", range(3))
+def test_masks_and_slices_give_the_same_logits_losses_gradients_and_moments(dtype, subnets, seed):
+    slices, masks = both_executions(subnets, dtype, seed)
+    data, bound = batch(4, seed), BOUNDS[dtype]
+    widths = slices.sampler(tf.constant([1, seed]))
+    for subnet in widths:
+        logits, moments = slices.supernet(data["log_mel"], widths=subnet)
+        other, others = masks.supernet(data["log_mel"], widths=subnet)
+        given, _ = slices.supernet(data["log_mel"], widths=subnet, statistics=moments)
+        masked, _ = masks.supernet(data["log_mel"], widths=subnet, statistics=moments)
+        assert_same([other, masked], [logits, given], ["own", "given"], bound)
+        assert moments.keys() == others.keys()
+        for name, pair in moments.items():
+            assert_same(others[name], pair, [name, name], bound)
+    loss, expected = step_of(slices, data, widths, shared_gradients)
+    for way in (shared_gradients, separate_gradients):
+        again, received = step_of(masks, data, widths, way)
+        assert float(again) == pytest.approx(float(loss), rel=bound)
+        assert_same(received, expected, paths(slices.supernet), bound)
+
+
+def test_masks_have_static_shapes_and_run_through_xla():
+    widths = four(None)
+    plain = trainer(sampler=four)
+    compiled = trainer(sampler=four, execution="masks", jit_compile=True)
+    step = tf.function(compiled.train_step, autograph=False)
+    losses = [float(step(batch(seed=n))["loss"]) for n in range(3)]
+    expected = [float(plain.train_step(batch(seed=n))["loss"]) for n in range(3)]
+
+    np.testing.assert_allclose(losses, expected, rtol=1e-4)
+    shared, _ = compiled.supernet.stem(batch()["log_mel"], widths[0, 1, 0], None)
+    assert shared.shape == (4, 20, 32, 8)
+
+
+def test_xla_is_refused_where_shapes_are_dynamic():
+    with pytest.raises(ValueError, match="static shapes of execution='masks'"):
+        trainer(jit_compile=True)

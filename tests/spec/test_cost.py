@@ -2,7 +2,7 @@ import pytest
 
 from aec_ofa_tf.models.cnn10 import build_cnn10
 from aec_ofa_tf.spec import NetworkConfig, SubnetSpec, search_space
-from aec_ofa_tf.spec.cost import macs, params
+from aec_ofa_tf.spec.cost import layer_macs, macs, params, shared_macs
 
 PAPER = NetworkConfig(classes=527, frames=1000)
 
@@ -49,12 +49,24 @@ def test_closed_form_equals_the_trainable_weights_of_every_subnet(space):
 def test_closed_form_multiply_adds_equal_a_count_over_the_built_layers():
     network = NetworkConfig(classes=5, frames=50, embedding_units=32)
     spec = SubnetSpec.parse("4x2-3+5-7x1-9x2")
-    total = 0
+    counts = {}
     for layer in build_cnn10(spec, network).layers:
         if layer.name.endswith(("conv1", "conv2")):
             _, frames, mel_bins, _ = layer.output.shape
-            total += frames * mel_bins * layer.kernel.value.numpy().size
+            counts[layer.name] = frames * mel_bins * layer.kernel.value.numpy().size
         elif layer.name in ("embedding", "classifier"):
-            total += layer.kernel.value.numpy().size
+            counts[layer.name] = layer.kernel.value.numpy().size
 
-    assert macs(spec, network) == total
+    assert layer_macs(spec, network) == counts
+    assert macs(spec, network) == sum(counts.values())
+
+
+def test_a_shared_stem_counts_once_and_as_wide_as_the_widest():
+    narrow, wide = (SubnetSpec.parse(text) for text in ("4x2-3x2-7x1", "4x2-8x2-5x2"))
+    network = NetworkConfig(classes=5, frames=50, embedding_units=32)
+    first = layer_macs(narrow, network)
+    saved = first["block1_conv1"] + first["block1_conv2"] + first["block2_conv1"]
+
+    assert shared_macs([narrow], network) == macs(narrow, network)
+    both = macs(narrow, network) + macs(wide, network)
+    assert shared_macs([narrow, wide], network) == both - saved

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from absl import flags
 from aec_ofa_tf.models.supernet import Supernet
 from aec_ofa_tf.spec import NetworkConfig, SearchSpace
 from aec_ofa_tf.training.checkpoints import CheckpointStore
+from aec_ofa_tf.training.devices import Devices, open_devices
 from aec_ofa_tf.training.evaluation import Batches, SubnetEvaluator
 from pipelines.preflight import network_from_flags, space_from_flags, stored_space
 from pipelines.workdir import Workdir
@@ -37,6 +38,7 @@ class Experiment:
         network: what they have in common.
         batch_size: clips per step, in training, calibration and evaluation.
         calibration_clips: training clips for batch-norm statistics.
+        devices: where training runs.
     """
 
     workdir: Workdir
@@ -45,6 +47,7 @@ class Experiment:
     network: NetworkConfig
     batch_size: int
     calibration_clips: int
+    devices: Devices = field(default_factory=lambda: open_devices("none"))
 
     def config(self) -> dict[str, Any]:
         """What identifies the experiment: another value of any entry is another experiment."""
@@ -140,8 +143,10 @@ def open_trained(workdir: Path, stage: str = "supernet") -> Experiment:
 
 
 @contextmanager
-def experiment_from_flags() -> Iterator[Experiment]:
+def experiment_from_flags(devices: Devices) -> Iterator[Experiment]:
     """The experiment that the flags describe, with its run directory claimed and locked.
+
+    On a cluster the chief claims and locks; the other workers compare and leave writing to it.
 
     Raises:
         ValueError: the run directory belongs to another experiment.
@@ -150,13 +155,17 @@ def experiment_from_flags() -> Iterator[Experiment]:
     records = open_records(FLAGS.data_dir)
     space = space_from_flags()
     network = network_from_flags(space, len(records.labels), records.frames)
-    workdir = Workdir(Path(FLAGS.workdir))
+    workdir = Workdir(Path(FLAGS.workdir), writable=devices.chief)
     sizes = FLAGS.batch_size, FLAGS.calibration_clips
-    experiment = Experiment(workdir, records, space, network, *sizes)
-    with experiment.workdir.exclusive():
-        experiment.workdir.claim(experiment.config())
+    experiment = Experiment(workdir, records, space, network, *sizes, devices)
+    with workdir.exclusive():
+        if devices.chief:
+            workdir.claim(experiment.config())
+        devices.wait_for_all()
+        workdir.claim(experiment.config())
         yield experiment
-        _write_flags(workdir.path / "flags.txt")
+        if devices.chief:
+            _write_flags(workdir.path / "flags.txt")
 
 
 def _write_flags(path: Path) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,11 @@ from tfrecords.clip import VALIDATION
 from tfrecords.manifest import Manifest, load_manifest
 
 FLAGS = flags.FLAGS
+_TF_CONFIG_HELP = (
+    "--strategy=multiworker needs the environment variable TF_CONFIG on every worker, for example "
+    """TF_CONFIG='{"cluster": {"worker": ["host1:2222", "host2:2222"]}, """
+    """"task": {"type": "worker", "index": 0}}'"""
+)
 
 
 def budgets_from_flags() -> list[Budget]:
@@ -77,6 +84,50 @@ def check_teacher_widths(space: SearchSpace) -> None:
             f"--supernet_init=teacher needs a teacher of the largest subnet's widths "
             f"{space.largest}, this one has {teacher}: set --teacher_base_channels"
         )
+
+
+def check_training_flags() -> None:
+    """Refuses flags of training that contradict each other.
+
+    Raises:
+        ValueError: they do; the message names the remedy.
+    """
+    if FLAGS.jit_compile and FLAGS.execution != "masks":
+        raise ValueError("--jit_compile needs static shapes: add --execution=masks")
+    if FLAGS.jit_compile and FLAGS.strategy != "none":
+        raise ValueError(
+            "XLA compiles no collectives, which synchronised batch norm needs: leave out "
+            "--jit_compile or --strategy"
+        )
+    if FLAGS.sampler == "sandwich" and FLAGS.subnets_per_step < 2:
+        raise ValueError("--sampler=sandwich takes at least two: raise --subnets_per_step")
+    if FLAGS.distill_from == "largest" and FLAGS.sampler == "uniform":
+        raise ValueError(
+            "--distill_from=largest needs the largest subnet in every step: add --sampler=sandwich"
+        )
+    if FLAGS.strategy == "multiworker":
+        _check_cluster()
+
+
+def _check_cluster() -> None:
+    if FLAGS.precision == "mixed_float16":
+        raise ValueError(
+            "Keras scales float16's losses in a conditional, in which hosts cannot reduce "
+            "gradients: use --precision=mixed_bfloat16 with --strategy=multiworker"
+        )
+    if "prepare" in FLAGS.stages:
+        raise ValueError(
+            "--strategy=multiworker reads records that are there: run `python -m "
+            "pipelines.prepare` once, then train without the stage prepare"
+        )
+    try:
+        config = json.loads(os.environ["TF_CONFIG"])
+        workers, task = config["cluster"]["worker"], config["task"]
+        known = task["index"] < len(config["cluster"][task["type"]]) and bool(workers)
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(_TF_CONFIG_HELP) from error
+    if not known:
+        raise ValueError(_TF_CONFIG_HELP)
 
 
 def require_validation(manifest: Manifest) -> None:

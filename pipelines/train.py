@@ -28,6 +28,7 @@ define_prepare_flags()
 training.define_workdir_flag()
 training.define_space_flags()
 training.define_training_flags()
+training.define_device_flags()
 training.define_evaluation_flags(batch_size=64, clips=1024)
 training.define_subnet_flag()
 training.define_subnet_training_flags()
@@ -41,6 +42,8 @@ flags.mark_flags_as_required(["workdir", "data_dir"])
 
 def main(_: list[str]) -> dict[str, Any]:
     """Runs `--stages`; see the module's docstring."""
+    if not FLAGS["stages"].present:
+        FLAGS.stages = _needed_stages()
     unknown = sorted(set(FLAGS.stages) - {*STAGES, "subnet"})
     if unknown:
         raise ValueError(f"unknown --stages {unknown}; there are {', '.join(STAGES)} and subnet")
@@ -56,9 +59,20 @@ def main(_: list[str]) -> dict[str, Any]:
     return {"workdir": FLAGS.workdir, "stages": results}
 
 
+def _needed_stages() -> list[str]:
+    """All stages but those whose products these flags leave unused."""
+    unused = {"online": {"soft_labels"}, "largest": {"teacher", "soft_labels"}}
+    left_out = unused.get(FLAGS.distill_from, set())
+    if FLAGS.strategy == "multiworker":
+        left_out = left_out | {"prepare"}  # hosts share records, which one has prepared
+    return [stage for stage in STAGES if stage not in left_out]
+
+
 def _check_flags() -> None:
     """Tells before anything is prepared or trained what a later stage would refuse."""
     space = preflight.space_from_flags()
+    if {"teacher", "supernet", "subnet"} & set(FLAGS.stages):
+        preflight.check_training_flags()
     if "supernet" in FLAGS.stages:
         preflight.check_teacher_widths(space)
     if "search" in FLAGS.stages:

@@ -6,7 +6,11 @@ from absl import flags
 
 OBJECTIVES = ("labels", "distill")
 INITS = ("random", "supernet")
-PRECISIONS = ("auto", "float32", "mixed_bfloat16")
+PRECISIONS = ("auto", "float32", "mixed_bfloat16", "mixed_float16")
+SAMPLERS = ("uniform", "sandwich", "largest")
+TEACHERS = ("cache", "online", "largest")
+EXECUTIONS = ("slices", "masks")
+STRATEGIES = ("none", "mirrored", "multiworker")
 SCHEDULES = ("constant", "cosine")
 
 
@@ -48,9 +52,26 @@ def define_training_flags() -> None:
     flags.DEFINE_float("learning_rate", 1e-3, "Adam's learning rate.", 1e-12)
     flags.DEFINE_enum("schedule", "constant", SCHEDULES, "Decay of the learning rate to 0.")
     flags.DEFINE_enum("precision", "auto", PRECISIONS, "auto: bfloat16 where the CPU has it.")
+    flags.DEFINE_enum(
+        "sampler",
+        "uniform",
+        SAMPLERS,
+        "Subnets of a step of phase 2: K independent draws; sandwich: the largest, the smallest "
+        "and K - 2 draws; or the largest alone.",
+    )
+    flags.DEFINE_enum(
+        "distill_from",
+        "cache",
+        TEACHERS,
+        "What the subnets learn from: cache: the teacher's outputs for clean clips, computed "
+        "once; online: the teacher run on the clips that the students hear; largest: the largest "
+        "subnet of the step, which learns the labels (in-place distillation, with "
+        "--sampler=sandwich).",
+    )
     flags.DEFINE_float("mixup_alpha", 1.0, "Mixup, Beta(alpha, alpha); 0 for none.", 0.0)
     flags.DEFINE_bool("student_mixup", False, "Mix the students' clips and soft labels too.")
     flags.DEFINE_bool("time_roll", False, "Rotate training clips over time.")
+    flags.DEFINE_float("gain_db", 0.0, "Make training clips louder or softer by up to this.", 0.0)
     flags.DEFINE_float(
         "label_weight", 0.0, "Share of the true label in the students' target.", 0, 1
     )
@@ -59,6 +80,28 @@ def define_training_flags() -> None:
     flags.DEFINE_integer("checkpoint_every", 200, "Steps between checkpoints.", lower_bound=1)
     flags.DEFINE_integer("summary_every", 20, "Steps between scalars.", lower_bound=1)
     flags.DEFINE_integer("validate_every", 0, "Steps between validations; 0: at the end only.", 0)
+
+
+def define_device_flags() -> None:
+    """Where and how steps run. Results are the same up to rounding."""
+    flags.DEFINE_enum(
+        "execution",
+        "slices",
+        EXECUTIONS,
+        "slices: compute only a subnet's channels; masks: compute all and zero the rest, which "
+        "keeps shapes static, as --jit_compile needs.",
+    )
+    flags.DEFINE_bool("jit_compile", False, "Compile forward and backward passes with XLA.")
+    flags.DEFINE_enum(
+        "strategy",
+        "none",
+        STRATEGIES,
+        "none: one device; mirrored: all GPUs of this host; multiworker: the hosts in TF_CONFIG, "
+        "which share --data_dir and --workdir. --batch_size is divided among the devices.",
+    )
+    flags.DEFINE_integer(
+        "logical_cpus", 1, "See the CPU as so many devices, to try --strategy=mirrored.", 1
+    )
 
 
 def define_evaluation_flags(batch_size: int | None = None, clips: int | None = None) -> None:

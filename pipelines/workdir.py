@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,18 +21,20 @@ class Workdir:
 
     Attributes:
         path: the directory.
+        writable: False for the workers of a cluster that leave writing to its chief.
     """
 
     path: Path
+    writable: bool = True
 
     @contextmanager
     def exclusive(self) -> Iterator[None]:
-        """Holds the directory against other jobs.
+        """Holds the directory against other jobs, unless this one only reads.
 
         Raises:
             OSError: another job works here.
         """
-        with exclusive(self.path):
+        with exclusive(self.path) if self.writable else nullcontext():
             yield
 
     def claim(self, config: Mapping[str, Any]) -> None:
@@ -78,12 +80,11 @@ class Workdir:
         Raises:
             ValueError: the stage was begun or finished with other settings.
         """
-        path = self._stage_path(name)
         record = self._stage_record(name)
         if record is not None and (begun or record["result"] is not None):
             self._compare(record["settings"], settings, f"stage {name} in {self.path} has run")
             return record["result"]
-        write_json(path, {"settings": settings, "result": None})
+        self._write(name, settings, None)
         return None
 
     def finish_stage(
@@ -92,7 +93,7 @@ class Workdir:
         """Marks a stage as done, with `settings` where `stage_result` has not noted them."""
         if settings is None:
             settings = read_json(self._stage_path(name))["settings"]
-        write_json(self._stage_path(name), {"settings": settings, "result": result})
+        self._write(name, settings, result)
 
     def same_result(self, name: str, settings: Mapping[str, Any]) -> dict[str, Any] | None:
         """The result of a stage if it was finished with just these settings."""
@@ -127,6 +128,12 @@ class Workdir:
 
     def _stage_path(self, name: str) -> Path:
         return self.path / "stages" / f"{name}.json"
+
+    def _write(
+        self, name: str, settings: Mapping[str, Any], result: Mapping[str, Any] | None
+    ) -> None:
+        if self.writable:
+            write_json(self._stage_path(name), {"settings": settings, "result": result})
 
     def _compare(self, old: Mapping[str, Any], new: Mapping[str, Any], what: str) -> None:
         new = _as_json(new)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
@@ -21,6 +22,21 @@ CACHE_BYTES = 1 << 30
 _CACHE_BATCH = 64
 _PARALLEL_BATCHES = 4
 _PREFETCHED_BATCHES = 2
+
+
+@dataclass(frozen=True)
+class Share:
+    """The replicas that one input pipeline feeds; each gets an equal, contiguous part of a batch.
+
+    Attributes:
+        first: the first replica's number.
+        count: how many it feeds.
+        of: number of replicas in all.
+    """
+
+    first: int = 0
+    count: int = 1
+    of: int = 1
 
 
 def evaluation_batches(
@@ -67,6 +83,7 @@ def training_batches(
     start_step: int = 0,
     soft_labels: Path | str | None = None,
     split: str = TRAIN,
+    share: Share = Share(),
 ) -> tf.data.Dataset:
     """An endless stream of shuffled batches of static size.
 
@@ -81,33 +98,52 @@ def training_batches(
             lies before it is not read.
         soft_labels: directory written by `soft_labels.write_soft_labels` for these records.
         split: which clips.
+        share: which parts of every batch to yield, one after another.
 
     Returns:
-        Batches as `evaluation_batches`' with log_mel, and with `soft_labels`: float32
-        [B, classes] where they are given.
+        Batches as `evaluation_batches`' with log_mel, with the batch's number `step`: int64
+        scalar, and with `soft_labels`: float32 [B, classes] where they are given.
 
     Raises:
-        ValueError: the split is empty, or the soft labels belong to other records.
+        ValueError: the split is empty, the soft labels belong to other records, or the batch
+            cannot be cut into equal parts.
     """
+    if batch_size % share.of:
+        raise ValueError(
+            f"a batch of {batch_size} clips cannot be cut into {share.of} equal parts; "
+            f"make --batch_size a multiple of the {share.of} replicas"
+        )
     reader = records.reader(split)
     clips = _training_lookup(records, split, reader)
     soft = None
     if soft_labels is not None:
         soft = open_soft_labels(records, Path(soft_labels), split).lookup()
 
-    def batch_of(numbers: tf.Tensor) -> Batch:
+    part = batch_size // share.of
+    order = _order_function(len(reader), part, seed)
+
+    def batch_of(step: tf.Tensor, numbers: tf.Tensor) -> Batch:
         batch = clips(numbers)
         if soft is not None:
             batch["soft_labels"] = soft(numbers, batch["id"])
-        return {
-            name: tf.ensure_shape(value, [batch_size, *value.shape[1:]])
-            for name, value in batch.items()
+        parts = {
+            name: tf.ensure_shape(value, [part, *value.shape[1:]]) for name, value in batch.items()
         }
+        return {**parts, "step": step}
 
-    steps = tf.data.Dataset.range(start_step, np.iinfo(np.int64).max)
-    numbers = steps.map(_order_function(len(reader), batch_size, seed))
+    def numbers_of(turn: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        step, replica = turn // share.count, share.first + turn % share.count
+        return step, order(step * share.of + replica)
+
+    turns = tf.data.Dataset.range(start_step * share.count, np.iinfo(np.int64).max)
+    numbers = turns.map(numbers_of)
     batches = numbers.map(batch_of, num_parallel_calls=_PARALLEL_BATCHES, deterministic=True)
     return batches.prefetch(_PREFETCHED_BATCHES)
+
+
+def input_position(clips: int, batch_size: int, step: int) -> tuple[int, int]:
+    """Epoch, and index in its order, of the clip that comes first after `step` batches."""
+    return divmod(step * batch_size, clips)
 
 
 def clip_order(clips: int, seed: int, epoch: int) -> np.ndarray:

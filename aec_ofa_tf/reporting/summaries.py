@@ -11,11 +11,15 @@ class SummaryLog:
     """Writes scalars as TensorBoard events.
 
     Args:
-        directory: where the event files go.
+        directory: where the event files go; None writes nothing.
     """
 
-    def __init__(self, directory: Path) -> None:
-        self._writer = tf.summary.create_file_writer(str(directory))
+    def __init__(self, directory: Path | None) -> None:
+        self._writer = (
+            tf.summary.create_noop_writer()
+            if directory is None
+            else tf.summary.create_file_writer(str(directory))
+        )
 
     def scalars(self, step: int, values: dict[str, float]) -> None:
         """Writes each value under its name at `step`."""

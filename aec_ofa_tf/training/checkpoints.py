@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -13,16 +15,19 @@ _STEP = re.compile(r"step-(\d+)\.index")
 
 
 class CheckpointStore:
-    """Weights and optimiser of one training run, by step number.
+    """Weights, optimiser and position of one training run, by step number.
 
     Everything else that a step depends on (order of clips, augmentation, sampled subnets) is a
-    function of the seed and the step number, so these two are the whole state.
+    function of the seed and the step number, so these are the whole state.
 
     Args:
         directory: where checkpoints are kept.
         model: the network.
         optimizer: its optimiser, which is built here; None to restore the weights alone.
+        position: from a step number to the integers that say where training stands after it: the
+            seed, and epoch and index of the next clip. They are kept and compared.
         keep: how many checkpoints are kept.
+        writable: False for the workers that leave writing to the chief.
     """
 
     def __init__(
@@ -30,13 +35,22 @@ class CheckpointStore:
         directory: Path,
         model: keras.Model,
         optimizer: keras.Optimizer | None = None,
+        position: Callable[[int], Mapping[str, int]] = lambda step: {},
         keep: int = 3,
+        writable: bool = True,
     ) -> None:
-        state = {"weights": [variable.value for variable in model.weights]}
+        state: dict[str, Any] = {"weights": [variable.value for variable in model.weights]}
+        self._position: dict[str, tf.Variable] = {}
         if optimizer is not None:
             optimizer.build(model.trainable_variables)
             state["optimizer"] = [variable.value for variable in optimizer.variables]
+            self._position = {
+                name: tf.Variable(0, dtype=tf.int64) for name in ("step", *position(0))
+            }
+            state["position"] = self._position
         self.directory = directory
+        self._position_at = position
+        self._writable = writable
         self._checkpoint = tf.train.Checkpoint(**state)
         self._manager = tf.train.CheckpointManager(
             self._checkpoint, str(directory), max_to_keep=keep, checkpoint_name="step"
@@ -44,6 +58,10 @@ class CheckpointStore:
 
     def save(self, step: int) -> None:
         """Writes a checkpoint; a kill leaves the earlier ones intact."""
+        if not self._writable:
+            return
+        for name, value in {"step": step, **self._position_at(step)}.items():
+            self._position[name].assign(value)
         self._manager.save(checkpoint_number=step)
 
     def steps(self) -> list[int]:
@@ -59,6 +77,7 @@ class CheckpointStore:
 
         Raises:
             OSError: there are checkpoints and none can be read.
+            ValueError: the checkpoint's run had another seed or stood elsewhere in the data.
         """
         steps = self.steps()
         for step in steps:
@@ -69,6 +88,7 @@ class CheckpointStore:
             except (tf.errors.OpError, AssertionError, ValueError, IndexError) as error:
                 logging.warning("checkpoint %s is damaged, trying an older one: %s", path, error)
             else:
+                self._check_position(step)
                 return step
         if steps:
             raise OSError(
@@ -76,3 +96,13 @@ class CheckpointStore:
                 "restore them from a copy, or remove the folder to train afresh"
             )
         return 0
+
+    def _check_position(self, step: int) -> None:
+        stored = {name: int(variable) for name, variable in self._position.items()}
+        expected = {"step": step, **self._position_at(step)} if stored else {}
+        if stored != expected:
+            raise ValueError(
+                f"the checkpoint of step {step} in {self.directory} was left at {stored}, and this "
+                f"run would be at {expected}: seed, batch size and records must be those it was "
+                "trained with"
+            )

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 import tensorflow as tf
 
+from aec_ofa_tf.layers.prefix import SLICES
 from aec_ofa_tf.metrics import Metrics, evaluate_scores
 from aec_ofa_tf.models.supernet import Statistics, Supernet
 from aec_ofa_tf.spec import SubnetSpec
@@ -21,7 +22,7 @@ class SubnetEvaluator:
     There is no way to evaluate a subnet but by its own batch-norm statistics, recalibrated on
     clean training clips: what users of once-for-all systems forget cannot be forgotten here.
 
-    Everything is computed in float32, whatever the network trains in.
+    Everything is computed in float32, by slices and on one device, whatever the network trains in.
 
     Args:
         supernet: the network; later changes of its weights are followed.
@@ -31,9 +32,8 @@ class SubnetEvaluator:
 
     def __init__(self, supernet: Supernet, calibration: Batches) -> None:
         network = supernet.network
-        exact = supernet.compute_dtype == "float32"
         self._trained = supernet
-        self.supernet = supernet if exact else Supernet(supernet.subnets, network)
+        self.supernet = supernet if _is_plain(supernet) else Supernet(supernet.subnets, network)
         self.calibration = calibration
         log_mel = tf.TensorSpec([None, network.frames, network.mel_bins], tf.float32)
         widths = tf.TensorSpec([len(supernet.units), 2], tf.int32)
@@ -89,6 +89,11 @@ class SubnetEvaluator:
         """Recalibrates a subnet and scores it on batches with `labels`."""
         scores = self.scores(spec, self.recalibrate(spec), batches)
         return evaluate_scores(scores, all_labels(batches))
+
+
+def _is_plain(supernet: Supernet) -> bool:
+    mirrored = isinstance(supernet.weights[0].value, tf.distribute.DistributedValues)
+    return (supernet.compute_dtype, supernet.execution) == ("float32", SLICES) and not mirrored
 
 
 def all_labels(batches: Batches) -> np.ndarray:

@@ -1,13 +1,13 @@
-"""The step loop: resume, progress, summaries, checkpoints, faults."""
+"""The step loop: progress, summaries, checkpoints, faults."""
 
 from __future__ import annotations
 
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import numpy as np
 import tensorflow as tf
@@ -15,10 +15,26 @@ from tqdm import tqdm
 
 from aec_ofa_tf.reporting.summaries import SummaryLog
 from aec_ofa_tf.training.checkpoints import CheckpointStore
+from aec_ofa_tf.training.devices import Devices
 from aec_ofa_tf.training.trainer import Trainer
 
-BatchesFrom = Callable[[int], Iterable[Mapping[str, tf.Tensor]]]
-"""From a step number to the endless stream of batches that begins with that step's."""
+Batch = Mapping[str, Any]
+"""What one step takes: tensors, or one per replica."""
+
+
+@dataclass(frozen=True)
+class Feed:
+    """Where the loop's batches come from.
+
+    Attributes:
+        batches_from: from a step number to the endless stream that begins with that step's batch.
+        batch_size: clips of a step, over all replicas.
+        ids: from a step number to the names of its clips.
+    """
+
+    batches_from: Callable[[int], Iterable[Batch]]
+    batch_size: int
+    ids: Callable[[int], Sequence[str]] = lambda step: ()
 
 
 @dataclass(frozen=True)
@@ -39,10 +55,11 @@ class LoopConfig:
 
 
 class StepLoop:
-    """Runs a trainer from the step at which its optimiser stands.
+    """Runs a trainer's step on all replicas of a strategy.
 
     Args:
-        trainer: compiled with its optimiser.
+        trainer: compiled with its optimiser under the strategy.
+        devices: the strategy.
         store: where checkpoints go; already restored.
         log: where scalars go.
         validate: scalars by name for the current weights.
@@ -52,86 +69,96 @@ class StepLoop:
     def __init__(
         self,
         trainer: Trainer,
+        devices: Devices,
         store: CheckpointStore,
         log: SummaryLog,
         validate: Callable[[], dict[str, float]],
         name: str,
     ) -> None:
         self.trainer = trainer
+        self.devices = devices
         self.store = store
         self.log = log
         self.validate = validate
         self.name = name
+        self.step_function = tf.function(self._step, autograph=False)
         self._stop_signal = 0
 
-    def run(self, batches_from: BatchesFrom, config: LoopConfig) -> None:
-        """Trains up to `config.steps` and leaves a checkpoint there; returns if it stands there.
+    def run(self, feed: Feed, start: int, config: LoopConfig) -> int:
+        """Trains from step `start` up to `config.steps` and leaves a checkpoint there.
+
+        Returns:
+            The step at which training stands: the later of the two.
 
         Raises:
             RuntimeError: the loss is not finite; no checkpoint is written after it.
             SystemExit: a SIGTERM came; the current step is checkpointed first.
         """
-        start = int(self.trainer.optimizer.iterations)
         if start >= config.steps:
-            return
-        step_function = tf.function(self.trainer.train_step)
+            return start
         previous = signal.signal(signal.SIGTERM, self._on_signal)
         try:
-            self._run(step_function, batches_from(start), start, config)
+            self._run(feed, start, config)
         finally:
             signal.signal(signal.SIGTERM, previous)
         if self._stop_signal:
             sys.exit(128 + self._stop_signal)
+        return config.steps
 
-    def _run(
-        self,
-        step_function: Callable[[Mapping[str, tf.Tensor]], dict[str, tf.Tensor]],
-        batches: Iterable[Mapping[str, tf.Tensor]],
-        start: int,
-        config: LoopConfig,
-    ) -> None:
-        began, clips = time.monotonic(), 0
-        bar = tqdm(total=config.steps, initial=start, desc=self.name, unit="step")
+    def _step(self, batch: Batch) -> tf.Tensor:
+        """The mean over replicas of the loss."""
+        strategy = self.devices.strategy
+        losses = strategy.run(self.trainer.train_step, args=(batch,))["loss"]
+        return strategy.reduce(tf.distribute.ReduceOp.MEAN, losses, axis=None)
+
+    def _run(self, feed: Feed, start: int, config: LoopConfig) -> None:
+        clock = _Clock(feed.batch_size)
+        bar = tqdm(
+            total=config.steps,
+            initial=start,
+            desc=self.name,
+            unit="step",
+            disable=not self.devices.chief,
+        )
         with bar:
+            batches = feed.batches_from(start)
             for step, batch in zip(range(start + 1, config.steps + 1), batches, strict=False):
-                ids = batch.get("id")
-                inputs = {name: value for name, value in batch.items() if name != "id"}
-                loss = float(step_function(inputs)["loss"])
-                self._check(loss, step, ids)
+                loss = float(self.step_function(batch))
+                self._check(loss, step, feed)
                 bar.update()
-                clips += len(batch["log_mel"])
+                clock.tick()
                 if step % config.summary_every == 0:
                     bar.set_postfix(loss=f"{loss:.4f}", refresh=False)
-                    self._summarise(step, loss, clips / (time.monotonic() - began))
-                    began, clips = time.monotonic(), 0
+                    self._summarise(step, loss, clock.clips_per_second())
                 if self._stop_signal or step == config.steps or step % config.checkpoint_every == 0:
                     self._save(step)
                 if self._stop_signal:
                     return
                 if config.validate_every and step % config.validate_every == 0:
                     self.log.scalars(step, self.validate())
-                    began, clips = time.monotonic(), 0
+                    clock.reset()
 
     def _save(self, step: int) -> None:
         # A finite loss can still have had gradients that are not.
-        if not all(np.isfinite(np.asarray(w)).all() for w in self.trainer.supernet.weights):
-            self._fail("a weight is not finite", step, None)
+        if not all(
+            np.isfinite(tf.convert_to_tensor(w)).all() for w in self.trainer.supernet.weights
+        ):
+            self._fail("a weight is not finite", step, ())
         self.store.save(step)
 
     def _summarise(self, step: int, loss: float, clips_per_second: float) -> None:
-        learning_rate = float(self.trainer.optimizer.learning_rate)
+        learning_rate = float(tf.convert_to_tensor(self.trainer.optimizer.learning_rate))
         scalars = {"loss": loss, "learning_rate": learning_rate}
         self.log.scalars(step, {**scalars, "clips_per_second": clips_per_second})
 
-    def _check(self, loss: float, step: int, ids: tf.Tensor | None) -> None:
+    def _check(self, loss: float, step: int, feed: Feed) -> None:
         if not np.isfinite(loss):
-            self._fail(f"the loss is {loss}", step, ids)
+            self._fail(f"the loss is {loss}", step, feed.ids(step - 1))
 
-    def _fail(self, what: str, step: int, ids: tf.Tensor | None) -> NoReturn:
-        names = [] if ids is None else [name.decode(errors="replace") for name in np.asarray(ids)]
+    def _fail(self, what: str, step: int, ids: Sequence[str]) -> NoReturn:
         raise RuntimeError(
             f"{self.name}: {what} at step {step}; clips of that step: "
-            f"{', '.join(names) or 'unknown'}. Nothing was saved after step "
+            f"{', '.join(ids) or 'unknown'}. Nothing was saved after step "
             f"{max(self.store.steps(), default=0)}; lower --learning_rate or check those clips"
         )
 
@@ -139,3 +166,22 @@ class StepLoop:
         """Lets the running step end; it is then checkpointed."""
         print(f"{self.name}: stopping after this step", file=sys.stderr)
         self._stop_signal = number
+
+
+class _Clock:
+    """Clips per second since the last reading."""
+
+    def __init__(self, batch_size: int) -> None:
+        self._batch_size = batch_size
+        self.reset()
+
+    def reset(self) -> None:
+        self._began, self._steps = time.monotonic(), 0
+
+    def tick(self) -> None:
+        self._steps += 1
+
+    def clips_per_second(self) -> float:
+        rate = self._steps * self._batch_size / (time.monotonic() - self._began)
+        self.reset()
+        return rate

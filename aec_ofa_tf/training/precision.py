@@ -14,11 +14,11 @@ def resolve_precision(precision: str, cpu_info: Path = _CPU_INFO) -> str:
     Elsewhere bfloat16 is emulated and slower than float32.
 
     Args:
-        precision: "auto", "float32" or "mixed_bfloat16".
+        precision: "auto", or a Keras dtype policy.
         cpu_info: the kernel's description of the CPU.
 
     Returns:
-        "float32" or "mixed_bfloat16".
+        A Keras dtype policy.
     """
     if precision != "auto":
         return precision

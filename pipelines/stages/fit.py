@@ -8,21 +8,21 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import tensorflow as tf
 from absl import flags
 
 from aec_ofa_tf.audio.spec_augment import SpecAugmentConfig
 from aec_ofa_tf.models.supernet import Supernet
 from aec_ofa_tf.reporting.summaries import SummaryLog
-from aec_ofa_tf.spec import SubnetSpec
+from aec_ofa_tf.spec import NetworkConfig, SubnetSpec
 from aec_ofa_tf.training.checkpoints import CheckpointStore
 from aec_ofa_tf.training.loop import LoopConfig, StepLoop
 from aec_ofa_tf.training.precision import resolve_precision
 from aec_ofa_tf.training.sampler import Sampler
 from aec_ofa_tf.training.trainer import StepConfig, Trainer
 from pipelines.experiment import Experiment
+from pipelines.stages.feed import position_after, training_feed
 from tfrecords.clip import VALIDATION
-from tfrecords.dataset import training_batches
-from tfrecords.records import CheckedBatches
 
 FLAGS = flags.FLAGS
 
@@ -40,10 +40,26 @@ class Phase:
     until: int
 
 
+@dataclass(frozen=True)
+class Teaching:
+    """Where soft targets come from.
+
+    Attributes:
+        soft_labels: the teacher's cached outputs.
+        teacher: the teacher itself, from log-mel to scores.
+    """
+
+    soft_labels: Path | None = None
+    teacher: Callable[[tf.Tensor], tf.Tensor] | None = None
+
+
+NO_TEACHER = Teaching()
+
+
 def common_settings(experiment: Experiment) -> dict[str, Any]:
     """The data and the flags that change the outcome of any training stage."""
-    names = "batch_size learning_rate schedule precision seed time_roll time_mask_frames "
-    names += "mel_mask_bins calibration_clips"
+    names = "batch_size learning_rate schedule precision seed time_roll gain_db "
+    names += "time_mask_frames mel_mask_bins calibration_clips"
     return {"records": experiment.records.fingerprint, **flag_values(*names.split())}
 
 
@@ -60,16 +76,23 @@ def step_config(target: str, mixup: bool) -> StepConfig:
         mixup=mixup,
         mixup_alpha=FLAGS.mixup_alpha,
         time_roll=FLAGS.time_roll,
-        label_weight=FLAGS.label_weight if target == "soft_labels" else 0.0,
+        gain_db=FLAGS.gain_db,
+        label_weight=FLAGS.label_weight if target != "labels" else 0.0,
         spec_augment=SpecAugmentConfig(
             time_frames=FLAGS.time_mask_frames, mel_bins=FLAGS.mel_mask_bins
         ),
+        jit_compile=FLAGS.jit_compile,
     )
 
 
-def precision() -> str:
-    """The dtype policy that `--precision` means on this machine."""
-    return resolve_precision(FLAGS.precision)
+def new_network(
+    experiment: Experiment, subnets: Sequence[SubnetSpec], network: NetworkConfig
+) -> Supernet:
+    """A network with fresh weights, on all devices, in the precision and execution of the flags."""
+    keras.utils.set_random_seed(FLAGS.seed)
+    with experiment.devices.strategy.scope():
+        precision = resolve_precision(FLAGS.precision)
+        return Supernet(subnets, network, precision, FLAGS.execution)
 
 
 def fit(
@@ -79,44 +102,59 @@ def fit(
     phases: Sequence[Phase],
     config: StepConfig,
     watched: dict[str, SubnetSpec],
-    soft_labels: Path | None = None,
+    teaching: Teaching = NO_TEACHER,
 ) -> dict[str, float]:
     """Trains a network through its phases, resuming where a checkpoint stands.
 
     Args:
-        experiment: data and run directory.
+        experiment: data, devices and run directory.
         name: of the stage: its checkpoints, summaries and progress bar.
         supernet: the network, changed in place.
         phases: samplers in order; one optimiser serves all.
         config: of the step.
         watched: subnets whose validation mAP is reported, by name.
-        soft_labels: the teacher's outputs, where they are the target.
+        teaching: the teacher's outputs, or the teacher, where they are the target.
 
     Returns:
-        Validation mAP by `watched` name; empty where the data has no validation split.
+        Validation mAP by `watched` name; empty where the data has no validation split, and on
+        workers that are not the chief.
+
+    Raises:
+        ValueError: the batch cannot be cut into equal parts for the replicas, or a checkpoint is
+            of another run.
     """
+    devices = experiment.devices
     steps = phases[-1].until
-    optimizer = keras.optimizers.Adam(_learning_rate(steps))
-    store = CheckpointStore(experiment.checkpoints(name), supernet, optimizer)
-    store.restore()
-    log = SummaryLog(experiment.workdir.path / "events" / name)
-    validate = _validation(experiment, supernet, watched)
-    batch_size = experiment.batch_size * (2 if config.mixup else 1)
-    for phase in phases:
-        trainer = Trainer(supernet, phase.sampler, config)
-        trainer.compile(optimizer=optimizer)
-        loop = StepLoop(trainer, store, log, validate, name)
-        loop.run(
-            lambda start: CheckedBatches(
-                training_batches(experiment.records, batch_size, FLAGS.seed, start, soft_labels)
-            ),
-            LoopConfig(
-                phase.until, FLAGS.checkpoint_every, FLAGS.summary_every, FLAGS.validate_every
-            ),
+    feed = training_feed(experiment, config.mixup, teaching.soft_labels)
+    with devices.strategy.scope():
+        optimizer = _optimizer(supernet, steps)
+        store = CheckpointStore(
+            experiment.checkpoints(name),
+            supernet,
+            optimizer,
+            lambda step: position_after(experiment, feed.batch_size, step),
+            writable=devices.chief,
         )
+        step = store.restore()
+    log = SummaryLog(experiment.workdir.path / "events" / name if devices.chief else None)
+    validate = _validation(experiment, supernet, watched) if devices.chief else dict
+    for phase in phases:
+        with devices.strategy.scope():
+            trainer = Trainer(supernet, phase.sampler, config, teaching.teacher)
+            trainer.compile(optimizer=optimizer, auto_scale_loss=False)
+        loop = StepLoop(trainer, devices, store, log, validate, name)
+        every = FLAGS.checkpoint_every, FLAGS.summary_every, FLAGS.validate_every
+        step = loop.run(feed, step, LoopConfig(phase.until, *every))
     scores = validate()
     log.scalars(steps, scores)
     return scores
+
+
+def _optimizer(supernet: Supernet, steps: int) -> keras.Optimizer:
+    optimizer = keras.optimizers.Adam(_learning_rate(steps))
+    if supernet.compute_dtype == "float16":
+        return keras.optimizers.LossScaleOptimizer(optimizer)
+    return optimizer
 
 
 def _learning_rate(steps: int) -> float | keras.optimizers.schedules.LearningRateSchedule:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from absl import flags
+
+from aec_ofa_tf.training.devices import open_devices, peers_watched
 from pipelines.experiment import Experiment, experiment_from_flags
 from pipelines.stages.convert import run_convert
 from pipelines.stages.search import run_search
@@ -14,6 +17,9 @@ from pipelines.stages.supernet import run_supernet
 from pipelines.stages.teacher import run_teacher
 
 Result = dict[str, Any]
+FLAGS = flags.FLAGS
+# What every worker of a cluster takes part in; the rest is the chief's.
+_TRAINING = ("teacher", "supernet", "subnet")
 _RUNNERS: dict[str, Callable[[Experiment], Result]] = {
     "teacher": run_teacher,
     "soft_labels": run_soft_labels,
@@ -36,9 +42,12 @@ def run_stages(
     Returns:
         Each stage's result by name.
     """
-    with experiment_from_flags() as experiment:
-        return {
-            name: timed(name, lambda runner=runner: runner(experiment))  # type: ignore[misc]
-            for name, runner in _RUNNERS.items()
-            if name in wanted
-        }
+    results = {}
+    devices = open_devices(FLAGS.strategy, FLAGS.logical_cpus)
+    with peers_watched(), experiment_from_flags(devices) as experiment:
+        for name, runner in _RUNNERS.items():
+            if name in wanted and (devices.chief or name in _TRAINING):
+                results[name] = timed(name, lambda runner=runner: runner(experiment))  # type: ignore[misc]
+            # Nobody reads a stage's products before the chief has written them.
+            devices.wait_for_all()
+    return results

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import keras
 from absl import flags
 
 from aec_ofa_tf.models.materialise import copy_subnet, materialise
@@ -13,7 +12,7 @@ from aec_ofa_tf.spec import SubnetSpec
 from aec_ofa_tf.spec.cost import costs
 from aec_ofa_tf.training.sampler import constant_sampler
 from pipelines.experiment import Experiment
-from pipelines.stages.fit import Phase, common_settings, fit, precision, step_config
+from pipelines.stages.fit import Phase, Teaching, common_settings, fit, new_network, step_config
 from pipelines.stages.models import save_model
 from pipelines.stages.soft_labels import soft_labels_path
 from tfrecords.clip import EVALUATION, VALIDATION
@@ -43,8 +42,10 @@ def run_subnet(experiment: Experiment) -> dict[str, Any]:
         [Phase(constant_sampler(spec), FLAGS.steps)],
         config,
         {"subnet": spec},
-        soft_labels_path(experiment) if distill else None,
+        Teaching(soft_labels_path(experiment) if distill else None),
     )
+    if not experiment.devices.chief:
+        return {}
     evaluator = experiment.evaluator(network)
     path = experiment.workdir.path / "subnets" / f"{name}.keras"
     save_model(materialise(network, spec, evaluator.recalibrate(spec)), path)
@@ -57,7 +58,10 @@ def run_subnet(experiment: Experiment) -> dict[str, Any]:
 
 
 def _initial(experiment: Experiment, spec: SubnetSpec) -> Supernet:
-    keras.utils.set_random_seed(FLAGS.seed)
-    if FLAGS.init == "random":
-        return Supernet([spec], experiment.network, dtype=precision())
-    return copy_subnet(experiment.load_supernet(), spec, dtype=precision())
+    network = new_network(experiment, [spec], experiment.network)
+    if FLAGS.init == "supernet":
+        trained = copy_subnet(experiment.load_supernet(), spec)
+        with experiment.devices.strategy.scope():
+            for mine, theirs in zip(network.weights, trained.weights, strict=True):
+                mine.assign(theirs)
+    return network

@@ -6,16 +6,14 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-import keras
 from absl import flags
 
 from aec_ofa_tf.models.materialise import materialise
-from aec_ofa_tf.models.supernet import Supernet
 from aec_ofa_tf.spec import NetworkConfig, SubnetSpec
 from aec_ofa_tf.spec.cost import params
 from aec_ofa_tf.training.sampler import constant_sampler
 from pipelines.experiment import Experiment
-from pipelines.stages.fit import Phase, common_settings, fit, flag_values, precision, step_config
+from pipelines.stages.fit import Phase, common_settings, fit, flag_values, new_network, step_config
 from pipelines.stages.models import save_model
 
 FLAGS = flags.FLAGS
@@ -31,10 +29,11 @@ def run_teacher(experiment: Experiment) -> dict[str, Any]:
     done = experiment.workdir.stage_result(NAME, settings, experiment.has_begun(NAME))
     if done:
         return done
-    keras.utils.set_random_seed(FLAGS.seed)
-    teacher = Supernet([spec], network, dtype=precision())
+    teacher = new_network(experiment, [spec], network)
     phases = [Phase(constant_sampler(spec), FLAGS.teacher_steps)]
     validation = fit(experiment, NAME, teacher, phases, config, {NAME: spec})
+    if not experiment.devices.chief:
+        return {}
     statistics = experiment.evaluator(teacher).recalibrate(spec)
     save_model(materialise(teacher, spec, statistics), teacher_path(experiment))
     result = {"subnet": str(spec), "params": params(spec, network), **validation}

@@ -1,0 +1,74 @@
+"""Trains for some steps under a strategy and writes losses and weights; a process of its own.
+
+python -m tests.training.replicas STRATEGY FILE.npz
+"""
+
+import sys
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from aec_ofa_tf.models.supernet import Supernet
+from aec_ofa_tf.training.devices import Devices, open_devices
+from aec_ofa_tf.training.sampler import sandwich_sampler
+from aec_ofa_tf.training.trainer import StepConfig, Trainer
+from tests.training.steps import NETWORK, SPACE, batch
+
+CLIPS = 8
+STEPS = 20
+# Float32 is compared where training does not amplify the last bit: Adam's first steps turn a
+# gradient that is nothing but rounding into a step of full size. Float64 has bits to spare.
+LEARNING_RATES = {"float32": 1e-5, "float64": 1e-3}
+CONFIG = StepConfig(mixup=True, time_roll=True, gain_db=3.0)
+
+
+def main(strategy: str, path: str) -> None:
+    devices = open_devices(strategy, logical_cpus=2 if strategy == "mirrored" else 1)
+    results = {}
+    for dtype, learning_rate in LEARNING_RATES.items():
+        keras.utils.set_random_seed(0)
+        with devices.strategy.scope():
+            optimizer = keras.optimizers.Adam(learning_rate)
+            trainer = new_trainer(dtype, optimizer)
+        results[f"{dtype}_losses"] = train(trainer, devices)
+        weight = tf.convert_to_tensor(trainer.supernet.units[0][1].conv.kernel)
+        results[f"{dtype}_weight"] = weight.numpy()
+    if devices.chief:
+        np.savez(path, **results)
+    devices.wait_for_all()
+
+
+def new_trainer(dtype: str, optimizer: keras.Optimizer) -> Trainer:
+    supernet = Supernet(SPACE.subnets(), NETWORK, dtype)
+    trainer = Trainer(supernet, sandwich_sampler(SPACE, 2), CONFIG)
+    trainer.compile(optimizer=optimizer)
+    optimizer.build(supernet.trainable_variables)
+    return trainer
+
+
+def train(trainer: Trainer, devices: Devices) -> np.ndarray:
+    strategy = devices.strategy
+
+    @tf.function(autograph=False)
+    def step(part: dict[str, tf.Tensor]) -> tf.Tensor:
+        losses = strategy.run(trainer.train_step, args=(part,))["loss"]
+        return strategy.reduce(tf.distribute.ReduceOp.MEAN, losses, axis=None)
+
+    return np.array([float(step(distributed(strategy, index))) for index in range(STEPS)])
+
+
+def distributed(strategy: tf.distribute.Strategy, index: int) -> dict:
+    """The step's batch, of which every replica gets an equal, contiguous part."""
+    whole = batch(CLIPS, seed=index)
+
+    def part(context: tf.distribute.InputContext) -> dict[str, tf.Tensor]:
+        size = CLIPS // context.num_replicas_in_sync
+        first = context.replica_id_in_sync_group * size
+        return {name: value[first : first + size] for name, value in whole.items()}
+
+    return strategy.experimental_distribute_values_from_function(part)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,73 @@
+"""One device, two logical devices and two processes on loopback train alike."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from aec_ofa_tf.training.devices import open_devices, peers_watched
+
+ROOT = Path(__file__).parents[2]
+
+
+def cluster(workers: int) -> list[dict[str, str]]:
+    """The environment of every worker of a cluster on free ports of this machine."""
+    sockets = [socket.socket() for _ in range(workers)]
+    for one in sockets:
+        one.bind(("localhost", 0))
+    hosts = [f"localhost:{one.getsockname()[1]}" for one in sockets]
+    for one in sockets:
+        one.close()
+    tasks = ({"type": "worker", "index": index} for index in range(workers))
+    return [
+        {**os.environ, "TF_CONFIG": json.dumps({"cluster": {"worker": hosts}, "task": task})}
+        for task in tasks
+    ]
+
+
+def start(strategy: str, path: Path, environment=None) -> subprocess.Popen:
+    return subprocess.Popen(
+        [sys.executable, "-m", "tests.training.replicas", strategy, str(path)],
+        cwd=ROOT,
+        env=environment,
+        stderr=subprocess.DEVNULL,
+    )
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory) -> dict[str, dict[str, np.ndarray]]:
+    folder = tmp_path_factory.mktemp("replicas")
+    paths = {name: folder / f"{name}.npz" for name in ("none", "mirrored", "multiworker")}
+    for name in ("none", "mirrored"):
+        assert start(name, paths[name]).wait() == 0
+    workers = [start("multiworker", paths["multiworker"], one) for one in cluster(2)]
+    assert [worker.wait() for worker in workers] == [0, 0]
+    return {name: dict(np.load(path)) for name, path in paths.items()}
+
+
+@pytest.mark.parametrize("name", ["mirrored", "multiworker"])
+@pytest.mark.parametrize(("dtype", "bound"), [("float32", 1e-5), ("float64", 1e-10)])
+def test_replicas_have_the_losses_and_weights_of_one_device(runs, name, dtype, bound):
+    losses, expected = runs[name][f"{dtype}_losses"], runs["none"][f"{dtype}_losses"]
+
+    assert len(expected) == 20
+    assert len(set(expected)) == 20
+    assert np.abs(losses - expected).max() <= bound
+    weight, other = runs[name][f"{dtype}_weight"], runs["none"][f"{dtype}_weight"]
+    assert np.abs(weight - other).max() <= 10 * bound
+
+
+def test_an_unknown_strategy_is_refused():
+    with pytest.raises(ValueError, match="'ring'"):
+        open_devices("ring")
+
+
+def test_a_lost_worker_is_told_as_such():
+    with pytest.raises(RuntimeError, match="start all workers again"), peers_watched():
+        raise tf.errors.UnavailableError(None, None, "Collective ops is aborted")

@@ -123,7 +123,7 @@ def _check_cluster() -> None:
     try:
         config = json.loads(os.environ["TF_CONFIG"])
         workers, task = config["cluster"]["worker"], config["task"]
-        known = task["index"] < len(config["cluster"][task["type"]]) and bool(workers)
+        known = 0 <= task["index"] < len(config["cluster"][task["type"]]) and bool(workers)
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(_TF_CONFIG_HELP) from error
     if not known:

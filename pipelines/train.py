@@ -43,7 +43,7 @@ flags.mark_flags_as_required(["workdir", "data_dir"])
 def main(_: list[str]) -> dict[str, Any]:
     """Runs `--stages`; see the module's docstring."""
     if not FLAGS["stages"].present:
-        FLAGS.stages = _needed_stages()
+        FLAGS.stages = needed_stages()
     unknown = sorted(set(FLAGS.stages) - {*STAGES, "subnet"})
     if unknown:
         raise ValueError(f"unknown --stages {unknown}; there are {', '.join(STAGES)} and subnet")
@@ -59,7 +59,7 @@ def main(_: list[str]) -> dict[str, Any]:
     return {"workdir": FLAGS.workdir, "stages": results}
 
 
-def _needed_stages() -> list[str]:
+def needed_stages() -> list[str]:
     """All stages but those whose products these flags leave unused."""
     unused = {"online": {"soft_labels"}, "largest": {"teacher", "soft_labels"}}
     left_out = unused.get(FLAGS.distill_from, set())

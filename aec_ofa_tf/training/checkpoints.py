@@ -42,7 +42,8 @@ class CheckpointStore:
         state: dict[str, Any] = {"weights": [variable.value for variable in model.weights]}
         self._position: dict[str, tf.Variable] = {}
         if optimizer is not None:
-            optimizer.build(model.trainable_variables)
+            if not optimizer.built:
+                optimizer.build(model.trainable_variables)
             state["optimizer"] = [variable.value for variable in optimizer.variables]
             self._position = {
                 name: tf.Variable(0, dtype=tf.int64) for name in ("step", *position(0))
@@ -98,7 +99,7 @@ class CheckpointStore:
         return 0
 
     def _check_position(self, step: int) -> None:
-        stored = {name: int(variable) for name, variable in self._position.items()}
+        stored = {name: int(tf.convert_to_tensor(value)) for name, value in self._position.items()}
         expected = {"step": step, **self._position_at(step)} if stored else {}
         if stored != expected:
             raise ValueError(

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 
 import tensorflow as tf
 
@@ -30,14 +31,16 @@ class Devices:
 
     def wait_for_all(self) -> None:
         """Returns when every process of the cluster has come here."""
-        if not isinstance(self.strategy, tf.distribute.MultiWorkerMirroredStrategy):
-            return
+        if isinstance(self.strategy, tf.distribute.MultiWorkerMirroredStrategy):
+            self._meet()
 
+    @cached_property
+    def _meet(self) -> Callable[[], tf.Tensor]:
         def arrive() -> tf.Tensor:
             context = tf.distribute.get_replica_context()
             return context.all_reduce(tf.distribute.ReduceOp.SUM, tf.ones([]))
 
-        tf.function(lambda: self.strategy.run(arrive), autograph=False)()
+        return tf.function(lambda: self.strategy.run(arrive), autograph=False)
 
 
 def open_devices(strategy: str, logical_cpus: int = 1) -> Devices:

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import tensorflow as tf
 
 ROOT = Path(__file__).parents[2]
 
@@ -38,6 +40,22 @@ def run_program(name: str, *arguments: object) -> Finished:
 
 def program(name: str, *arguments: object) -> list[str]:
     return [sys.executable, "-m", f"pipelines.{name}", *(os.fspath(a) for a in map(str, arguments))]
+
+
+def final_weights(workdir: Path, step: int) -> list[np.ndarray]:
+    """Weights, optimiser and position in the supernet's checkpoint of a step."""
+    reader = tf.train.load_checkpoint(str(workdir / "checkpoints" / "supernet" / f"step-{step}"))
+    return [
+        reader.get_tensor(name)
+        for name in sorted(reader.get_variable_to_shape_map())
+        if name.endswith("VARIABLE_VALUE") and "save_counter" not in name
+    ]
+
+
+def reached(folder: Path, step: int) -> bool:
+    """Whether a checkpoint of at least this step is there."""
+    names = [path.stem for path in folder.glob("step-*.index")]
+    return any(int(name.removeprefix("step-")) >= step for name in names)
 
 
 TINY = (

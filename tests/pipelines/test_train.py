@@ -6,9 +6,8 @@ import time
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 
-from tests.pipelines.conftest import ROOT, program, run_program
+from tests.pipelines.conftest import ROOT, final_weights, program, reached, run_program
 
 
 def test_the_whole_path_ends_in_files_that_were_scored(trained):
@@ -121,15 +120,6 @@ def test_a_subnet_can_be_trained_alone_or_from_the_supernet(trained, objective):
     assert sum(w.numpy().size for w in model.trainable_weights) == result["params"]
 
 
-def final_weights(workdir) -> list[np.ndarray]:
-    reader = tf.train.load_checkpoint(str(workdir / "checkpoints" / "supernet" / "step-30"))
-    return [
-        reader.get_tensor(name)
-        for name in sorted(reader.get_variable_to_shape_map())
-        if name.endswith("VARIABLE_VALUE") and "save_counter" not in name
-    ]
-
-
 def test_a_run_that_was_killed_ends_with_the_weights_of_an_unbroken_one(trained, tmp_path):
     flags = [
         *(f for f in trained.flags if not f.startswith("--workdir")),
@@ -144,28 +134,23 @@ def test_a_run_that_was_killed_ends_with_the_weights_of_an_unbroken_one(trained,
         shutil.rmtree(workdir / "checkpoints" / "supernet")
         (workdir / "stages" / "supernet.json").unlink()
     assert run_program("train", *flags, f"--workdir={unbroken}").code == 0
-    # In phase 1, and in phase 2 by a signal that lets the step end.
-    for signal_number, least in ((signal.SIGKILL, 3), (signal.SIGTERM, 12)):
+    # In phase 1, in phase 2, and by a signal that lets the step end.
+    for signal_number, least in ((signal.SIGKILL, 3), (signal.SIGKILL, 12), (signal.SIGTERM, 18)):
         process = subprocess.Popen(
             program("train", *flags, f"--workdir={killed}"), cwd=ROOT, stderr=subprocess.DEVNULL
         )
         folder = killed / "checkpoints" / "supernet"
-        while process.poll() is None and not _reached(folder, least):
+        while process.poll() is None and not reached(folder, least):
             time.sleep(0.02)
         process.send_signal(signal_number)
         assert process.wait() in (-signal.SIGKILL, 128 + signal.SIGTERM)
-        assert not _reached(folder, 30)
+        assert not reached(folder, 30)
     assert run_program("train", *flags, f"--workdir={killed}").code == 0
 
-    one, other = final_weights(unbroken), final_weights(killed)
+    one, other = final_weights(unbroken, 30), final_weights(killed, 30)
     assert len(one) == len(other) > 50
     for array, again in zip(one, other, strict=True):
         np.testing.assert_array_equal(array, again)
-
-
-def _reached(folder, step: int) -> bool:
-    names = [path.stem for path in folder.glob("step-*.index")]
-    return any(int(name.removeprefix("step-")) >= step for name in names)
 
 
 def test_a_loss_that_is_not_finite_stops_before_saving_and_names_the_clips(trained, tmp_path):

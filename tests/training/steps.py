@@ -52,3 +52,8 @@ def four(seed: tf.Tensor) -> tf.Tensor:
     """A step with the extremes, a subnet twice, and both depths."""
     specs = [SPACE.smallest, SPACE.largest, SPACE.subnets()[37], SPACE.smallest]
     return tf.constant([spec.widths() for spec in specs])
+
+
+def two(seed: tf.Tensor) -> tf.Tensor:
+    """A step with both ends of the space."""
+    return tf.constant([spec.widths() for spec in (SPACE.largest, SPACE.smallest)])

@@ -11,7 +11,7 @@ from aec_ofa_tf.training.gradients import Rules, separate_gradients, shared_grad
 from aec_ofa_tf.training.sampler import uniform_sampler
 from aec_ofa_tf.training.trainer import StepConfig, Trainer
 from tests.models.conftest import randomised
-from tests.training.steps import SPACE, batch, four, trainer
+from tests.training.steps import SPACE, batch, four, trainer, two
 
 BOUNDS = {"float64": 1e-10, "float32": 1e-4}
 # The widest first layer, the widest second layer and the widest output are in three members.
@@ -68,7 +68,7 @@ def both_executions(subnets, dtype: str, seed: int) -> list[Trainer]:
 
 @pytest.mark.parametrize("dtype", BOUNDS)
 @pytest.mark.parametrize("subnets", [SPACE.subnets(), UNEVEN], ids=["one width", "uneven"])
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_masks_and_slices_give_the_same_logits_losses_gradients_and_moments(dtype, subnets, seed):
     slices, masks = both_executions(subnets, dtype, seed)
     data, bound = batch(4, seed), BOUNDS[dtype]
@@ -90,15 +90,14 @@ def test_masks_and_slices_give_the_same_logits_losses_gradients_and_moments(dtyp
 
 
 def test_masks_have_static_shapes_and_run_through_xla():
-    widths = four(None)
-    plain = trainer(sampler=four)
-    compiled = trainer(sampler=four, execution="masks", jit_compile=True)
+    plain = trainer(sampler=two)
+    compiled = trainer(sampler=two, execution="masks", jit_compile=True)
     step = tf.function(compiled.train_step, autograph=False)
     losses = [float(step(batch(seed=n))["loss"]) for n in range(3)]
     expected = [float(plain.train_step(batch(seed=n))["loss"]) for n in range(3)]
 
     np.testing.assert_allclose(losses, expected, rtol=1e-4)
-    shared, _ = compiled.supernet.stem(batch()["log_mel"], widths[0, 1, 0], None)
+    shared, _ = compiled.supernet.stem(batch()["log_mel"], two(None)[0, 1, 0], None)
     assert shared.shape == (4, 20, 32, 8)
 
 

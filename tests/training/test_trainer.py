@@ -6,7 +6,7 @@ import tensorflow as tf
 from aec_ofa_tf.models.supernet import Supernet
 from aec_ofa_tf.spec import NetworkConfig, SubnetSpec
 from aec_ofa_tf.training.losses import binary_cross_entropy
-from aec_ofa_tf.training.sampler import constant_sampler, uniform_sampler
+from aec_ofa_tf.training.sampler import constant_sampler, sandwich_sampler, uniform_sampler
 from aec_ofa_tf.training.trainer import StepConfig, Trainer
 from tests.training.steps import NO_STRIPES, PLAIN, SPACE, batch, trainer
 
@@ -23,7 +23,7 @@ def test_the_loss_is_the_sum_over_subnets_of_the_mean_over_clips_and_classes():
 def test_a_step_is_a_function_of_weights_batch_seed_and_step_number():
     losses = []
     for seed in (0, 0, 1):
-        model = trainer(seed=0)
+        model = trainer(sampler=uniform_sampler(SPACE.subnets(), 2))
         model.config = StepConfig(seed=seed)
         step = tf.function(model.train_step)
         losses.append([float(step(batch())["loss"]) for _ in range(3)])
@@ -150,3 +150,111 @@ def test_uniform_draws_cover_the_space_evenly_and_independently():
 def test_impossible_step_configurations_are_refused(config):
     with pytest.raises(ValueError, match="received"):
         StepConfig(**config)
+
+
+def test_the_sandwich_takes_the_ends_of_the_space_and_draws_what_lies_between():
+    sample = tf.function(sandwich_sampler(SPACE, 5))
+    first, again, other = (sample(tf.constant([0, step])).numpy() for step in (1, 1, 2))
+
+    assert first.shape == (5, 4, 2)
+    np.testing.assert_array_equal(first[0], SPACE.largest.widths())
+    np.testing.assert_array_equal(first[1], SPACE.smallest.widths())
+    np.testing.assert_array_equal(first, again)
+    assert (first[2:] != other[2:]).any()
+    ends = sandwich_sampler(SPACE, 2)(tf.constant([0, 1]))
+    np.testing.assert_array_equal(ends, first[:2])
+    with pytest.raises(ValueError, match="at least 2 a step"):
+        sandwich_sampler(SPACE, 1)
+
+
+def test_an_online_teacher_that_answers_as_it_did_for_the_cache_changes_nothing():
+    answers = batch()["soft_labels"]
+    cached = trainer(mixup=False)
+    online = trainer(target="teacher", teacher=lambda log_mel: answers)
+
+    assert float(cached.train_step(batch())["loss"]) == float(online.train_step(batch())["loss"])
+
+
+def test_an_online_teacher_hears_the_mixed_clips_without_stripes():
+    heard = []
+
+    def teacher(log_mel):
+        heard.append(log_mel)
+        return tf.zeros([4, 5])
+
+    model = trainer(PLAIN, target="teacher", teacher=teacher, mixup=True)
+    data = batch(8)
+    lesson = model._lesson(data, [tf.constant([0, n]) for n in range(5)])
+    weights = lesson.draws.mixup.numpy()[:, None, None]
+    expected = weights * data["log_mel"][::2] + (1 - weights) * data["log_mel"][1::2]
+
+    np.testing.assert_allclose(heard[0], expected, atol=1e-6)
+
+
+def test_in_place_distillation_teaches_the_largest_by_labels_and_the_others_by_its_scores():
+    model = trainer(PLAIN, sandwich_sampler(SPACE, 2), target="largest", spec_augment=NO_STRIPES)
+    data, supernet = batch(), model.supernet
+    specs = (SPACE.largest, SPACE.smallest)
+    largest, smallest = (
+        supernet(data["log_mel"], widths=tf.constant(spec.widths()))[0] for spec in specs
+    )
+    expected = binary_cross_entropy(largest, data["labels"]) + binary_cross_entropy(
+        smallest, tf.sigmoid(largest)
+    )
+
+    assert float(model.train_step(data)["loss"]) == pytest.approx(float(expected), rel=1e-5)
+
+
+def test_in_place_distillation_sends_no_gradient_into_its_teacher():
+    both = trainer(PLAIN, sandwich_sampler(SPACE, 2), target="largest", spec_augment=NO_STRIPES)
+    alone = trainer(
+        PLAIN, constant_sampler(SPACE.largest), target="labels", spec_augment=NO_STRIPES
+    )
+    for model in (both, alone):
+        model.train_step(batch())
+    width = SPACE.smallest.blocks[3][0]
+    # What the smallest subnet does not use moved as if the largest had been alone.
+    one, other = (m.supernet.get_unit("block4_conv1").get_weights()[0] for m in (both, alone))
+
+    np.testing.assert_allclose(one[..., width:], other[..., width:], atol=1e-6)
+    assert np.abs(one[..., :width] - other[..., :width]).max() > 1e-4
+
+
+@pytest.mark.parametrize("dtype", ["mixed_bfloat16", "mixed_float16"])
+def test_half_precision_keeps_weights_statistics_and_logits_in_float32(dtype):
+    model = trainer(PLAIN, dtype=dtype, spec_augment=NO_STRIPES)
+    exact = trainer(PLAIN, spec_augment=NO_STRIPES)
+    widths = tf.constant(SPACE.largest.widths())
+    logits, moments = model.supernet(batch()["log_mel"], widths=widths)
+    shared, _ = model.supernet.stem(batch()["log_mel"], widths[1, 0], None)
+
+    assert shared.dtype.name == dtype.removeprefix("mixed_")
+    assert logits.dtype == tf.float32
+    assert {vector.dtype for pair in moments.values() for vector in pair} == {tf.float32}
+    assert {variable.dtype for variable in model.supernet.weights} == {"float32"}
+    losses = [float(one.train_step(batch())["loss"]) for one in (model, exact)]
+    assert losses[0] == pytest.approx(losses[1], rel=0.02)
+    assert losses[0] != losses[1]
+
+
+def test_a_step_that_overflows_in_float16_is_left_out_and_the_scale_halved():
+    model = trainer(PLAIN, dtype="mixed_float16")
+    optimizer = model.optimizer
+    optimizer.dynamic_scale.assign(2.0**60)
+    before = [weight.numpy().copy() for weight in model.supernet.weights]
+    model.train_step(batch())
+
+    assert float(optimizer.dynamic_scale) == 2.0**59
+    assert int(optimizer.iterations) == 0
+    for weight, old in zip(model.supernet.weights, before, strict=True):
+        np.testing.assert_array_equal(weight.numpy(), old)
+    optimizer.dynamic_scale.assign(2.0**10)
+    model.train_step(batch())
+    assert int(optimizer.iterations) == 1
+
+
+def test_a_teacher_is_needed_if_and_only_if_it_is_the_target():
+    with pytest.raises(ValueError, match="if and only if"):
+        trainer(target="teacher")
+    with pytest.raises(ValueError, match="if and only if"):
+        trainer(teacher=lambda log_mel: log_mel)

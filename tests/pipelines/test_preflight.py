@@ -1,0 +1,70 @@
+"""What the training programs refuse before TensorFlow is imported."""
+
+import pytest
+from absl import flags
+from absl.testing import flagsaver
+
+from pipelines import preflight, train
+
+FLAGS = flags.FLAGS
+
+
+@pytest.fixture
+def parse():
+    """Parses a command line of `train`, and forgets it afterwards."""
+    with flagsaver.flagsaver():
+        yield lambda *arguments: FLAGS(["train", "--workdir=w", "--data_dir=d", *arguments])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ("--jit_compile", "add --execution=masks"),
+        ("--jit_compile --execution=masks --strategy=mirrored", "leave out --jit_compile"),
+        ("--sampler=sandwich --subnets_per_step=1", "raise --subnets_per_step"),
+        ("--distill_from=largest", "add --sampler=sandwich"),
+        ("--strategy=multiworker --precision=mixed_float16", "use --precision=mixed_bfloat16"),
+        ("--strategy=multiworker --stages=prepare", "run `python -m pipelines.prepare` once"),
+        ("--strategy=multiworker --stages=teacher", "needs the environment variable TF_CONFIG"),
+    ],
+)
+def test_flags_that_contradict_each_other_are_refused_with_the_remedy(parse, arguments, expected):
+    parse(*arguments.split())
+
+    with pytest.raises(ValueError, match=expected):
+        preflight.check_training_flags()
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        "",
+        "{}",
+        "[]",
+        '{"cluster": {"worker": ["a:1"]}}',
+        '{"cluster": {"worker": ["a:1"]}, "task": {"type": "worker", "index": 1}}',
+        '{"cluster": {"worker": ["a:1"]}, "task": {"type": "chief", "index": 0}}',
+        '{"cluster": {"worker": ["a:1"]}, "task": {"type": "worker", "index": -1}}',
+    ],
+)
+def test_a_cluster_that_is_not_one_is_refused_with_an_example(parse, monkeypatch, config):
+    parse("--strategy=multiworker", "--stages=teacher")
+    monkeypatch.setenv("TF_CONFIG", config)
+
+    with pytest.raises(ValueError, match="for example TF_CONFIG="):
+        preflight.check_training_flags()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ("", "prepare teacher soft_labels supernet search convert"),
+        ("--distill_from=online", "prepare teacher supernet search convert"),
+        ("--distill_from=largest", "prepare supernet search convert"),
+        ("--strategy=multiworker", "teacher soft_labels supernet search convert"),
+    ],
+)
+def test_stages_that_nothing_needs_are_left_out(parse, arguments, expected):
+    parse(*arguments.split())
+
+    assert train.needed_stages() == expected.split()

@@ -1,0 +1,63 @@
+import json
+
+import pytest
+
+from pipelines.suites.timing import median_seconds, ratio
+from tests.pipelines.conftest import run_program
+
+TINY = (
+    "--base_channels=4",
+    "--frames=40",
+    "--classes=5",
+    "--batch_size=4",
+    "--subnets_per_step=2",
+    "--draws=2",
+    "--repetitions=1",
+    "--loop_steps=4",
+    "--bfloat16_draws=1",
+)
+
+
+def test_train_step_reports_every_figure_of_the_suite(tmp_path):
+    out = tmp_path / "results" / "train_step.json"
+    result = run_program("benchmark", "--suite=train_step", *TINY, f"--out={out}").result
+
+    assert json.loads(out.read_text()) == result
+    ratios = ["ratio_over_standalone", "ratio_over_standalone_bf16", "ratio_over_masks"]
+    for name in [*ratios, "bf16_over_float32", "memory_over_largest"]:
+        assert result[name] > 0, name
+    assert result["traces"] == 1
+    assert result["loop_overhead"] > -1
+    assert set(result["steps_per_second"]) == {"float32", "mixed_bfloat16"}
+    contestants = {"shared_slices", "separate_slices", "masks", "standalone"}
+    for figures in (result["achieved_gflops"], *(row["seconds"] for row in result["draws"])):
+        assert set(figures) == contestants
+        assert min(figures.values()) > 0
+    assert 0 < result["counted"]["ratio_over_masks"] < result["counted"]["ratio_over_standalone"]
+    assert result["memory"]["largest_mib"] > 0
+    assert [len(row["subnets"].split()) for row in result["draws"]] == [2, 2]
+    assert result["bfloat16"]["draws"] == 1
+    assert isinstance(result["machine"]["bfloat16_units"], bool)
+
+
+def test_precisions_are_checked_before_anything_is_measured():
+    done = run_program("benchmark", *TINY, "--precisions=mixed_bfloat16")
+
+    assert done.code == 1
+    assert "--precisions are float32" in done.stderr.splitlines()[-1]
+    assert "tensorflow" not in done.stderr.lower()
+
+
+def test_contestants_take_turns_in_alternating_order():
+    calls: list[str] = []
+    contestants = {name: lambda name=name: calls.append(name) for name in ("one", "two")}
+    seconds = median_seconds(contestants, repetitions=3)
+
+    assert calls == ["one", "two", "two", "one", "one", "two"]
+    assert set(seconds) == {"one", "two"}
+
+
+def test_a_figure_is_a_ratio_of_medians_not_a_median_of_ratios():
+    rows = [{"a": 1.0, "b": 2.0}, {"a": 4.0, "b": 4.0}, {"a": 9.0, "b": 3.0}]
+
+    assert ratio(rows, "a", "b") == pytest.approx(4.0 / 3.0)

@@ -161,7 +161,7 @@ def experiment_from_flags(devices: Devices) -> Iterator[Experiment]:
     with workdir.exclusive():
         if devices.chief:
             workdir.claim(experiment.config())
-        devices.wait_for_all()
+        devices.require_same(_job(records))
         workdir.claim(experiment.config())
         yield experiment
         if devices.chief:
@@ -170,11 +170,23 @@ def experiment_from_flags(devices: Devices) -> Iterator[Experiment]:
 
 def _write_flags(path: Path) -> None:
     """Keeps the flags of the last run that ended well, as a flagfile."""
-    own = [
-        flag.serialize()
+    with replacing(path) as temporary:
+        lines = (f"{flag.serialize()}\n" for flag in _own_flags() if flag.serialize())
+        temporary.write_text("".join(lines), encoding="utf-8")
+
+
+def _job(records: Records) -> str:
+    """What the workers of a cluster must have in common."""
+    places = {"workdir", "data_dir", "source"}
+    values = [f"{flag.name}={flag.value}" for flag in _own_flags() if flag.name not in places]
+    return "\n".join([records.fingerprint, *sorted(values)])
+
+
+def _own_flags() -> list[flags.Flag]:
+    """The flags that this project defines."""
+    return [
+        flag
         for module, found in FLAGS.flags_by_module_dict().items()
         if module.startswith("pipelines") or module == sys.argv[0]
         for flag in found
     ]
-    with replacing(path) as temporary:
-        temporary.write_text("".join(f"{line}\n" for line in own if line), encoding="utf-8")

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 
 import tensorflow as tf
+from absl import logging
 
 STRATEGIES = ("none", "mirrored", "multiworker")
 
@@ -31,16 +34,38 @@ class Devices:
 
     def wait_for_all(self) -> None:
         """Returns when every process of the cluster has come here."""
-        if isinstance(self.strategy, tf.distribute.MultiWorkerMirroredStrategy):
-            self._meet()
+        self._gather(0)
+
+    def require_same(self, text: str) -> None:
+        """Compares a description of the job among the processes of the cluster.
+
+        Raises:
+            ValueError: another process has another one.
+        """
+        digest = int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big")
+        if len(set(self._gather(digest))) > 1:
+            raise ValueError(
+                "the workers of the cluster were started with different flags or records; only "
+                "TF_CONFIG and paths may differ"
+            )
+
+    def _gather(self, value: int) -> list[int]:
+        """The value of every replica of the cluster, in order; this one's alone without one."""
+        if not isinstance(self.strategy, tf.distribute.MultiWorkerMirroredStrategy):
+            return [value]
+        gathered = self._gather_function(tf.constant(value, tf.int64))
+        return self.strategy.experimental_local_results(gathered)[0].numpy().tolist()
 
     @cached_property
-    def _meet(self) -> Callable[[], tf.Tensor]:
-        def arrive() -> tf.Tensor:
+    def _gather_function(self) -> Callable[[tf.Tensor], tf.Tensor]:
+        def gather(value: tf.Tensor) -> tf.Tensor:
             context = tf.distribute.get_replica_context()
-            return context.all_reduce(tf.distribute.ReduceOp.SUM, tf.ones([]))
+            row = tf.one_hot(
+                context.replica_id_in_sync_group, context.num_replicas_in_sync, dtype=tf.int64
+            )
+            return context.all_reduce(tf.distribute.ReduceOp.SUM, row * value)
 
-        return tf.function(lambda: self.strategy.run(arrive), autograph=False)
+        return tf.function(lambda value: self.strategy.run(gather, args=(value,)), autograph=False)
 
 
 def open_devices(strategy: str, logical_cpus: int = 1) -> Devices:
@@ -64,9 +89,16 @@ def open_devices(strategy: str, logical_cpus: int = 1) -> Devices:
         names = [device.name for device in tf.config.list_logical_devices(kind)]
         return Devices(tf.distribute.MirroredStrategy(names))
     if strategy == "multiworker":
-        multiworker = tf.distribute.MultiWorkerMirroredStrategy()
-        return Devices(multiworker, _is_chief(multiworker.cluster_resolver))
+        return _open_cluster()
     raise ValueError(f"strategy must be one of {STRATEGIES}, received {strategy!r}")
+
+
+def _open_cluster() -> Devices:
+    logging.info("waiting until all workers of TF_CONFIG are there")
+    strategy = tf.distribute.MultiWorkerMirroredStrategy()
+    # TensorFlow's cluster service takes SIGTERM for itself and goes on.
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    return Devices(strategy, _is_chief(strategy.cluster_resolver))
 
 
 @contextmanager

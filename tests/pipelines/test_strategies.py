@@ -33,13 +33,14 @@ def workdir(trained, tmp_path):
     return path
 
 
-def start_workers(trained, workdir) -> list[subprocess.Popen]:
+def start_workers(trained, workdir, *others: str) -> list[subprocess.Popen]:
+    """Two workers; the second gets `others` besides."""
     command = program("train", *flags(trained), f"--workdir={workdir}", "--strategy=multiworker")
+    commands = [command, [*command, *others]]
+    pipes = {"stderr": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     return [
-        subprocess.Popen(
-            command, cwd=ROOT, env=one, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
-        for one in cluster(2)
+        subprocess.Popen(one, cwd=ROOT, env=environment, **pipes)
+        for one, environment in zip(commands, cluster(2), strict=True)
     ]
 
 
@@ -64,6 +65,15 @@ def test_when_a_worker_is_killed_the_other_ends_and_a_restart_of_both_resumes(tr
     result = json.loads(answer.splitlines()[-1])["stages"]["supernet"]
     assert 0 <= result["validation_mAP/largest"] <= 1
     assert json.loads(others_answer.splitlines()[-1])["stages"]["supernet"].keys() >= {"subnets"}
+
+
+def test_workers_that_were_started_with_different_flags_are_told(trained, workdir):
+    workers = start_workers(trained, workdir, "--learning_rate=0.1")
+    messages = [worker.communicate()[1].splitlines()[-1] for worker in workers]
+
+    assert [worker.returncode for worker in workers] == [1, 1]
+    assert all("with different flags or records" in message for message in messages)
+    assert not reached(workdir / "checkpoints" / "supernet", 0)
 
 
 def test_the_cpu_can_be_seen_as_several_devices(trained, workdir):

@@ -63,6 +63,8 @@ def needed_stages() -> list[str]:
     """All stages but those whose products these flags leave unused."""
     unused = {"online": {"soft_labels"}, "largest": {"teacher", "soft_labels"}}
     left_out = unused.get(FLAGS.distill_from, set())
+    if FLAGS.supernet_init == "teacher":
+        left_out = left_out - {"teacher"}
     if FLAGS.strategy == "multiworker":
         left_out = left_out | {"prepare"}  # hosts share records, which one has prepared
     return [stage for stage in STAGES if stage not in left_out]

@@ -2,7 +2,7 @@ r"""Measures on this machine what the README claims of speed and memory.
 
 python -m pipelines.benchmark --suite=train_step --out=docs/results/train_step.json
 
-About 25 minutes on two cores at the default sizes, which are CNN10's; in seconds, to try it:
+About half an hour on two cores at the default sizes, which are CNN10's. A minute, to try it:
 python -m pipelines.benchmark --base_channels=4 --frames=40 --draws=2 --repetitions=1 \
     --loop_steps=4
 """

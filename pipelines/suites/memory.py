@@ -1,81 +1,101 @@
-"""Peak memory of steps, each kind measured in a process of its own."""
+"""Peak memory of steps, each measured in a process of its own."""
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
+from statistics import median
+from typing import Any
 
-from aec_ofa_tf.spec import SubnetSpec
 from pipelines.suites.settings import TrainStepSettings
 
+SHARED, SHARED_WITH_LARGEST, LARGEST = "shared", "shared_with_largest", "largest"
 _STATUS = Path("/proc/self/status")
 _CLEAR = Path("/proc/self/clear_refs")
 _CLEAR_PEAK = "5"
 _KIB_PER_MIB = 1024
 _STEPS = 3
+_M_MMAP_THRESHOLD = -3
+_MMAP_BYTES = 1 << 20
 
 
-def measure_memory(settings: TrainStepSettings) -> dict[str, float]:
-    """Peak resident memory beyond what stands when weights, optimiser and batch are there.
+def measure_memory(settings: TrainStepSettings) -> dict[str, Any]:
+    """Peak resident memory in MiB beyond what stands when weights, optimiser and batch are there.
 
-    The peak includes tracing and the first step. The draws may lack the largest subnet, so a step
-    of K that holds it is measured too.
+    It includes tracing and the first step. glibc keeps freed tensors, more in one process than in
+    another, so that the peaks are medians over `repetitions` processes; in `freed_at_once` it
+    gives them back, and what remains is what the steps need.
 
     Returns:
-        In MiB: `shared` over all the draws, `shared_with_largest`, `largest` alone; and the first
-        two over the third.
+        `shared_mib`: steps of all the draws; `largest_mib`: the largest subnet alone; their
+        ratio; and every process's peak. The draws may lack the largest subnet, so that
+        `freed_at_once` also has `shared_with_largest`: a draw whose first subnet it replaces.
 
     Raises:
         OSError: this system does not tell a process's peak (Linux does).
     """
-    peaks = {
-        "shared_mib": _in_child(_peak_of_draws, settings),
-        "shared_with_largest_mib": _in_child(_peak_with_largest, settings),
-        "largest_mib": _in_child(_peak_of_largest, settings),
-    }
-    alone = peaks["largest_mib"]
+    peaks: dict[str, list[float]] = {SHARED: [], LARGEST: []}
+    for _ in range(settings.repetitions):
+        for kind, values in peaks.items():
+            values.append(_in_child(settings, kind, freed_at_once=False))
+    kinds = (SHARED, SHARED_WITH_LARGEST, LARGEST)
+    exact = {kind: _in_child(settings, kind, freed_at_once=True) for kind in kinds}
     return {
-        **peaks,
-        "shared_over_largest": peaks["shared_mib"] / alone,
-        "shared_with_largest_over_largest": peaks["shared_with_largest_mib"] / alone,
+        **_over_largest({kind: median(values) for kind, values in peaks.items()}),
+        "processes_mib": peaks,
+        "freed_at_once": _over_largest(exact),
     }
 
 
-def _in_child(measure: Callable[[TrainStepSettings], float], settings: TrainStepSettings) -> float:
+def _over_largest(peaks: dict[str, float]) -> dict[str, float]:
+    ratios = {
+        f"{kind}_over_largest": peak / peaks[LARGEST]
+        for kind, peak in peaks.items()
+        if kind != LARGEST
+    }
+    return {**{f"{kind}_mib": peak for kind, peak in peaks.items()}, **ratios}
+
+
+def _in_child(settings: TrainStepSettings, kind: str, freed_at_once: bool) -> float:
     # Spawned, not forked: a fork would begin with what this process holds.
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        return pool.submit(measure, settings).result()
+        return pool.submit(_peak_mib, settings, kind, freed_at_once).result()
 
 
-def _peak_of_draws(settings: TrainStepSettings) -> float:
-    from pipelines.suites.workload import draw_subnets
-
-    return _peak_of_steps(settings, draw_subnets(settings))
-
-
-def _peak_with_largest(settings: TrainStepSettings) -> float:
-    from pipelines.suites.workload import draw_subnets
-
-    first, *_ = draw_subnets(settings)
-    return _peak_of_steps(settings, [(settings.space.largest, *first[1:])] * _STEPS)
-
-
-def _peak_of_steps(settings: TrainStepSettings, draws: Sequence[Sequence[SubnetSpec]]) -> float:
-    from pipelines.suites.workload import SupernetStep, random_batch
-
-    step, batch = SupernetStep(settings), random_batch(settings)
-    built_mib = _begin()
-    for draw in draws:
-        step.choose(draw)
-        step.run(batch)
+def _peak_mib(settings: TrainStepSettings, kind: str, freed_at_once: bool) -> float:
+    if freed_at_once:
+        # Blocks of a fixed size and above then come from the system, and go back to it.
+        ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, _MMAP_BYTES)
+    run = _largest_alone(settings) if kind == LARGEST else _shared(settings, kind)
+    gc.collect()
+    _CLEAR.write_text(_CLEAR_PEAK)  # forgets the peak of building
+    built_mib = _read_mib("VmRSS")
+    run()
     return _read_mib("VmHWM") - built_mib
 
 
-def _peak_of_largest(settings: TrainStepSettings) -> float:
+def _shared(settings: TrainStepSettings, kind: str) -> Callable[[], None]:
+    from pipelines.suites.workload import SupernetStep, draw_subnets, random_batch
+
+    draws = draw_subnets(settings)
+    if kind == SHARED_WITH_LARGEST:
+        draws = [(settings.space.largest, *draws[0][1:])] * _STEPS
+    step, batch = SupernetStep(settings), random_batch(settings)
+
+    def run() -> None:
+        for draw in draws:
+            step.choose(draw)
+            step.run(batch)
+
+    return run
+
+
+def _largest_alone(settings: TrainStepSettings) -> Callable[[], None]:
     import tensorflow as tf
 
     from aec_ofa_tf.training.sampler import constant_sampler
@@ -83,17 +103,12 @@ def _peak_of_largest(settings: TrainStepSettings) -> float:
 
     trainer = new_trainer(settings, constant_sampler(settings.space.largest))
     step, batch = tf.function(trainer.train_step, autograph=False), random_batch(settings)
-    built_mib = _begin()
-    for _ in range(_STEPS):
-        float(step(batch)["loss"])
-    return _read_mib("VmHWM") - built_mib
 
+    def run() -> None:
+        for _ in range(_STEPS):
+            float(step(batch)["loss"])
 
-def _begin() -> float:
-    """Forgets the peak of building; the memory that is resident now."""
-    gc.collect()
-    _CLEAR.write_text(_CLEAR_PEAK)
-    return _read_mib("VmRSS")
+    return run
 
 
 def _read_mib(name: str) -> float:

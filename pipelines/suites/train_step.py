@@ -9,7 +9,7 @@ from absl import logging
 
 from pipelines.suites.comparison import compare_bfloat16, compare_float32
 from pipelines.suites.loop_overhead import measure_loop
-from pipelines.suites.machine import describe_machine, has_bfloat16_units
+from pipelines.suites.machine import OtherLoad, describe_machine, has_bfloat16_units
 from pipelines.suites.memory import measure_memory
 from pipelines.suites.operations import achieved_gflops, counted_ratios
 from pipelines.suites.settings import BFLOAT16, FLOAT32, TrainStepSettings
@@ -26,10 +26,10 @@ def run_train_step(settings: TrainStepSettings) -> dict[str, Any]:
         The figures of the suite first, then what they are made of. A figure of contestants is
         the ratio of their medians over the draws; what was not measured is None.
     """
-    machine = describe_machine()
+    machine, others = describe_machine(), OtherLoad()
     logging.info("train_step on %s", machine)
     draws = draw_subnets(settings)
-    logging.info("part 1 of 4: peak memory, in three child processes")
+    logging.info("part 1 of 4: peak memory, in child processes")
     memory = measure_memory(settings)
     logging.info("part 2 of 4: %d draws in float32", len(draws))
     rows = compare_float32(settings, draws)
@@ -45,7 +45,7 @@ def run_train_step(settings: TrainStepSettings) -> dict[str, Any]:
         "loop": loop,
         "bfloat16": bfloat16,
         "draws": [_describe(draw, row) for draw, row in zip(draws, rows, strict=True)],
-        "machine": machine,
+        "machine": {**machine, "share_of_other_programs": others.share()},
         "settings": _describe_settings(settings),
     }
     return _rounded(result)

@@ -34,10 +34,15 @@ def test_train_step_reports_every_figure_of_the_suite(tmp_path):
         assert set(figures) == contestants
         assert min(figures.values()) > 0
     assert 0 < result["counted"]["ratio_over_masks"] < result["counted"]["ratio_over_standalone"]
-    assert result["memory"]["largest_mib"] > 0
+    memory = result["memory"]
+    for peaks in (memory, memory["freed_at_once"]):
+        assert peaks["shared_over_largest"] > 0
+        assert peaks["largest_mib"] > 0
+    assert memory["freed_at_once"]["shared_with_largest_over_largest"] > 0
     assert [len(row["subnets"].split()) for row in result["draws"]] == [2, 2]
     assert result["bfloat16"]["draws"] == 1
     assert isinstance(result["machine"]["bfloat16_units"], bool)
+    assert 0 <= result["machine"]["share_of_other_programs"] < 1
 
 
 def test_precisions_are_checked_before_anything_is_measured():

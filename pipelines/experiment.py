@@ -16,6 +16,7 @@ from aec_ofa_tf.spec import NetworkConfig, SearchSpace
 from aec_ofa_tf.training.checkpoints import CheckpointStore
 from aec_ofa_tf.training.devices import Devices, open_devices
 from aec_ofa_tf.training.evaluation import Batches, SubnetEvaluator
+from aec_ofa_tf.training.precision import resolve_precision
 from pipelines.preflight import network_from_flags, space_from_flags, stored_space
 from pipelines.workdir import Workdir
 from tfrecords.clip import TRAIN
@@ -161,7 +162,9 @@ def experiment_from_flags(devices: Devices) -> Iterator[Experiment]:
     with workdir.exclusive():
         if devices.chief:
             workdir.claim(experiment.config())
-        devices.require_same(_job(records))
+        devices.require_same(
+            _job(records), "they must be started with the same flags, paths aside, and records"
+        )
         workdir.claim(experiment.config())
         yield experiment
         if devices.chief:
@@ -179,7 +182,8 @@ def _job(records: Records) -> str:
     """What the workers of a cluster must have in common."""
     places = {"workdir", "data_dir", "source"}
     values = [f"{flag.name}={flag.value}" for flag in _own_flags() if flag.name not in places]
-    return "\n".join([records.fingerprint, *sorted(values)])
+    precision = resolve_precision(FLAGS.precision)
+    return "\n".join([records.fingerprint, precision, *sorted(values)])
 
 
 def _own_flags() -> list[flags.Flag]:

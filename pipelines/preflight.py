@@ -99,14 +99,22 @@ def check_training_flags() -> None:
             "XLA compiles no collectives, which synchronised batch norm needs: leave out "
             "--jit_compile or --strategy"
         )
-    if FLAGS.sampler == "sandwich" and FLAGS.subnets_per_step < 2:
-        raise ValueError("--sampler=sandwich takes at least two: raise --subnets_per_step")
-    if FLAGS.distill_from == "largest" and FLAGS.sampler == "uniform":
-        raise ValueError(
-            "--distill_from=largest needs the largest subnet in every step: add --sampler=sandwich"
-        )
+    if FLAGS.logical_cpus > 1 and FLAGS.strategy != "mirrored":
+        raise ValueError("--logical_cpus are for --strategy=mirrored: add it")
+    if "supernet" in FLAGS.stages:
+        _check_sampler()
     if FLAGS.strategy == "multiworker":
         _check_cluster()
+
+
+def _check_sampler() -> None:
+    if FLAGS.sampler == "sandwich" and FLAGS.subnets_per_step < 2:
+        raise ValueError("--sampler=sandwich takes at least two: raise --subnets_per_step")
+    if FLAGS.distill_from == "largest" and FLAGS.sampler != "sandwich":
+        raise ValueError(
+            "--distill_from=largest needs the largest subnet in every step, and others that learn "
+            "from it: add --sampler=sandwich"
+        )
 
 
 def _check_cluster() -> None:
@@ -123,7 +131,7 @@ def _check_cluster() -> None:
     try:
         config = json.loads(os.environ["TF_CONFIG"])
         workers, task = config["cluster"]["worker"], config["task"]
-        known = 0 <= task["index"] < len(config["cluster"][task["type"]]) and bool(workers)
+        known = 0 <= int(task["index"]) < len(config["cluster"][task["type"]]) and bool(workers)
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(_TF_CONFIG_HELP) from error
     if not known:

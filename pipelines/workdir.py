@@ -47,6 +47,11 @@ class Workdir:
         if path.exists():
             self._compare(read_json(path), config, f"{self.path} belongs to another experiment")
             return
+        if not self.writable:
+            raise ValueError(
+                f"{path} is not there, which the cluster's first worker has written: all workers "
+                "must share --workdir"
+            )
         write_json(path, config)
         (self.path / "fingerprint").write_text(fingerprint(config) + "\n", encoding="ascii")
 

@@ -102,5 +102,5 @@ class ElasticBatchNorm(keras.layers.Layer):
 
 def _biased(variance: tf.Tensor, inputs: tf.Tensor) -> tf.Tensor:
     # The fused kernel normalises by the biased variance but returns the unbiased one.
-    samples = tf.cast(tf.size(inputs) // tf.shape(inputs)[-1], tf.float32)
+    samples = tf.cast(tf.size(inputs, tf.int64) // tf.shape(inputs, tf.int64)[-1], tf.float32)
     return variance * (samples - 1.0) / samples

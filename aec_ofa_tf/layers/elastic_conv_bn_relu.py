@@ -96,7 +96,13 @@ class ElasticConvBNReLU(keras.layers.Layer):
             outputs = self._convolve(inputs, width)
             return outputs, self._keep_moments(self.norm.local_moments(outputs), width)
 
-        outputs, local = tf.cond(width > 0, convolved, lambda: (inputs[..., :0], absent))
+        def nothing() -> tuple[tf.Tensor, Moments]:
+            if self.execution == SLICES:
+                return inputs[..., :0], absent
+            # Static shapes must agree, for the gradients' sake too.
+            return tf.zeros([*tf.unstack(tf.shape(inputs)[:3]), self.filters], inputs.dtype), absent
+
+        outputs, local = tf.cond(width > 0, convolved, nothing)
         moments = synchronise(local)
 
         def finished() -> tf.Tensor:

@@ -22,7 +22,8 @@ def keep_prefix(values: tf.Tensor, width: tf.Tensor | int, execution: str) -> tf
     """
     if execution == SLICES:
         return values[..., :width]
-    return values * tf.sequence_mask(width, values.shape[-1], values.dtype)
+    # Selected, not multiplied: what is masked may have overflowed.
+    return tf.where(tf.sequence_mask(width, values.shape[-1]), values, tf.zeros([], values.dtype))
 
 
 def channel_count(values: tf.Tensor) -> tf.Tensor | int:

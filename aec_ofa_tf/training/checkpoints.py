@@ -11,6 +11,8 @@ import keras
 import tensorflow as tf
 from absl import logging
 
+# What a lost worker of a cluster raises, which says nothing about a file.
+_LOST = (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError)
 _STEP = re.compile(r"step-(\d+)\.index")
 
 
@@ -86,6 +88,8 @@ class CheckpointStore:
             try:
                 status = self._checkpoint.restore(str(path)).assert_existing_objects_matched()
                 status.expect_partial()  # without an optimiser, its values are left in the file
+            except _LOST:
+                raise
             except (tf.errors.OpError, AssertionError, ValueError, IndexError) as error:
                 logging.warning("checkpoint %s is damaged, trying an older one: %s", path, error)
             else:

@@ -12,6 +12,12 @@ from functools import cached_property
 import tensorflow as tf
 from absl import logging
 
+_LOST = (
+    tf.errors.UnavailableError,
+    tf.errors.AbortedError,
+    tf.errors.CancelledError,
+    tf.errors.InternalError,
+)
 STRATEGIES = ("none", "mirrored", "multiworker")
 
 
@@ -36,22 +42,24 @@ class Devices:
         """Returns when every process of the cluster has come here."""
         self._gather(0)
 
-    def require_same(self, text: str) -> None:
-        """Compares a description of the job among the processes of the cluster.
+    def require_same(self, text: str, remedy: str) -> None:
+        """Compares a text among the processes of the cluster.
 
         Raises:
-            ValueError: another process has another one.
+            ValueError: another process has another one; the message is `remedy`.
         """
         digest = int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big")
         if len(set(self._gather(digest))) > 1:
-            raise ValueError(
-                "the workers of the cluster were started with different flags or records; only "
-                "TF_CONFIG and paths may differ"
-            )
+            raise ValueError(f"the workers of the cluster differ: {remedy}")
+
+    @property
+    def is_cluster(self) -> bool:
+        """Whether other processes train along."""
+        return isinstance(self.strategy, tf.distribute.MultiWorkerMirroredStrategy)
 
     def _gather(self, value: int) -> list[int]:
         """The value of every replica of the cluster, in order; this one's alone without one."""
-        if not isinstance(self.strategy, tf.distribute.MultiWorkerMirroredStrategy):
+        if not self.is_cluster:
             return [value]
         gathered = self._gather_function(tf.constant(value, tf.int64))
         return self.strategy.experimental_local_results(gathered)[0].numpy().tolist()
@@ -94,15 +102,21 @@ def open_devices(strategy: str, logical_cpus: int = 1) -> Devices:
 
 
 def _open_cluster() -> Devices:
-    logging.info("waiting until all workers of TF_CONFIG are there")
-    strategy = tf.distribute.MultiWorkerMirroredStrategy()
+    logging.info("waiting for all workers of TF_CONFIG; until then only kill -9 stops this one")
+    try:
+        strategy = tf.distribute.MultiWorkerMirroredStrategy()
+    except tf.errors.OpError as error:
+        raise RuntimeError(
+            "the cluster cannot start: check that this worker's port in TF_CONFIG is free and the "
+            f"others' hosts can be reached ({error.message})"
+        ) from error
     # TensorFlow's cluster service takes SIGTERM for itself and goes on.
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     return Devices(strategy, _is_chief(strategy.cluster_resolver))
 
 
 @contextmanager
-def peers_watched() -> Iterator[None]:
+def peers_watched(devices: Devices) -> Iterator[None]:
     """Turns the many ways in which a dead worker shows into one error that says so.
 
     Raises:
@@ -110,7 +124,9 @@ def peers_watched() -> Iterator[None]:
     """
     try:
         yield
-    except (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError) as error:
+    except _LOST as error:
+        if not devices.is_cluster:
+            raise
         raise RuntimeError(
             "another worker of the cluster stopped or cannot be reached; start all workers again "
             "with the same commands and training resumes"

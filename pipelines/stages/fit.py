@@ -60,7 +60,8 @@ def common_settings(experiment: Experiment) -> dict[str, Any]:
     """The data and the flags that change the outcome of any training stage."""
     names = "batch_size learning_rate schedule precision seed time_roll gain_db "
     names += "time_mask_frames mel_mask_bins calibration_clips"
-    return {"records": experiment.records.fingerprint, **flag_values(*names.split())}
+    values = {**flag_values(*names.split()), "precision": resolve_precision(FLAGS.precision)}
+    return {"records": experiment.records.fingerprint, **values}
 
 
 def flag_values(*names: str) -> dict[str, Any]:
@@ -128,14 +129,16 @@ def fit(
     feed = training_feed(experiment, config.mixup, teaching.soft_labels)
     with devices.strategy.scope():
         optimizer = _optimizer(supernet, steps)
-        store = CheckpointStore(
-            experiment.checkpoints(name),
-            supernet,
-            optimizer,
-            lambda step: position_after(experiment, feed.batch_size, step),
-            writable=devices.chief,
-        )
-        step = store.restore()
+        optimizer.build(supernet.trainable_variables)
+    store = CheckpointStore(
+        experiment.checkpoints(name),
+        supernet,
+        optimizer,
+        lambda step: position_after(experiment, feed.batch_size, step),
+        writable=devices.chief,
+    )
+    step = store.restore()
+    devices.require_same(f"{name} {step}", "they restored different steps; share --workdir")
     log = SummaryLog(experiment.workdir.path / "events" / name if devices.chief else None)
     validate = _validation(experiment, supernet, watched) if devices.chief else dict
     for phase in phases:

@@ -44,7 +44,7 @@ def run_stages(
     """
     results = {}
     devices = open_devices(FLAGS.strategy, FLAGS.logical_cpus)
-    with peers_watched(), experiment_from_flags(devices) as experiment:
+    with peers_watched(devices), experiment_from_flags(devices) as experiment:
         for name, runner in _RUNNERS.items():
             if name in wanted and (devices.chief or name in _TRAINING):
                 results[name] = timed(name, lambda runner=runner: runner(experiment))  # type: ignore[misc]

@@ -57,6 +57,8 @@ def run_supernet(experiment: Experiment) -> dict[str, Any]:
     ]
     watched = _watched(experiment.space)
     validation = fit(experiment, NAME, supernet, phases, config, watched, teaching)
+    if not experiment.devices.chief:
+        return {}
     result = {"subnets": len(subnets), **validation}
     experiment.workdir.finish_stage(NAME, result)
     return result
@@ -93,6 +95,7 @@ def _watched(space: SearchSpace) -> dict[str, SubnetSpec]:
 
 def _copy_teacher(experiment: Experiment, supernet: Supernet) -> None:
     """Starts the supernet from the teacher's weights, whose widths are those of the largest."""
+    experiment.workdir.require_stage("teacher")
     spec, network = teacher_shape(experiment)
     teacher = Supernet([spec], network)
     experiment.restore("teacher", teacher, FLAGS.teacher_steps)

@@ -9,7 +9,13 @@ import tensorflow as tf
 from recordings import SECS, source
 
 from tfrecords import dataset
-from tfrecords.dataset import CheckedBatches, clip_order, evaluation_batches, training_batches
+from tfrecords.dataset import (
+    CheckedBatches,
+    Share,
+    clip_order,
+    evaluation_batches,
+    training_batches,
+)
 from tfrecords.manifest import ManifestError
 from tfrecords.prepare import PrepareConfig, prepare
 from tfrecords.records import Records, open_records
@@ -100,6 +106,27 @@ def test_a_stream_resumes_where_it_stopped(records, start_step):
         assert expected.keys() == batch.keys()
         for name in expected:
             np.testing.assert_array_equal(batch[name], expected[name])
+
+
+@pytest.mark.parametrize(("of", "counts"), [(2, (1, 1)), (2, (2,)), (3, (1, 2)), (6, (2, 3, 1))])
+def test_the_parts_of_a_batch_put_together_are_the_batch(records, of, counts):
+    whole = list(training_batches(records, 12, seed=1, start_step=2).take(3).as_numpy_iterator())
+    streams, first = [], 0
+    for count in counts:
+        share = Share(first, count, of)
+        parts = training_batches(records, 12, seed=1, start_step=2, share=share)
+        streams.append((count, iter(parts.as_numpy_iterator())))
+        first += count
+    for batch in whole:
+        parts = [next(stream) for count, stream in streams for _ in range(count)]
+        assert [int(part["step"]) for part in parts] == [int(batch["step"])] * of
+        for name in ("id", "labels", "log_mel"):
+            np.testing.assert_array_equal(np.concatenate([p[name] for p in parts]), batch[name])
+
+
+def test_a_batch_that_cannot_be_cut_evenly_is_refused(records):
+    with pytest.raises(ValueError, match="a multiple of the 3 replicas"):
+        training_batches(records, 4, seed=1, share=Share(0, 1, 3))
 
 
 def test_a_far_step_is_reached_at_once(records):

@@ -19,28 +19,35 @@ CLIPS = 8
 STEPS = 20
 # Float32 is compared where training does not amplify the last bit: Adam's first steps turn a
 # gradient that is nothing but rounding into a step of full size. Float64 has bits to spare.
-LEARNING_RATES = {"float32": 1e-5, "float64": 1e-3}
+RUNS = {
+    "float32": ("float32", "slices", 1e-5),
+    "float64": ("float64", "slices", 1e-3),
+    "masks": ("float64", "masks", 1e-3),
+}
 CONFIG = StepConfig(mixup=True, time_roll=True, gain_db=3.0)
 
 
 def main(strategy: str, path: str) -> None:
     devices = open_devices(strategy, logical_cpus=2 if strategy == "mirrored" else 1)
     results = {}
-    for dtype, learning_rate in LEARNING_RATES.items():
+    # Two processes share two cores: they run what is asked of them, the rest is for one process.
+    names = ["float32"] if strategy == "multiworker" else list(RUNS)
+    for name in names:
+        dtype, execution, learning_rate = RUNS[name]
         keras.utils.set_random_seed(0)
         with devices.strategy.scope():
             optimizer = keras.optimizers.Adam(learning_rate)
-            trainer = new_trainer(dtype, optimizer)
-        results[f"{dtype}_losses"] = train(trainer, devices)
+            trainer = new_trainer(dtype, execution, optimizer)
+        results[f"{name}_losses"] = train(trainer, devices)
         weight = tf.convert_to_tensor(trainer.supernet.units[0][1].conv.kernel)
-        results[f"{dtype}_weight"] = weight.numpy()
+        results[f"{name}_weight"] = weight.numpy()
     if devices.chief:
         np.savez(path, **results)
     devices.wait_for_all()
 
 
-def new_trainer(dtype: str, optimizer: keras.Optimizer) -> Trainer:
-    supernet = Supernet(SPACE.subnets(), NETWORK, dtype)
+def new_trainer(dtype: str, execution: str, optimizer: keras.Optimizer) -> Trainer:
+    supernet = Supernet(SPACE.subnets(), NETWORK, dtype, execution)
     trainer = Trainer(supernet, sandwich_sampler(SPACE, 2), CONFIG)
     trainer.compile(optimizer=optimizer)
     optimizer.build(supernet.trainable_variables)

@@ -33,7 +33,7 @@ def assert_same(received, expected, names, bound: float):
     for a, b, name in zip(received, expected, names, strict=True):
         difference = np.linalg.norm(np.asarray(a) - np.asarray(b))
         norm = np.linalg.norm(np.asarray(b))
-        assert difference <= bound * norm + bound * 1e-3, (name, difference, norm)
+        assert difference <= bound * norm, (name, difference, norm)
 
 
 def paths(supernet: Supernet) -> list[str]:

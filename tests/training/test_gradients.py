@@ -14,6 +14,9 @@ from tests.models.conftest import randomised
 from tests.training.steps import SPACE, batch, four, trainer, two
 
 BOUNDS = {"float64": 1e-10, "float32": 1e-4}
+# Sums over more channels round otherwise, and a scale's gradient of norm 0.01 is a
+# difference of larger numbers: 1.06e-4 was seen. Float64 tells that it is rounding.
+MASKS_BOUNDS = {"float64": 1e-10, "float32": 3e-4}
 # The widest first layer, the widest second layer and the widest output are in three members.
 UNEVEN = [
     SubnetSpec.parse(t)
@@ -71,7 +74,7 @@ def both_executions(subnets, dtype: str, seed: int) -> list[Trainer]:
 @pytest.mark.parametrize("seed", range(2))
 def test_masks_and_slices_give_the_same_logits_losses_gradients_and_moments(dtype, subnets, seed):
     slices, masks = both_executions(subnets, dtype, seed)
-    data, bound = batch(4, seed), BOUNDS[dtype]
+    data, bound = batch(4, seed), MASKS_BOUNDS[dtype]
     widths = slices.sampler(tf.constant([1, seed]))
     for subnet in widths:
         logits, moments = slices.supernet(data["log_mel"], widths=subnet)

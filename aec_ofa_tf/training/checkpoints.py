@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from absl import logging
 
 # What a lost worker of a cluster raises, which says nothing about a file.
 _LOST = (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError)
+_PARTIAL = ".partial"
 _STEP = re.compile(r"step-(\d+)\.index")
 
 
@@ -54,21 +56,32 @@ class CheckpointStore:
         self.directory = directory
         self._position_at = position
         self._writable = writable
+        self._keep = keep
         self._checkpoint = tf.train.Checkpoint(**state)
-        self._manager = tf.train.CheckpointManager(
-            self._checkpoint, str(directory), max_to_keep=keep, checkpoint_name="step"
-        )
 
     def save(self, step: int) -> None:
-        """Writes a checkpoint; a kill leaves the earlier ones intact."""
+        """Writes a checkpoint; a kill at any moment leaves whole checkpoints and no other."""
         if not self._writable:
             return
         for name, value in {"step": step, **self._position_at(step)}.items():
             self._position[name].assign(value)
-        self._manager.save(checkpoint_number=step)
+        # TensorFlow writes the index, by which a checkpoint is known, in place. A whole one is
+        # moved to its name instead, the index last.
+        name, partial = f"step-{step}", self.directory / _PARTIAL
+        shutil.rmtree(partial, ignore_errors=True)
+        self._checkpoint.write(str(partial / name))
+        for path in sorted(partial.glob(f"{name}.*"), key=lambda path: path.suffix == ".index"):
+            path.replace(self.directory / path.name)
+        for old in self.steps()[self._keep :]:
+            self._remove(old)
+
+    def _remove(self, step: int) -> None:
+        (self.directory / f"step-{step}.index").unlink()
+        for path in self.directory.glob(f"step-{step}.data-*"):
+            path.unlink()
 
     def steps(self) -> list[int]:
-        """Steps that have a checkpoint, newest first, whatever the state file says."""
+        """Steps that have a checkpoint, newest first."""
         found = (_STEP.fullmatch(path.name) for path in self.directory.glob("step-*.index"))
         return sorted((int(match.group(1)) for match in found if match), reverse=True)
 
@@ -86,7 +99,7 @@ class CheckpointStore:
         for step in steps:
             path = self.directory / f"step-{step}"
             try:
-                status = self._checkpoint.restore(str(path)).assert_existing_objects_matched()
+                status = self._checkpoint.read(str(path)).assert_existing_objects_matched()
                 status.expect_partial()  # without an optimiser, its values are left in the file
             except _LOST:
                 raise

@@ -58,7 +58,7 @@ class SubnetEvaluator:
         Raises:
             ValueError: there are no calibration clips.
         """
-        self._follow()
+        self.follow()
         widths = tf.constant(spec.widths(), tf.int32)
         total, count = None, 0
         for batch in self.calibration:
@@ -71,7 +71,7 @@ class SubnetEvaluator:
 
     def scores(self, spec: SubnetSpec, statistics: Statistics, batches: Batches) -> np.ndarray:
         """Sigmoid scores, float32 [clips, classes], in the order of the batches."""
-        self._follow()
+        self.follow()
         widths = tf.constant(spec.widths(), tf.int32)
         return np.concatenate(
             [
@@ -80,7 +80,8 @@ class SubnetEvaluator:
             ]
         )
 
-    def _follow(self) -> None:
+    def follow(self) -> None:
+        """Takes over the weights as they are now trained; every evaluation begins with it."""
         if self.supernet is not self._trained:
             for mine, theirs in zip(self.supernet.weights, self._trained.weights, strict=True):
                 mine.assign(theirs)

@@ -82,7 +82,8 @@ class StepLoop:
         self.validate = validate
         self.name = name
         self.step_function = tf.function(self._step, autograph=False)
-        self._stop_signal = 0
+        self._told = False  # to stop, by a signal to this process
+        self._stopping = False  # after this step, as all hosts do
 
     def run(self, feed: Feed, start: int, config: LoopConfig) -> int:
         """Trains from step `start` up to `config.steps` and leaves a checkpoint there.
@@ -92,7 +93,8 @@ class StepLoop:
 
         Raises:
             RuntimeError: the loss is not finite; no checkpoint is written after it.
-            SystemExit: a SIGTERM came; the current step is checkpointed first.
+            SystemExit: a SIGTERM came, here or to another host; all hosts end after the same
+                step, which is checkpointed first.
         """
         if start >= config.steps:
             return start
@@ -101,15 +103,30 @@ class StepLoop:
             self._run(feed, start, config)
         finally:
             signal.signal(signal.SIGTERM, previous)
-        if self._stop_signal:
-            sys.exit(128 + self._stop_signal)
+        if self._stopping or self._told:  # told after its last step, too
+            sys.exit(128 + signal.SIGTERM)
         return config.steps
 
-    def _step(self, batch: Batch) -> tf.Tensor:
-        """The mean over replicas of the loss."""
+    def step(self, batch: Batch) -> float:
+        """Trains one step and waits for its loss, the mean over replicas."""
+        # One reduction for both: a host that was told to stop tells the others with its step.
+        loss, stopping = self.step_function(batch, tf.constant(self._told)).numpy().tolist()
+        self._stopping = stopping > 0
+        return loss
+
+    def _step(self, batch: Batch, stopping: tf.Tensor) -> tf.Tensor:
+        """Means over replicas of the loss and of the wish to stop, float32 [2]."""
         strategy = self.devices.strategy
-        losses = strategy.run(self.trainer.train_step, args=(batch,))["loss"]
-        return strategy.reduce(tf.distribute.ReduceOp.MEAN, losses, axis=None)
+
+        def replica_step(part: dict[str, Any], stopping: tf.Tensor) -> tf.Tensor:
+            loss = tf.cast(self.trainer.train_step(part)["loss"], tf.float32)
+            # Some CPUs' ReLU turns NaN into 0, and then the loss does not tell of a broken clip.
+            heard = tf.reduce_sum(tf.cast(part["log_mel"], tf.float32))
+            loss = tf.where(tf.math.is_finite(heard), loss, float("nan"))
+            return tf.stack([loss, tf.cast(stopping, tf.float32)])
+
+        values = strategy.run(replica_step, args=(batch, stopping))
+        return strategy.reduce(tf.distribute.ReduceOp.MEAN, values, axis=None)
 
     def _run(self, feed: Feed, start: int, config: LoopConfig) -> None:
         clock = _Clock(feed.batch_size)
@@ -123,16 +140,16 @@ class StepLoop:
         with bar:
             batches = feed.batches_from(start)
             for step, batch in zip(range(start + 1, config.steps + 1), batches, strict=False):
-                loss = float(self.step_function(batch))
+                loss = self.step(batch)
                 self._check(loss, step, feed)
                 bar.update()
                 clock.tick()
                 if step % config.summary_every == 0:
                     bar.set_postfix(loss=f"{loss:.4f}", refresh=False)
                     self._summarise(step, loss, clock.clips_per_second())
-                if self._stop_signal or step == config.steps or step % config.checkpoint_every == 0:
+                if self._stopping or step == config.steps or step % config.checkpoint_every == 0:
                     self._save(step)
-                if self._stop_signal:
+                if self._stopping:
                     return
                 if config.validate_every and step % config.validate_every == 0:
                     self.log.scalars(step, self.validate())
@@ -163,9 +180,9 @@ class StepLoop:
         )
 
     def _on_signal(self, number: int, frame: object) -> None:
-        """Lets the running step end; it is then checkpointed."""
-        print(f"{self.name}: stopping after this step", file=sys.stderr)
-        self._stop_signal = number
+        """Lets the next step tell the other hosts; it is then checkpointed."""
+        print(f"{self.name}: stopping after the next step", file=sys.stderr)
+        self._told = True
 
 
 class _Clock:

@@ -125,18 +125,9 @@ def fit(
             of another run.
     """
     devices = experiment.devices
-    steps = phases[-1].until
     feed = training_feed(experiment, config.mixup, teaching.soft_labels)
-    with devices.strategy.scope():
-        optimizer = _optimizer(supernet, steps)
-        optimizer.build(supernet.trainable_variables)
-    store = CheckpointStore(
-        experiment.checkpoints(name),
-        supernet,
-        optimizer,
-        lambda step: position_after(experiment, feed.batch_size, step),
-        writable=devices.chief,
-    )
+    optimizer = _optimizer(experiment, supernet, phases[-1].until)
+    store = _store(experiment, name, supernet, optimizer, feed.batch_size)
     step = store.restore()
     devices.require_same(f"{name} {step}", "they restored different steps; share --workdir")
     log = SummaryLog(experiment.workdir.path / "events" / name if devices.chief else None)
@@ -149,15 +140,33 @@ def fit(
         every = FLAGS.checkpoint_every, FLAGS.summary_every, FLAGS.validate_every
         step = loop.run(feed, step, LoopConfig(phase.until, *every))
     scores = validate()
-    log.scalars(steps, scores)
+    log.scalars(step, scores)
     return scores
 
 
-def _optimizer(supernet: Supernet, steps: int) -> keras.Optimizer:
-    optimizer = keras.optimizers.Adam(_learning_rate(steps))
-    if supernet.compute_dtype == "float16":
-        return keras.optimizers.LossScaleOptimizer(optimizer)
+def _optimizer(experiment: Experiment, supernet: Supernet, steps: int) -> keras.Optimizer:
+    with experiment.devices.strategy.scope():
+        optimizer = keras.optimizers.Adam(_learning_rate(steps))
+        if supernet.compute_dtype == "float16":
+            optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
+        optimizer.build(supernet.trainable_variables)
     return optimizer
+
+
+def _store(
+    experiment: Experiment,
+    name: str,
+    supernet: Supernet,
+    optimizer: keras.Optimizer,
+    batch_size: int,
+) -> CheckpointStore:
+    def position(step: int) -> dict[str, int]:
+        return position_after(experiment, batch_size, step)
+
+    writable = experiment.devices.chief
+    return CheckpointStore(
+        experiment.checkpoints(name), supernet, optimizer, position, writable=writable
+    )
 
 
 def _learning_rate(steps: int) -> float | keras.optimizers.schedules.LearningRateSchedule:

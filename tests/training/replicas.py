@@ -23,6 +23,7 @@ RUNS = {
     "float32": ("float32", "slices", 1e-5),
     "float64": ("float64", "slices", 1e-3),
     "masks": ("float64", "masks", 1e-3),
+    "float16": ("mixed_float16", "slices", 1e-4),
 }
 CONFIG = StepConfig(mixup=True, time_roll=True, gain_db=3.0)
 
@@ -37,6 +38,8 @@ def main(strategy: str, path: str) -> None:
         keras.utils.set_random_seed(0)
         with devices.strategy.scope():
             optimizer = keras.optimizers.Adam(learning_rate)
+            if dtype == "mixed_float16":
+                optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
             trainer = new_trainer(dtype, execution, optimizer)
         results[f"{name}_losses"] = train(trainer, devices)
         weight = tf.convert_to_tensor(trainer.supernet.units[0][1].conv.kernel)
@@ -49,7 +52,7 @@ def main(strategy: str, path: str) -> None:
 def new_trainer(dtype: str, execution: str, optimizer: keras.Optimizer) -> Trainer:
     supernet = Supernet(SPACE.subnets(), NETWORK, dtype, execution)
     trainer = Trainer(supernet, sandwich_sampler(SPACE, 2), CONFIG)
-    trainer.compile(optimizer=optimizer)
+    trainer.compile(optimizer=optimizer, auto_scale_loss=False)
     optimizer.build(supernet.trainable_variables)
     return trainer
 

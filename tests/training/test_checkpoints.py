@@ -1,4 +1,5 @@
 import logging
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -76,11 +77,25 @@ def test_a_damaged_newest_checkpoint_walks_back_loudly(tmp_path, caplog, fault):
     assert "step-2 is damaged" in caplog.text
 
 
-def test_a_garbled_state_file_does_not_start_training_afresh(tmp_path):
-    saved(tmp_path, 7)
-    (tmp_path / "checkpoint").write_text("garbage")
+@pytest.mark.parametrize("moves", [0, 1])
+def test_a_save_that_is_cut_short_leaves_the_earlier_checkpoint(tmp_path, monkeypatch, moves):
+    kept = saved(tmp_path, 7)
+    left = iter(range(moves))
+    move = Path.replace
 
+    def cut(path: Path, target: Path) -> Path:
+        if next(left, None) is None:
+            raise InterruptedError
+        return move(path, target)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "replace", cut)
+        with pytest.raises(InterruptedError):
+            kept.save(8)
+    assert kept.steps() == [7]
     assert_restores(tmp_path, 7)
+    kept.save(9)
+    assert kept.steps() == [9, 7]
 
 
 def test_nothing_but_damaged_checkpoints_is_an_error(tmp_path):

@@ -12,7 +12,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from aec_ofa_tf.layers import prefix
+from aec_ofa_tf.training import devices
 from aec_ofa_tf.training.devices import Devices, open_devices, peers_watched
+from pipelines import training_flags
 
 ROOT = Path(__file__).parents[2]
 
@@ -71,9 +74,18 @@ def test_replicas_have_the_losses_and_weights_of_one_device(runs, name, run, bou
     assert np.abs(weight - other).max() <= 10 * bound
 
 
+def test_float16_with_its_loss_scale_trains_on_replicas_too(runs):
+    losses, expected = (runs[name]["float16_losses"] for name in ("mirrored", "none"))
+
+    assert np.isfinite(losses).all()
+    assert np.abs(losses - expected).max() <= 1e-2
+
+
 def test_an_unknown_strategy_is_refused():
     with pytest.raises(ValueError, match="'ring'"):
         open_devices("ring")
+    assert training_flags.STRATEGIES == devices.STRATEGIES
+    assert training_flags.EXECUTIONS == prefix.EXECUTIONS
 
 
 def test_a_lost_worker_is_told_as_such():

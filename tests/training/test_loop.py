@@ -1,6 +1,7 @@
 """The step loop: what it resumes from, and what it refuses."""
 
 import itertools
+import signal
 
 import keras
 import numpy as np
@@ -81,6 +82,17 @@ def forget(loop: StepLoop, fresh: list[np.ndarray]) -> None:
     variables = [*loop.trainer.supernet.weights, *loop.trainer.optimizer.variables]
     for variable, value in zip(variables, fresh, strict=True):
         variable.assign(value)
+
+
+@pytest.mark.parametrize("at", [3, STEPS])
+def test_a_sigterm_ends_training_with_a_checkpoint_also_after_the_last_step(tmp_path, at):
+    loop = new_loop(tmp_path)
+    loop.validate = lambda: signal.raise_signal(signal.SIGTERM) or {}
+
+    with pytest.raises(SystemExit) as ended:
+        loop.run(feed(), 0, LoopConfig(STEPS, validate_every=at))
+    assert ended.value.code == 128 + signal.SIGTERM
+    assert loop.store.steps() == [min(at + 1, STEPS)]
 
 
 def test_a_checkpoint_holds_seed_step_and_position(tmp_path):

@@ -19,10 +19,12 @@ TRAIN = [
     'keras~=3.15.1; python_version >= "3.11"',
     'keras==3.12.4; python_version < "3.11"',
     "matplotlib>=3.8,<4",
-    "scikit-learn>=1.4,<2",
+    "optuna>=5,<6",
+    "scipy>=1.11,<2",
     "setuptools<82",  # TensorBoard 2.16 imports pkg_resources
     "tensorflow==2.16.2",
     "tensorflow-io==0.37.1",
+    "tabulate>=0.9,<1",
     "tensorflow-model-optimization==0.8.1",
     "tf-keras~=2.16.0",
     "tqdm>=4.66,<5",
@@ -36,6 +38,8 @@ TEST = [
     "pytest>=8,<10",
     "pytest-xdist>=3.5,<4",
     "ruff==0.17.6",
+    "scikit-learn>=1.4,<2",
+    "types-tabulate>=0.9,<1",
 ]
 
 setup(

@@ -14,6 +14,7 @@ from aec_ofa_tf.audio.front_end import FrontEndConfig
 from aec_ofa_tf.export.request import check_kind
 from aec_ofa_tf.spec import NetworkConfig, SearchSpace, SubnetSpec, search_space
 from aec_ofa_tf.spec.budget import Budget
+from aec_ofa_tf.spec.latency import LatencyTable
 from pipelines.workdir import Workdir
 from tfrecords.clip import VALIDATION
 from tfrecords.manifest import Manifest, load_manifest
@@ -44,9 +45,21 @@ def check_budgets(space: SearchSpace, network: NetworkConfig) -> None:
 
     Raises:
         UnsatisfiableBudgetError: there is one; the message names the nearest subnets.
+        ValueError: one bounds the latency and there is no table, or one of another network.
     """
+    subnets, latency = space.subnets(), latency_table_from_flags()
     for budget in budgets_from_flags():
-        budget.members(space.subnets(), network)
+        budget.members(subnets, network, latency)
+
+
+def latency_table_from_flags() -> LatencyTable | None:
+    """The table that `--latency_table` names, if any.
+
+    Raises:
+        ValueError: the file is not a table.
+        OSError: it cannot be read.
+    """
+    return LatencyTable.load(FLAGS.latency_table) if FLAGS.latency_table else None
 
 
 def conversion_kinds(payload: str) -> list[tuple[str, str]]:
@@ -101,6 +114,11 @@ def check_training_flags() -> None:
         )
     if FLAGS.logical_cpus > 1 and FLAGS.strategy != "mirrored":
         raise ValueError("--logical_cpus are for --strategy=mirrored: add it")
+    if FLAGS.batch_size % FLAGS.logical_cpus:
+        raise ValueError(
+            f"--batch_size={FLAGS.batch_size} cannot be cut into equal parts for "
+            f"{FLAGS.logical_cpus} replicas: make it a multiple"
+        )
     if "supernet" in FLAGS.stages:
         _check_sampler()
     if FLAGS.strategy == "multiworker":
@@ -184,13 +202,33 @@ def space_from_flags() -> SearchSpace:
     Raises:
         ValueError: it is not one.
     """
+    sizes = FLAGS.base_channels, FLAGS.width_per, FLAGS.width_multiple
+    return search_space(FLAGS.space, *sizes, _width_ratios())
+
+
+def subspace_from_flags(trained: SearchSpace) -> SearchSpace:
+    """The part of a trained space that `--space` and `--width_ratios` name.
+
+    Raises:
+        ValueError: they name none, or subnets that were not trained.
+    """
+    ratios = _width_ratios() or trained.width_ratios
+    sizes = trained.base_channels, trained.width_per, trained.width_multiple
+    part = search_space(FLAGS.space or f"[{','.join(trained.depths)}]", *sizes, ratios)
+    outside = [spec for spec in part.subnets() if spec not in trained]
+    if outside:
+        raise ValueError(
+            f"{len(outside)} subnets of the space {part} were not trained, {outside[0]} for one: "
+            f"--space and --width_ratios must name a part of {trained}"
+        )
+    return part
+
+
+def _width_ratios() -> tuple[float, ...] | None:
     try:
-        ratios = FLAGS.width_ratios and tuple(float(ratio) for ratio in FLAGS.width_ratios)
+        return FLAGS.width_ratios and tuple(float(ratio) for ratio in FLAGS.width_ratios)
     except ValueError as error:
         raise ValueError(f"--width_ratios takes numbers, received {FLAGS.width_ratios}") from error
-    return search_space(
-        FLAGS.space, FLAGS.base_channels, FLAGS.width_per, FLAGS.width_multiple, ratios
-    )
 
 
 def network_from_flags(space: SearchSpace, classes: int, frames: int) -> NetworkConfig:

@@ -11,6 +11,7 @@ SAMPLERS = ("uniform", "sandwich", "largest")
 TEACHERS = ("cache", "online", "largest")
 EXECUTIONS = ("slices", "masks")
 STRATEGIES = ("none", "mirrored", "multiworker")
+ALGORITHMS = ("exhaustive", "random", "evolutionary")
 SCHEDULES = ("constant", "cosine")
 
 
@@ -130,12 +131,56 @@ def define_subnet_training_flags() -> None:
 def define_search_flags() -> None:
     """Budgets and the search for each."""
     flags.DEFINE_multi_string(
-        "budget", [], "What a subnet may cost, e.g. 'params<=0.8M' or 'params<=2M,macs<=4G'."
+        "budget",
+        [],
+        "What a subnet may cost, e.g. 'params<=0.8M' or 'macs<=4G,tflite_bytes<=3M'.",
     )
     flags.DEFINE_multi_float("params", [], "The paper's budget: a number of parameters ...", 1.0)
     flags.DEFINE_float("tolerance", 0.2e6, "... give or take this.", 0.0)
-    flags.DEFINE_enum("algorithm", "random", ["random"], "How candidates are proposed.")
-    flags.DEFINE_integer("population", 25, "Candidates per budget.", lower_bound=1)
+    flags.DEFINE_string(
+        "latency_table",
+        None,
+        "A device's layer times, for budgets on latency_ms: what pipelines.profile_device writes.",
+    )
+    flags.DEFINE_enum(
+        "algorithm",
+        "exhaustive",
+        ALGORITHMS,
+        "exhaustive: every subnet of a budget; random: the paper's sample of --population; "
+        "evolutionary: --generations of --population bred by NSGA-II, for very large "
+        "spaces.",
+    )
+    flags.DEFINE_integer("population", 25, "Candidates per budget, or per generation.", 1)
+    flags.DEFINE_integer("generations", 10, "Generations of --algorithm=evolutionary.", 1)
+    flags.DEFINE_string(
+        "storage",
+        None,
+        "Optuna's database of --algorithm=evolutionary; several searchers may share one. Default: "
+        "SQLite in the workdir.",
+    )
+    flags.DEFINE_integer(
+        "search_memory_mib", 1024, "Scores held at a time while subnets are evaluated.", 1
+    )
+    flags.DEFINE_integer(
+        "subnets_per_walk",
+        32,
+        "Subnets evaluated in a walk of their tree: more share more, fewer are lost by a kill.",
+        1,
+    )
+    flags.DEFINE_integer(
+        "bootstrap_resamples", 1000, "Resamples for the interval of the winners' mAP.", 100
+    )
+    flags.DEFINE_bool(
+        "rank_correlation",
+        False,
+        "Also rank the candidates by fewer clips and without recalibration, and compare.",
+    )
+
+
+def define_subspace_flags() -> None:
+    """The part of a trained space to search."""
+    flags.DEFINE_string("space", None, "Part of the trained space, such as [2,2,2]; default: all.")
+    flags.DEFINE_list("width_ratios", None, "Width ratios to search; default: the trained ones.")
 
 
 def define_conversion_flags() -> None:

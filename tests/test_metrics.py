@@ -2,6 +2,7 @@ import math
 
 import numpy as np
 import pytest
+from sklearn.metrics import average_precision_score, roc_auc_score
 
 from aec_ofa_tf.metrics import evaluate_scores
 
@@ -34,6 +35,17 @@ def test_accuracy_is_given_where_every_clip_has_one_label():
 
     assert evaluate_scores(scores, labels).accuracy == pytest.approx(0.75)
     assert evaluate_scores(scores, np.maximum(labels, np.eye(3)[[1, 1, 1, 1]])).accuracy is None
+
+
+@pytest.mark.parametrize("levels", [4, 10**6])
+def test_metrics_are_scikit_learns_also_where_scores_are_equal(levels):
+    generator = np.random.default_rng(0)
+    labels = generator.integers(0, 2, (60, 7)).astype(np.float32)
+    scores = (generator.integers(0, levels, (60, 7)) / levels).astype(np.float32)
+
+    metrics = evaluate_scores(scores, labels)
+    assert metrics.mAP == pytest.approx(average_precision_score(labels, scores))
+    assert metrics.mAUC == pytest.approx(roc_auc_score(labels, scores))
 
 
 def test_a_perfect_ranking_has_a_finite_d_prime():

@@ -113,23 +113,9 @@ def training_batches(
             f"a batch of {batch_size} clips cannot be cut into {share.of} equal parts; "
             f"make --batch_size a multiple of the {share.of} replicas"
         )
-    reader = records.reader(split)
-    clips = _training_lookup(records, split, reader)
-    soft = None
-    if soft_labels is not None:
-        soft = open_soft_labels(records, Path(soft_labels), split).lookup()
-
     part = batch_size // share.of
-    order = _order_function(len(reader), part, seed)
-
-    def batch_of(step: tf.Tensor, numbers: tf.Tensor) -> Batch:
-        batch = clips(numbers)
-        if soft is not None:
-            batch["soft_labels"] = soft(numbers, batch["id"])
-        parts = {
-            name: tf.ensure_shape(value, [part, *value.shape[1:]]) for name, value in batch.items()
-        }
-        return {**parts, "step": step}
+    batch_of = _batch_function(records, split, part, soft_labels)
+    order = _order_function(records.clips(split), part, seed)
 
     def numbers_of(turn: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         step, replica = turn // share.count, share.first + turn % share.count
@@ -139,6 +125,27 @@ def training_batches(
     numbers = turns.map(numbers_of)
     batches = numbers.map(batch_of, num_parallel_calls=_PARALLEL_BATCHES, deterministic=True)
     return batches.prefetch(_PREFETCHED_BATCHES)
+
+
+def _batch_function(
+    records: Records, split: str, clips: int, soft_labels: Path | str | None
+) -> Callable[[tf.Tensor, tf.Tensor], Batch]:
+    """From a step's number and those of its clips to the batch."""
+    lookup = _training_lookup(records, split, records.reader(split))
+    soft = None
+    if soft_labels is not None:
+        soft = open_soft_labels(records, Path(soft_labels), split).lookup()
+
+    def batch_of(step: tf.Tensor, numbers: tf.Tensor) -> Batch:
+        batch = lookup(numbers)
+        if soft is not None:
+            batch["soft_labels"] = soft(numbers, batch["id"])
+        parts = {
+            name: tf.ensure_shape(value, [clips, *value.shape[1:]]) for name, value in batch.items()
+        }
+        return {**parts, "step": step}
+
+    return batch_of
 
 
 def input_position(clips: int, batch_size: int, step: int) -> tuple[int, int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.metadata
 import operator
 import os
 from collections.abc import Callable, Iterable
@@ -75,6 +76,13 @@ class TFLiteModel:
         output = self._interpreter.get_tensor(self._output["index"])
         return _dequantize(output, self._output)[0]
 
+    def invoke(self) -> None:
+        """Computes the clip that `scores` was last given once more, and nothing else.
+
+        What a measurement repeats: no copies in or out.
+        """
+        self._interpreter.invoke()
+
     def batch_scores(self, clips: Iterable[np.ndarray]) -> np.ndarray:
         """Runs the model on clips one after another.
 
@@ -87,11 +95,26 @@ class TFLiteModel:
         return np.stack([self.scores(clip) for clip in clips])
 
 
+def runtime_version() -> str:
+    """The package that interprets and its version, for example `tflite_runtime 2.14.0`.
+
+    Raises:
+        RuntimeError: no TFLite interpreter is installed.
+    """
+    package = _find_interpreter()[0].partition(".")[0]
+    return f"{package} {importlib.metadata.version(package)}"
+
+
 def _interpreter_class() -> Callable[..., Any]:
+    return _find_interpreter()[1]
+
+
+def _find_interpreter() -> tuple[str, Callable[..., Any]]:
+    """The first runtime that is installed: its module's name and its class."""
     reasons = []
     for module, attribute in _RUNTIMES:
         try:
-            return operator.attrgetter(attribute)(importlib.import_module(module))
+            return module, operator.attrgetter(attribute)(importlib.import_module(module))
         except (ImportError, AttributeError) as error:
             reasons.append(f"{module}: {error}")
     raise RuntimeError(

@@ -31,6 +31,8 @@ class ConversionJob:
         output: name of the TFLite file.
         model: name of the `.keras` file, or "" for a front end.
         representative: name of the `.npy` with the int8 calibration clips, or "".
+        integer_input: whether an int8 log-mel file takes integers instead of float32.
+        integer_output: whether it gives integers.
     """
 
     content: str
@@ -40,6 +42,8 @@ class ConversionJob:
     output: str
     model: str = ""
     representative: str = ""
+    integer_input: bool = False
+    integer_output: bool = False
 
 
 def write_jobs(jobs: Sequence[ConversionJob], folder: Path) -> None:

@@ -71,8 +71,7 @@ def _graph(
     network = model
     if job.content == "waveform":
         return lambda waveform: network(front_end(waveform), training=False), [1, job.samples]
-    frames = job.samples // config.hop_samples
-    return lambda clip: network(clip, training=False), [1, frames, config.mel_bins]
+    return lambda clip: network(clip, training=False), [1, *network.input_shape[1:]]
 
 
 def _convert(job: ConversionJob, saved_model: str, folder: Path) -> bytes:
@@ -90,10 +89,12 @@ def _convert(job: ConversionJob, saved_model: str, folder: Path) -> bytes:
         for clip in clips:
             yield [clip[None].astype(np.float32)]
 
-    # Integers everywhere inside, float32 at both ends: callers need not know the scales.
+    # Integers inside, float32 at both ends unless asked: callers need not know the scales.
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
     converter.representative_dataset = representative
     if job.content == "log_mel":
+        converter.inference_input_type = tf.int8 if job.integer_input else tf.float32
+        converter.inference_output_type = tf.int8 if job.integer_output else tf.float32
         return converter.convert()
     return _quantize_after_front_end(converter, representative, saved_model)
 

@@ -31,28 +31,46 @@ def build_cnn10(
         A model from float32 [batch, frames, mel_bins] log-mel in dB to float32 [batch, classes].
     """
     log_mel = keras.Input((network.frames, network.mel_bins), name="log_mel", dtype="float32")
-    x = _batch_norm("input_norm")(log_mel)
-    x = keras.layers.Reshape((network.frames, network.mel_bins, 1), name="image")(x)
+    x = normalised_image(log_mel)
     last = len(spec.blocks)
     for block, widths in enumerate(spec.blocks, start=1):
         for layer, width in enumerate(widths, start=1):
-            x = _convolution(x, width, f"block{block}_conv{layer}")
+            x = convolution(x, width, f"block{block}_conv{layer}")
         if block < last or network.pool_last:
-            x = keras.layers.AveragePooling2D(2, name=f"block{block}_pool")(x)
+            x = pool(x, f"block{block}_pool")
         x = keras.layers.Dropout(network.block_dropout, name=f"block{block}_dropout")(x)
-    x = _global_pool(x)
-    x = keras.layers.Dropout(network.embedding_dropout, name="embedding_dropout")(x)
-    x = _dense(network.embedding_units, "embedding", "relu")(x)
-    scores = _dense(network.classes, "classifier", classifier_activation)(x)
+    scores = head(x, network, classifier_activation)
     return keras.Model(log_mel, scores, name=name)
 
 
-def _convolution(x: keras.KerasTensor, width: int, name: str) -> keras.KerasTensor:
+def normalised_image(log_mel: keras.KerasTensor) -> keras.KerasTensor:
+    """Batch norm over mel bins; [batch, frames, mel_bins] to [batch, frames, mel_bins, 1]."""
+    x = _batch_norm("input_norm")(log_mel)
+    return keras.layers.Reshape((*log_mel.shape[1:], 1), name="image")(x)
+
+
+def convolution(x: keras.KerasTensor, width: int, name: str) -> keras.KerasTensor:
+    """3x3 convolution, batch norm, ReLU; [batch, frames, mel_bins, channels], same frames."""
     x = keras.layers.Conv2D(
         width, 3, padding="same", use_bias=False, kernel_initializer="glorot_uniform", name=name
     )(x)
     x = _batch_norm(name.replace("conv", "norm"))(x)
     return keras.layers.ReLU(name=name.replace("conv", "relu"))(x)
+
+
+def pool(x: keras.KerasTensor, name: str) -> keras.KerasTensor:
+    """2x2 average pool between blocks; an odd last frame or bin is dropped."""
+    return keras.layers.AveragePooling2D(2, name=name)(x)
+
+
+def head(
+    x: keras.KerasTensor, network: NetworkConfig, classifier_activation: str | None = "sigmoid"
+) -> keras.KerasTensor:
+    """From the last block's output [batch, frames, mel_bins, channels] to [batch, classes]."""
+    x = _global_pool(x)
+    x = keras.layers.Dropout(network.embedding_dropout, name="embedding_dropout")(x)
+    x = _dense(network.embedding_units, "embedding", "relu")(x)
+    return _dense(network.classes, "classifier", classifier_activation)(x)
 
 
 def _global_pool(x: keras.KerasTensor) -> keras.KerasTensor:

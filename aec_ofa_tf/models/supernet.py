@@ -159,14 +159,16 @@ class Supernet(keras.Model):
             the moments used.
         """
         moments: Statistics = {}
-        normed = self._input_norm(tf.cast(log_mel, self.variable_dtype), statistics, moments)
+        name = self.input_norm.name
+        given = None if statistics is None else statistics[name]
+        normed, moments[name] = self.normalise_input(tf.cast(log_mel, self.variable_dtype), given)
         if draws is not None:
             normed = normed * tf.cast(draws.spec_augment, normed.dtype)
             normed = normed if draws.mixup is None else mix_pairs(normed, draws.mixup)
         x = tf.cast(normed[..., None], self.compute_dtype)
         for unit, width in zip(self.units[0], self.full_widths[0], strict=True):
             x = _apply(unit, x, width, statistics, moments)
-        x = self._end_block(x, 0, draws)
+        x = self.end_block(x, 0, draws)
         x = _apply(self.units[1][0], x, first_width, statistics, moments)
         return x, moments
 
@@ -195,17 +197,24 @@ class Supernet(keras.Model):
                 x = _apply(self.units[block][0], x, widths[block, 0], statistics, moments)
             if len(self.units[block]) == 2:
                 x = self._second(block, x, widths[block, 1], statistics, moments)
-            x = self._end_block(x, block, draws)
-        return self._head(x, draws), moments
+            x = self.end_block(x, block, draws)
+        return self.head(x, draws), moments
 
-    def _input_norm(
-        self, log_mel: tf.Tensor, statistics: Statistics | None, moments: Statistics
-    ) -> tf.Tensor:
-        name = self.input_norm.name
-        given = None if statistics is None else statistics[name]
+    def normalise_input(
+        self, log_mel: tf.Tensor, moments: Moments | None = None
+    ) -> tuple[tf.Tensor, Moments]:
+        """The input batch norm, per mel bin.
+
+        Args:
+            log_mel: [batch, frames, mel bins] in dB.
+            moments: statistics per mel bin, or None for the batch's own.
+
+        Returns:
+            The normalised input and the moments used.
+        """
         # The fused kernel wants four axes; the mel bins are the channels here.
-        normed, moments[name] = self.input_norm(log_mel[:, :, None, :], moments=given)
-        return normed[:, :, 0, :]
+        normed, moments = self.input_norm(log_mel[:, :, None, :], moments=moments)
+        return normed[:, :, 0, :], moments
 
     def _second(
         self,
@@ -224,12 +233,14 @@ class Supernet(keras.Model):
         x, moments[unit.name] = unit.call_or_pass(x, width, channels, given)
         return x
 
-    def _end_block(self, x: tf.Tensor, block: int, draws: Draws | None) -> tf.Tensor:
+    def end_block(self, x: tf.Tensor, block: int, draws: Draws | None = None) -> tf.Tensor:
+        """Pooling and dropout after a block, by its index."""
         if block < len(self.units) - 1 or self.network.pool_last:
             x = tf.nn.avg_pool2d(x, 2, 2, "VALID")
         return x if draws is None else drop(x, draws.dropout[block], self.network.block_dropout)
 
-    def _head(self, x: tf.Tensor, draws: Draws | None) -> tf.Tensor:
+    def head(self, x: tf.Tensor, draws: Draws | None = None) -> tf.Tensor:
+        """From the last block's output to float32 logits [batch, classes]."""
         sequence = tf.reduce_mean(tf.cast(x, self.variable_dtype), axis=2)
         pooled = tf.reduce_max(sequence, axis=1) + tf.reduce_mean(sequence, axis=1)
         if draws is not None:

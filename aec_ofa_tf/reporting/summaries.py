@@ -1,4 +1,4 @@
-"""Scalars for TensorBoard."""
+"""Scalars and pictures for TensorBoard."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import tensorflow as tf
 
 
 class SummaryLog:
-    """Writes scalars as TensorBoard events.
+    """Writes TensorBoard events.
 
     Args:
         directory: where the event files go; None writes nothing.
@@ -26,4 +26,11 @@ class SummaryLog:
         with self._writer.as_default():
             for name, value in values.items():
                 tf.summary.scalar(name, value, step=step)
+        self._writer.flush()
+
+    def image(self, step: int, name: str, png: Path) -> None:
+        """Writes a PNG file under a name."""
+        picture = tf.io.decode_png(tf.io.read_file(str(png)), channels=3)
+        with self._writer.as_default():
+            tf.summary.image(name, picture[None], step=step)
         self._writer.flush()

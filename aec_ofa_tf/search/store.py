@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from aec_ofa_tf.spec import SubnetSpec
 
-Evaluate = Callable[[SubnetSpec], dict[str, Any]]
-"""From a subnet to its metrics by name, `mAP` among them, JSON-serialisable."""
+SubnetMetrics = dict[str, Any]
+"""A subnet's metrics by name, `mAP` among them, JSON-serialisable."""
 
 
 class EvaluationStore:
@@ -19,40 +19,32 @@ class EvaluationStore:
     Args:
         path: the file; evaluations under another key are ignored.
         key: identifies weights, data and settings that the evaluations hold for.
+
+    Attributes:
+        known: metrics by subnet.
     """
 
     def __init__(self, path: Path, key: str) -> None:
         self.path = path
         self.key = key
-        self._known = dict(self._read())
+        self.known: dict[SubnetSpec, SubnetMetrics] = dict(self._read())
 
-    def _read(self) -> list[tuple[SubnetSpec, dict[str, Any]]]:
+    def _read(self) -> Iterator[tuple[SubnetSpec, SubnetMetrics]]:
         if not self.path.exists():
-            return []
-        found = []
+            return
         for line in self.path.read_text(encoding="utf-8").splitlines():
             try:
                 row = json.loads(line)
             except json.JSONDecodeError:  # a kill can cut the last line short
                 continue
-            if row["key"] == self.key:
-                found.append((SubnetSpec.parse(row["subnet"]), row["metrics"]))
-        return found
+            if isinstance(row, dict) and row.get("key") == self.key:
+                yield SubnetSpec.parse(row["subnet"]), row["metrics"]
 
-    def remembered(self, evaluate: Evaluate) -> Evaluate:
-        """`evaluate`, but each subnet only once."""
-
-        def look_up(spec: SubnetSpec) -> dict[str, Any]:
-            if spec not in self._known:
-                self._known[spec] = evaluate(spec)
-                self._append(spec)
-            return self._known[spec]
-
-        return look_up
-
-    def _append(self, spec: SubnetSpec) -> None:
+    def add(self, spec: SubnetSpec, metrics: SubnetMetrics) -> None:
+        """Writes down one evaluation."""
+        self.known[spec] = metrics
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        row = {"key": self.key, "subnet": str(spec), "metrics": self._known[spec]}
+        row = {"key": self.key, "subnet": str(spec), "metrics": metrics}
         with self.path.open("a", encoding="utf-8") as file:
             # The leading newline ends a line that a kill cut short.
             file.write("\n" + json.dumps(row))

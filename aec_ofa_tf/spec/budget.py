@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 
 from aec_ofa_tf.spec.cost import METRICS, costs
+from aec_ofa_tf.spec.latency import LatencyTable
 from aec_ofa_tf.spec.network import NetworkConfig
 from aec_ofa_tf.spec.subnet import SubnetSpec
 
-_NUMBER = r"(\d+(?:\.\d*)?(?:[eE][+-]?\d+)?)\s*([kMG]?)"
+_NUMBER = r"(\d+(?:\.\d*)?(?:[eE][+-]?\d{1,2})?)\s*([kMG]?)"
 _BOUND = re.compile(rf"\s*(\w+)\s*(<=|>=)\s*{_NUMBER}\s*")
 _RANGE = re.compile(rf"\s*(\w+)\s*=\s*{_NUMBER}\s*\+-\s*{_NUMBER}\s*")
-_FACTORS = {"": 1.0, "k": 1e3, "M": 1e6, "G": 1e9}
+_FACTORS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9}
 _NEAREST = 3
 
 
@@ -52,31 +55,51 @@ class Budget:
         return cls(text, (("params", params - tolerance, params + tolerance),))
 
     def excess(self, cost: Mapping[str, float]) -> float:
-        """How far outside a cost lies: the sum over bounds of the relative excess."""
+        """How far outside a cost lies: the sum over bounds of the excess relative to the bound."""
         return sum(
-            max(low - cost[metric], cost[metric] - high, 0.0) / max(cost[metric], 1.0)
+            max((low - cost[metric]) / (low or 1.0), (cost[metric] - high) / (high or 1.0), 0.0)
+            if math.isfinite(high)
+            else max(low - cost[metric], 0.0) / (low or 1.0)
             for metric, low, high in self.bounds
         )
 
-    def members(self, subnets: Iterable[SubnetSpec], network: NetworkConfig) -> list[SubnetSpec]:
+    def members(
+        self,
+        subnets: Iterable[SubnetSpec],
+        network: NetworkConfig,
+        latency: LatencyTable | None = None,
+    ) -> list[SubnetSpec]:
         """The subnets that meet the budget.
+
+        Args:
+            subnets: those to choose from.
+            network: what is static.
+            latency: a device's table, for bounds on `latency_ms`.
 
         Raises:
             UnsatisfiableBudgetError: there is none; the message names the nearest that exist.
+            ValueError: there is a bound on `latency_ms` and no table, or one that does not fit.
         """
-        excess = {spec: self.excess(costs(spec, network)) for spec in subnets}
+        # Only what is bounded: a large space is refused in a fraction of a second.
+        metrics = tuple(dict.fromkeys(metric for metric, _, _ in self.bounds))
+        cost = {spec: costs(spec, network, latency, metrics) for spec in subnets}
+        excess = {spec: self.excess(each) for spec, each in cost.items()}
         found = [spec for spec, outside in excess.items() if outside == 0.0]
         if found:
             return found
         nearest = sorted(excess, key=lambda spec: (excess[spec], spec))[:_NEAREST]
-        metrics = [metric for metric, _, _ in self.bounds]
-        described = "; ".join(
-            f"{spec} ({', '.join(f'{m} {costs(spec, network)[m]:,}' for m in metrics)})"
-            for spec in nearest
-        )
+        described = "; ".join(f"{spec} ({_describe(cost[spec])})" for spec in nearest)
         raise UnsatisfiableBudgetError(
             f"no subnet of the space meets the budget {self.text!r}; the nearest are {described}"
         )
+
+
+def _describe(cost: Mapping[str, float]) -> str:
+    """`params 794,666, latency_ms 12.34`."""
+    return ", ".join(
+        f"{metric} {value:,.2f}" if isinstance(value, float) else f"{metric} {value:,}"
+        for metric, value in cost.items()
+    )
 
 
 def _read_bound(part: str, text: str) -> tuple[str, float, float]:
@@ -91,10 +114,11 @@ def _read_bound(part: str, text: str) -> tuple[str, float, float]:
     metric = match.group(1)
     if around is not None:
         centre, tolerance = (_number(*around.group(i, i + 1)) for i in (2, 4))
-        return metric, centre - tolerance, centre + tolerance
-    value = _number(*match.group(3, 4))
+        return metric, float(centre - tolerance), float(centre + tolerance)
+    value = float(_number(*match.group(3, 4)))
     return (metric, 0.0, value) if match.group(2) == "<=" else (metric, value, float("inf"))
 
 
-def _number(digits: str, suffix: str) -> float:
-    return float(digits) * _FACTORS[suffix]
+def _number(digits: str, suffix: str) -> Decimal:
+    """Exact: 0.003997M is 3997."""
+    return Decimal(digits) * _FACTORS[suffix]

@@ -2,31 +2,67 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 
+from aec_ofa_tf.spec.activations import activation_bytes
+from aec_ofa_tf.spec.file_size import tflite_bytes
+from aec_ofa_tf.spec.latency import LatencyTable
+from aec_ofa_tf.spec.layers import KERNEL_TAPS, convolutions, dense_shapes
 from aec_ofa_tf.spec.network import NetworkConfig
 from aec_ofa_tf.spec.subnet import SubnetSpec
 
-KERNEL_TAPS = 9
 BATCH_NORM_PARAMS = 2
 """Scale and shift per channel: moving statistics are not trainable and do not count."""
 
-
-METRICS = ("params", "macs")
-"""What a budget can bound."""
+LATENCY = "latency_ms"
 
 
-def costs(spec: SubnetSpec, network: NetworkConfig) -> dict[str, int]:
-    """Every metric of a subnet by name."""
-    return {"params": params(spec, network), "macs": macs(spec, network)}
+def costs(
+    spec: SubnetSpec,
+    network: NetworkConfig,
+    latency: LatencyTable | None = None,
+    metrics: Iterable[str] | None = None,
+) -> dict[str, float]:
+    """Costs of a subnet by name.
+
+    Args:
+        spec: the subnet.
+        network: what is static.
+        latency: a device's table, for `latency_ms`.
+        metrics: names from `METRICS`; otherwise all, `latency_ms` only with a table.
+
+    Returns:
+        Integers; `latency_ms` in milliseconds for one clip.
+
+    Raises:
+        ValueError: `latency_ms` is asked for without a table, or the table does not cover the
+            subnet.
+    """
+    if metrics is None:
+        metrics = [name for name in METRICS if latency is not None or name != LATENCY]
+    return {name: _cost(name, spec, network, latency) for name in metrics}
+
+
+def _cost(
+    metric: str, spec: SubnetSpec, network: NetworkConfig, latency: LatencyTable | None
+) -> float:
+    if metric != LATENCY:
+        return _FORMULAS[metric](spec, network)
+    if latency is None:
+        raise ValueError(
+            f"{LATENCY} depends on the device: give --latency_table=FILE, which `python -m "
+            "pipelines.profile_device --out=FILE` measures"
+        )
+    return latency.predict(spec, network)
 
 
 def params(spec: SubnetSpec, network: NetworkConfig) -> int:
     """Number of trainable weights; for 64-128-256-512 and 527 classes PANNs CNN10's 5,219,279."""
     count = BATCH_NORM_PARAMS * network.mel_bins
-    for _, _, channels_in, channels_out in _convolutions(spec):
+    for _, _, channels_in, channels_out in convolutions(spec):
         count += (KERNEL_TAPS * channels_in + BATCH_NORM_PARAMS) * channels_out
-    return count + sum((rows + 1) * columns for rows, columns in _dense_shapes(spec, network))
+    return count + sum((rows + 1) * columns for rows, columns in dense_shapes(spec, network))
 
 
 def macs(spec: SubnetSpec, network: NetworkConfig) -> int:
@@ -38,11 +74,11 @@ def layer_macs(spec: SubnetSpec, network: NetworkConfig) -> dict[str, int]:
     """Multiply-adds for one clip by the layer's name in `build_cnn10`."""
     shapes = network.block_shapes(len(spec.blocks))
     counts = {}
-    for block, layer, channels_in, channels_out in _convolutions(spec):
+    for block, layer, channels_in, channels_out in convolutions(spec):
         frames, mel_bins = shapes[block]
         count = frames * mel_bins * KERNEL_TAPS * channels_in * channels_out
         counts[f"block{block + 1}_conv{layer + 1}"] = count
-    dense = (rows * columns for rows, columns in _dense_shapes(spec, network))
+    dense = (rows * columns for rows, columns in dense_shapes(spec, network))
     return counts | dict(zip(("embedding", "classifier"), dense, strict=True))
 
 
@@ -59,18 +95,15 @@ def shared_macs(specs: Sequence[SubnetSpec], network: NetworkConfig) -> int:
     return once + every
 
 
-def _convolutions(spec: SubnetSpec) -> Iterator[tuple[int, int, int, int]]:
-    """(block, layer, input channels, output channels) of every convolution in order."""
-    channels_in = 1
-    for block, widths in enumerate(spec.blocks):
-        for layer, width in enumerate(widths):
-            yield block, layer, channels_in, width
-            channels_in = width
+_FORMULAS: dict[str, Callable[[SubnetSpec, NetworkConfig], int]] = {
+    "params": params,
+    "macs": macs,
+    "activation_bytes": activation_bytes,
+    "tflite_bytes": tflite_bytes,
+    "tflite_bytes_float16": partial(tflite_bytes, quantization="float16"),
+    "tflite_bytes_dynamic": partial(tflite_bytes, quantization="dynamic"),
+    "tflite_bytes_int8": partial(tflite_bytes, quantization="int8"),
+}
 
-
-def _dense_shapes(spec: SubnetSpec, network: NetworkConfig) -> list[tuple[int, int]]:
-    last_width = spec.blocks[-1][-1]
-    return [
-        (last_width, network.embedding_units),
-        (network.embedding_units, network.classes),
-    ]
+METRICS = (*_FORMULAS, LATENCY)
+"""What a budget can bound."""

@@ -2,150 +2,143 @@
 
 from __future__ import annotations
 
-import csv
-import functools
-from collections.abc import Iterable, Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from absl import flags, logging
-from tqdm import tqdm
 
-from aec_ofa_tf.models.supernet import Supernet
-from aec_ofa_tf.search.random_search import SearchResult, random_search
-from aec_ofa_tf.search.store import Evaluate, EvaluationStore
-from aec_ofa_tf.spec import SubnetSpec
+from aec_ofa_tf.search import algorithms
+from aec_ofa_tf.search.algorithms import Algorithm
+from aec_ofa_tf.search.driver import search
+from aec_ofa_tf.spec import SearchSpace, SubnetSpec
+from aec_ofa_tf.spec.budget import Budget
 from aec_ofa_tf.spec.cost import costs
-from aec_ofa_tf.training.evaluation import Batches, SubnetEvaluator
 from pipelines.experiment import Experiment
-from pipelines.preflight import budgets_from_flags, check_budgets, require_validation
-from pipelines.stages.models import model_fingerprint
+from pipelines.preflight import (
+    budgets_from_flags,
+    check_budgets,
+    latency_table_from_flags,
+    require_validation,
+)
+from pipelines.stages.search_evaluation import SearchEvaluation
+from pipelines.stages.search_report import Candidates, report
 from tfrecords.clip import EVALUATION, VALIDATION
-from tfrecords.files import fingerprint, read_json, replacing, write_json
+from tfrecords.files import fingerprint
 
 FLAGS = flags.FLAGS
-_COLUMNS = ("budget", "subnet", "params", "macs", "validation_mAP")
+_MANY = 2000
 
 
-def run_search(experiment: Experiment) -> dict[str, Any]:
+def run_search(experiment: Experiment, space: SearchSpace | None = None) -> dict[str, Any]:
     """Searches every budget and scores the winners once on the evaluation split.
 
-    Writes `search/candidates.csv` and `search/result.json`, which keep the other budgets that the
-    same supernet was searched for.
+    Args:
+        experiment: with a trained supernet.
+        space: the part of the trained space to search; all of it by default.
+
+    Returns:
+        What `search/result.json` gets: a row per budget, and the largest subnet beside them.
 
     Raises:
         ValueError: a budget meets no subnet, or there are no validation clips.
     """
+    space = space or experiment.space
     budgets = budgets_from_flags()
     require_validation(experiment.records.manifest)
-    check_budgets(experiment.space, experiment.network)
-    supernet = experiment.load_supernet()
-    evaluate = _Evaluation(experiment, supernet)
-    results = [
-        random_search(
-            experiment.space.subnets(),
-            experiment.network,
-            budget,
-            evaluate.validation,
-            FLAGS.population,
-            FLAGS.seed,
-        )
+    check_budgets(space, experiment.network)
+    evaluation = SearchEvaluation(experiment, experiment.load_supernet())
+    subnets = space.subnets()
+    cost_of = partial(costs, network=experiment.network, latency=latency_table_from_flags())
+    costs_of = {spec: cost_of(spec) for spec in subnets}
+    members = {
+        budget: [spec for spec in subnets if not budget.excess(costs_of[spec])]
         for budget in budgets
+    }
+    searchers = {
+        budget: _algorithm(experiment, evaluation.key, budget, members[budget], costs_of)
+        for budget in budgets
+    }
+    found = search(searchers, evaluation.validation, lambda spec: costs_of[spec]["params"])
+    if EVALUATION in evaluation.splits:  # in one walk
+        winners = [next(iter(scores)) for scores in found.values()]
+        evaluation.metrics(EVALUATION, [*winners, experiment.space.largest])
+    rows = [
+        _row(budget, found[budget], members[budget], costs_of, evaluation) for budget in budgets
     ]
-    result: dict[str, Any] = {
-        "budgets": [_summary(found, evaluate) for found in results],
-        "largest": evaluate.summary(experiment.space.largest),
-    }
-    _write(experiment.workdir.path / "search", evaluate.key, result, results)
-    for row in [*result["budgets"], {"budget": "largest", **result["largest"]}]:
-        _log_row(row)
-    return result
+    largest = _summary(experiment.space.largest, cost_of(experiment.space.largest), evaluation)
+    result = {"space": str(space), "budgets": rows, "largest": largest}
+    candidates: Candidates = {str(budget): list(scores) for budget, scores in found.items()}
+    return report(experiment, evaluation, result, candidates, costs_of)
 
 
-def _log_row(row: dict[str, Any]) -> None:
-    scores = ", ".join(
-        f"{split} mAP {row[split]['mAP']:.3f}" for split in (VALIDATION, EVALUATION) if split in row
+def _algorithm(
+    experiment: Experiment,
+    key: str,
+    budget: Budget,
+    members: Sequence[SubnetSpec],
+    costs_of: Mapping[SubnetSpec, Mapping[str, float]],
+) -> Algorithm:
+    """The algorithm that the flags name, for one budget."""
+    if FLAGS.algorithm == "exhaustive":
+        if len(members) > _MANY:
+            logging.warning(
+                "%s: every one of %d subnets is evaluated; --algorithm=evolutionary tries "
+                "--generations of --population",
+                *(budget, len(members)),
+            )
+        return algorithms.exhaustive(members)
+    if FLAGS.algorithm == "random":
+        return algorithms.random(members, FLAGS.population, FLAGS.seed)
+    from aec_ofa_tf.search.evolutionary import EvolutionarySearch, EvolutionSettings
+
+    folder = (experiment.workdir.path / "search").resolve()
+    folder.mkdir(parents=True, exist_ok=True)
+    storage = FLAGS.storage or f"sqlite:///{folder / 'optuna.db'}"
+    study = [key, budget.bounds, sorted(map(str, costs_of)), FLAGS.population]
+    return EvolutionarySearch(
+        list(costs_of),
+        members,
+        lambda spec: budget.excess(costs_of[spec]),
+        EvolutionSettings(
+            population=FLAGS.population,
+            generations=FLAGS.generations,
+            seed=FLAGS.seed,
+            storage=storage,
+            name=f"{budget} {fingerprint({'study': study})[:12]}",
+        ),
     )
-    number = f", best of {row['candidates']}" if "candidates" in row else ""
-    logging.info(
-        "%s: %s, %s parameters, %s multiply-adds, %s%s",
-        *(row["budget"], row["subnet"], f"{row['params']:,}", f"{row['macs']:,}"),
-        *(scores, number),
-    )
 
 
-class _Evaluation:
-    """Metrics of subnets on the validation and the evaluation split, each computed once."""
-
-    def __init__(self, experiment: Experiment, supernet: Supernet) -> None:
-        evaluator = experiment.evaluator(supernet)
-        self.key = fingerprint(
-            {
-                "weights": model_fingerprint(supernet),
-                "records": experiment.records.fingerprint,
-                "calibration_clips": experiment.calibration_clips,
-                "batch_size": experiment.batch_size,
-            }
-        )
-        self._experiment = experiment
-        self._splits: dict[str, Evaluate] = {}
-        for split in (VALIDATION, EVALUATION):
-            if experiment.records.clips(split):
-                store = EvaluationStore(
-                    experiment.workdir.path / "search" / f"{split}.jsonl", self.key
-                )
-                metrics = functools.partial(_metrics, evaluator, experiment.split(split))
-                self._splits[split] = store.remembered(metrics)
-        self._bar = tqdm(desc="search", unit="subnet")
-
-    def validation(self, spec: SubnetSpec) -> float:
-        score = self._splits[VALIDATION](spec)["mAP"]
-        self._bar.update()
-        return score
-
-    def summary(self, spec: SubnetSpec) -> dict[str, Any]:
-        metrics = {split: evaluate(spec) for split, evaluate in self._splits.items()}
-        return {"subnet": str(spec), **costs(spec, self._experiment.network), **metrics}
-
-
-def _metrics(evaluator: SubnetEvaluator, batches: Batches, spec: SubnetSpec) -> dict[str, Any]:
-    return evaluator.evaluate(spec, batches).as_dict()
-
-
-def _summary(result: SearchResult, evaluate: _Evaluation) -> dict[str, Any]:
+def _row(
+    budget: Budget,
+    scores: Mapping[SubnetSpec, float],
+    members: Sequence[SubnetSpec],
+    costs_of: Mapping[SubnetSpec, Mapping[str, float]],
+    evaluation: SearchEvaluation,
+) -> dict[str, Any]:
+    """The best candidate, and how far it is known to be from the best in the budget's range."""
+    best, score = next(iter(scores.items()))
+    known = evaluation.splits[VALIDATION].store.known
+    in_range = [known[spec]["mAP"] for spec in members if spec in known]
     return {
-        "budget": str(result.budget),
-        **evaluate.summary(result.best.spec),
-        "mAP": result.best.mAP,
-        "candidates": len(result.candidates),
-        "in_budget": result.in_budget,
+        "budget": str(budget),
+        "algorithm": FLAGS.algorithm,
+        **_summary(best, costs_of[best], evaluation),
+        "mAP": score,
+        "gap": max(in_range) - score,
+        "evaluated": len(in_range),
+        "in_budget": len(members),
+        "candidates": len(scores),
     }
 
 
-def _write(folder: Path, key: str, result: dict[str, Any], results: Sequence[SearchResult]) -> None:
-    """Writes result and candidates beside those of the budgets that were searched earlier."""
-    searched = {row["budget"] for row in result["budgets"]}
-    earlier = read_json(folder / "result.json") if (folder / "result.json").exists() else {}
-    same = earlier.get("key") == key
-    kept = [row for row in earlier["budgets"] if row["budget"] not in searched] if same else []
-    rows = _read_rows(folder / "candidates.csv", {row["budget"] for row in kept})
-    path = folder / "candidates.csv"
-    with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(_COLUMNS)
-        writer.writerows([*rows, *_rows(results)])
-    write_json(folder / "result.json", {**result, "budgets": kept + result["budgets"], "key": key})
-
-
-def _read_rows(path: Path, budgets: set[str]) -> list[list[str]]:
-    if not path.exists():
-        return []
-    with path.open(newline="", encoding="utf-8") as file:
-        return [row for row in csv.reader(file) if row and row[0] in budgets]
-
-
-def _rows(results: Sequence[SearchResult]) -> Iterable[list[Any]]:
-    for result in results:
-        for candidate in result.candidates:
-            costs_and_score = [candidate.params, candidate.macs, candidate.mAP]
-            yield [result.budget, candidate.spec, *costs_and_score]
+def _summary(
+    spec: SubnetSpec, cost: Mapping[str, float], evaluation: SearchEvaluation
+) -> dict[str, Any]:
+    scores = {
+        split: dict(evaluation.metrics(split, [spec])[spec])
+        for split in (VALIDATION, EVALUATION)
+        if split in evaluation.splits
+    }
+    return {"subnet": str(spec), **cost, **scores}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 
@@ -16,42 +16,50 @@ from aec_ofa_tf.training.loop import Batch, Feed, LoopConfig, StepLoop
 from aec_ofa_tf.training.sampler import uniform_sampler
 from pipelines.suites.random_records import write_random_records, write_random_soft_labels
 from pipelines.suites.settings import TrainStepSettings
-from pipelines.suites.timing import seconds_of
+from pipelines.suites.timing import ratio, seconds_of
 from pipelines.suites.workload import new_trainer
 from tfrecords.dataset import training_batches
 from tfrecords.records import CheckedBatches
 
 _SUMMARY_EVERY = 20
+_BLOCK = 20
 
 
 def measure_loop(settings: TrainStepSettings) -> dict[str, float]:
-    """Runs `loop_steps` steps in the loop, and the same steps without it.
+    """Runs blocks of steps in the loop, and the same steps without it, in alternating order.
 
-    The first half of the bare steps comes before the loop and the second half after it, so that a
-    machine that becomes faster or slower does so for both.
+    Every block in the loop opens the input and ends with a checkpoint, as a resumed run would:
+    more often than training does.
 
     Returns:
-        `steps` of either; `loop_seconds` and `bare_seconds`; `overhead`, their ratio - 1; and
+        `steps` of either; seconds of every block; `overhead`, the ratio of their medians - 1; and
         `traces`, how often the step was traced in all of them.
     """
     with tempfile.TemporaryDirectory() as folder:
         feed = _feed(settings, Path(folder))
         loop = _loop(settings, Path(folder))
         batch = next(iter(feed.batches_from(0)))
-        float(loop.step_function(batch))
-        steps, half = settings.loop_steps, settings.loop_steps // 2
-        before = seconds_of(partial(_bare_steps, loop, batch, range(half)))
-        config = LoopConfig(steps, checkpoint_every=steps, summary_every=_SUMMARY_EVERY)
-        inside = seconds_of(partial(loop.run, feed, 0, config))
-        after = seconds_of(partial(_bare_steps, loop, batch, range(half, steps)))
-    bare = before + after
+        loop.step(batch)
+        rows = [_block(loop, feed, batch, start) for start in range(0, settings.loop_steps, _BLOCK)]
     return {
-        "steps": steps,
-        "loop_seconds": inside,
-        "bare_seconds": bare,
-        "overhead": inside / bare - 1,
+        "steps": _BLOCK * len(rows),
+        "steps_of_a_block": _BLOCK,
+        "blocks": rows,
+        "overhead": ratio(rows, "loop", "bare") - 1,
         "traces": loop.step_function.experimental_get_tracing_count(),
     }
+
+
+def _block(loop: StepLoop, feed: Feed, batch: Batch, start: int) -> dict[str, float]:
+    """Seconds of the steps of a block in the loop, and of the same steps without it."""
+    end = start + _BLOCK
+    config = LoopConfig(end, checkpoint_every=_BLOCK, summary_every=_SUMMARY_EVERY)
+    contestants: dict[str, Callable[[], object]] = {
+        "loop": partial(loop.run, feed, start, config),
+        "bare": partial(_bare_steps, loop, batch, range(start, end)),
+    }
+    order = list(contestants) if start // _BLOCK % 2 else list(contestants)[::-1]
+    return {name: seconds_of(contestants[name]) for name in order}
 
 
 def _feed(settings: TrainStepSettings, folder: Path) -> Feed:
@@ -78,4 +86,4 @@ def _loop(settings: TrainStepSettings, folder: Path) -> StepLoop:
 def _bare_steps(loop: StepLoop, batch: Batch, steps: Iterable[int]) -> None:
     """The loop's own step on the subnets and draws of those steps, with a batch on hand."""
     for step in steps:
-        float(loop.step_function({**batch, "step": tf.constant(step, tf.int64)}))
+        loop.step({**batch, "step": tf.constant(step, tf.int64)})

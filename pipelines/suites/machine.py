@@ -26,7 +26,7 @@ def describe_machine() -> dict[str, Any]:
     """Cores, and what they can compute."""
     known = set(_CPU_INFO.read_text().split()) if _CPU_INFO.exists() else set()
     return {
-        "cores": os.cpu_count(),
+        "cores": len(os.sched_getaffinity(0)),
         "cpu_features": [feature for feature in _FEATURES if feature in known],
         "bfloat16_units": has_bfloat16_units(),
     }

@@ -2,26 +2,15 @@
 
 from __future__ import annotations
 
-import ctypes
-import gc
-import re
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
-from pathlib import Path
 from statistics import median
 from typing import Any
 
+from pipelines.suites.peak import peak_mib
 from pipelines.suites.settings import TrainStepSettings
 
 SHARED, SHARED_WITH_LARGEST, LARGEST = "shared", "shared_with_largest", "largest"
-_STATUS = Path("/proc/self/status")
-_CLEAR = Path("/proc/self/clear_refs")
-_CLEAR_PEAK = "5"
-_KIB_PER_MIB = 1024
 _STEPS = 3
-_M_MMAP_THRESHOLD = -3
-_MMAP_BYTES = 1 << 20
 
 
 def measure_memory(settings: TrainStepSettings) -> dict[str, Any]:
@@ -62,21 +51,11 @@ def _over_largest(peaks: dict[str, float]) -> dict[str, float]:
 
 
 def _in_child(settings: TrainStepSettings, kind: str, freed_at_once: bool) -> float:
-    # Spawned, not forked: a fork would begin with what this process holds.
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        return pool.submit(_peak_mib, settings, kind, freed_at_once).result()
+    return peak_mib(_prepare, settings, kind, freed_at_once=freed_at_once)
 
 
-def _peak_mib(settings: TrainStepSettings, kind: str, freed_at_once: bool) -> float:
-    if freed_at_once:
-        # Blocks of a fixed size and above then come from the system, and go back to it.
-        ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, _MMAP_BYTES)
-    run = _largest_alone(settings) if kind == LARGEST else _shared(settings, kind)
-    gc.collect()
-    _CLEAR.write_text(_CLEAR_PEAK)  # forgets the peak of building
-    built_mib = _read_mib("VmRSS")
-    run()
-    return _read_mib("VmHWM") - built_mib
+def _prepare(settings: TrainStepSettings, kind: str) -> Callable[[], None]:
+    return _largest_alone(settings) if kind == LARGEST else _shared(settings, kind)
 
 
 def _shared(settings: TrainStepSettings, kind: str) -> Callable[[], None]:
@@ -109,10 +88,3 @@ def _largest_alone(settings: TrainStepSettings) -> Callable[[], None]:
             float(step(batch)["loss"])
 
     return run
-
-
-def _read_mib(name: str) -> float:
-    found = re.search(rf"^{name}:\s*(\d+) kB$", _STATUS.read_text(), re.MULTILINE)
-    if found is None:
-        raise OSError(f"{_STATUS} does not tell {name}: memory is measured on Linux only")
-    return int(found.group(1)) / _KIB_PER_MIB

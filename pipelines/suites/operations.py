@@ -32,10 +32,11 @@ def forward_macs(settings: TrainStepSettings, draw: Sequence[SubnetSpec]) -> dic
 def achieved_gflops(
     settings: TrainStepSettings, draws: Sequence[Sequence[SubnetSpec]], rows: Sequence[Seconds]
 ) -> dict[str, float]:
-    """Median over the draws of 1e9 floating-point operations per second, by contestant."""
+    """Median over the draws of 1e9 floating-point operations per second, by contestant in rows."""
     rates: dict[str, list[float]] = {}
     for draw, seconds in zip(draws, rows, strict=True):
-        for name, count in forward_macs(settings, draw).items():
+        counts = forward_macs(settings, draw)
+        for name, count in ((name, counts[name]) for name in seconds if name in counts):
             operations = count * settings.batch_size * _PASSES * _FLOP_PER_MULTIPLY_ADD
             rates.setdefault(name, []).append(operations / seconds[name] / 1e9)
     return {name: median(values) for name, values in rates.items()}

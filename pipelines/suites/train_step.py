@@ -17,6 +17,7 @@ from pipelines.suites.timing import Seconds, ratio, typical
 from pipelines.suites.workload import Draw, draw_subnets
 
 SIGNIFICANT_DIGITS = 4
+BUSY = 0.05
 
 
 def run_train_step(settings: TrainStepSettings) -> dict[str, Any]:
@@ -39,13 +40,16 @@ def run_train_step(settings: TrainStepSettings) -> dict[str, Any]:
     loop = measure_loop(settings)
     result = {
         **_figures(rows, bfloat16, memory, loop),
-        "achieved_gflops": achieved_gflops(settings, draws, rows),
+        "achieved_gflops": {
+            FLOAT32: achieved_gflops(settings, draws, rows),
+            BFLOAT16: bfloat16["achieved_gflops"],
+        },
         "counted": counted_ratios(settings, draws),
         "memory": memory,
         "loop": loop,
         "bfloat16": bfloat16,
         "draws": [_describe(draw, row) for draw, row in zip(draws, rows, strict=True)],
-        "machine": {**machine, "share_of_other_programs": others.share()},
+        "machine": {**machine, "share_of_other_programs": _warned(others.share())},
         "settings": _describe_settings(settings),
     }
     return _rounded(result)
@@ -76,7 +80,7 @@ def _figures(
 
 def _bfloat16(settings: TrainStepSettings, draws: Sequence[Draw]) -> dict[str, Any]:
     """The figures of bfloat16 and how they were measured; None and 0 draws where it was not."""
-    names = ("ratio_over_standalone", "over_float32", "steps_per_second")
+    names = ("ratio_over_standalone", "over_float32", "steps_per_second", "achieved_gflops")
     if BFLOAT16 not in settings.precisions:
         return {**dict.fromkeys(names), "draws": 0, "repetitions": 0}
     asked, repetitions = settings.bfloat16_draws, settings.repetitions
@@ -84,10 +88,24 @@ def _bfloat16(settings: TrainStepSettings, draws: Sequence[Draw]) -> dict[str, A
         logging.warning("this CPU emulates bfloat16, so one draw is measured, once")
         asked, repetitions = 1, 1
     rows = compare_bfloat16(settings, draws[:asked], repetitions)
-    shared = typical(rows, "shared_slices")
-    values = ratio(rows, "shared_slices", "standalone"), ratio(rows, "shared_slices", FLOAT32)
-    figures = dict(zip(names, (*values, 1 / shared), strict=True))
+    values = (
+        ratio(rows, "shared_slices", "standalone"),
+        ratio(rows, "shared_slices", FLOAT32),
+        1 / typical(rows, "shared_slices"),
+        achieved_gflops(settings, draws[:asked], rows),
+    )
+    figures = dict(zip(names, values, strict=True))
     return {**figures, "draws": len(rows), "repetitions": repetitions, "seconds": rows}
+
+
+def _warned(share: float) -> float:
+    if share > BUSY:
+        logging.warning(
+            "other programs took %.0f %% of the cores meanwhile: ratios may still hold, seconds "
+            "and memory do not",
+            100 * share,
+        )
+    return share
 
 
 def _describe(draw: Draw, seconds: Seconds) -> dict[str, Any]:

@@ -21,6 +21,8 @@ def parse():
     [
         ("--jit_compile", "add --execution=masks"),
         ("--jit_compile --execution=masks --strategy=mirrored", "leave out --jit_compile"),
+        ("--logical_cpus=2", "are for --strategy=mirrored"),
+        ("--strategy=mirrored --logical_cpus=3 --batch_size=64", "make it a multiple"),
         ("--sampler=sandwich --subnets_per_step=1", "raise --subnets_per_step"),
         ("--distill_from=largest", "add --sampler=sandwich"),
         ("--strategy=multiworker --precision=mixed_float16", "use --precision=mixed_bfloat16"),

@@ -1,8 +1,12 @@
+import subprocess
+import sys
+
 import pytest
 
 from aec_ofa_tf.spec import NetworkConfig, search_space
 from aec_ofa_tf.spec.budget import Budget, UnsatisfiableBudgetError
-from aec_ofa_tf.spec.cost import costs, params
+from aec_ofa_tf.spec.cost import METRICS, costs, params
+from tests.spec.tables import uniform_table
 
 PAPER = NetworkConfig(classes=527, frames=1000)
 SUBNETS = search_space("[2,2,X]").subnets()
@@ -53,3 +57,48 @@ def test_an_impossible_budget_names_the_nearest_subnets():
         Budget.parse("params<=0.5M").members(SUBNETS, PAPER)
     with pytest.raises(UnsatisfiableBudgetError, match=r"params 5,219,279"):
         Budget.parse("params>=6M").members(SUBNETS, PAPER)
+
+
+@pytest.mark.parametrize("metric", [name for name in METRICS if name != "latency_ms"])
+def test_every_closed_form_can_be_bounded_from_either_side(metric):
+    values = sorted(costs(spec, PAPER)[metric] for spec in SUBNETS)
+    middle = values[len(values) // 2]
+    for text, expected in [
+        (f"{metric}<={middle}", [v for v in values if v <= middle]),
+        (f"{metric}>={middle}", [v for v in values if v >= middle]),
+        (f"{metric}={middle}+-0", [v for v in values if v == middle]),
+    ]:
+        members = Budget.parse(text).members(SUBNETS, PAPER)
+        assert sorted(costs(spec, PAPER)[metric] for spec in members) == expected
+
+
+def test_a_bound_on_latency_asks_for_a_table():
+    with pytest.raises(ValueError, match=r"--latency_table=FILE.*pipelines\.profile_device"):
+        Budget.parse("latency_ms<=20").members(SUBNETS, PAPER)
+
+
+def test_a_bound_on_latency_is_met_by_the_sum_of_layers():
+    table = uniform_table(SUBNETS, PAPER)
+    deep = Budget.parse("latency_ms=2.5+-0").members(SUBNETS, PAPER, table)
+
+    assert deep == [spec for spec in SUBNETS if spec.depths[-1] == 2]
+    with pytest.raises(UnsatisfiableBudgetError, match=r"\(latency_ms 2\.25, params [\d,]+\)"):
+        Budget.parse("latency_ms<=2,params<=1k").members(SUBNETS, PAPER, table)
+
+
+def test_a_large_space_is_refused_without_tensorflow():
+    program = (
+        "import sys\n"
+        "from aec_ofa_tf.spec import NetworkConfig, search_space\n"
+        "from aec_ofa_tf.spec.budget import Budget, UnsatisfiableBudgetError\n"
+        "ratios = (0.2, 0.4, 0.6, 0.8, 1.0)\n"
+        "space = search_space('[X,X,X]', width_per='layer', width_ratios=ratios)\n"
+        "try:\n"
+        "    Budget.parse('tflite_bytes_int8<=1k').members(space.subnets(), NetworkConfig(5, 50))\n"
+        "except UnsatisfiableBudgetError as error:\n"
+        "    print(space.size, 'tensorflow' in sys.modules, error)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.startswith("27000 False no subnet of the space meets the budget")

@@ -1,0 +1,112 @@
+"""TFLite models of layers and of whole subnets with random weights, to be measured."""
+
+from __future__ import annotations
+
+import dataclasses
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from aec_ofa_tf.audio.front_end import PANNS
+from aec_ofa_tf.export.bundle import ModelInfo, write_bundle
+from aec_ofa_tf.export.interpreter import TFLiteModel
+from aec_ofa_tf.export.job import ConversionJob, run_child, write_jobs
+from aec_ofa_tf.models.cnn10 import build_cnn10
+from aec_ofa_tf.models.layer_models import build_layer
+from aec_ofa_tf.spec import NetworkConfig, SubnetSpec
+from aec_ofa_tf.spec.layers import HEAD, INPUT, Layer
+
+Part = Layer | SubnetSpec
+
+_REPRESENTATIVE_CLIPS = 2
+
+
+def open_parts(
+    parts: Sequence[Part], network: NetworkConfig, quantization: str, threads: int = 1
+) -> list[TFLiteModel]:
+    """Converts layers and subnets in one child process and opens the files.
+
+    In int8 a layer within a network takes and gives integers; the network's two ends are float32,
+    as in the files of `pipelines.convert`.
+
+    Args:
+        parts: what to convert.
+        network: what is static.
+        quantization: "float32", "float16", "dynamic" or "int8".
+        threads: of the interpreters.
+
+    Returns:
+        A model per part, which has computed one random clip.
+
+    Raises:
+        RuntimeError: the converter failed.
+    """
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        jobs = [
+            _write_model(part, network, quantization, index, folder)
+            for index, part in enumerate(parts)
+        ]
+        write_jobs(jobs, folder)
+        purpose = f"converting {len(jobs)} layers and subnets to {quantization}"
+        run_child(["-m", "aec_ofa_tf.export.tflite_converter"], folder, purpose)
+        return [_open(part, job, folder, threads) for part, job in zip(parts, jobs, strict=True)]
+
+
+def _write_model(
+    part: Part, network: NetworkConfig, quantization: str, index: int, folder: Path
+) -> ConversionJob:
+    """Leaves a part's Keras model, and clips for int8, for the converter."""
+    rng = np.random.default_rng(index)
+    if isinstance(part, Layer):
+        kind, model = part.kind, build_layer(part, network)
+    else:
+        kind, model = "", build_cnn10(part, network)
+    _randomise(model, rng)
+    model.save(folder / f"{index}.keras")
+    clips = rng.normal(size=(_REPRESENTATIVE_CLIPS, *model.input_shape[1:])).astype(np.float32)
+    np.save(folder / f"{index}.npy", clips)
+    is_int8_layer = quantization == "int8" and kind != ""
+    return ConversionJob(
+        content="log_mel",
+        quantization=quantization,
+        samples=network.frames * PANNS.hop_samples,
+        front_end=dataclasses.asdict(PANNS),
+        output=f"{index}.flatbuffer",
+        model=f"{index}.keras",
+        representative=f"{index}.npy",
+        integer_input=is_int8_layer and kind != INPUT,
+        integer_output=is_int8_layer and kind != HEAD,
+    )
+
+
+def _randomise(model: keras.Model, rng: np.random.Generator) -> None:
+    """Values of a trained network's kind: the converter leaves out additions of zeros."""
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.gamma.assign(rng.uniform(0.5, 1.5, layer.gamma.shape))
+            layer.beta.assign(rng.normal(0.0, 0.3, layer.beta.shape))
+        elif isinstance(layer, keras.layers.Dense):
+            layer.bias.assign(rng.normal(0.0, 0.3, layer.bias.shape))
+
+
+def _open(part: Part, job: ConversionJob, folder: Path, threads: int) -> TFLiteModel:
+    info = ModelInfo(
+        labels=(),
+        sample_rate_hz=PANNS.sample_rate_hz,
+        clip_samples=job.samples,
+        length_policy="pad",
+        front_end=job.front_end,
+        input=job.content,
+        quantization=job.quantization,
+        subnet=str(part),
+        params=0,
+    )
+    path = folder / f"{job.output}.tflite"
+    write_bundle((folder / job.output).read_bytes(), info, path)
+    model = TFLiteModel(path, threads)
+    model.scores(np.load(folder / job.representative, allow_pickle=False)[0])
+    return model

@@ -1,0 +1,58 @@
+"""Pictures of a search, as PNG files. No TensorFlow here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from matplotlib.figure import Figure
+
+_DPI = 120
+Point = tuple[float, float]
+"""Cost and mAP."""
+
+
+def draw_pareto(
+    path: Path, cost: str, points: Sequence[Point], front: Sequence[Point], chosen: Sequence[Point]
+) -> None:
+    """All candidates, the Pareto front and the chosen subnets, validation mAP over a cost."""
+    figure = Figure(figsize=(7, 4.5), layout="constrained")
+    axes = figure.subplots()
+    axes.scatter(*_columns(points), s=14, color="0.6", label=f"{len(points)} subnets")
+    axes.step(*_columns(front), where="post", marker="o", ms=4, label="Pareto front")
+    axes.scatter(*_columns(chosen), marker="*", s=130, zorder=3, label="chosen")
+    axes.set_xlabel(cost)
+    axes.set_ylabel("validation mAP")
+    axes.legend(loc="lower right")
+    figure.savefig(path, dpi=_DPI, format="png")
+
+
+def draw_spread(path: Path, scores: Mapping[str, Sequence[float]]) -> None:
+    """A box per budget: validation mAP of its candidates (the paper's figure 4)."""
+    figure = Figure(figsize=(max(5, 1.6 * len(scores)), 4.5), layout="constrained")
+    axes = figure.subplots()
+    labels = [f"{budget}\n{len(values)} subnets" for budget, values in scores.items()]
+    axes.boxplot(list(scores.values()), showmeans=True)
+    axes.set_xticks(range(1, len(labels) + 1), labels, rotation=20, fontsize=8)
+    axes.set_ylabel("validation mAP")
+    figure.savefig(path, dpi=_DPI, format="png")
+
+
+def draw_sensitivity(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """A panel per block and choice: mean mAP at each width or depth."""
+    panels = sorted({(row["block"], row["choice"]) for row in rows})
+    if not panels:
+        return
+    figure = Figure(figsize=(2.6 * len(panels), 3), layout="constrained")
+    grid = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
+    for axes, (block, choice) in zip(grid, panels, strict=True):
+        chosen = [row for row in rows if (row["block"], row["choice"]) == (block, choice)]
+        axes.plot([str(row["value"]) for row in chosen], [row["mAP"] for row in chosen], "o-")
+        axes.set_xlabel(f"block {block} {choice}")
+    grid[0].set_ylabel("mean validation mAP")
+    figure.savefig(path, dpi=_DPI, format="png")
+
+
+def _columns(points: Sequence[Point]) -> tuple[list[float], list[float]]:
+    return [x for x, _ in points], [y for _, y in points]

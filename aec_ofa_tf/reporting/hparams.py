@@ -1,0 +1,43 @@
+"""Evaluated subnets as TensorBoard HParams sessions."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+import tensorflow as tf
+from tensorboard.plugins.hparams import api as hparams
+from tensorboard.plugins.hparams import api_pb2
+from tensorboard.plugins.hparams.summary import session_end_pb
+
+from aec_ofa_tf.spec import SubnetSpec
+
+
+def write_sessions(directory: Path, values: Mapping[SubnetSpec, Mapping[str, float]]) -> None:
+    """Replaces the sessions in a directory by one finished session per subnet.
+
+    Args:
+        directory: gets a folder per subnet.
+        values: costs and metrics by subnet; every block's width and depth are the parameters.
+    """
+    shutil.rmtree(directory, ignore_errors=True)
+    for spec, metrics in values.items():
+        writer = tf.summary.create_file_writer(str(directory / str(spec)))
+        with writer.as_default(step=0):
+            hparams.hparams(_choices(spec), trial_id=str(spec))
+            for name, value in metrics.items():
+                tf.summary.scalar(name, value)
+            # Without its end TensorBoard shows a session as one of unknown status.
+            end = session_end_pb(api_pb2.STATUS_SUCCESS)
+            tf.summary.experimental.write_raw_pb(end.SerializeToString())
+        writer.close()
+
+
+def _choices(spec: SubnetSpec) -> dict[str, float]:
+    choices: dict[str, float] = {}
+    for number, widths in enumerate(spec.blocks, start=1):
+        choices[f"block{number}_depth"] = len(widths)
+        for layer, width in enumerate(widths, start=1):
+            choices[f"block{number}_width{layer}"] = width
+    return choices

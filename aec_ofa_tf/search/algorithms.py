@@ -1,0 +1,73 @@
+"""How candidates are proposed. No TensorFlow here."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Protocol
+
+import numpy as np
+
+from aec_ofa_tf.spec import SubnetSpec
+
+
+class Algorithm(Protocol):
+    """Proposes the candidates of one budget, all of which meet it."""
+
+    def propose(self) -> Sequence[SubnetSpec]:
+        """The next distinct candidates to evaluate; none when the search is over."""
+
+    def learn(self, scores: Mapping[SubnetSpec, float]) -> None:
+        """Takes in the validation mAP of what was proposed last."""
+
+    def evaluated(self) -> Collection[SubnetSpec]:
+        """Candidates of earlier runs of this search."""
+
+
+class OneRound:
+    """Proposes all its candidates at once: random search, exhaustive search.
+
+    Args:
+        candidates: distinct subnets.
+    """
+
+    def __init__(self, candidates: Sequence[SubnetSpec]) -> None:
+        self._candidates = tuple(candidates)
+
+    def propose(self) -> Sequence[SubnetSpec]:
+        """All candidates the first time, none after that."""
+        proposed, self._candidates = self._candidates, ()
+        return proposed
+
+    def learn(self, scores: Mapping[SubnetSpec, float]) -> None:
+        """Nothing: no later proposal depends on it."""
+
+    def evaluated(self) -> Collection[SubnetSpec]:
+        """None: a run proposes everything anew, and the store knows the scores."""
+        return ()
+
+
+def exhaustive(members: Sequence[SubnetSpec]) -> OneRound:
+    """Every subnet that meets the budget, so that the best of them is the answer."""
+    return OneRound(sorted(members))
+
+
+def random(members: Sequence[SubnetSpec], population: int, seed: int) -> OneRound:
+    """The paper's search (section 2.4): a sample without replacement.
+
+    Since the members are known beforehand nothing is ever rejected; where there are fewer than
+    `population`, all are taken.
+
+    Args:
+        members: the subnets that meet the budget.
+        population: how many candidates are wanted (the paper's p = 25).
+        seed: of the draw.
+
+    Raises:
+        ValueError: the population is not positive.
+    """
+    if population < 1:
+        raise ValueError(f"the population must be positive, received {population}")
+    ordered = sorted(members)
+    count = min(population, len(ordered))
+    chosen = np.random.default_rng(seed).choice(len(ordered), count, replace=False)
+    return OneRound([ordered[index] for index in sorted(chosen)])

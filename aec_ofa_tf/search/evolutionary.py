@@ -1,0 +1,163 @@
+"""Evolutionary search with Optuna, for spaces too large to walk. No TensorFlow here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import numpy as np
+import optuna
+from optuna.distributions import BaseDistribution, CategoricalDistribution
+from optuna.samplers import NSGAIISampler
+from optuna.trial import FrozenTrial, Trial, TrialState
+
+from aec_ofa_tf.spec import SubnetSpec
+
+_EXCESS = "excess"
+_ASKS_PER_CANDIDATE = 20
+_TIME_TO_EVALUATE = timedelta(hours=1)
+
+
+@dataclass(frozen=True)
+class EvolutionSettings:
+    """How an evolutionary search runs.
+
+    Attributes:
+        population: candidates of a generation.
+        generations: how many there are, over all searchers of a shared storage.
+        seed: of the first generation and of breeding; another one for each searcher.
+        storage: Optuna's database, for example "sqlite:///search.db"; searchers that share it
+            breed from each other's candidates.
+        name: of the study: what weights, data, space and budget it is of.
+    """
+
+    population: int
+    generations: int
+    seed: int
+    storage: str
+    name: str
+
+
+class EvolutionarySearch:
+    """NSGA-II under a budget's constraint (Deb et al. 2002; Optuna), the mAP being its objective.
+
+    A second objective, low cost, would spend evaluations on subnets far below the budget.
+
+    The first generation is drawn from the budget's members. What Optuna breeds outside the budget
+    is told to it as infeasible, what it breeds twice as failed; neither is evaluated. Where it
+    breeds too few new ones, members are drawn.
+
+    Args:
+        subnets: the search space.
+        members: the subnets of it that meet the budget.
+        excess: how far a subnet lies outside the budget, 0 inside.
+        settings: the rest.
+
+    Raises:
+        ValueError: the storage cannot be opened.
+    """
+
+    def __init__(
+        self,
+        subnets: Sequence[SubnetSpec],
+        members: Sequence[SubnetSpec],
+        excess: Callable[[SubnetSpec], float],
+        settings: EvolutionSettings,
+    ) -> None:
+        self._members = frozenset(members)
+        self._excess = excess
+        self._settings = settings
+        self._generator = np.random.default_rng(settings.seed)
+        self._distributions = _distributions(subnets)
+        self._asked: dict[SubnetSpec, Trial] = {}
+        self._study = _open_study(settings)
+
+    def propose(self) -> Sequence[SubnetSpec]:
+        """The next generation, or what is left of the members."""
+        evaluated, taken = self.evaluated(), self._taken()
+        wanted = self._settings.population * self._settings.generations
+        if len(evaluated) >= min(wanted, len(self._members)):
+            return []
+        count = min(self._settings.population, len(self._members - taken))
+        self._asked = {}
+        if evaluated:
+            self._breed(count, taken)
+        while len(self._asked) < count:
+            free = sorted(self._members - taken - self._asked.keys())
+            self._study.enqueue_trial(_genes(free[self._generator.integers(len(free))]))
+            # Another searcher may have taken what was queued, and left its own.
+            self._consider(self._study.ask(self._distributions), taken)
+        return list(self._asked)
+
+    def learn(self, scores: Mapping[SubnetSpec, float]) -> None:
+        """Tells Optuna the mAP of a generation."""
+        for spec, trial in self._asked.items():
+            trial.set_constraint(_EXCESS, 0.0)
+            self._study.tell(trial, scores[spec])
+        self._asked = {}
+
+    def evaluated(self) -> set[SubnetSpec]:
+        """The members that this searcher, earlier runs of it or others have evaluated."""
+        trials = self._study.get_trials(deepcopy=False, states=[TrialState.COMPLETE])
+        return {_spec(trial) for trial in trials if trial.constraints[_EXCESS] <= 0}
+
+    def _taken(self) -> set[SubnetSpec]:
+        """The evaluated, and what other searchers work on; a dead one's is free after an hour."""
+        running = self._study.get_trials(deepcopy=False, states=[TrialState.RUNNING])
+        since = datetime.now() - _TIME_TO_EVALUATE
+        at_work = [t for t in running if t.datetime_start and t.datetime_start > since]
+        specs = {_spec(trial) for trial in at_work if len(trial.params) == len(self._distributions)}
+        return self.evaluated() | specs
+
+    def _breed(self, count: int, taken: set[SubnetSpec]) -> None:
+        for _ in range(_ASKS_PER_CANDIDATE * count):
+            if len(self._asked) == count:
+                return
+            self._consider(self._study.ask(self._distributions), taken)
+
+    def _consider(self, trial: Trial, taken: set[SubnetSpec]) -> None:
+        """Keeps a trial to evaluate, or tells Optuna why not."""
+        spec = _spec(trial)
+        if spec in taken or spec in self._asked:
+            self._study.tell(trial, state=TrialState.FAIL)
+        elif spec not in self._members:
+            trial.set_constraint(_EXCESS, max(self._excess(spec), 1e-9))
+            self._study.tell(trial, 0.0)
+        else:
+            self._asked[spec] = trial
+
+
+def _open_study(settings: EvolutionSettings) -> optuna.Study:
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    sampler = NSGAIISampler(population_size=settings.population, seed=settings.seed)
+    try:
+        return optuna.create_study(
+            storage=settings.storage,
+            study_name=settings.name,
+            sampler=sampler,
+            direction="maximize",
+            load_if_exists=True,
+        )
+    except Exception as error:  # whatever the database's driver raises
+        raise ValueError(
+            f"the search's --storage cannot be opened ({type(error).__name__}); give an address "
+            "that SQLAlchemy knows, for example sqlite:////absolute/path/search.db"
+        ) from error
+
+
+def _distributions(subnets: Sequence[SubnetSpec]) -> dict[str, BaseDistribution]:
+    blocks = zip(*(str(spec).split("-") for spec in subnets), strict=True)
+    return {
+        f"block{number}": CategoricalDistribution(sorted(set(choices)))
+        for number, choices in enumerate(blocks, start=1)
+    }
+
+
+def _genes(spec: SubnetSpec) -> dict[str, str]:
+    return {f"block{number}": text for number, text in enumerate(str(spec).split("-"), start=1)}
+
+
+def _spec(trial: Trial | FrozenTrial) -> SubnetSpec:
+    count = len(trial.params)
+    return SubnetSpec.parse("-".join(trial.params[f"block{n}"] for n in range(1, count + 1)))

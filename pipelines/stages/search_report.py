@@ -1,0 +1,218 @@
+"""What a search leaves: files, pictures, TensorBoard, and the table that it prints."""
+
+from __future__ import annotations
+
+import csv
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from absl import flags, logging
+from tabulate import tabulate
+
+from aec_ofa_tf.reporting.figures import draw_pareto, draw_sensitivity, draw_spread
+from aec_ofa_tf.reporting.hparams import write_sessions
+from aec_ofa_tf.reporting.summaries import SummaryLog
+from aec_ofa_tf.search.analyses import rank_correlation, sensitivity, spread
+from aec_ofa_tf.search.pareto import pareto_front
+from aec_ofa_tf.spec import SubnetSpec
+from aec_ofa_tf.spec.cost import LATENCY, METRICS
+from pipelines.experiment import Experiment
+from pipelines.preflight import budgets_from_flags
+from pipelines.stages.search_evaluation import SearchEvaluation
+from tfrecords.clip import EVALUATION, VALIDATION
+from tfrecords.files import read_json, replacing, write_json
+
+FLAGS = flags.FLAGS
+Row = dict[str, Any]
+Candidates = Mapping[str, Sequence[SubnetSpec]]
+"""Evaluated subnets by budget, best first."""
+Costs = Mapping[SubnetSpec, Mapping[str, float]]
+_FRONTS = {"params", "macs", LATENCY}
+_FIRST = ("cost", "budget", "subnet", *METRICS)
+_METRICS = ("mAP", "mAUC", "d_prime", "accuracy", "mAP_fewer_clips")
+
+
+def report(
+    experiment: Experiment,
+    evaluation: SearchEvaluation,
+    result: dict[str, Any],
+    candidates: Candidates,
+    costs_of: Costs,
+) -> dict[str, Any]:
+    """Writes everything to `search/` and `events/search/` and prints the table to stderr.
+
+    Results and candidates of other budgets that the same supernet was searched for are kept.
+
+    Returns:
+        The result with `analyses` and `pareto`, as `result.json` has it but for earlier budgets.
+    """
+    folder = experiment.workdir.path / "search"
+    known = evaluation.splits[VALIDATION].store.known
+    metrics = {spec: known[spec] for spec in costs_of if spec in known}
+    scores = {spec: values["mAP"] for spec, values in metrics.items()}
+    rows = [
+        {"budget": budget, **_candidate(spec, costs_of, metrics)}
+        for budget, specs in candidates.items()
+        for spec in specs
+    ]
+    fronts = {
+        name: pareto_front(_points(name, costs_of, scores))
+        for name in METRICS
+        if name in rows[0].keys() & _compared_costs()
+    }
+    result = {
+        **result,
+        "analyses": _analyses(evaluation, candidates, metrics, scores),
+        "pareto": {name: [str(spec) for spec in front] for name, front in fronts.items()},
+    }
+    _write_results(folder, evaluation.key, result, rows)
+    _write_rows(
+        folder / "pareto",
+        [
+            {"cost": name, **_candidate(spec, costs_of, metrics)}
+            for name, front in fronts.items()
+            for spec in front
+        ],
+    )
+    chosen = {SubnetSpec.parse(row["subnet"]) for row in result["budgets"]}
+    _draw(folder, result, candidates, costs_of, scores, fronts, chosen)
+    _log(experiment.workdir.path / "events" / "search", folder, costs_of, metrics)
+    print(_table(result), file=sys.stderr)
+    return result
+
+
+def _compared_costs() -> set[str]:
+    """The costs that a Pareto front is drawn for: the usual ones and those that budgets bound."""
+    bounded = {metric for budget in budgets_from_flags() for metric, _, _ in budget.bounds}
+    return _FRONTS | bounded
+
+
+def _candidate(spec: SubnetSpec, costs_of: Costs, metrics: Mapping[SubnetSpec, Row]) -> Row:
+    found = {f"validation_{name}": metrics[spec][name] for name in _METRICS}
+    return {"subnet": str(spec), **costs_of[spec], **found}
+
+
+def _points(
+    cost: str, costs_of: Costs, scores: Mapping[SubnetSpec, float]
+) -> dict[SubnetSpec, tuple[float, float]]:
+    return {spec: (costs_of[spec][cost], score) for spec, score in scores.items()}
+
+
+def _analyses(
+    evaluation: SearchEvaluation,
+    candidates: Candidates,
+    metrics: Mapping[SubnetSpec, Row],
+    scores: Mapping[SubnetSpec, float],
+) -> dict[str, Any]:
+    analyses: dict[str, Any] = {
+        "spread": {
+            budget: spread([scores[spec] for spec in specs]) for budget, specs in candidates.items()
+        },
+        "sensitivity": sensitivity(scores),
+    }
+    if FLAGS.rank_correlation:
+        fewer = {spec: values["mAP_fewer_clips"] for spec, values in metrics.items()}
+        proxies = {"without_recalibration": evaluation.without_recalibration(list(scores))}
+        if None not in fewer.values():
+            proxies["fewer_clips"] = fewer
+        analyses["rank_correlation"] = {
+            name: rank_correlation(proxy, scores) for name, proxy in proxies.items()
+        }
+    return analyses
+
+
+def _write_results(folder: Path, key: str, result: dict[str, Any], rows: list[Row]) -> None:
+    searched = {row["budget"] for row in result["budgets"]}
+    earlier = read_json(folder / "result.json") if (folder / "result.json").exists() else {}
+    kept: dict[str, list[Row]] = {"budgets": [], "candidates": []}
+    if earlier.get("key") == key and (folder / "candidates.json").exists():
+        before = {**earlier, "candidates": read_json(folder / "candidates.json")}
+        kept = {
+            name: [row for row in before[name] if row["budget"] not in searched] for name in kept
+        }
+        _warn_of_better(before["budgets"], result["budgets"])
+    _write_rows(folder / "candidates", kept["candidates"] + rows)
+    budgets = kept["budgets"] + result["budgets"]
+    write_json(folder / "result.json", {**result, "budgets": budgets, "key": key})
+
+
+def _warn_of_better(earlier: Sequence[Row], now: Sequence[Row]) -> None:
+    """A search of a part of the space, or of a sample, can do worse than one before it."""
+    found = {row["budget"]: row for row in earlier}
+    for row in now:
+        before = found.get(row["budget"], row)
+        if before["mAP"] > row["mAP"]:
+            logging.warning(
+                "%s: an earlier search found %s with validation mAP %.3f, which %s with %.3f now "
+                "replaces",
+                *(row["budget"], before["subnet"], before["mAP"], row["subnet"], row["mAP"]),
+            )
+
+
+def _write_rows(stem: Path, rows: Sequence[Row]) -> None:
+    """The same rows as CSV and as JSON; a column for every key of any row."""
+    names = set().union(*rows)
+    columns = [name for name in _FIRST if name in names] + sorted(names - set(_FIRST))
+    path = stem.with_suffix(".csv")
+    with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, columns)
+        writer.writeheader()
+        writer.writerows(rows)
+    write_json(stem.with_suffix(".json"), list(rows))
+
+
+def _draw(
+    folder: Path,
+    result: dict[str, Any],
+    candidates: Candidates,
+    costs_of: Costs,
+    scores: Mapping[SubnetSpec, float],
+    fronts: Mapping[str, Sequence[SubnetSpec]],
+    chosen: set[SubnetSpec],
+) -> None:
+    for name, front in fronts.items():
+        points = _points(name, costs_of, scores)
+        groups = list(points), front, sorted(chosen)
+        places = ([points[spec] for spec in group] for group in groups)
+        draw_pareto(folder / f"pareto_{name}.png", name, *places)
+    spreads = {budget: [scores[s] for s in specs] for budget, specs in candidates.items()}
+    draw_spread(folder / "spread.png", spreads)
+    draw_sensitivity(folder / "sensitivity.png", result["analyses"]["sensitivity"])
+
+
+def _log(events: Path, folder: Path, costs_of: Costs, metrics: Mapping[SubnetSpec, Row]) -> None:
+    values = {
+        spec: {**costs_of[spec], **{n: row[n] for n in _METRICS if row[n] is not None}}
+        for spec, row in metrics.items()
+    }
+    write_sessions(events, values)
+    log = SummaryLog(events)
+    for path in sorted(folder.glob("*.png")):
+        log.image(0, path.stem, path)
+
+
+def _table(result: dict[str, Any]) -> str:
+    rows = [*result["budgets"], {"budget": "(largest)", **result["largest"]}]
+    return tabulate([_cells(row) for row in rows], headers="keys", disable_numparse=True)
+
+
+def _cells(row: Row) -> dict[str, str]:
+    cells = {
+        "budget": row["budget"],
+        "subnet": row["subnet"],
+        "parameters": f"{row['params']:,}",
+        "multiply-adds": f"{row['macs'] / 1e6:,.0f} M",
+    }
+    if "latency_ms" in row:
+        cells["latency"] = f"{row['latency_ms']:.1f} ms"
+    cells["validation mAP"] = f"{row[VALIDATION]['mAP']:.3f}"
+    if "gap" in row:
+        cells["gap to best known"] = (
+            f"{row['gap']:.3f} ({row['evaluated']} of {row['in_budget']} seen)"
+        )
+    if EVALUATION in row:
+        low, high = row[EVALUATION]["interval"]
+        cells["evaluation mAP"] = f"{row[EVALUATION]['mAP']:.3f} [{low:.3f}, {high:.3f}]"
+    return cells

@@ -1,0 +1,106 @@
+"""Costs in closed form against what TFLite's converter makes."""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from aec_ofa_tf.audio.front_end import PANNS
+from aec_ofa_tf.export.bundle import QUANTIZATIONS, ModelInfo, read_bundle
+from aec_ofa_tf.export.convert import convert_models
+from aec_ofa_tf.export.request import ConversionRequest
+from aec_ofa_tf.models.cnn10 import build_cnn10
+from aec_ofa_tf.spec import NetworkConfig, SubnetSpec
+from aec_ofa_tf.spec.activations import activation_bytes
+from aec_ofa_tf.spec.file_size import tflite_bytes
+
+FRAMES = 50
+FULL_WIDTH = (SubnetSpec.parse("64x2-128x2-256x2-512x2"), NetworkConfig(527, FRAMES))
+THIN = [
+    (SubnetSpec.parse(spec), NetworkConfig(5, FRAMES, 24, pool_last=pool_last))
+    for spec in ("8x2-6x1-12x2-20x1", "4x1-16x2-9+32-64x2")
+    for pool_last in (False, True)
+]
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    """Paths by (spec, network, quantisation), from one child process."""
+    wanted = [(*FULL_WIDTH, kind) for kind in QUANTIZATIONS]
+    wanted += [(*THIN[0], kind) for kind in QUANTIZATIONS]
+    wanted += [(*pair, "float32") for pair in THIN[1:]]
+    clips = np.random.default_rng(0).normal(0, 1, (2, FRAMES, 64)).astype(np.float32)
+    models = {pair: _model(*pair) for pair in {(spec, network) for spec, network, _ in wanted}}
+    folder = tmp_path_factory.mktemp("costs")
+    work = [
+        (
+            models[spec, network],
+            ConversionRequest(folder / f"{i}.tflite", _info(spec, network, kind), clips, clips),
+        )
+        for i, (spec, network, kind) in enumerate(wanted)
+    ]
+    made = convert_models(work)
+    return {key: Path(conversion.file) for key, conversion in zip(wanted, made, strict=True)}
+
+
+def _model(spec, network):
+    """Without weights of 0, which the converter would leave out of the file."""
+    model = build_cnn10(spec, network)
+    rng = np.random.default_rng(0)
+    model.set_weights([w + rng.uniform(0.01, 0.02, w.shape) for w in model.get_weights()])
+    return model
+
+
+def _info(spec, network, quantization):
+    return ModelInfo(
+        labels=tuple(f"Sound number {i:03}" for i in range(network.classes)),
+        sample_rate_hz=PANNS.sample_rate_hz,
+        clip_samples=FRAMES * PANNS.hop_samples,
+        length_policy="pad",
+        front_end=dataclasses.asdict(PANNS),
+        input="log_mel",
+        quantization=quantization,
+        subnet=str(spec),
+        params=1,
+        extra={"macs": 1},
+    )
+
+
+@pytest.mark.parametrize("quantization", QUANTIZATIONS)
+def test_full_width_file_sizes_lie_within_2_percent(files, quantization):
+    spec, network = FULL_WIDTH
+    size = files[spec, network, quantization].stat().st_size
+
+    assert tflite_bytes(spec, network, quantization) == pytest.approx(size, rel=0.02)
+
+
+def test_thin_file_sizes_lie_within_1_percent_and_500_bytes(files):
+    for (spec, network, quantization), path in files.items():
+        expected, size = tflite_bytes(spec, network, quantization), path.stat().st_size
+        assert abs(expected - size) <= 0.01 * size + 500, (str(spec), quantization)
+
+
+@pytest.mark.parametrize("pair", [*THIN, FULL_WIDTH], ids=lambda pair: f"{pair[0]}")
+def test_activation_bytes_are_the_peak_over_the_operators_of_the_file(files, pair):
+    assert activation_bytes(*pair) == max(_operator_bytes(files[(*pair, "float32")]))
+
+
+def _operator_bytes(path) -> list[int]:
+    """Of every operator, the bytes of the tensors that it reads and writes, constants apart."""
+    interpreter = tf.lite.Interpreter(
+        model_content=read_bundle(path)[0],
+        experimental_op_resolver_type=tf.lite.experimental.OpResolverType.BUILTIN_REF,
+    )
+    operators = interpreter._get_ops_details()
+    size = {
+        tensor["index"]: int(np.prod(tensor["shape"])) * np.dtype(tensor["dtype"]).itemsize
+        for tensor in interpreter.get_tensor_details()
+    }
+    computed = {interpreter.get_input_details()[0]["index"]}
+    computed |= {index for operator in operators for index in operator["outputs"]}
+    return [
+        sum(size[i] for i in {*operator["inputs"], *operator["outputs"]} if i in computed)
+        for operator in operators
+    ]

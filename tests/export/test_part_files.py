@@ -1,0 +1,39 @@
+"""Layers as models of their own compute what they compute within a network."""
+
+import keras
+import numpy as np
+
+from aec_ofa_tf.export.part_files import open_parts
+from aec_ofa_tf.models.cnn10 import build_cnn10
+from aec_ofa_tf.models.layer_models import build_layer
+from aec_ofa_tf.spec import NetworkConfig, SubnetSpec
+from aec_ofa_tf.spec.layers import layers
+
+NETWORK = NetworkConfig(classes=5, frames=33, embedding_units=24, pool_last=True)
+SPEC = SubnetSpec.parse("4x2-3+5-6x1-7x1")
+
+
+def test_the_layers_in_a_row_are_the_network():
+    keras.utils.set_random_seed(0)
+    whole = build_cnn10(SPEC, NETWORK)
+    parts = [build_layer(layer, NETWORK) for layer in layers(SPEC, NETWORK)]
+    rng = np.random.default_rng(0)
+    for weight, own in zip(whole.weights, [w for p in parts for w in p.weights], strict=True):
+        weight.assign(weight + rng.uniform(0.0, 0.1, weight.shape))
+        own.assign(weight)
+    clips = x = rng.normal(size=(2, 33, 64)).astype(np.float32)
+    for part in parts:
+        x = part(x, training=False)
+
+    np.testing.assert_allclose(x, whole(clips, training=False), atol=1e-6)
+
+
+def test_int8_layers_are_integers_inside_the_network_and_float_at_its_ends():
+    first, *inner, last = layers(SPEC, NETWORK)
+    models = open_parts([first, inner[0], last, SPEC], NETWORK, "int8")
+
+    ends = [(m._input["dtype"], m._output["dtype"]) for m in models]
+    f, i = np.float32, np.int8
+    assert ends == [(f, i), (i, i), (i, f), (f, f)]
+    for model in models:
+        model.invoke()

@@ -1,0 +1,157 @@
+"""Propose, evaluate, choose."""
+
+import numpy as np
+import pytest
+
+from aec_ofa_tf.search import algorithms
+from aec_ofa_tf.search.driver import search
+from aec_ofa_tf.search.evolutionary import EvolutionarySearch, EvolutionSettings
+from aec_ofa_tf.spec import NetworkConfig, search_space
+from aec_ofa_tf.spec.budget import Budget
+from aec_ofa_tf.spec.cost import params
+
+NETWORK = NetworkConfig(classes=527, frames=1000)
+SPACE = search_space("[2,2,X]")
+SUBNETS = SPACE.subnets()
+BUDGET = Budget.parse("params<=2M")
+MEMBERS = BUDGET.members(SUBNETS, NETWORK)
+
+
+def score(spec) -> float:
+    """A made-up mAP that rises with every width."""
+    return sum(width**0.5 for block in spec.blocks for width in block) / 1000
+
+
+def size(spec) -> int:
+    return params(spec, NETWORK)
+
+
+def run(algorithm, evaluate=score) -> dict:
+    return search({BUDGET: algorithm}, lambda specs: {s: evaluate(s) for s in specs}, size)[BUDGET]
+
+
+def evolutionary(
+    storage: str = "sqlite://", members=MEMBERS, subnets=SUBNETS, **changes
+) -> EvolutionarySearch:
+    arguments = {"population": 8, "generations": 4, "seed": 0, **changes}
+    inside = set(members)
+    excess = lambda spec: 0.0 if spec in inside else 1.0  # noqa: E731
+    settings = EvolutionSettings(storage=storage, name="test", **arguments)
+    return EvolutionarySearch(subnets, members, excess, settings)
+
+
+def test_random_candidates_are_distinct_members_and_a_function_of_the_seed():
+    drawn = [algorithms.random(MEMBERS, 25, seed).propose() for seed in (0, 0, 1)]
+
+    assert drawn[0] == drawn[1] != drawn[2]
+    assert len(set(drawn[0])) == 25
+    assert set(drawn[0]) <= set(MEMBERS)
+
+
+def test_every_member_is_drawn_equally_often():
+    counts = dict.fromkeys(SUBNETS[:10], 0)
+    for seed in range(2000):
+        for spec in algorithms.random(SUBNETS[:10], 3, seed).propose():
+            counts[spec] += 1
+
+    # 600 expected each, standard deviation 20.
+    assert all(500 < count < 700 for count in counts.values())
+
+
+def test_fewer_members_than_the_population_are_all_taken():
+    members = Budget.around(0.8e6, 0.2e6).members(SUBNETS, NETWORK)
+
+    assert set(run(algorithms.random(members, 25, 0))) == set(members)
+
+
+def test_a_population_below_one_is_refused():
+    with pytest.raises(ValueError, match="positive"):
+        algorithms.random(SUBNETS, 0, 0)
+
+
+def test_exhaustive_search_finds_the_best_there_is_and_of_equals_the_smaller():
+    found = run(algorithms.exhaustive(MEMBERS))
+    assert list(found.values()) == sorted((score(spec) for spec in MEMBERS), reverse=True)
+
+    by_depth = run(algorithms.exhaustive(MEMBERS), lambda spec: spec.depths[-1])
+    deep = [spec for spec in MEMBERS if spec.depths[-1] == 2]
+    assert next(iter(by_depth)) == min(deep, key=size)
+
+
+def test_budgets_are_searched_side_by_side_and_share_evaluations():
+    rounds = []
+
+    def evaluate(specs):
+        rounds.append(list(specs))
+        return {spec: score(spec) for spec in specs}
+
+    other = Budget.parse("params<=1M")
+    members = other.members(SUBNETS, NETWORK)
+    found = search(
+        {BUDGET: algorithms.exhaustive(MEMBERS), other: algorithms.exhaustive(members)},
+        evaluate,
+        size,
+    )
+    assert rounds == [sorted(MEMBERS)]
+    assert set(found[other]) == set(members)
+
+
+def test_evolution_evaluates_members_alone_and_each_once():
+    evaluated = []
+    found = run(evolutionary(), lambda spec: evaluated.append(spec) or score(spec))
+
+    assert len(evaluated) == len(found) == 8 * 4
+    assert set(found) <= set(MEMBERS)
+
+
+def test_later_generations_are_better_than_the_first():
+    subnets = search_space("[X,X,X]").subnets()
+    members = BUDGET.members(subnets, NETWORK)
+    gains = []
+    for seed in range(3):
+        searched = evolutionary(
+            members=members, subnets=subnets, seed=seed, population=10, generations=8
+        )
+        generations = []
+        while candidates := searched.propose():
+            scores = {spec: score(spec) for spec in candidates}
+            searched.learn(scores)
+            generations.append(np.mean(list(scores.values())))
+        assert len(generations) == 8
+        gains.append(generations[-1] - generations[0])
+
+    assert np.mean(gains) > 0.005  # of scores around 0.085
+
+
+def test_evolution_ends_when_no_member_is_left():
+    assert len(run(evolutionary(members=MEMBERS[:5]))) == 5
+
+
+def test_searchers_at_work_at_the_same_time_share_the_evaluations(tmp_path):
+    storage = f"sqlite:///{tmp_path / 'search.db'}"
+    searchers = [evolutionary(storage, generations=4, seed=seed) for seed in (0, 0)]
+    evaluated = []
+    while rounds := [candidates for one in searchers if (candidates := one.propose())]:
+        evaluated += [spec for candidates in rounds for spec in candidates]
+        for one in searchers:
+            one.learn({spec: score(spec) for candidates in rounds for spec in candidates})
+
+    assert len(evaluated) == len(set(evaluated)) == 32
+
+
+def test_a_run_that_resumes_or_repeats_a_search_counts_what_was_found(tmp_path):
+    storage = f"sqlite:///{tmp_path / 'search.db'}"
+    killed = evolutionary(storage)
+    first = list(killed.propose())
+    killed.learn({spec: score(spec) for spec in first})
+    resumed = run(evolutionary(storage))
+    assert len(resumed) == 32
+    assert set(first) <= set(resumed)
+    assert run(evolutionary(storage)) == resumed
+
+
+def test_a_storage_that_cannot_be_opened_is_told_with_an_example():
+    with pytest.raises(ValueError, match="sqlite:////absolute"):
+        evolutionary("sqlite:////nowhere/at/all/search.db")
+    with pytest.raises(ValueError, match="--storage"):
+        evolutionary("nonsense")

@@ -1,0 +1,111 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.metrics import average_precision_score
+
+from aec_ofa_tf.metrics import evaluate_scores, weighted_average_precision
+from aec_ofa_tf.search.analyses import rank_correlation, sensitivity, spread
+from aec_ofa_tf.search.bootstrap import bootstrap_interval, bootstrap_mean_average_precision
+from aec_ofa_tf.search.pareto import pareto_front
+from aec_ofa_tf.search.store import EvaluationStore
+from aec_ofa_tf.spec import search_space
+
+SUBNETS = search_space("[2,2,X]").subnets()
+
+
+@settings(deadline=None)
+@given(st.integers(0, 10_000), st.sampled_from([1, 3, 1000]))
+def test_weighted_average_precision_is_scikit_learns(seed, levels):
+    generator = np.random.default_rng(seed)
+    scores = generator.integers(0, levels, 30) / levels  # with ties
+    labels = generator.integers(0, 2, 30)
+    weights = generator.multinomial(30, np.full(30, 1 / 30), size=4)
+    found = weighted_average_precision(scores, labels, weights)
+
+    for value, weight in zip(found, weights, strict=True):
+        positives = (labels * weight).sum()
+        if 0 < positives < 30:
+            expected = average_precision_score(labels, scores, sample_weight=weight)
+            assert value == pytest.approx(expected)
+        else:
+            assert np.isnan(value)
+
+
+def test_the_bootstrap_surrounds_the_map_and_narrows_with_more_clips():
+    generator = np.random.default_rng(0)
+    widths = []
+    for clips in (50, 800):
+        labels = generator.integers(0, 2, (clips, 3))
+        scores = labels + generator.normal(0, 1, labels.shape)
+        resampled = bootstrap_mean_average_precision(scores, labels, resamples=150)
+        low, high = np.percentile(resampled, [2.5, 97.5])
+        assert low < evaluate_scores(scores, labels).mAP < high
+        assert len(resampled) == 150
+        widths.append(high - low)
+    assert widths[0] / widths[1] == pytest.approx(4, rel=0.5)
+
+
+def test_the_interval_holds_the_true_map_about_as_often_as_it_says():
+    generator = np.random.default_rng(0)
+
+    def clips(count):
+        labels = (generator.random((count, 5)) < 0.3).astype(int)
+        return labels + generator.normal(0, 0.7, labels.shape), labels
+
+    true = evaluate_scores(*clips(20_000)).mAP
+    inside = 0
+    for _ in range(60):
+        scores, labels = clips(300)
+        low, high = bootstrap_interval(scores, labels, evaluate_scores(scores, labels).mAP, 200)
+        inside += low <= true <= high
+    assert inside >= 51  # of 60; with a dozen clips of a class it holds less often than it says
+
+
+def test_the_pareto_front_holds_what_nothing_beats():
+    points = {"a": (1, 0.2), "b": (2, 0.2), "c": (2, 0.5), "d": (3, 0.4), "e": (4, 0.9)}
+
+    assert pareto_front(points) == ["a", "c", "e"]
+    assert pareto_front({}) == []
+
+
+def test_spread_has_the_quartiles():
+    assert spread([0.1, 0.2, 0.3, 0.4, 0.5]) == pytest.approx(
+        {"candidates": 5, "min": 0.1, "q1": 0.2, "median": 0.3, "q3": 0.4, "max": 0.5}
+    )
+
+
+def test_sensitivity_is_the_mean_over_everything_else():
+    scores = {spec: spec.blocks[1][0] + 1000 * spec.depths[-1] for spec in SUBNETS}
+    rows = sensitivity(scores)
+
+    panels = {(row["block"], row["choice"]) for row in rows}
+    assert panels == {(2, "width"), (3, "width"), (4, "width"), (4, "depth")}
+    by_width = [row["mAP"] for row in rows if (row["block"], row["choice"]) == (2, "width")]
+    assert by_width == [width + 1500 for width in (51, 76, 102, 128)]
+    assert len({row["mAP"] for row in rows if (row["block"], row["choice"]) == (3, "width")}) == 1
+    depths = [row for row in rows if row["choice"] == "depth"]
+    assert depths[1]["mAP"] - depths[0]["mAP"] == pytest.approx(1000)
+    assert [row["subnets"] for row in depths] == [64, 64]
+
+
+def test_rank_correlation_compares_orders_not_values():
+    full = {spec: float(index) for index, spec in enumerate(SUBNETS)}
+    squared = rank_correlation({s: v**2 for s, v in full.items()}, full)
+    assert squared["spearman"] == squared["kendall"] == pytest.approx(1)
+    assert rank_correlation({s: -v for s, v in full.items()}, full)["spearman"] == -1
+    assert rank_correlation(dict.fromkeys(full, 0.5), full)["kendall"] is None
+
+
+def test_a_search_that_was_killed_keeps_all_but_the_line_it_was_writing(tmp_path):
+    path = tmp_path / "store.jsonl"
+    store = EvaluationStore(path, "weights-1")
+    for spec in SUBNETS[:3]:
+        store.add(spec, {"mAP": 0.25})
+    path.write_text(path.read_text()[:-7])
+
+    again = EvaluationStore(path, "weights-1")
+    assert list(again.known) == SUBNETS[:2]
+    again.add(SUBNETS[2], {"mAP": 0.75})
+    assert EvaluationStore(path, "weights-1").known[SUBNETS[2]] == {"mAP": 0.75}
+    assert EvaluationStore(path, "weights-2").known == {}

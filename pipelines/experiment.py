@@ -25,7 +25,7 @@ from tfrecords.files import replacing
 from tfrecords.records import CheckedBatches, Records, open_records
 
 FLAGS = flags.FLAGS
-_IN_MEMORY_BYTES = 2**30
+_HELD_BYTES = 2**30
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,7 @@ class Experiment:
         batch_size: clips per step, in training, calibration and evaluation.
         calibration_clips: training clips for batch-norm statistics.
         devices: where training runs.
+        held_bytes: clips of a split that take more are read again whenever they are walked.
     """
 
     workdir: Workdir
@@ -49,6 +50,7 @@ class Experiment:
     batch_size: int
     calibration_clips: int
     devices: Devices = field(default_factory=lambda: open_devices("none"))
+    held_bytes: int = _HELD_BYTES
 
     def config(self) -> dict[str, Any]:
         """What identifies the experiment: another value of any entry is another experiment."""
@@ -76,7 +78,7 @@ class Experiment:
         dataset = evaluation_batches(self.records, split, batch_size, limit=clips)
         batches = CheckedBatches(dataset)
         clip_bytes = self.records.frames * self.records.front_end.mel_bins * 4
-        return list(batches) if clips * clip_bytes <= _IN_MEMORY_BYTES else batches
+        return list(batches) if clips * clip_bytes <= self.held_bytes else batches
 
     def load_supernet(self) -> Supernet:
         """The trained supernet.

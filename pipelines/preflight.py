@@ -40,16 +40,18 @@ def budgets_from_flags() -> list[Budget]:
     return budgets
 
 
-def check_budgets(space: SearchSpace, network: NetworkConfig) -> None:
+def check_budgets(space: SearchSpace, network: NetworkConfig) -> dict[Budget, list[SubnetSpec]]:
     """Refuses budgets that no subnet meets, before anything is trained or evaluated.
+
+    Returns:
+        The subnets that meet each budget.
 
     Raises:
         UnsatisfiableBudgetError: there is one; the message names the nearest subnets.
         ValueError: one bounds the latency and there is no table, or one of another network.
     """
     subnets, latency = space.subnets(), latency_table_from_flags()
-    for budget in budgets_from_flags():
-        budget.members(subnets, network, latency)
+    return {budget: budget.members(subnets, network, latency) for budget in budgets_from_flags()}
 
 
 def latency_table_from_flags() -> LatencyTable | None:
@@ -60,6 +62,19 @@ def latency_table_from_flags() -> LatencyTable | None:
         OSError: it cannot be read.
     """
     return LatencyTable.load(FLAGS.latency_table) if FLAGS.latency_table else None
+
+
+def check_storage() -> None:
+    """Refuses a `--storage` that cannot be opened.
+
+    Raises:
+        ValueError: it cannot.
+    """
+    if FLAGS.algorithm == "evolutionary" and FLAGS.storage:
+        # Optuna takes half a second to import.
+        from aec_ofa_tf.search.evolutionary import open_storage
+
+        open_storage(FLAGS.storage)
 
 
 def conversion_kinds(payload: str) -> list[tuple[str, str]]:

@@ -16,6 +16,7 @@ from pipelines import training_flags as training
 from pipelines.flags import define_data_dir_flag
 from pipelines.preflight import (
     check_budgets,
+    check_storage,
     require_validation,
     stored_space,
     subspace_from_flags,
@@ -41,6 +42,7 @@ def main(_: list[str]) -> dict[str, Any]:
     trained, network = stored_space(workdir)
     space = subspace_from_flags(trained)
     check_budgets(space, network)
+    check_storage()
     require_validation(load_manifest(Path(FLAGS.data_dir)))
     from pipelines.experiment import open_trained
     from pipelines.stages.search import run_search

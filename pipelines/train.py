@@ -79,6 +79,7 @@ def _check_flags() -> None:
         preflight.check_teacher_widths(space)
     if "search" in FLAGS.stages:
         preflight.budgets_from_flags()
+        preflight.check_storage()
     if "convert" in FLAGS.stages and "prepare" in FLAGS.stages:
         preflight.conversion_kinds(FLAGS.payload)
 

@@ -159,7 +159,11 @@ def define_search_flags() -> None:
         "SQLite in the workdir.",
     )
     flags.DEFINE_integer(
-        "search_memory_mib", 1024, "Scores held at a time while subnets are evaluated.", 1
+        "search_memory_mib",
+        2048,
+        "Memory for clips and scores. Clips that do not fit are read again in every walk. The "
+        "activations of one batch come on top.",
+        1,
     )
     flags.DEFINE_integer(
         "subnets_per_walk",

@@ -10,6 +10,7 @@ import numpy as np
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.samplers import NSGAIISampler
+from optuna.storages import BaseStorage, get_storage
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from aec_ofa_tf.spec import SubnetSpec
@@ -128,22 +129,30 @@ class EvolutionarySearch:
             self._asked[spec] = trial
 
 
-def _open_study(settings: EvolutionSettings) -> optuna.Study:
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    sampler = NSGAIISampler(population_size=settings.population, seed=settings.seed)
+def open_storage(address: str) -> BaseStorage:
+    """Opens Optuna's database, which is created where there is none.
+
+    Raises:
+        ValueError: it cannot be opened.
+    """
     try:
-        return optuna.create_study(
-            storage=settings.storage,
-            study_name=settings.name,
-            sampler=sampler,
-            direction="maximize",
-            load_if_exists=True,
-        )
+        return get_storage(address)
     except Exception as error:  # whatever the database's driver raises
         raise ValueError(
             f"the search's --storage cannot be opened ({type(error).__name__}); give an address "
             "that SQLAlchemy knows, for example sqlite:////absolute/path/search.db"
         ) from error
+
+
+def _open_study(settings: EvolutionSettings) -> optuna.Study:
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    return optuna.create_study(
+        storage=open_storage(settings.storage),
+        study_name=settings.name,
+        sampler=NSGAIISampler(population_size=settings.population, seed=settings.seed),
+        direction="maximize",
+        load_if_exists=True,
+    )
 
 
 def _distributions(subnets: Sequence[SubnetSpec]) -> dict[str, BaseDistribution]:

@@ -85,11 +85,16 @@ class LatencyTable:
             extra={name: value for name, value in content.items() if name not in known},
         )
 
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What was measured and on what, by name."""
+        return {name: getattr(self, name) for name in _FACTS}
+
     def as_json(self) -> dict[str, Any]:
         """The file's content."""
         return {
             "format": FORMAT,
-            **{name: getattr(self, name) for name in _FACTS},
+            **self.facts,
             "network": dict(self.network),
             "layers": [{**layer._asdict(), "ms": ms} for layer, ms in self.layer_ms.items()],
             **self.extra,

@@ -16,13 +16,12 @@ from aec_ofa_tf.spec.budget import Budget
 from aec_ofa_tf.spec.cost import costs
 from pipelines.experiment import Experiment
 from pipelines.preflight import (
-    budgets_from_flags,
     check_budgets,
     latency_table_from_flags,
     require_validation,
 )
 from pipelines.stages.search_evaluation import SearchEvaluation
-from pipelines.stages.search_report import Candidates, report
+from pipelines.stages.search_report import Findings, report
 from tfrecords.clip import EVALUATION, VALIDATION
 from tfrecords.files import fingerprint
 
@@ -44,32 +43,34 @@ def run_search(experiment: Experiment, space: SearchSpace | None = None) -> dict
         ValueError: a budget meets no subnet, or there are no validation clips.
     """
     space = space or experiment.space
-    budgets = budgets_from_flags()
     require_validation(experiment.records.manifest)
-    check_budgets(space, experiment.network)
+    members = check_budgets(space, experiment.network)
     evaluation = SearchEvaluation(experiment, experiment.load_supernet())
-    subnets = space.subnets()
-    cost_of = partial(costs, network=experiment.network, latency=latency_table_from_flags())
-    costs_of = {spec: cost_of(spec) for spec in subnets}
-    members = {
-        budget: [spec for spec in subnets if not budget.excess(costs_of[spec])]
-        for budget in budgets
-    }
+    latency = latency_table_from_flags()
+    cost_of = partial(costs, network=experiment.network, latency=latency)
+    costs_of = {spec: cost_of(spec) for spec in space.subnets()}
     searchers = {
-        budget: _algorithm(experiment, evaluation.key, budget, members[budget], costs_of)
-        for budget in budgets
+        budget: _algorithm(experiment, evaluation.key, budget, found, costs_of)
+        for budget, found in members.items()
     }
     found = search(searchers, evaluation.validation, lambda spec: costs_of[spec]["params"])
     if EVALUATION in evaluation.splits:  # in one walk
         winners = [next(iter(scores)) for scores in found.values()]
         evaluation.metrics(EVALUATION, [*winners, experiment.space.largest])
-    rows = [
-        _row(budget, found[budget], members[budget], costs_of, evaluation) for budget in budgets
-    ]
-    largest = _summary(experiment.space.largest, cost_of(experiment.space.largest), evaluation)
-    result = {"space": str(space), "budgets": rows, "largest": largest}
-    candidates: Candidates = {str(budget): list(scores) for budget, scores in found.items()}
-    return report(experiment, evaluation, result, candidates, costs_of)
+    largest = experiment.space.largest
+    result: dict[str, Any] = {
+        "space": str(space),
+        "budgets": [
+            _row(budget, found[budget], members[budget], costs_of, evaluation) for budget in members
+        ],
+        "largest": _summary(largest, cost_of(largest), evaluation),
+    }
+    if latency:
+        result["latency_table"] = latency.facts
+    candidates = {str(budget): list(scores) for budget, scores in found.items()}
+    known = evaluation.splits[VALIDATION].store.known
+    metrics = {spec: known[spec] for spec in costs_of if spec in known}
+    return report(experiment, evaluation, result, Findings(candidates, costs_of, metrics))
 
 
 def _algorithm(

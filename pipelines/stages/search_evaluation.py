@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -25,6 +25,9 @@ from tfrecords.files import fingerprint
 FLAGS = flags.FLAGS
 FEWER_CLIPS = 4
 """The proxy with fewer validation clips sees one in so many."""
+
+_MEMORY_SHARES = 4
+"""The calibration clips, those of two splits, and the scores of a walk."""
 
 
 @dataclass(frozen=True)
@@ -59,11 +62,10 @@ class SearchEvaluation:
                 "batch_size": experiment.batch_size,
             }
         )
-        self._experiment = experiment
-        self._evaluator = experiment.evaluator(supernet)
-        self._tree = TreeEvaluator(
-            self._evaluator, FLAGS.search_memory_mib * 2**20, FLAGS.subnets_per_walk
-        )
+        share = FLAGS.search_memory_mib * 2**20 // _MEMORY_SHARES
+        self._experiment = replace(experiment, held_bytes=share)
+        self._evaluator = self._experiment.evaluator(supernet)
+        self._tree = TreeEvaluator(self._evaluator, share, FLAGS.subnets_per_walk)
         self.splits = {
             name: self._open(name)
             for name in (VALIDATION, EVALUATION)

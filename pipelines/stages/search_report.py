@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -26,21 +28,43 @@ from tfrecords.files import read_json, replacing, write_json
 
 FLAGS = flags.FLAGS
 Row = dict[str, Any]
-Candidates = Mapping[str, Sequence[SubnetSpec]]
-"""Evaluated subnets by budget, best first."""
-Costs = Mapping[SubnetSpec, Mapping[str, float]]
 _FRONTS = {"params", "macs", LATENCY}
 _FIRST = ("cost", "budget", "subnet", *METRICS)
 _METRICS = ("mAP", "mAUC", "d_prime", "accuracy", "mAP_fewer_clips")
 
 
+@dataclass(frozen=True)
+class Findings:
+    """What a search has found.
+
+    Attributes:
+        candidates: subnets by budget, best first.
+        costs: by subnet, of the whole space.
+        metrics: on the validation split by subnet, of all that were ever evaluated.
+    """
+
+    candidates: Mapping[str, Sequence[SubnetSpec]]
+    costs: Mapping[SubnetSpec, Mapping[str, float]]
+    metrics: Mapping[SubnetSpec, Row]
+
+    @cached_property
+    def scores(self) -> dict[SubnetSpec, float]:
+        """Validation mAP by subnet."""
+        return {spec: metrics["mAP"] for spec, metrics in self.metrics.items()}
+
+    def row(self, spec: SubnetSpec) -> Row:
+        """A subnet with its costs and metrics."""
+        metrics = {f"validation_{name}": self.metrics[spec][name] for name in _METRICS}
+        return {"subnet": str(spec), **self.costs[spec], **metrics}
+
+    def points(self, cost: str) -> dict[SubnetSpec, tuple[float, float]]:
+        """(cost, mAP) by subnet."""
+        return {spec: (self.costs[spec][cost], score) for spec, score in self.scores.items()}
+
+
 def report(
-    experiment: Experiment,
-    evaluation: SearchEvaluation,
-    result: dict[str, Any],
-    candidates: Candidates,
-    costs_of: Costs,
-) -> dict[str, Any]:
+    experiment: Experiment, evaluation: SearchEvaluation, result: Row, findings: Findings
+) -> Row:
     """Writes everything to `search/` and `events/search/` and prints the table to stderr.
 
     Results and candidates of other budgets that the same supernet was searched for are kept.
@@ -49,71 +73,46 @@ def report(
         The result with `analyses` and `pareto`, as `result.json` has it but for earlier budgets.
     """
     folder = experiment.workdir.path / "search"
-    known = evaluation.splits[VALIDATION].store.known
-    metrics = {spec: known[spec] for spec in costs_of if spec in known}
-    scores = {spec: values["mAP"] for spec, values in metrics.items()}
-    rows = [
-        {"budget": budget, **_candidate(spec, costs_of, metrics)}
-        for budget, specs in candidates.items()
-        for spec in specs
-    ]
-    fronts = {
-        name: pareto_front(_points(name, costs_of, scores))
-        for name in METRICS
-        if name in rows[0].keys() & _compared_costs()
-    }
+    fronts = {name: pareto_front(findings.points(name)) for name in _compared_costs(findings)}
     result = {
         **result,
-        "analyses": _analyses(evaluation, candidates, metrics, scores),
+        "analyses": _analyses(evaluation, findings),
         "pareto": {name: [str(spec) for spec in front] for name, front in fronts.items()},
     }
+    rows = [
+        {"budget": budget, **findings.row(spec)}
+        for budget, specs in findings.candidates.items()
+        for spec in specs
+    ]
     _write_results(folder, evaluation.key, result, rows)
     _write_rows(
         folder / "pareto",
-        [
-            {"cost": name, **_candidate(spec, costs_of, metrics)}
-            for name, front in fronts.items()
-            for spec in front
-        ],
+        [{"cost": name, **findings.row(s)} for name, front in fronts.items() for s in front],
     )
-    chosen = {SubnetSpec.parse(row["subnet"]) for row in result["budgets"]}
-    _draw(folder, result, candidates, costs_of, scores, fronts, chosen)
-    _log(experiment.workdir.path / "events" / "search", folder, costs_of, metrics)
+    _draw(folder, result, findings, fronts)
+    _log(experiment.workdir.path / "events" / "search", folder, findings)
     print(_table(result), file=sys.stderr)
     return result
 
 
-def _compared_costs() -> set[str]:
+def _compared_costs(findings: Findings) -> list[str]:
     """The costs that a Pareto front is drawn for: the usual ones and those that budgets bound."""
     bounded = {metric for budget in budgets_from_flags() for metric, _, _ in budget.bounds}
-    return _FRONTS | bounded
+    known = next(iter(findings.costs.values()))
+    return [name for name in METRICS if name in known and name in _FRONTS | bounded]
 
 
-def _candidate(spec: SubnetSpec, costs_of: Costs, metrics: Mapping[SubnetSpec, Row]) -> Row:
-    found = {f"validation_{name}": metrics[spec][name] for name in _METRICS}
-    return {"subnet": str(spec), **costs_of[spec], **found}
-
-
-def _points(
-    cost: str, costs_of: Costs, scores: Mapping[SubnetSpec, float]
-) -> dict[SubnetSpec, tuple[float, float]]:
-    return {spec: (costs_of[spec][cost], score) for spec, score in scores.items()}
-
-
-def _analyses(
-    evaluation: SearchEvaluation,
-    candidates: Candidates,
-    metrics: Mapping[SubnetSpec, Row],
-    scores: Mapping[SubnetSpec, float],
-) -> dict[str, Any]:
-    analyses: dict[str, Any] = {
+def _analyses(evaluation: SearchEvaluation, findings: Findings) -> Row:
+    scores = findings.scores
+    analyses: Row = {
         "spread": {
-            budget: spread([scores[spec] for spec in specs]) for budget, specs in candidates.items()
+            budget: spread([scores[spec] for spec in specs])
+            for budget, specs in findings.candidates.items()
         },
         "sensitivity": sensitivity(scores),
     }
     if FLAGS.rank_correlation:
-        fewer = {spec: values["mAP_fewer_clips"] for spec, values in metrics.items()}
+        fewer = {spec: values["mAP_fewer_clips"] for spec, values in findings.metrics.items()}
         proxies = {"without_recalibration": evaluation.without_recalibration(list(scores))}
         if None not in fewer.values():
             proxies["fewer_clips"] = fewer
@@ -123,7 +122,7 @@ def _analyses(
     return analyses
 
 
-def _write_results(folder: Path, key: str, result: dict[str, Any], rows: list[Row]) -> None:
+def _write_results(folder: Path, key: str, result: Row, rows: list[Row]) -> None:
     searched = {row["budget"] for row in result["budgets"]}
     earlier = read_json(folder / "result.json") if (folder / "result.json").exists() else {}
     kept: dict[str, list[Row]] = {"budgets": [], "candidates": []}
@@ -164,28 +163,25 @@ def _write_rows(stem: Path, rows: Sequence[Row]) -> None:
 
 
 def _draw(
-    folder: Path,
-    result: dict[str, Any],
-    candidates: Candidates,
-    costs_of: Costs,
-    scores: Mapping[SubnetSpec, float],
-    fronts: Mapping[str, Sequence[SubnetSpec]],
-    chosen: set[SubnetSpec],
+    folder: Path, result: Row, findings: Findings, fronts: Mapping[str, Sequence[SubnetSpec]]
 ) -> None:
+    for stale in folder.glob("*.png"):  # of a search with other budgets, or of another supernet
+        stale.unlink()
+    chosen = sorted({SubnetSpec.parse(row["subnet"]) for row in result["budgets"]})
     for name, front in fronts.items():
-        points = _points(name, costs_of, scores)
-        groups = list(points), front, sorted(chosen)
-        places = ([points[spec] for spec in group] for group in groups)
+        points = findings.points(name)
+        places = ([points[spec] for spec in group] for group in (points, front, chosen))
         draw_pareto(folder / f"pareto_{name}.png", name, *places)
-    spreads = {budget: [scores[s] for s in specs] for budget, specs in candidates.items()}
+    scores = findings.scores
+    spreads = {budget: [scores[s] for s in specs] for budget, specs in findings.candidates.items()}
     draw_spread(folder / "spread.png", spreads)
     draw_sensitivity(folder / "sensitivity.png", result["analyses"]["sensitivity"])
 
 
-def _log(events: Path, folder: Path, costs_of: Costs, metrics: Mapping[SubnetSpec, Row]) -> None:
+def _log(events: Path, folder: Path, findings: Findings) -> None:
     values = {
-        spec: {**costs_of[spec], **{n: row[n] for n in _METRICS if row[n] is not None}}
-        for spec, row in metrics.items()
+        spec: {**findings.costs[spec], **{n: row[n] for n in _METRICS if row[n] is not None}}
+        for spec, row in findings.metrics.items()
     }
     write_sessions(events, values)
     log = SummaryLog(events)
@@ -193,7 +189,7 @@ def _log(events: Path, folder: Path, costs_of: Costs, metrics: Mapping[SubnetSpe
         log.image(0, path.stem, path)
 
 
-def _table(result: dict[str, Any]) -> str:
+def _table(result: Row) -> str:
     rows = [*result["budgets"], {"budget": "(largest)", **result["largest"]}]
     return tabulate([_cells(row) for row in rows], headers="keys", disable_numparse=True)
 

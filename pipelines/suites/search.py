@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import tempfile
+import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
+from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -25,6 +30,7 @@ from aec_ofa_tf.training.evaluation import Batches, SubnetEvaluator, all_labels
 from pipelines.suites.machine import OtherLoad, describe_machine
 from pipelines.suites.peak import peak_mib
 from pipelines.suites.timing import seconds_of
+from pipelines.workdir import Workdir
 
 PAPER_BUDGETS = tuple(Budget.around(params, 0.2e6) for params in (0.8e6, 1.8e6, 2.8e6, 3.8e6))
 """The ranges of the paper's search."""
@@ -77,6 +83,7 @@ def run_search_suite(settings: SearchSettings) -> dict[str, Any]:
     return {
         **_ratios(settings, seconds, median(walked)),
         "max_map_difference": workload.max_map_difference(subnets),
+        "impossible_budget_secs": median(_refusal_secs(settings) for _ in range(3)),
         "peak_memory_mib": {
             road: peak_mib(_prepare, settings, road) for road in ("tree", "largest_alone")
         },
@@ -157,6 +164,21 @@ def _ratios(
         "single_seconds": every,
         "random_seconds": sampled,
     }
+
+
+def _refusal_secs(settings: SearchSettings) -> float:
+    """From starting `pipelines.search` to the end of its refusal of a budget that nothing meets."""
+    with tempfile.TemporaryDirectory() as folder:
+        space, network = asdict(settings.space), asdict(settings.network)
+        Workdir(Path(folder)).claim({"space": space, "network": network, "labels": []})
+        flags = f"--workdir={folder}", f"--data_dir={folder}", "--budget=params<=1,macs<=1"
+        command = [sys.executable, "-m", "pipelines.search", *flags]
+        began = time.perf_counter()
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        seconds = time.perf_counter() - began
+    if "the nearest are" not in done.stderr:
+        raise RuntimeError(f"pipelines.search did not refuse the budget:\n{done.stderr}")
+    return seconds
 
 
 def _counted(settings: SearchSettings, groups: Sequence[Sequence[SubnetSpec]]) -> dict[str, float]:

@@ -14,6 +14,7 @@ from aec_ofa_tf.export.request import ConversionRequest
 from aec_ofa_tf.models.cnn10 import build_cnn10
 from aec_ofa_tf.spec import NetworkConfig, SubnetSpec
 from aec_ofa_tf.spec.activations import activation_bytes
+from aec_ofa_tf.spec.cost import macs
 from aec_ofa_tf.spec.file_size import tflite_bytes
 
 FRAMES = 50
@@ -87,12 +88,32 @@ def test_activation_bytes_are_the_peak_over_the_operators_of_the_file(files, pai
     assert activation_bytes(*pair) == max(_operator_bytes(files[(*pair, "float32")]))
 
 
-def _operator_bytes(path) -> list[int]:
-    """Of every operator, the bytes of the tensors that it reads and writes, constants apart."""
-    interpreter = tf.lite.Interpreter(
+@pytest.mark.parametrize("pair", [*THIN, FULL_WIDTH], ids=lambda pair: f"{pair[0]}")
+def test_macs_are_those_of_the_operators_of_the_file(files, pair):
+    interpreter = _interpreter(files[(*pair, "float32")])
+    shapes = {t["index"]: t["shape"].tolist() for t in interpreter.get_tensor_details()}
+    counted = 0
+    for operator in interpreter._get_ops_details():
+        _, weights, *_ = inputs = [shapes[i] for i in operator["inputs"] if i >= 0] + [None] * 2
+        (output,) = (shapes[i] for i in operator["outputs"])
+        if operator["op_name"] == "CONV_2D":  # weights [out, height, width, in]
+            counted += int(np.prod(output) * np.prod(weights[1:]))
+        elif operator["op_name"] == "FULLY_CONNECTED":  # weights [out, in]
+            counted += int(np.prod(weights) * inputs[0][0])
+
+    assert macs(*pair) == counted
+
+
+def _interpreter(path) -> tf.lite.Interpreter:
+    return tf.lite.Interpreter(
         model_content=read_bundle(path)[0],
         experimental_op_resolver_type=tf.lite.experimental.OpResolverType.BUILTIN_REF,
     )
+
+
+def _operator_bytes(path) -> list[int]:
+    """Of every operator, the bytes of the tensors that it reads and writes, constants apart."""
+    interpreter = _interpreter(path)
     operators = interpreter._get_ops_details()
     size = {
         tensor["index"]: int(np.prod(tensor["shape"])) * np.dtype(tensor["dtype"]).itemsize

@@ -58,6 +58,7 @@ def test_search_compares_the_tree_with_evaluating_subnets_alone():
     for name in ("ratio_tree_over_single", "ratio_tree_over_random"):
         assert result[name] > 0
     assert result["max_map_difference"] <= 1e-3
+    assert result["impossible_budget_secs"] > 0
     assert result["subnets"] == 128
     assert len(result["tree_seconds"]) == 2
     assert min(result["peak_memory_mib"].values()) > 0

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import signal
 import subprocess
 import time
@@ -10,7 +11,10 @@ from pathlib import Path
 import pytest
 import tensorflow as tf
 from tensorboard.plugins.hparams import api_pb2
-from tensorboard.plugins.hparams.metadata import parse_session_end_info_plugin_data
+from tensorboard.plugins.hparams.metadata import (
+    parse_session_end_info_plugin_data,
+    parse_session_start_info_plugin_data,
+)
 
 from aec_ofa_tf.spec import SubnetSpec
 from tests.pipelines.conftest import ROOT, program, run_program
@@ -74,15 +78,57 @@ def test_tensorboard_gets_finished_sessions_and_pictures(searched, trained):
     sessions = [path for path in events.iterdir() if path.is_dir()]
     rows = json.loads((folder / "candidates.json").read_text())
     assert {path.name for path in sessions} >= {row["subnet"] for row in rows[-3:]}
-    (log,) = sessions[0].glob("events*")
-    statuses = [
-        parse_session_end_info_plugin_data(value.metadata.plugin_data.content).status
+    found = logged(events / rows[-1]["subnet"])
+    end = parse_session_end_info_plugin_data(found["_hparams_/session_end_info"])
+    start = parse_session_start_info_plugin_data(found["_hparams_/session_start_info"])
+    assert end.status == api_pb2.STATUS_SUCCESS
+    spec = SubnetSpec.parse(rows[-1]["subnet"])
+    chosen = {name: value.number_value for name, value in start.hparams.items()}
+    for number, widths in enumerate(spec.blocks, start=1):
+        assert chosen[f"block{number}_depth"] == len(widths)
+        assert chosen[f"block{number}_width1"] == widths[0]
+    assert found["params"] == rows[-1]["params"]
+    assert found["mAP"] == pytest.approx(rows[-1]["validation_mAP"])
+    pictures = {path.stem: path for path in folder.glob("*.png")}
+    assert set(pictures) == {"pareto_params", "pareto_macs", "spread", "sensitivity"}
+    images = logged(events)
+    for name, path in pictures.items():
+        image = tf.io.decode_png(images[name][2], channels=3)
+        assert (image == tf.io.decode_png(path.read_bytes(), channels=3)).numpy().all()
+
+
+def logged(directory: Path) -> dict:
+    """The values in a directory's event files by tag; of HParams the content."""
+    return {
+        value.tag: value.metadata.plugin_data.content or tf.make_ndarray(value.tensor)
+        for log in directory.glob("events*")
         for record in tf.data.TFRecordDataset(str(log))
         for value in tf.compat.v1.Event.FromString(record.numpy()).summary.value
-        if value.tag == "_hparams_/session_end_info"
-    ]
-    assert statuses == [api_pb2.STATUS_SUCCESS]
-    assert {path.stem for path in folder.glob("*.png")} >= {"pareto_params", "spread"}
+    }
+
+
+def test_an_impossible_budget_is_answered_without_tensorflow(trained, tmp_path):
+    (tmp_path / "tensorflow.py").write_text("raise SystemExit('tensorflow was imported')")
+    flags = f"--workdir={trained.workdir}", f"--data_dir={trained.data_dir}"
+    done = subprocess.run(
+        program("search", *flags, "--budget=params<=1k"),
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "the nearest are 4x2-" in done.stderr.splitlines()[-1]
+
+
+def test_a_storage_that_cannot_be_opened_is_refused_before_anything_is_scored(trained):
+    flags = f"--workdir={trained.workdir}", f"--data_dir={trained.data_dir}"
+    done = run_program(
+        "search", *flags, "--budget=params<=9k", "--algorithm=evolutionary", "--storage=nonsense"
+    )
+    assert done.code == 1
+    assert "--storage cannot be opened" in done.stderr.splitlines()[-1]
 
 
 def test_a_part_of_the_space_can_be_searched_and_another_space_cannot(trained, searched):
@@ -124,11 +170,11 @@ def test_evolution_proposes_within_the_budget(trained):
     assert (trained.workdir / "search" / "optuna.db").exists()
 
 
-def test_a_killed_search_loses_at_most_the_walk_that_it_was_in(trained):
+def test_a_killed_search_loses_at_most_the_walk_that_it_was_in(trained, searched):
     store = trained.workdir / "search" / "validation.jsonl"
     store.unlink(missing_ok=True)
     flags = f"--workdir={trained.workdir}", f"--data_dir={trained.data_dir}"
-    flags += "--budget=params<=9k", "--subnets_per_walk=2"
+    flags += "--budget=params<=8k", "--subnets_per_walk=2", "--search_memory_mib=1"
     killed = subprocess.Popen(
         program("search", *flags), cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
@@ -144,6 +190,10 @@ def test_a_killed_search_loses_at_most_the_walk_that_it_was_in(trained):
     subnets = [json.loads(line)["subnet"] for line in lines]
     assert 2 <= len(kept) < len(subnets)
     assert len(subnets) == len(set(subnets)) >= result["budgets"][0]["in_budget"]
+    # Clips that are read again for every walk of few subnets give what those in memory gave.
+    (row,), (unbroken, _) = result["budgets"], searched[0]["budgets"]
+    assert row["subnet"] == unbroken["subnet"]
+    assert row["mAP"] == pytest.approx(unbroken["mAP"], abs=1e-3)
 
 
 def whole_lines(store: Path) -> list[str]:
@@ -171,3 +221,4 @@ def test_a_latency_budget_needs_a_table_of_this_network_and_then_holds(trained, 
     (row,) = result["budgets"]
     assert 0 < row["latency_ms"] <= 1000
     assert set(result["pareto"]) == {"params", "macs", "latency_ms"}
+    assert result["latency_table"]["quantization"] == "float32"

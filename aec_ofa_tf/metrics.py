@@ -95,15 +95,19 @@ def weighted_average_precision(
         float64 [weightings]; NaN where a weighting has no clip with the class, or none without.
     """
     order = np.argsort(-scores, kind="stable")
-    # Clips of equal scores are taken in together: only the last of them is a threshold.
+    hits = np.flatnonzero(labels[order])
+    if not hits.size:
+        return np.full(len(weights), np.nan)
+    # Clips of equal scores are taken in together: only the last of them is a threshold. Precision
+    # counts at the thresholds that take in a clip with the class, which mostly are few.
     ends = np.flatnonzero(np.diff(scores[order], append=np.nan) != 0)
-    ranked = weights[:, order]
-    hits = np.cumsum(ranked * labels[order].astype(np.int64), axis=1)[:, ends]
-    taken = np.cumsum(ranked, axis=1)[:, ends]
-    precision = hits / np.maximum(taken, 1)
-    gained = np.diff(hits, axis=1, prepend=0)
-    positives = hits[:, -1]
-    defined = (positives > 0) & (positives < taken[:, -1])
+    stops, first_hits = np.unique(ends[np.searchsorted(ends, hits)] + 1, return_index=True)
+    gained = np.add.reduceat(weights[:, order[hits]], first_hits, axis=1)
+    starts = np.concatenate([[0], stops[:-1]])
+    taken = np.add.reduceat(weights[:, order[: stops[-1]]], starts, axis=1).cumsum(axis=1)
+    precision = gained.cumsum(axis=1) / np.maximum(taken, 1)
+    positives = gained.sum(axis=1)
+    defined = (positives > 0) & (positives < weights.sum(axis=1))
     total = (gained * precision).sum(axis=1)
     return np.where(defined, total / np.maximum(positives, 1), np.nan)
 

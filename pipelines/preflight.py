@@ -65,12 +65,14 @@ def latency_table_from_flags() -> LatencyTable | None:
 
 
 def check_storage() -> None:
-    """Refuses a `--storage` that cannot be opened.
+    """Refuses a `--storage` that cannot be opened, or that the algorithm does not use.
 
     Raises:
-        ValueError: it cannot.
+        ValueError: it is one of these.
     """
-    if FLAGS.algorithm == "evolutionary" and FLAGS.storage:
+    if FLAGS.storage and FLAGS.algorithm != "evolutionary":
+        raise ValueError("--storage is that of --algorithm=evolutionary: add it")
+    if FLAGS.storage:
         # Optuna takes half a second to import.
         from aec_ofa_tf.search.evolutionary import open_storage
 

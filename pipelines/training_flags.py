@@ -135,8 +135,10 @@ def define_search_flags() -> None:
         [],
         "What a subnet may cost, e.g. 'params<=0.8M' or 'macs<=4G,tflite_bytes<=3M'.",
     )
-    flags.DEFINE_multi_float("params", [], "The paper's budget: a number of parameters ...", 1.0)
-    flags.DEFINE_float("tolerance", 0.2e6, "... give or take this.", 0.0)
+    flags.DEFINE_multi_float(
+        "params", [], "The paper's budget: so many parameters, give or take --tolerance.", 1.0
+    )
+    flags.DEFINE_float("tolerance", 0.2e6, "Half the width of each range that --params names.", 0.0)
     flags.DEFINE_string(
         "latency_table",
         None,
@@ -161,8 +163,8 @@ def define_search_flags() -> None:
     flags.DEFINE_integer(
         "search_memory_mib",
         2048,
-        "Memory for clips and scores. Clips that do not fit are read again in every walk. The "
-        "activations of one batch come on top.",
+        "Memory for clips and scores. Clips that do not fit are read again in every walk; the "
+        "scores of one subnet and the activations of one batch are held in any case.",
         1,
     )
     flags.DEFINE_integer(
@@ -172,7 +174,7 @@ def define_search_flags() -> None:
         1,
     )
     flags.DEFINE_integer(
-        "bootstrap_resamples", 1000, "Resamples for the interval of the winners' mAP.", 100
+        "bootstrap_resamples", 200, "Resamples for the interval of the winners' mAP.", 100
     )
     flags.DEFINE_bool(
         "rank_correlation",

@@ -24,7 +24,7 @@ def draw_pareto(
     axes.scatter(*_columns(chosen), marker="*", s=130, zorder=3, label="chosen")
     axes.set_xlabel(cost)
     axes.set_ylabel("validation mAP")
-    axes.legend(loc="lower right")
+    axes.legend()
     figure.savefig(path, dpi=_DPI, format="png")
 
 
@@ -40,7 +40,7 @@ def draw_spread(path: Path, scores: Mapping[str, Sequence[float]]) -> None:
 
 
 def draw_sensitivity(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    """A panel per block and choice: mean mAP at each width or depth."""
+    """A panel per block and choice: mean mAP, and of how many subnets, at each width or depth."""
     panels = sorted({(row["block"], row["choice"]) for row in rows})
     if not panels:
         return
@@ -48,9 +48,11 @@ def draw_sensitivity(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     grid = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
     for axes, (block, choice) in zip(grid, panels, strict=True):
         chosen = [row for row in rows if (row["block"], row["choice"]) == (block, choice)]
-        axes.plot([str(row["value"]) for row in chosen], [row["mAP"] for row in chosen], "o-")
+        axes.plot(range(len(chosen)), [row["mAP"] for row in chosen], "o-")
+        ticks = [f"{row['value']}\n({row['subnets']})" for row in chosen]
+        axes.set_xticks(range(len(chosen)), ticks)
         axes.set_xlabel(f"block {block} {choice}")
-    grid[0].set_ylabel("mean validation mAP")
+    grid[0].set_ylabel("mean validation mAP (of subnets)")
     figure.savefig(path, dpi=_DPI, format="png")
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 import numpy as np
 
+from aec_ofa_tf.search.store import SubnetMetrics
 from aec_ofa_tf.spec import SubnetSpec
 
 
@@ -16,11 +17,11 @@ class Algorithm(Protocol):
     def propose(self) -> Sequence[SubnetSpec]:
         """The next distinct candidates to evaluate; none when the search is over."""
 
-    def learn(self, scores: Mapping[SubnetSpec, float]) -> None:
-        """Takes in the validation mAP of what was proposed last."""
+    def learn(self, metrics: Mapping[SubnetSpec, SubnetMetrics]) -> None:
+        """Takes in the validation metrics of what was proposed last."""
 
-    def evaluated(self) -> Collection[SubnetSpec]:
-        """Candidates of earlier runs of this search."""
+    def evaluated(self) -> Mapping[SubnetSpec, SubnetMetrics]:
+        """What is known from earlier runs of this search, and from others that share it."""
 
 
 class OneRound:
@@ -38,12 +39,12 @@ class OneRound:
         proposed, self._candidates = self._candidates, ()
         return proposed
 
-    def learn(self, scores: Mapping[SubnetSpec, float]) -> None:
+    def learn(self, metrics: Mapping[SubnetSpec, SubnetMetrics]) -> None:
         """Nothing: no later proposal depends on it."""
 
-    def evaluated(self) -> Collection[SubnetSpec]:
-        """None: a run proposes everything anew, and the store knows the scores."""
-        return ()
+    def evaluated(self) -> Mapping[SubnetSpec, SubnetMetrics]:
+        """None: a run proposes everything anew, and the store knows the metrics."""
+        return {}
 
 
 def exhaustive(members: Sequence[SubnetSpec]) -> OneRound:

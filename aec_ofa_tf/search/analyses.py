@@ -24,6 +24,9 @@ def spread(scores: Sequence[float]) -> dict[str, float]:
 def sensitivity(scores: Scores) -> list[dict[str, float | int | str]]:
     """Mean mAP over all subnets that make the same choice in a block.
 
+    Choices are compared fairly only if every subnet of a space has a score: under a budget alone,
+    wide blocks come with thin others.
+
     Returns:
         Rows of `block` (2 for the first elastic one), `choice` ("width" of its last convolution,
         or "depth"), `value`, `mAP` and `subnets`; only choices that there are.

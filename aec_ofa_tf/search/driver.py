@@ -5,48 +5,52 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from aec_ofa_tf.search.algorithms import Algorithm
+from aec_ofa_tf.search.store import SubnetMetrics
 from aec_ofa_tf.spec import SubnetSpec
 from aec_ofa_tf.spec.budget import Budget
 
-Evaluate = Callable[[Sequence[SubnetSpec]], Mapping[SubnetSpec, float]]
-"""From subnets to the validation mAP of each."""
+Evaluate = Callable[[Sequence[SubnetSpec]], Mapping[SubnetSpec, SubnetMetrics]]
+"""From subnets to the validation metrics of each."""
 
 
 def search(
     algorithms: Mapping[Budget, Algorithm],
     evaluate: Evaluate,
     size: Callable[[SubnetSpec], float],
-) -> dict[Budget, dict[SubnetSpec, float]]:
+) -> dict[Budget, dict[SubnetSpec, SubnetMetrics]]:
     """Runs the algorithms of all budgets side by side, so that they share evaluations.
+
+    What earlier runs of a search, or other searchers of the same storage, have evaluated counts
+    as found.
 
     Args:
         algorithms: by budget.
         evaluate: called with the distinct candidates of a round, until there are none.
         size: of equally good candidates the one where it is least is the best.
 
-    What earlier runs of a search have evaluated counts as found.
-
     Returns:
-        By budget the mAP of every candidate, best first.
+        By budget the metrics of every candidate, best first.
     """
-    earlier = {budget: algorithm.evaluated() for budget, algorithm in algorithms.items()}
-    resumed = sorted(set().union(*earlier.values()))
-    known = evaluate(resumed) if resumed else {}
-    found = {budget: {spec: known[spec] for spec in specs} for budget, specs in earlier.items()}
+    found: dict[Budget, dict[SubnetSpec, SubnetMetrics]] = {budget: {} for budget in algorithms}
     while True:
         proposed = {budget: algorithm.propose() for budget, algorithm in algorithms.items()}
         wanted = sorted(set().union(*proposed.values()))
         if not wanted:
-            return {budget: _ranked(scores, size) for budget, scores in found.items()}
-        scores = evaluate(wanted)
+            break
+        metrics = evaluate(wanted)
         for budget, candidates in proposed.items():
-            learned = {spec: scores[spec] for spec in candidates}
+            learned = {spec: metrics[spec] for spec in candidates}
             algorithms[budget].learn(learned)
             found[budget].update(learned)
+    return {
+        budget: choose({**algorithm.evaluated(), **found[budget]}, size)
+        for budget, algorithm in algorithms.items()
+    }
 
 
-def _ranked(
-    scores: Mapping[SubnetSpec, float], size: Callable[[SubnetSpec], float]
-) -> dict[SubnetSpec, float]:
-    order = sorted(scores, key=lambda spec: (-scores[spec], size(spec), spec))
-    return {spec: scores[spec] for spec in order}
+def choose(
+    metrics: Mapping[SubnetSpec, SubnetMetrics], size: Callable[[SubnetSpec], float]
+) -> dict[SubnetSpec, SubnetMetrics]:
+    """The candidates by falling mAP; of equally good ones the smaller comes first."""
+    order = sorted(metrics, key=lambda spec: (-metrics[spec]["mAP"], size(spec), spec))
+    return {spec: metrics[spec] for spec in order}

@@ -13,9 +13,10 @@ from optuna.samplers import NSGAIISampler
 from optuna.storages import BaseStorage, get_storage
 from optuna.trial import FrozenTrial, Trial, TrialState
 
+from aec_ofa_tf.search.store import SubnetMetrics
 from aec_ofa_tf.spec import SubnetSpec
 
-_EXCESS = "excess"
+_EXCESS, _METRICS, _SEARCHER = "excess", "metrics", "searcher"
 _ASKS_PER_CANDIDATE = 20
 _TIME_TO_EVALUATE = timedelta(hours=1)
 
@@ -26,11 +27,14 @@ class EvolutionSettings:
 
     Attributes:
         population: candidates of a generation.
-        generations: how many there are, over all searchers of a shared storage.
+        generations: how many there are, over all searchers of a shared storage; those that work
+            at the same time may together evaluate a generation each more.
         seed: of the first generation and of breeding; another one for each searcher.
         storage: Optuna's database, for example "sqlite:///search.db"; searchers that share it
             breed from each other's candidates.
         name: of the study: what weights, data, space and budget it is of.
+        searcher: tells this searcher from those that share the storage, and stays the same when it
+            is started again.
     """
 
     population: int
@@ -38,6 +42,7 @@ class EvolutionSettings:
     seed: int
     storage: str
     name: str
+    searcher: str
 
 
 class EvolutionarySearch:
@@ -47,7 +52,8 @@ class EvolutionarySearch:
 
     The first generation is drawn from the budget's members. What Optuna breeds outside the budget
     is told to it as infeasible, what it breeds twice as failed; neither is evaluated. Where it
-    breeds too few new ones, members are drawn.
+    breeds too few new ones, members are drawn. A generation that a kill cut short is proposed
+    again.
 
     Args:
         subnets: the search space.
@@ -73,49 +79,86 @@ class EvolutionarySearch:
         self._distributions = _distributions(subnets)
         self._asked: dict[SubnetSpec, Trial] = {}
         self._study = _open_study(settings)
+        self._interrupted = self._give_up_interrupted()
 
     def propose(self) -> Sequence[SubnetSpec]:
         """The next generation, or what is left of the members."""
-        evaluated, taken = self.evaluated(), self._taken()
+        evaluated, running = set(self.evaluated()), self._at_work_elsewhere()
         wanted = self._settings.population * self._settings.generations
-        if len(evaluated) >= min(wanted, len(self._members)):
+        wanted = min(wanted, len(self._members))
+        if len(evaluated) >= wanted or (evaluated and len(evaluated | running) >= wanted):
             return []
+        taken = evaluated | running
+        if taken >= self._members:  # what others work on rather than nothing
+            taken = evaluated
         count = min(self._settings.population, len(self._members - taken))
         self._asked = {}
-        if evaluated:
+        if evaluated and not self._interrupted:
             self._breed(count, taken)
         while len(self._asked) < count:
-            free = sorted(self._members - taken - self._asked.keys())
-            self._study.enqueue_trial(_genes(free[self._generator.integers(len(free))]))
+            self._study.enqueue_trial(_genes(self._draw(taken)))
             # Another searcher may have taken what was queued, and left its own.
-            self._consider(self._study.ask(self._distributions), taken)
+            self._consider(self._ask(), taken)
         return list(self._asked)
 
-    def learn(self, scores: Mapping[SubnetSpec, float]) -> None:
-        """Tells Optuna the mAP of a generation."""
+    def learn(self, metrics: Mapping[SubnetSpec, SubnetMetrics]) -> None:
+        """Tells Optuna the metrics of a generation."""
         for spec, trial in self._asked.items():
             trial.set_constraint(_EXCESS, 0.0)
-            self._study.tell(trial, scores[spec])
+            trial.set_user_attr(_METRICS, metrics[spec])
+            self._study.tell(trial, metrics[spec]["mAP"])
         self._asked = {}
 
-    def evaluated(self) -> set[SubnetSpec]:
+    def evaluated(self) -> dict[SubnetSpec, SubnetMetrics]:
         """The members that this searcher, earlier runs of it or others have evaluated."""
         trials = self._study.get_trials(deepcopy=False, states=[TrialState.COMPLETE])
-        return {_spec(trial) for trial in trials if trial.constraints[_EXCESS] <= 0}
+        return {
+            _spec(trial): trial.user_attrs[_METRICS]
+            for trial in trials
+            if trial.constraints[_EXCESS] <= 0
+        }
 
-    def _taken(self) -> set[SubnetSpec]:
-        """The evaluated, and what other searchers work on; a dead one's is free after an hour."""
-        running = self._study.get_trials(deepcopy=False, states=[TrialState.RUNNING])
+    def _give_up_interrupted(self) -> list[SubnetSpec]:
+        """Frees what an earlier run of this searcher was evaluating when it was killed."""
+        specs = []
+        for trial in self._running():
+            if trial.user_attrs.get(_SEARCHER) == self._settings.searcher:
+                self._study.tell(trial.number, state=TrialState.FAIL)
+                specs.append(_spec(trial))
+        return [spec for spec in dict.fromkeys(specs) if spec in self._members]
+
+    def _running(self) -> list[FrozenTrial]:
+        trials = self._study.get_trials(deepcopy=False, states=[TrialState.RUNNING])
+        return [trial for trial in trials if len(trial.params) == len(self._distributions)]
+
+    def _at_work_elsewhere(self) -> set[SubnetSpec]:
+        """What other searchers work on; a dead one's is free after an hour."""
         since = datetime.now() - _TIME_TO_EVALUATE
-        at_work = [t for t in running if t.datetime_start and t.datetime_start > since]
-        specs = {_spec(trial) for trial in at_work if len(trial.params) == len(self._distributions)}
-        return self.evaluated() | specs
+        return {
+            _spec(trial)
+            for trial in self._running()
+            if trial.datetime_start and trial.datetime_start > since
+        }
+
+    def _draw(self, taken: set[SubnetSpec]) -> SubnetSpec:
+        """A member that is free, of those that a kill interrupted while there are any."""
+        while self._interrupted:
+            spec = self._interrupted.pop(0)
+            if spec not in taken and spec not in self._asked:
+                return spec
+        free = sorted(self._members - taken - self._asked.keys())
+        return free[self._generator.integers(len(free))]
 
     def _breed(self, count: int, taken: set[SubnetSpec]) -> None:
         for _ in range(_ASKS_PER_CANDIDATE * count):
             if len(self._asked) == count:
                 return
-            self._consider(self._study.ask(self._distributions), taken)
+            self._consider(self._ask(), taken)
+
+    def _ask(self) -> Trial:
+        trial = self._study.ask(self._distributions)
+        trial.set_user_attr(_SEARCHER, self._settings.searcher)
+        return trial
 
     def _consider(self, trial: Trial, taken: set[SubnetSpec]) -> None:
         """Keeps a trial to evaluate, or tells Optuna why not."""
@@ -138,9 +181,11 @@ def open_storage(address: str) -> BaseStorage:
     try:
         return get_storage(address)
     except Exception as error:  # whatever the database's driver raises
+        reason = str(error).partition("\n")[0]
         raise ValueError(
-            f"the search's --storage cannot be opened ({type(error).__name__}); give an address "
-            "that SQLAlchemy knows, for example sqlite:////absolute/path/search.db"
+            f"the search's --storage cannot be opened ({type(error).__name__}: {reason}); give an "
+            "address that SQLAlchemy knows, for example sqlite:////absolute/path/search.db, and "
+            "install what it needs"
         ) from error
 
 

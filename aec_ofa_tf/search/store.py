@@ -17,7 +17,7 @@ class EvaluationStore:
     """Remembers the metrics of every subnet that was evaluated, one JSON line each.
 
     Args:
-        path: the file; evaluations under another key are ignored.
+        path: the file; evaluations under another key, and damaged lines, are ignored.
         key: identifies weights, data and settings that the evaluations hold for.
 
     Attributes:
@@ -35,10 +35,10 @@ class EvaluationStore:
         for line in self.path.read_text(encoding="utf-8").splitlines():
             try:
                 row = json.loads(line)
-            except json.JSONDecodeError:  # a kill can cut the last line short
+                if row["key"] == self.key:
+                    yield SubnetSpec.parse(row["subnet"]), {**row["metrics"]}
+            except (ValueError, TypeError, KeyError):  # a kill can cut the last line short
                 continue
-            if isinstance(row, dict) and row.get("key") == self.key:
-                yield SubnetSpec.parse(row["subnet"]), row["metrics"]
 
     def add(self, spec: SubnetSpec, metrics: SubnetMetrics) -> None:
         """Writes down one evaluation."""

@@ -13,7 +13,7 @@ from aec_ofa_tf.spec.latency import LatencyTable
 from aec_ofa_tf.spec.network import NetworkConfig
 from aec_ofa_tf.spec.subnet import SubnetSpec
 
-_NUMBER = r"(\d+(?:\.\d*)?(?:[eE][+-]?\d{1,2})?)\s*([kMG]?)"
+_NUMBER = r"([0-9]+(?:\.[0-9]*)?(?:[eE][+-]?[0-9]{1,2})?)\s*([kMG]?)"
 _BOUND = re.compile(rf"\s*(\w+)\s*(<=|>=)\s*{_NUMBER}\s*")
 _RANGE = re.compile(rf"\s*(\w+)\s*=\s*{_NUMBER}\s*\+-\s*{_NUMBER}\s*")
 _FACTORS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9}
@@ -50,9 +50,20 @@ class Budget:
 
     @classmethod
     def around(cls, params: float, tolerance: float) -> Budget:
-        """The paper's range of parameter counts, [params - tolerance, params + tolerance]."""
+        """The paper's range of parameter counts, [params - tolerance, params + tolerance].
+
+        Raises:
+            ValueError: a number is not finite.
+        """
+        if not (math.isfinite(params) and math.isfinite(tolerance)):
+            raise ValueError(f"a budget is a finite number, received {params} +- {tolerance}")
         text = f"params={params:.12g}+-{tolerance:.12g}"
-        return cls(text, (("params", params - tolerance, params + tolerance),))
+        return cls(text, (("params", max(0.0, params - tolerance), params + tolerance),))
+
+    @property
+    def ranges(self) -> str:
+        """The bounds alone, alike for all texts that mean the same: `params 0..8000`."""
+        return ", ".join(f"{name} {low:.12g}..{high:.12g}" for name, low, high in self.bounds)
 
     def excess(self, cost: Mapping[str, float]) -> float:
         """How far outside a cost lies: the sum over bounds of the excess relative to the bound."""
@@ -114,7 +125,7 @@ def _read_bound(part: str, text: str) -> tuple[str, float, float]:
     metric = match.group(1)
     if around is not None:
         centre, tolerance = (_number(*around.group(i, i + 1)) for i in (2, 4))
-        return metric, float(centre - tolerance), float(centre + tolerance)
+        return metric, max(0.0, float(centre - tolerance)), float(centre + tolerance)
     value = float(_number(*match.group(3, 4)))
     return (metric, 0.0, value) if match.group(2) == "<=" else (metric, value, float("inf"))
 

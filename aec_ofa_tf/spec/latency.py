@@ -73,6 +73,8 @@ class LatencyTable:
         if not isinstance(content, dict) or content.get("format") != FORMAT:
             raise ValueError(f'expected a JSON object with "format": {FORMAT}')
         facts = {name: _value(content, name, kind) for name, kind in _FACTS.items()}
+        if facts["threads"] < 1:
+            raise ValueError(f"threads is a positive number, found {facts['threads']}")
         network = _value(content, "network", dict)
         rows = [_row(row) for row in _value(content, "layers", list)]
         if len(dict(rows)) < len(rows):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Mapping, Sequence
-from functools import partial
 from typing import Any
 
 from absl import flags, logging
@@ -47,30 +47,40 @@ def run_search(experiment: Experiment, space: SearchSpace | None = None) -> dict
     members = check_budgets(space, experiment.network)
     evaluation = SearchEvaluation(experiment, experiment.load_supernet())
     latency = latency_table_from_flags()
-    cost_of = partial(costs, network=experiment.network, latency=latency)
-    costs_of = {spec: cost_of(spec) for spec in space.subnets()}
+    cost_of = {spec: costs(spec, experiment.network, latency) for spec in space.subnets()}
     searchers = {
-        budget: _algorithm(experiment, evaluation.key, budget, found, costs_of)
+        budget: _algorithm(experiment, evaluation.key, budget, found, cost_of)
         for budget, found in members.items()
     }
-    found = search(searchers, evaluation.validation, lambda spec: costs_of[spec]["params"])
-    if EVALUATION in evaluation.splits:  # in one walk
-        winners = [next(iter(scores)) for scores in found.values()]
-        evaluation.metrics(EVALUATION, [*winners, experiment.space.largest])
+    found = search(searchers, evaluation.validation, lambda spec: cost_of[spec]["params"])
+    findings = Findings(
+        candidates={str(budget): list(metrics) for budget, metrics in found.items()},
+        costs=cost_of,
+        metrics=evaluation.known_of(cost_of, found.values()),
+        origin={"space": str(space), **({"latency_device": latency.device} if latency else {})},
+    )
+    return report(
+        experiment, evaluation, _result(experiment, evaluation, findings, members), findings
+    )
+
+
+def _result(
+    experiment: Experiment,
+    evaluation: SearchEvaluation,
+    findings: Findings,
+    members: Mapping[Budget, Sequence[SubnetSpec]],
+) -> dict[str, Any]:
+    """A row per budget, and the largest subnet of the trained space."""
     largest = experiment.space.largest
-    result: dict[str, Any] = {
-        "space": str(space),
-        "budgets": [
-            _row(budget, found[budget], members[budget], costs_of, evaluation) for budget in members
-        ],
-        "largest": _summary(largest, cost_of(largest), evaluation),
+    if EVALUATION in evaluation.splits:  # in one walk
+        winners = [specs[0] for specs in findings.candidates.values()]
+        evaluation.metrics(EVALUATION, [*winners, largest])
+    # A table of the part that was searched need not know the largest subnet of all.
+    cost = findings.costs.get(largest) or costs(largest, experiment.network)
+    return {
+        "budgets": [_row(budget, found, findings, evaluation) for budget, found in members.items()],
+        "largest": _summary(largest, cost, evaluation),
     }
-    if latency:
-        result["latency_table"] = latency.facts
-    candidates = {str(budget): list(scores) for budget, scores in found.items()}
-    known = evaluation.splits[VALIDATION].store.known
-    metrics = {spec: known[spec] for spec in costs_of if spec in known}
-    return report(experiment, evaluation, result, Findings(candidates, costs_of, metrics))
 
 
 def _algorithm(
@@ -97,6 +107,7 @@ def _algorithm(
     folder.mkdir(parents=True, exist_ok=True)
     storage = FLAGS.storage or f"sqlite:///{folder / 'optuna.db'}"
     study = [key, budget.bounds, sorted(map(str, costs_of)), FLAGS.population]
+    searcher = f"{socket.gethostname()}:{folder}"
     return EvolutionarySearch(
         list(costs_of),
         members,
@@ -106,31 +117,32 @@ def _algorithm(
             generations=FLAGS.generations,
             seed=FLAGS.seed,
             storage=storage,
-            name=f"{budget} {fingerprint({'study': study})[:12]}",
+            name=f"{budget.ranges} {fingerprint({'study': study})[:12]}",
+            searcher=searcher,
         ),
     )
 
 
 def _row(
     budget: Budget,
-    scores: Mapping[SubnetSpec, float],
     members: Sequence[SubnetSpec],
-    costs_of: Mapping[SubnetSpec, Mapping[str, float]],
+    findings: Findings,
     evaluation: SearchEvaluation,
 ) -> dict[str, Any]:
     """The best candidate, and how far it is known to be from the best in the budget's range."""
-    best, score = next(iter(scores.items()))
-    known = evaluation.splits[VALIDATION].store.known
-    in_range = [known[spec]["mAP"] for spec in members if spec in known]
+    candidates = findings.candidates[str(budget)]
+    best, scores = candidates[0], findings.scores
+    in_range = [scores[spec] for spec in members if spec in scores]
     return {
         "budget": str(budget),
         "algorithm": FLAGS.algorithm,
-        **_summary(best, costs_of[best], evaluation),
-        "mAP": score,
-        "gap": max(in_range) - score,
+        **findings.origin,
+        **_summary(best, findings.costs[best], evaluation),
+        "mAP": scores[best],
+        "gap": max(in_range) - scores[best],
         "evaluated": len(in_range),
         "in_budget": len(members),
-        "candidates": len(scores),
+        "candidates": len(candidates),
     }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,7 +13,7 @@ from tqdm import tqdm
 from aec_ofa_tf.metrics import evaluate_scores
 from aec_ofa_tf.models.supernet import Statistics, Supernet
 from aec_ofa_tf.search.bootstrap import bootstrap_interval
-from aec_ofa_tf.search.store import EvaluationStore
+from aec_ofa_tf.search.store import EvaluationStore, SubnetMetrics
 from aec_ofa_tf.search.tree_evaluator import TreeEvaluator
 from aec_ofa_tf.spec import SubnetSpec
 from aec_ofa_tf.training.evaluation import Batches, all_labels
@@ -72,14 +72,30 @@ class SearchEvaluation:
             if experiment.records.clips(name)
         }
 
-    def validation(self, subnets: Sequence[SubnetSpec]) -> dict[SubnetSpec, float]:
-        """Validation mAP of every subnet."""
-        found = self.metrics(VALIDATION, subnets)
-        return {spec: metrics["mAP"] for spec, metrics in found.items()}
+    def validation(self, subnets: Sequence[SubnetSpec]) -> Mapping[SubnetSpec, SubnetMetrics]:
+        """Validation metrics of every subnet."""
+        return self.metrics(VALIDATION, subnets)
+
+    def known_of(
+        self,
+        subnets: Iterable[SubnetSpec],
+        found: Iterable[Mapping[SubnetSpec, SubnetMetrics]],
+    ) -> dict[SubnetSpec, SubnetMetrics]:
+        """Validation metrics of all those subnets that were ever evaluated.
+
+        Args:
+            subnets: of which to tell.
+            found: what searches have found; those of others that share a storage are kept.
+        """
+        store = self.splits[VALIDATION].store
+        for spec, metrics in (pair for search in found for pair in search.items()):
+            if spec not in store.known:
+                store.add(spec, metrics)
+        return {spec: store.known[spec] for spec in subnets if spec in store.known}
 
     def metrics(
         self, split: str, subnets: Sequence[SubnetSpec]
-    ) -> Mapping[SubnetSpec, dict[str, Any]]:
+    ) -> Mapping[SubnetSpec, SubnetMetrics]:
         """Metrics of every subnet on a split; on the evaluation split with `interval`.
 
         `mAP_fewer_clips` is the mAP on one validation clip in four.

@@ -41,11 +41,13 @@ class Findings:
         candidates: subnets by budget, best first.
         costs: by subnet, of the whole space.
         metrics: on the validation split by subnet, of all that were ever evaluated.
+        origin: `space` that was searched and, with a table, the `latency_device`.
     """
 
     candidates: Mapping[str, Sequence[SubnetSpec]]
     costs: Mapping[SubnetSpec, Mapping[str, float]]
     metrics: Mapping[SubnetSpec, Row]
+    origin: Mapping[str, str]
 
     @cached_property
     def scores(self) -> dict[SubnetSpec, float]:
@@ -55,7 +57,7 @@ class Findings:
     def row(self, spec: SubnetSpec) -> Row:
         """A subnet with its costs and metrics."""
         metrics = {f"validation_{name}": self.metrics[spec][name] for name in _METRICS}
-        return {"subnet": str(spec), **self.costs[spec], **metrics}
+        return {"subnet": str(spec), **self.origin, **self.costs[spec], **metrics}
 
     def points(self, cost: str) -> dict[SubnetSpec, tuple[float, float]]:
         """(cost, mAP) by subnet."""
@@ -97,9 +99,13 @@ def report(
 
 def _compared_costs(findings: Findings) -> list[str]:
     """The costs that a Pareto front is drawn for: the usual ones and those that budgets bound."""
-    bounded = {metric for budget in budgets_from_flags() for metric, _, _ in budget.bounds}
+    bounded = _bounded_costs()
     known = next(iter(findings.costs.values()))
     return [name for name in METRICS if name in known and name in _FRONTS | bounded]
+
+
+def _bounded_costs() -> set[str]:
+    return {metric for budget in budgets_from_flags() for metric, _, _ in budget.bounds}
 
 
 def _analyses(evaluation: SearchEvaluation, findings: Findings) -> Row:
@@ -191,10 +197,12 @@ def _log(events: Path, folder: Path, findings: Findings) -> None:
 
 def _table(result: Row) -> str:
     rows = [*result["budgets"], {"budget": "(largest)", **result["largest"]}]
-    return tabulate([_cells(row) for row in rows], headers="keys", disable_numparse=True)
+    bounded = [name for name in METRICS if name in _bounded_costs()]
+    cells = [_cells(row, bounded) for row in rows]
+    return tabulate(cells, headers="keys", disable_numparse=True)
 
 
-def _cells(row: Row) -> dict[str, str]:
+def _cells(row: Row, bounded: Sequence[str]) -> dict[str, str]:
     cells = {
         "budget": row["budget"],
         "subnet": row["subnet"],
@@ -202,7 +210,9 @@ def _cells(row: Row) -> dict[str, str]:
         "multiply-adds": f"{row['macs'] / 1e6:,.0f} M",
     }
     if "latency_ms" in row:
-        cells["latency"] = f"{row['latency_ms']:.1f} ms"
+        cells["latency"] = f"{row['latency_ms']:.3g} ms"
+    for name in (name for name in bounded if name not in _FRONTS and name in row):
+        cells[name] = f"{row[name]:,}"
     cells["validation mAP"] = f"{row[VALIDATION]['mAP']:.3f}"
     if "gap" in row:
         cells["gap to best known"] = (

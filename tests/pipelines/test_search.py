@@ -16,7 +16,10 @@ from tensorboard.plugins.hparams.metadata import (
     parse_session_start_info_plugin_data,
 )
 
-from aec_ofa_tf.spec import SubnetSpec
+from aec_ofa_tf.spec import SubnetSpec, search_space
+from aec_ofa_tf.spec.layers import layers
+from pipelines.preflight import stored_space
+from pipelines.workdir import Workdir
 from tests.pipelines.conftest import ROOT, program, run_program
 
 
@@ -59,8 +62,11 @@ def test_the_front_holds_no_subnet_that_another_beats(searched):
     front = [row for row in rows if row["cost"] == "params"]
 
     assert len(front) > 1
-    assert front == sorted(front, key=lambda row: row["params"])
-    assert front == sorted(front, key=lambda row: row["validation_mAP"])
+    points = [(row["params"], row["validation_mAP"]) for row in front]
+    assert points == sorted(points)
+    for row in json.loads((folder / "candidates.json").read_text()):
+        cost, score = row["params"], row["validation_mAP"]
+        assert (cost, score) in points or any(c <= cost and s >= score for c, s in points)
 
 
 def test_analyses_tell_of_budgets_blocks_and_proxies(searched):
@@ -221,4 +227,18 @@ def test_a_latency_budget_needs_a_table_of_this_network_and_then_holds(trained, 
     (row,) = result["budgets"]
     assert 0 < row["latency_ms"] <= 1000
     assert set(result["pareto"]) == {"params", "macs", "latency_ms"}
-    assert result["latency_table"]["quantization"] == "float32"
+    content = json.loads(table.read_text())
+    assert row["latency_device"] == content["device"]
+
+    # A table of a part of the space is enough to search that part.
+    only = search_space("[2,2,2]", 4, width_ratios=(0.4,)).largest
+    network = stored_space(Workdir(trained.workdir))[1]
+    needed = [layer._asdict() for layer in layers(only, network)]
+    content["layers"] = [
+        row for row in content["layers"] if {**row, "ms": 0} in ({**n, "ms": 0} for n in needed)
+    ]
+    table.write_text(json.dumps(content))
+    part = "--space=[2,2,2]", "--width_ratios=0.4"
+    result = search(trained, "--budget=latency_ms<=1k", f"--latency_table={table}", *part)
+    assert result["budgets"][0]["subnet"] == str(only)
+    assert "latency_ms" not in result["largest"]

@@ -26,14 +26,20 @@ def size(spec) -> int:
     return params(spec, NETWORK)
 
 
+def metrics(specs, evaluate=score) -> dict:
+    return {spec: {"mAP": evaluate(spec), "clips": 3} for spec in specs}
+
+
 def run(algorithm, evaluate=score) -> dict:
-    return search({BUDGET: algorithm}, lambda specs: {s: evaluate(s) for s in specs}, size)[BUDGET]
+    """The mAP of every candidate, best first."""
+    found = search({BUDGET: algorithm}, lambda specs: metrics(specs, evaluate), size)[BUDGET]
+    return {spec: values["mAP"] for spec, values in found.items()}
 
 
 def evolutionary(
     storage: str = "sqlite://", members=MEMBERS, subnets=SUBNETS, **changes
 ) -> EvolutionarySearch:
-    arguments = {"population": 8, "generations": 4, "seed": 0, **changes}
+    arguments = {"population": 8, "generations": 4, "seed": 0, "searcher": "one", **changes}
     inside = set(members)
     excess = lambda spec: 0.0 if spec in inside else 1.0  # noqa: E731
     settings = EvolutionSettings(storage=storage, name="test", **arguments)
@@ -83,7 +89,7 @@ def test_budgets_are_searched_side_by_side_and_share_evaluations():
 
     def evaluate(specs):
         rounds.append(list(specs))
-        return {spec: score(spec) for spec in specs}
+        return metrics(specs)
 
     other = Budget.parse("params<=1M")
     members = other.members(SUBNETS, NETWORK)
@@ -114,9 +120,8 @@ def test_later_generations_are_better_than_the_first():
         )
         generations = []
         while candidates := searched.propose():
-            scores = {spec: score(spec) for spec in candidates}
-            searched.learn(scores)
-            generations.append(np.mean(list(scores.values())))
+            searched.learn(metrics(candidates))
+            generations.append(np.mean([score(spec) for spec in candidates]))
         assert len(generations) == 8
         gains.append(generations[-1] - generations[0])
 
@@ -129,21 +134,49 @@ def test_evolution_ends_when_no_member_is_left():
 
 def test_searchers_at_work_at_the_same_time_share_the_evaluations(tmp_path):
     storage = f"sqlite:///{tmp_path / 'search.db'}"
-    searchers = [evolutionary(storage, generations=4, seed=seed) for seed in (0, 0)]
+    searchers = [evolutionary(storage, searcher=name) for name in ("one", "two")]
     evaluated = []
     while rounds := [candidates for one in searchers if (candidates := one.propose())]:
         evaluated += [spec for candidates in rounds for spec in candidates]
         for one in searchers:
-            one.learn({spec: score(spec) for candidates in rounds for spec in candidates})
+            one.learn(metrics(spec for candidates in rounds for spec in candidates))
 
     assert len(evaluated) == len(set(evaluated)) == 32
+    # Each ends with what both have found, in the words of the one who found it.
+    assert run(searchers[0]) == run(searchers[1])
+    assert all(found["clips"] == 3 for found in searchers[0].evaluated().values())
+
+
+@pytest.mark.parametrize("members", [MEMBERS[:5], MEMBERS])
+def test_a_searcher_finds_something_while_another_works_on_all_that_is_wanted(tmp_path, members):
+    storage = f"sqlite:///{tmp_path / 'search.db'}"
+    arguments = {"members": members, "generations": 1}
+    first, second = (evolutionary(storage, searcher=s, **arguments) for s in ("one", "two"))
+    at_work = first.propose()
+    assert run(second)
+    first.learn(metrics(at_work))
+    assert set(at_work) <= set(first.evaluated())
+
+
+def test_a_generation_that_a_kill_cut_short_is_proposed_again(tmp_path):
+    storage = f"sqlite:///{tmp_path / 'search.db'}"
+    evolutionary(storage, seed=1, searcher="another").propose()
+    killed = evolutionary(storage)
+    interrupted = list(killed.propose())
+    resumed = evolutionary(storage, seed=2)
+    assert list(resumed.propose()) == interrupted
+
+    resumed.learn(metrics(interrupted))
+    killed_again = list(resumed.propose())
+    assert not set(killed_again) & set(interrupted)
+    assert list(evolutionary(storage, seed=3).propose()) == killed_again
 
 
 def test_a_run_that_resumes_or_repeats_a_search_counts_what_was_found(tmp_path):
     storage = f"sqlite:///{tmp_path / 'search.db'}"
     killed = evolutionary(storage)
     first = list(killed.propose())
-    killed.learn({spec: score(spec) for spec in first})
+    killed.learn(metrics(first))
     resumed = run(evolutionary(storage))
     assert len(resumed) == 32
     assert set(first) <= set(resumed)

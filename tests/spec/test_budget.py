@@ -102,3 +102,18 @@ def test_a_large_space_is_refused_without_tensorflow():
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
     assert done.stdout.startswith("27000 False no subnet of the space meets the budget")
+
+
+@pytest.mark.parametrize(
+    "budget", [Budget.parse("params=1M+-5M"), Budget.around(1e6, 5e6)], ids=["text", "paper"]
+)
+def test_a_range_that_begins_below_zero_holds_what_lies_in_it(budget):
+    assert budget.members(SUBNETS, PAPER) == [s for s in SUBNETS if params(s, PAPER) <= 6e6]
+
+
+def test_numbers_that_are_none_are_refused():
+    for around in ((float("nan"), 1.0), (1.0, float("inf"))):
+        with pytest.raises(ValueError, match="finite"):
+            Budget.around(*around)
+    with pytest.raises(ValueError, match="cannot read"):
+        Budget.parse("params<=\u0668k")

@@ -36,7 +36,7 @@ TEST = [
     "librosa>=0.10.2,<0.12",
     "mypy>=1.11,<3",
     "pytest>=8,<10",
-    "pytest-xdist>=3.5,<4",
+    "pytest-xdist>=3.7,<4",
     "ruff==0.17.6",
     "scikit-learn>=1.4,<2",
     "types-tabulate>=0.9,<1",

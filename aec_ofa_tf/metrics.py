@@ -84,7 +84,7 @@ def weighted_average_precision(
     """Average precision of one class under many weightings, as scikit-learn defines it.
 
     scikit-learn takes a class and a weighting a call, which over hundreds of classes is ten times
-    slower, as slow as the network itself, and too slow for a thousand weightings.
+    slower, as slow as the network itself, and too slow for hundreds of weightings.
 
     Args:
         scores: float [clips].

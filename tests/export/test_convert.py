@@ -5,23 +5,16 @@ import pytest
 import tensorflow as tf
 
 from aec_ofa_tf.audio.log_mel import log_mel
-from aec_ofa_tf.export.bundle import read_bundle
 from aec_ofa_tf.export.interpreter import TFLiteModel
-
-
-def _operators(path):
-    content, _ = read_bundle(path)
-    interpreter = tf.lite.Interpreter(model_content=content, experimental_preserve_all_tensors=True)
-    interpreter.allocate_tensors()
-    return interpreter, interpreter._get_ops_details()
+from tests.export.graphs import open_graph, operator_details, operators
 
 
 def _output_types(path):
-    interpreter, operators = _operators(path)
+    interpreter = open_graph(path)
     tensors = {t["index"]: t for t in interpreter.get_tensor_details()}
     return [
         (op["op_name"], tensors[i]["name"], tensors[i]["dtype"])
-        for op in operators
+        for op in operator_details(interpreter)
         for i in op["outputs"]
     ]
 
@@ -62,7 +55,7 @@ def test_logits_agree_relative_to_the_largest(exported, waveforms):
 
 
 def test_batch_norms_fold_and_shapes_are_static(exported, spec):
-    names = [op["op_name"] for op in _operators(exported.path(spec, "log_mel"))[1]]
+    names = operators(exported.path(spec, "log_mel"))
     convolutions = sum(2 if "x2" in block or "+" in block else 1 for block in spec.split("-"))
     assert names.count("CONV_2D") == convolutions
     # Input norm: one of each; the other addition joins the two global pools.
@@ -75,7 +68,7 @@ def test_batch_norms_fold_and_shapes_are_static(exported, spec):
 
 def test_files_hold_built_in_operators_only(exported):
     for path in exported.folder.glob("*.tflite"):
-        names = {op["op_name"] for op in _operators(path)[1]}
+        names = set(operators(path))
         assert not {n for n in names if n.startswith("Flex") or n == "CUSTOM"}, path
         assert not names & {"SHAPE", "PACK", "WHILE", "IF"}, path
 
@@ -89,8 +82,9 @@ def test_front_end_file_computes_log_mel(exported, waveforms):
 
 def test_int8_keeps_the_front_end_in_float(exported, largest, waveforms):
     path = exported.path(largest, "waveform", "int8")
-    interpreter, operators = _operators(path)
-    last = next(op for op in operators if op["op_name"] == "QUANTIZE")["inputs"][0]
+    interpreter = open_graph(path)
+    details = operator_details(interpreter)
+    last = next(op for op in details if op["op_name"] == "QUANTIZE")["inputs"][0]
     received = []
     for clip in waveforms:
         interpreter.set_tensor(interpreter.get_input_details()[0]["index"], clip[None])

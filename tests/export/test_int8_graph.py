@@ -4,22 +4,14 @@ from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from aec_ofa_tf.audio.front_end import PANNS
-from aec_ofa_tf.export.bundle import ModelInfo, read_bundle
+from aec_ofa_tf.export.bundle import ModelInfo
 from aec_ofa_tf.export.convert import convert_models
 from aec_ofa_tf.export.request import ConversionRequest
 from aec_ofa_tf.models.cnn10 import build_cnn10
 from aec_ofa_tf.spec import NetworkConfig, SubnetSpec
-
-
-def operators(path) -> list[str]:
-    interpreter = tf.lite.Interpreter(
-        model_content=read_bundle(path)[0],
-        experimental_op_resolver_type=tf.lite.experimental.OpResolverType.BUILTIN_REF,
-    )
-    return [operator["op_name"] for operator in interpreter._get_ops_details()]
+from tests.export.graphs import operators
 
 
 @pytest.mark.parametrize("spec", ["8x2-12x2-19x2-51x1", "8x2-12x2-19x2-64x2"])

@@ -1,0 +1,44 @@
+"""What tests read of a TFLite file's graph."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from aec_ofa_tf.export.bundle import read_bundle
+
+
+def open_graph(path: Path | str) -> tf.lite.Interpreter:
+    """An interpreter that keeps every tensor, without delegates that would join operators."""
+    interpreter = tf.lite.Interpreter(
+        model_content=read_bundle(path)[0], experimental_preserve_all_tensors=True
+    )
+    interpreter.allocate_tensors()
+    return interpreter
+
+
+def operator_details(interpreter: tf.lite.Interpreter) -> list[dict[str, Any]]:
+    """Name, input and output tensors of every operator, in the order of execution."""
+    return interpreter._get_ops_details()
+
+
+def operators(path: Path | str) -> list[str]:
+    """Names of a file's operators, in the order of execution."""
+    return [operator["op_name"] for operator in operator_details(open_graph(path))]
+
+
+def randomise_norms(model: keras.Model, seed: int = 0) -> None:
+    """Batch norms of a trained network's kind: those of a new one partly vanish in conversion."""
+    rng = np.random.default_rng(seed)
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.gamma.assign(rng.uniform(0.5, 1.5, layer.gamma.shape))
+            layer.beta.assign(rng.normal(0.0, 0.3, layer.beta.shape))
+            layer.moving_mean.assign(rng.normal(0.0, 0.3, layer.moving_mean.shape))
+            layer.moving_variance.assign(rng.uniform(0.5, 1.5, layer.moving_variance.shape))
+        elif isinstance(layer, keras.layers.Dense):
+            layer.bias.assign(rng.normal(0.0, 0.3, layer.bias.shape))

@@ -42,6 +42,19 @@ class Metrics:
         return values
 
 
+def defined_classes(labels: np.ndarray) -> np.ndarray:
+    """Which classes can be scored: those with both a clip that has them and one that has not.
+
+    Args:
+        labels: {0, 1} [clips, classes].
+
+    Returns:
+        bool [classes].
+    """
+    positives = labels.sum(axis=0)
+    return (positives > 0) & (positives < len(labels))
+
+
 def evaluate_scores(scores: np.ndarray, labels: np.ndarray) -> Metrics:
     """Scores against labels.
 
@@ -62,8 +75,7 @@ def evaluate_scores(scores: np.ndarray, labels: np.ndarray) -> Metrics:
         )
     if not np.isfinite(scores).all():
         raise ValueError(f"{(~np.isfinite(scores)).any(axis=1).sum()} clips have scores not finite")
-    positives = labels.sum(axis=0)
-    defined = (positives > 0) & (positives < len(labels))
+    defined = defined_classes(labels)
     if not defined.any():
         raise ValueError("no class has both a clip with it and a clip without it: nothing to score")
     mean_auc = float(_areas_under_curve(scores[:, defined], labels[:, defined]).mean())

@@ -195,5 +195,12 @@ def define_conversion_flags() -> None:
     flags.DEFINE_list(
         "quantization", ["float32"], "Quantisations: float32, float16, dynamic, int8."
     )
-    flags.DEFINE_integer("parity_clips", 32, "Clips for the comparison with Keras.", lower_bound=1)
+    flags.DEFINE_integer("parity_clips", 100, "Clips for the comparison with Keras.", lower_bound=1)
+    flags.DEFINE_float(
+        "max_map_drop",
+        0.05,
+        "How far the mAP of a dynamic or int8 file may fall below Keras' on these clips; beyond "
+        "it the conversion fails.",
+        0.0,
+    )
     flags.DEFINE_integer("representative_clips", 100, "Clips for int8 scales.", lower_bound=1)

@@ -14,18 +14,13 @@ import tensorflow as tf
 from aec_ofa_tf.audio.front_end import FrontEndConfig
 from aec_ofa_tf.audio.log_mel import log_mel
 from aec_ofa_tf.export.bundle import ModelInfo, read_info, write_bundle
-from aec_ofa_tf.export.interpreter import TFLiteModel
 from aec_ofa_tf.export.job import FRONT_END, ConversionJob, run_child, write_jobs
+from aec_ofa_tf.export.parity import Parity, check_parity, run_draft
 from aec_ofa_tf.export.request import Conversion, ConversionRequest, check_requests
 from aec_ofa_tf.export.tagger import FRONT_END_FILE, check_front_end
 
-MAX_ABS_ERROR = {"float32": 1e-4, "float16": 1e-2}
-"""How far a score may lie from Keras' (a logit: times the largest). Others report only."""
-
 MAX_FRONT_END_ERROR_DB = 1e-3
 """How far `front_end.tflite` may lie from `log_mel` on white noise."""
-
-_PARITY_BATCH = 16
 
 
 def convert(model: keras.Model, request: ConversionRequest) -> Conversion:
@@ -52,7 +47,8 @@ def convert_models(work: Sequence[tuple[keras.Model, ConversionRequest]]) -> lis
     Raises:
         ValueError: a request does not fit its model or cannot be met, or another front end
             stands where the file should go.
-        RuntimeError: the converter failed, or a file differs from Keras by more than its bound.
+        RuntimeError: the converter failed, or a file differs from Keras by more than its bound
+            (`check_parity`).
         OSError: a file cannot be written.
     """
     check_requests(work)
@@ -62,8 +58,8 @@ def convert_models(work: Sequence[tuple[keras.Model, ConversionRequest]]) -> lis
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         drafts = _run(work, front_end_info if front_ends else None, folder)
-        errors = [
-            _checked_error(model, request, draft, folder)
+        parities = [
+            check_parity(model, request, draft, folder)
             for (model, request), draft in zip(work, drafts, strict=False)
         ]
         if front_ends:
@@ -72,14 +68,15 @@ def convert_models(work: Sequence[tuple[keras.Model, ConversionRequest]]) -> lis
         write_bundle(drafts[-1], front_end_info, path)
     for request, draft in zip(requests, drafts, strict=False):
         write_bundle(draft, request.info, request.path)
-    return [_answer(request, error) for request, error in zip(requests, errors, strict=True)]
+    return [_answer(request, parity) for request, parity in zip(requests, parities, strict=True)]
 
 
-def _answer(request: ConversionRequest, error: float) -> Conversion:
+def _answer(request: ConversionRequest, parity: Parity) -> Conversion:
     return Conversion(
         file=str(request.path),
         bytes=Path(request.path).stat().st_size,
-        max_abs_error=error,
+        max_abs_error=parity.max_abs_error,
+        parity_map_drop=parity.map_drop,
         quantization=request.info.quantization,
         input=request.info.input,
     )
@@ -147,41 +144,9 @@ def _job(
     )
 
 
-def _checked_error(
-    model: keras.Model, request: ConversionRequest, tflite_bytes: bytes, folder: Path
-) -> float:
-    """The largest difference of a score from Keras'; raises beyond the bound."""
-    info = request.info
-    expected = _keras_scores(model, request.parity_clips, info)
-    received = _run_draft(tflite_bytes, info, request.parity_clips, folder)
-    error = float(np.max(np.abs(received - expected)))
-    # Float32 resolves relative to a value's size; scores are at most 1, logits may be larger.
-    size = max(1.0, float(np.max(np.abs(expected))))
-    bound = size * MAX_ABS_ERROR.get(info.quantization, np.inf)
-    # Written so that a NaN fails too.
-    if not (np.isfinite(error) and error <= bound):
-        raise RuntimeError(
-            f"{Path(request.path).name}: scores of the {info.quantization} {info.input} file "
-            f"differ from Keras' by {error:.3g} (bound {bound:g}) on "
-            f"{len(request.parity_clips)} clips; no file was written. Look for extreme weights or "
-            "batch-norm statistics, or choose another quantisation"
-        )
-    return error
-
-
-def _keras_scores(model: keras.Model, clips: np.ndarray, info: ModelInfo) -> np.ndarray:
-    config = FrontEndConfig(**info.front_end)
-    scores = []
-    for start in range(0, len(clips), _PARITY_BATCH):
-        batch = tf.constant(clips[start : start + _PARITY_BATCH], tf.float32)
-        features = log_mel(batch, config) if info.input == "waveform" else batch
-        scores.append(keras.ops.convert_to_numpy(model(features, training=False)))
-    return np.concatenate(scores).astype(np.float32)
-
-
 def _check_front_end_values(tflite_bytes: bytes, info: ModelInfo, folder: Path) -> None:
     noise = np.random.default_rng(0).normal(0.0, 0.1, info.clip_samples).astype(np.float32)
-    received = _run_draft(tflite_bytes, info, noise[None], folder)
+    received = run_draft(tflite_bytes, info, noise[None], folder)
     expected = log_mel(tf.constant(noise[None]), FrontEndConfig(**info.front_end)).numpy()
     error = float(np.max(np.abs(received - expected)))
     if not error <= MAX_FRONT_END_ERROR_DB:
@@ -189,10 +154,3 @@ def _check_front_end_values(tflite_bytes: bytes, info: ModelInfo, folder: Path) 
             f"{FRONT_END_FILE} differs from log_mel by {error:.3g} dB on white noise (bound "
             f"{MAX_FRONT_END_ERROR_DB} dB); no file was written"
         )
-
-
-def _run_draft(tflite_bytes: bytes, info: ModelInfo, clips: np.ndarray, folder: Path) -> np.ndarray:
-    """What the file will compute, by the interpreter that `tag` uses."""
-    draft = folder / "draft.tflite"
-    write_bundle(tflite_bytes, info, draft)
-    return TFLiteModel(draft).batch_scores(clips)

@@ -5,6 +5,7 @@ No TensorFlow here: what cannot be met is told before anything is trained.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,12 +38,18 @@ class ConversionRequest:
         parity_clips: float32 [clips, frames, mel_bins] or [clips, samples], as `info.input` says;
             on these the file is compared with Keras.
         representative_clips: float32 of the same form; on these int8 finds its scales.
+        parity_labels: {0, 1} [clips, classes] of the parity clips, uint8 or float32; without
+            them mAP is not compared.
+        max_map_drop: how far the mAP on the parity clips may fall below Keras' in a quantisation
+            whose scores have no bound of their own (`parity.MAX_ABS_ERROR`).
     """
 
     path: Path
     info: ModelInfo
     parity_clips: np.ndarray
     representative_clips: np.ndarray | None = None
+    parity_labels: np.ndarray | None = None
+    max_map_drop: float = math.inf
 
 
 @dataclass(frozen=True)
@@ -55,6 +62,8 @@ class Conversion:
         max_abs_error: the largest difference of any score from Keras on the parity clips.
         quantization: as in the request.
         input: as in the request.
+        parity_map_drop: Keras' mAP minus the file's on the parity clips; None where there are no
+            labels, or none of a class that only some of the clips have.
     """
 
     file: str
@@ -62,6 +71,7 @@ class Conversion:
     max_abs_error: float
     quantization: str
     input: str
+    parity_map_drop: float | None = None
 
 
 def check_requests(work: Sequence[tuple[keras.Model, ConversionRequest]]) -> None:
@@ -80,6 +90,7 @@ def check_requests(work: Sequence[tuple[keras.Model, ConversionRequest]]) -> Non
             raise ValueError(f"{name}: files made together share clip length and front end")
         _check_quantization(request, name)
         _check_shapes(model, request, name)
+        _check_labels(request, name)
 
 
 def check_kind(input_kind: str, quantization: str) -> None:
@@ -132,3 +143,15 @@ def _check_shapes(model: keras.Model, request: ConversionRequest, name: str) -> 
                 f"{name}: expected at least one {info.input} clip of shape {clip}, received "
                 f"an array of shape {clips.shape}"
             )
+
+
+def _check_labels(request: ConversionRequest, name: str) -> None:
+    labels, shape = request.parity_labels, (len(request.parity_clips), len(request.info.labels))
+    if labels is not None and labels.shape != shape:
+        raise ValueError(
+            f"{name}: the labels of the parity clips are [clips, classes] {shape}, received an "
+            f"array of shape {labels.shape}"
+        )
+    # Written so that a NaN fails too.
+    if not request.max_map_drop >= 0:
+        raise ValueError(f"{name}: max_map_drop is 0 or more, received {request.max_map_drop}")

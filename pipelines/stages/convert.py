@@ -50,7 +50,7 @@ def run_convert(experiment: Experiment) -> dict[str, Any]:
         )
     rows = read_json(path)["budgets"]
     winners = {_slug(row["budget"]): row["subnet"] for row in rows}
-    names = "input quantization parity_clips representative_clips seed"
+    names = "input quantization parity_clips max_map_drop representative_clips seed"
     settings = {"subnets": winners, **flag_values(*names.split())}
     settings["supernet"] = experiment.workdir.require_stage("supernet")["settings"]
     done = experiment.workdir.same_result(NAME, settings)
@@ -92,7 +92,7 @@ def convert_subnets(
 
     Raises:
         ValueError: a combination of input and quantisation is unknown or refused.
-        RuntimeError: a conversion failed or a file differs from Keras.
+        RuntimeError: a conversion failed, or a file differs from Keras beyond its bound.
     """
     kinds = conversion_kinds(experiment.records.payload)
     supernet = experiment.load_supernet()
@@ -108,7 +108,8 @@ def convert_subnets(
             ConversionRequest(
                 folder / f"{feature}-{quantization}.tflite",
                 _info(experiment, spec, feature, quantization),
-                *clips[feature],
+                **clips[feature],
+                max_map_drop=FLAGS.max_map_drop,
             ),
         )
         for folder, spec in folders.items()
@@ -127,15 +128,19 @@ def _slug(budget: str) -> str:
     return re.sub(r"[^A-Za-z0-9.]+", "_", budget)
 
 
-def _clips(experiment: Experiment, feature: str) -> tuple[np.ndarray, np.ndarray]:
+def _clips(experiment: Experiment, feature: str) -> dict[str, np.ndarray]:
     """Clips for the comparison with Keras, and training clips that int8 is calibrated on."""
     split = VALIDATION if experiment.records.clips(VALIDATION) else TRAIN
-    parity = _read(experiment, split, FLAGS.parity_clips, feature)[feature]
+    parity = _read(experiment, split, FLAGS.parity_clips, feature)
     pool = _read(experiment, TRAIN, _POOL_PER_CLIP * FLAGS.representative_clips, "log_mel", feature)
     chosen = choose_representative(
         pool["log_mel"], pool["labels"], max(2, FLAGS.representative_clips), FLAGS.seed
     )
-    return parity, pool[feature][chosen]
+    return {
+        "parity_clips": parity[feature],
+        "parity_labels": parity["labels"],
+        "representative_clips": pool[feature][chosen],
+    }
 
 
 def _read(experiment: Experiment, split: str, limit: int, *features: str) -> dict[str, np.ndarray]:

@@ -125,6 +125,12 @@ def waveforms() -> np.ndarray:
     return make_waveforms(8, seed=7)
 
 
+def median_labels(model: keras.Model, clips: np.ndarray) -> np.ndarray:
+    """Labels of log-mel clips by which the model ranks all right: its scores above the median."""
+    scores = model(clips, training=False).numpy()
+    return (scores > np.median(scores, axis=0)).astype(np.uint8)
+
+
 @pytest.fixture(scope="session")
 def exported(tmp_path_factory, random_cnn10, info) -> Exported:
     folder = tmp_path_factory.mktemp("exported")
@@ -132,6 +138,7 @@ def exported(tmp_path_factory, random_cnn10, info) -> Exported:
     clips = {"waveform": seen, "log_mel": log_mel(tf.constant(seen)).numpy()}
     models = {spec: random_cnn10(spec, seed) for seed, spec in enumerate(DEPTH_COMBINATIONS)}
     models["logits"] = random_cnn10(LARGEST, len(DEPTH_COMBINATIONS) - 1, activation=None)
+    labels = {spec: median_labels(models[spec], clips["log_mel"]) for spec in models}
     wanted = [(spec, "log_mel", "float32") for spec in models]
     wanted += [(spec, "waveform", "float32") for spec in (SMALLEST, LARGEST)]
     wanted += [(LARGEST, "log_mel", q) for q in ("float16", "dynamic", "int8")]
@@ -144,6 +151,7 @@ def exported(tmp_path_factory, random_cnn10, info) -> Exported:
                 info=dataclasses.replace(info, input=form, quantization=quantization, subnet=spec),
                 parity_clips=clips[form],
                 representative_clips=clips[form] if quantization == "int8" else None,
+                parity_labels=labels[spec],
             ),
         )
         for spec, form, quantization in wanted

@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+from sklearn.metrics import average_precision_score
 
 from aec_ofa_tf.audio.log_mel import log_mel
 from aec_ofa_tf.export.interpreter import TFLiteModel
+from tests.export.conftest import make_waveforms, median_labels
 from tests.export.graphs import open_graph, operator_details, operators
 
 
@@ -128,3 +130,15 @@ def test_a_conversion_describes_its_file(exported):
         assert (info.subnet, info.input, info.quantization) == (spec, form, quantization)
         assert (conversion.input, conversion.quantization) == (form, quantization)
         assert conversion.bytes == path.stat().st_size
+
+
+@pytest.mark.parametrize("quantization", ["float32", "dynamic", "int8"])
+def test_a_conversion_tells_the_drop_in_map_on_the_parity_clips(exported, largest, quantization):
+    clips = log_mel(tf.constant(make_waveforms(16, seed=1))).numpy()
+    labels = median_labels(exported.models[largest], clips)
+    received = TFLiteModel(exported.path(largest, "log_mel", quantization)).batch_scores(clips)
+    expected = 1.0 - average_precision_score(labels, received, average="macro")
+
+    conversion = exported.conversions[largest, "log_mel", quantization]
+    assert conversion.parity_map_drop == pytest.approx(expected, abs=1e-6)
+    assert (conversion.parity_map_drop > 0) == (quantization != "float32")

@@ -5,11 +5,14 @@ import dataclasses
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
+from aec_ofa_tf.audio.log_mel import log_mel
 from aec_ofa_tf.export.bundle import write_bundle
 from aec_ofa_tf.export.convert import convert, convert_models
 from aec_ofa_tf.export.job import run_child
 from aec_ofa_tf.export.request import ConversionRequest
+from tests.export.conftest import make_waveforms, median_labels
 
 SPEC = "4x2-4x1-4x1-4x1"
 
@@ -51,6 +54,47 @@ def test_a_file_beyond_its_bound_takes_the_others_with_it(tmp_path, info, random
     with pytest.raises(RuntimeError, match=r"bad\.tflite: scores of the float16 log_mel file"):
         convert_models([(model, request) for request in requests])
     assert list(tmp_path.iterdir()) == []
+
+
+def test_int8_scales_that_lose_the_ranking_leave_no_file(tmp_path, info, random_cnn10):
+    model = random_cnn10(SPEC)
+    clips = log_mel(tf.constant(make_waveforms(16, seed=1))).numpy()
+    request = ConversionRequest(
+        tmp_path / "x.tflite",
+        dataclasses.replace(info, quantization="int8"),
+        clips,
+        # In scales for these levels all real clips are one and the same integer.
+        representative_clips=clips * 1e4,
+        parity_labels=median_labels(model, clips),
+        max_map_drop=0.05,
+    )
+    message = r"x\.tflite: the mAP of the int8 log_mel file is 0\.\d+ below .*bound 0\.05"
+    with pytest.raises(RuntimeError, match=message):
+        convert(model, request)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"parity_labels": np.zeros((3, 5))}, r"\(2, 5\), received an array of shape \(3, 5\)"),
+        ({"max_map_drop": float("nan")}, "0 or more, received nan"),
+    ],
+)
+def test_gates_that_do_not_fit_are_refused(tmp_path, info, random_cnn10, changes, message):
+    request = dataclasses.replace(_request(info, tmp_path / "x.tflite"), **changes)
+    with pytest.raises(ValueError, match=message):
+        convert(random_cnn10(SPEC), request)
+
+
+def test_without_a_class_that_only_some_clips_have_there_is_no_drop(tmp_path, info, random_cnn10):
+    labels = np.ones((2, len(info.labels)), np.uint8)
+    request = dataclasses.replace(
+        _request(info, tmp_path / "x.tflite", quantization="dynamic"),
+        parity_labels=labels,
+        max_map_drop=0.0,
+    )
+    assert convert(random_cnn10(SPEC), request).parity_map_drop is None
 
 
 @pytest.mark.parametrize(

@@ -78,7 +78,9 @@ TINY = (
     "--population=3",
     "--budget=params<=8k",
     "--budget=params=9k+-2k",
-    "--parity_clips=6",
+    "--parity_clips=24",
+    # So little trained a network gives nearly equal scores, whose order int8 may turn around.
+    "--max_map_drop=0.2",
     "--representative_clips=12",
 )
 

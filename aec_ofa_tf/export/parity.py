@@ -1,0 +1,120 @@
+"""Whether a TFLite file computes what its Keras model computes, and as well."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from aec_ofa_tf.audio.front_end import FrontEndConfig
+from aec_ofa_tf.audio.log_mel import log_mel
+from aec_ofa_tf.export.bundle import ModelInfo, write_bundle
+from aec_ofa_tf.export.interpreter import TFLiteModel
+from aec_ofa_tf.export.request import ConversionRequest
+from aec_ofa_tf.metrics import defined_classes, evaluate_scores
+
+MAX_ABS_ERROR = {"float32": 1e-4, "float16": 1e-2}
+"""How far a score may lie from Keras' (a logit: times the largest). Others are bound by mAP."""
+
+_BATCH = 16
+
+
+@dataclass(frozen=True)
+class Parity:
+    """How a file compares with Keras on the parity clips.
+
+    Attributes:
+        max_abs_error: the largest difference of any score.
+        map_drop: Keras' mAP minus the file's; None where no class is defined by labels.
+    """
+
+    max_abs_error: float
+    map_drop: float | None
+
+
+def check_parity(
+    model: keras.Model, request: ConversionRequest, tflite_bytes: bytes, folder: Path
+) -> Parity:
+    """Runs a file and the model that it was made from on the parity clips.
+
+    Args:
+        model: from float32 [batch, frames, mel_bins] to float32 [batch, classes].
+        request: what the file should be; scores are bound by `MAX_ABS_ERROR`, in quantisations
+            that it does not name the mAP by `request.max_map_drop`.
+        tflite_bytes: the flatbuffer.
+        folder: for temporary files.
+
+    Returns:
+        The differences.
+
+    Raises:
+        RuntimeError: one is beyond its bound, or a score is not finite.
+    """
+    expected = _keras_scores(model, request.parity_clips, request.info)
+    received = run_draft(tflite_bytes, request.info, request.parity_clips, folder)
+    error = _checked_error(request, expected, received)
+    return Parity(error, _checked_map_drop(request, expected, received))
+
+
+def run_draft(tflite_bytes: bytes, info: ModelInfo, clips: np.ndarray, folder: Path) -> np.ndarray:
+    """What the file will compute, by the interpreter that `tag` uses.
+
+    Args:
+        tflite_bytes: the flatbuffer.
+        info: its model card.
+        clips: float32 [clips, ...] of the form that the file takes.
+        folder: for the draft.
+
+    Returns:
+        float32 [clips, ...], one output per clip.
+    """
+    draft = folder / "draft.tflite"
+    write_bundle(tflite_bytes, info, draft)
+    return TFLiteModel(draft).batch_scores(clips)
+
+
+def _keras_scores(model: keras.Model, clips: np.ndarray, info: ModelInfo) -> np.ndarray:
+    config = FrontEndConfig(**info.front_end)
+    scores = []
+    for start in range(0, len(clips), _BATCH):
+        batch = tf.constant(clips[start : start + _BATCH], tf.float32)
+        features = log_mel(batch, config) if info.input == "waveform" else batch
+        scores.append(keras.ops.convert_to_numpy(model(features, training=False)))
+    return np.concatenate(scores).astype(np.float32)
+
+
+def _checked_error(request: ConversionRequest, expected: np.ndarray, received: np.ndarray) -> float:
+    info = request.info
+    error = float(np.max(np.abs(received - expected)))
+    # Float32 resolves relative to a value's size; scores are at most 1, logits may be larger.
+    size = max(1.0, float(np.max(np.abs(expected))))
+    bound = size * MAX_ABS_ERROR.get(info.quantization, np.inf)
+    # Written so that a NaN fails too.
+    if not (np.isfinite(error) and error <= bound):
+        raise RuntimeError(
+            f"{Path(request.path).name}: scores of the {info.quantization} {info.input} file "
+            f"differ from Keras' by {error:.3g} (bound {bound:g}) on "
+            f"{len(request.parity_clips)} clips; no file was written. Look for extreme weights or "
+            "batch-norm statistics, or choose another quantisation"
+        )
+    return error
+
+
+def _checked_map_drop(
+    request: ConversionRequest, expected: np.ndarray, received: np.ndarray
+) -> float | None:
+    info, labels = request.info, request.parity_labels
+    if labels is None or not defined_classes(labels).any():
+        return None
+    drop = evaluate_scores(expected, labels).mAP - evaluate_scores(received, labels).mAP
+    if info.quantization not in MAX_ABS_ERROR and drop > request.max_map_drop:
+        raise RuntimeError(
+            f"{Path(request.path).name}: the mAP of the {info.quantization} {info.input} file is "
+            f"{drop:.4f} below Keras' (bound {request.max_map_drop:g}) on {len(labels)} clips; no "
+            "file was written. Give more, or more varied, representative clips, choose another "
+            "quantisation, or allow a larger drop (max_map_drop)"
+        )
+    return drop

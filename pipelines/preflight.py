@@ -86,11 +86,12 @@ def conversion_kinds(payload: str) -> list[tuple[str, str]]:
         payload: what the records hold.
 
     Raises:
-        ValueError: a pair cannot be met, or waveform-in files have no waveforms to be checked on.
+        ValueError: a pair cannot be met, as such or with `--io_type`, or waveform-in files have
+            no waveforms to be checked on.
     """
     kinds = list(itertools.product(FLAGS.input, FLAGS.quantization))
     for kind in kinds:
-        check_kind(*kind)
+        check_kind(*kind, FLAGS.io_type)
     if "waveform" in FLAGS.input and payload != "audio":
         raise ValueError(
             "--input=waveform is checked and calibrated on waveforms, and the records in "

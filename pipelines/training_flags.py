@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from absl import flags
 
+from aec_ofa_tf.export.bundle import IO_TYPES
+
 OBJECTIVES = ("labels", "distill")
 INITS = ("random", "supernet")
 PRECISIONS = ("auto", "float32", "mixed_bfloat16", "mixed_float16")
@@ -194,6 +196,13 @@ def define_conversion_flags() -> None:
     flags.DEFINE_list("input", ["log_mel"], "Inputs of the TFLite files: log_mel, waveform.")
     flags.DEFINE_list(
         "quantization", ["float32"], "Quantisations: float32, float16, dynamic, int8."
+    )
+    flags.DEFINE_enum(
+        "io_type",
+        "float32",
+        IO_TYPES,
+        "Type of the tensors at both ends; int8 is for --input=log_mel and int8 networks, and "
+        "makes files of their own names beside the others.",
     )
     flags.DEFINE_integer("parity_clips", 100, "Clips for the comparison with Keras.", lower_bound=1)
     flags.DEFINE_float(

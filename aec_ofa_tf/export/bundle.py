@@ -14,6 +14,7 @@ from typing import Any
 
 INPUTS = ("log_mel", "waveform")
 QUANTIZATIONS = ("float32", "float16", "dynamic", "int8")
+IO_TYPES = ("float32", "int8")
 
 _CARD = "model.json"
 _LABELS = "labels.txt"
@@ -39,6 +40,7 @@ class ModelInfo:
         subnet: text form of the network's `SubnetSpec`.
         params: trainable weights.
         extra: anything else worth keeping, JSON-serialisable.
+        io_type: type of the input and output tensors, "float32" or "int8".
 
     Raises:
         ValueError: a field is outside what is described above.
@@ -54,6 +56,7 @@ class ModelInfo:
     subnet: str
     params: int
     extra: dict[str, Any] = field(default_factory=dict)
+    io_type: str = "float32"
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "labels", tuple(self.labels))
@@ -69,6 +72,8 @@ class ModelInfo:
             raise ValueError(
                 f"quantization is one of {QUANTIZATIONS}, received {self.quantization!r}"
             )
+        if self.io_type not in IO_TYPES:
+            raise ValueError(f"io_type is one of {IO_TYPES}, received {self.io_type!r}")
 
 
 def write_bundle(tflite_bytes: bytes, info: ModelInfo, path: str | os.PathLike[str]) -> None:
@@ -159,6 +164,8 @@ def _read_member(archive: zipfile.ZipFile, name: str) -> bytes:
 
 def _parse_card(card: Any, labels: list[str], path: str | os.PathLike[str]) -> ModelInfo:
     try:
+        # Cards of files older than this field speak of float32 tensors.
+        card = {"io_type": "float32", **card}
         fields = {name: card[name] for name in ModelInfo.__dataclass_fields__ if name != "labels"}
         if card["labels"] != len(labels):
             raise ValueError(f"{card['labels']} labels declared, {len(labels)} found")

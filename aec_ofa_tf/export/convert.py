@@ -79,6 +79,7 @@ def _answer(request: ConversionRequest, parity: Parity) -> Conversion:
         parity_map_drop=parity.map_drop,
         quantization=request.info.quantization,
         input=request.info.input,
+        io_type=request.info.io_type,
     )
 
 
@@ -92,6 +93,7 @@ def _front_end_info(info: ModelInfo) -> ModelInfo:
         subnet=FRONT_END,
         params=0,
         extra={},
+        io_type="float32",
     )
 
 
@@ -141,6 +143,8 @@ def _job(
         output=f"{index}.flatbuffer",
         model=model,
         representative=representative,
+        integer_input=info.io_type == "int8",
+        integer_output=info.io_type == "int8",
     )
 
 

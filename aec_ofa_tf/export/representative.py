@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from aec_ofa_tf.audio.front_end import FrontEndConfig
+
 
 def choose_representative(
     log_mel: np.ndarray, labels: np.ndarray, count: int, seed: int = 0
@@ -39,6 +41,21 @@ def choose_representative(
             break
         chosen[index] = None
     return np.array(list(chosen), np.int64)
+
+
+def with_silence(clips: np.ndarray, input_kind: str, front_end: FrontEndConfig) -> np.ndarray:
+    """Adds a digitally silent clip, which recordings hardly ever hold and devices do hear.
+
+    Args:
+        clips: float32 [clips, frames, mel_bins] in dB, or [clips, samples].
+        input_kind: which of the two, "log_mel" or "waveform".
+        front_end: whose floor silence has.
+
+    Returns:
+        float32 [clips + 1, ...], the silent clip last.
+    """
+    floor_db = 10.0 * np.log10(front_end.power_floor) if input_kind == "log_mel" else 0.0
+    return np.concatenate([clips, np.full_like(clips[:1], floor_db)])
 
 
 def _taking_turns(labels: np.ndarray, generator: np.random.Generator) -> list[int]:

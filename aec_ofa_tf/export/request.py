@@ -14,10 +14,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from aec_ofa_tf.audio.front_end import FrontEndConfig
-from aec_ofa_tf.export.bundle import INPUTS, QUANTIZATIONS, ModelInfo
+from aec_ofa_tf.export.bundle import INPUTS, IO_TYPES, QUANTIZATIONS, ModelInfo
 
 if TYPE_CHECKING:
     import keras
+
+_INTEGER = ("int8",)
+"""Quantisations of networks that compute in integers throughout."""
 
 # Measured on 20 ESC-10 clips of 5 s and a 1 kHz tone, against log_mel in TensorFlow.
 _REFUSED = {
@@ -64,6 +67,7 @@ class Conversion:
         input: as in the request.
         parity_map_drop: Keras' mAP minus the file's on the parity clips; None where there are no
             labels, or none of a class that only some of the clips have.
+        io_type: as in the request.
     """
 
     file: str
@@ -72,6 +76,7 @@ class Conversion:
     quantization: str
     input: str
     parity_map_drop: float | None = None
+    io_type: str = "float32"
 
 
 def check_requests(work: Sequence[tuple[keras.Model, ConversionRequest]]) -> None:
@@ -93,16 +98,24 @@ def check_requests(work: Sequence[tuple[keras.Model, ConversionRequest]]) -> Non
         _check_labels(request, name)
 
 
-def check_kind(input_kind: str, quantization: str) -> None:
-    """Refuses combinations of input and quantisation that cannot be met.
+def check_kind(input_kind: str, quantization: str, io_type: str = "float32") -> None:
+    """Refuses combinations of input, quantisation and type of tensors that cannot be met.
 
     Raises:
-        ValueError: one is unknown, or the front end could not stay float32.
+        ValueError: one is unknown, the front end could not stay float32, or integers are wanted
+            at the ends of a network that does not compute in them.
     """
-    if input_kind not in INPUTS or quantization not in QUANTIZATIONS:
+    if input_kind not in INPUTS or quantization not in QUANTIZATIONS or io_type not in IO_TYPES:
         raise ValueError(
-            f"inputs are {', '.join(INPUTS)} and quantisations {', '.join(QUANTIZATIONS)}, "
-            f"received {input_kind!r} and {quantization!r}"
+            f"inputs are {', '.join(INPUTS)}, quantisations {', '.join(QUANTIZATIONS)} and types "
+            f"{', '.join(IO_TYPES)}, received {input_kind!r}, {quantization!r} and {io_type!r}"
+        )
+    if io_type == "int8" and (input_kind == "waveform" or quantization not in _INTEGER):
+        raise ValueError(
+            f"a {input_kind}-in {quantization} file cannot have int8 tensors at its ends: a "
+            "waveform goes into a float32 front end, and only "
+            f"{' and '.join(_INTEGER)} networks compute in integers. Use log_mel as input and "
+            f"{_INTEGER[0]}, or float32 as the type of the tensors (--io_type)"
         )
     if input_kind == "waveform" and quantization in _REFUSED:
         raise ValueError(
@@ -115,7 +128,7 @@ def check_kind(input_kind: str, quantization: str) -> None:
 def _check_quantization(request: ConversionRequest, name: str) -> None:
     quantization = request.info.quantization
     try:
-        check_kind(request.info.input, quantization)
+        check_kind(request.info.input, quantization, request.info.io_type)
     except ValueError as error:
         raise ValueError(f"{name}: {error}") from error
     if quantization == "int8" and request.representative_clips is None:

@@ -12,7 +12,7 @@ from absl import flags, logging
 
 from aec_ofa_tf.export.bundle import ModelInfo, read_info
 from aec_ofa_tf.export.convert import convert_models
-from aec_ofa_tf.export.representative import choose_representative
+from aec_ofa_tf.export.representative import choose_representative, with_silence
 from aec_ofa_tf.export.request import ConversionRequest
 from aec_ofa_tf.export.tagger import FRONT_END_FILE
 from aec_ofa_tf.models.materialise import materialise
@@ -50,7 +50,7 @@ def run_convert(experiment: Experiment) -> dict[str, Any]:
         )
     rows = read_json(path)["budgets"]
     winners = {_slug(row["budget"]): row["subnet"] for row in rows}
-    names = "input quantization parity_clips max_map_drop representative_clips seed"
+    names = "input quantization io_type parity_clips max_map_drop representative_clips seed"
     settings = {"subnets": winners, **flag_values(*names.split())}
     settings["supernet"] = experiment.workdir.require_stage("supernet")["settings"]
     done = experiment.workdir.same_result(NAME, settings)
@@ -106,7 +106,7 @@ def convert_subnets(
         (
             models[spec],
             ConversionRequest(
-                folder / f"{feature}-{quantization}.tflite",
+                folder / _file_name(feature, quantization),
                 _info(experiment, spec, feature, quantization),
                 **clips[feature],
                 max_map_drop=FLAGS.max_map_drop,
@@ -128,6 +128,12 @@ def _slug(budget: str) -> str:
     return re.sub(r"[^A-Za-z0-9.]+", "_", budget)
 
 
+def _file_name(feature: str, quantization: str) -> str:
+    """`log_mel-int8.tflite`, or `log_mel-int8-io_int8.tflite` with integers at both ends."""
+    ends = "" if FLAGS.io_type == "float32" else f"-io_{FLAGS.io_type}"
+    return f"{feature}-{quantization}{ends}.tflite"
+
+
 def _clips(experiment: Experiment, feature: str) -> dict[str, np.ndarray]:
     """Clips for the comparison with Keras, and training clips that int8 is calibrated on."""
     split = VALIDATION if experiment.records.clips(VALIDATION) else TRAIN
@@ -136,10 +142,11 @@ def _clips(experiment: Experiment, feature: str) -> dict[str, np.ndarray]:
     chosen = choose_representative(
         pool["log_mel"], pool["labels"], max(2, FLAGS.representative_clips), FLAGS.seed
     )
+    front_end = experiment.records.front_end
     return {
         "parity_clips": parity[feature],
         "parity_labels": parity["labels"],
-        "representative_clips": pool[feature][chosen],
+        "representative_clips": with_silence(pool[feature][chosen], feature, front_end),
     }
 
 
@@ -170,6 +177,7 @@ def _info(
         subnet=str(spec),
         params=params(spec, experiment.network),
         extra={"macs": costs(spec, experiment.network)["macs"]},
+        io_type=FLAGS.io_type,
     )
 
 

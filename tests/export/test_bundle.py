@@ -110,6 +110,16 @@ def test_labels_and_card_must_agree(tmp_path, info):
         read_info(tmp_path / "x.tflite")
 
 
+def test_a_card_from_before_integer_tensors_is_read(tmp_path, info):
+    write_bundle(MODEL, info, tmp_path / "x.tflite")
+    with zipfile.ZipFile(tmp_path / "x.tflite") as archive:
+        card = json.loads(archive.read("model.json"))
+        labels = archive.read("labels.txt").decode()
+    del card["io_type"]
+    (tmp_path / "x.tflite").write_bytes(_with_card(json.dumps(card), labels))
+    assert read_info(tmp_path / "x.tflite") == info
+
+
 def test_a_bundle_is_not_wrapped_twice(tmp_path, info):
     write_bundle(MODEL, info, tmp_path / "x.tflite")
     with pytest.raises(ValueError, match="already carries"):
@@ -134,6 +144,7 @@ def test_a_failed_write_leaves_nothing_behind(tmp_path, info):
         ("sample_rate_hz", -1),
         ("input", "mfcc"),
         ("quantization", "int4"),
+        ("io_type", "uint8"),
     ],
 )
 def test_impossible_cards_are_refused(info, field, value):

@@ -106,6 +106,9 @@ def test_without_a_class_that_only_some_clips_have_there_is_no_drop(tmp_path, in
         ({"quantization": "int8"}, "representative"),
         ({"input": "waveform", "quantization": "float16"}, "underflows"),
         ({"input": "waveform", "quantization": "dynamic"}, "101 dB"),
+        ({"io_type": "int8"}, "float32 file cannot have int8 tensors"),
+        ({"io_type": "int8", "quantization": "dynamic"}, "dynamic file cannot have int8"),
+        ({"io_type": "int8", "quantization": "int8", "input": "waveform"}, "float32 front end"),
     ],
 )
 def test_requests_that_cannot_be_met_are_refused(tmp_path, info, random_cnn10, changes, message):

@@ -2,8 +2,11 @@
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
-from aec_ofa_tf.export.representative import choose_representative
+from aec_ofa_tf.audio.front_end import PANNS
+from aec_ofa_tf.audio.log_mel import log_mel
+from aec_ofa_tf.export.representative import choose_representative, with_silence
 
 
 @pytest.fixture
@@ -47,3 +50,17 @@ def test_clips_without_labels_may_be_chosen_too(clips):
 def test_a_count_without_room_for_the_extremes_is_refused(clips):
     with pytest.raises(ValueError, match="at least 2"):
         choose_representative(*clips, count=1)
+
+
+def test_digital_silence_is_added_in_either_form():
+    waveforms = np.random.default_rng(0).normal(0, 0.1, (3, 6400)).astype(np.float32)
+    clips = {"waveform": waveforms, "log_mel": log_mel(tf.constant(waveforms)).numpy()}
+    received = {form: with_silence(clips[form], form, PANNS) for form in clips}
+
+    for form in clips:
+        assert received[form].dtype == np.float32
+        np.testing.assert_array_equal(received[form][:-1], clips[form])
+    assert not received["waveform"][-1].any()
+    # What the front end makes of the silent waveform is the silent log-mel.
+    heard = log_mel(tf.constant(received["waveform"])).numpy()
+    np.testing.assert_allclose(heard, received["log_mel"], atol=1e-4)

@@ -5,7 +5,9 @@ import time
 import pytest
 import soundfile
 
+from pipelines.scoring import evaluate_tflite
 from tests.pipelines.conftest import RANK_SWAP, run_program
+from tfrecords.records import open_records
 
 
 def export(trained):
@@ -123,6 +125,29 @@ def test_convert_writes_what_is_asked_for(trained, tmp_path):
         "log_mel-float16.tflite",
         "log_mel-dynamic.tflite",
     }
+
+
+def test_integers_at_both_ends_stand_beside_floats_and_score_alike(trained, tmp_path):
+    folder = tmp_path / "export"
+    shutil.copytree(export(trained), folder)
+    (row,) = [r for r in trained.result["stages"]["search"]["budgets"] if "<=" in r["budget"]]
+    result = run_program(
+        "convert",
+        f"--workdir={trained.workdir}",
+        f"--data_dir={trained.data_dir}",
+        f"--subnet={row['subnet']}",
+        f"--out={folder}",
+        "--quantization=int8",
+        "--io_type=int8",
+        "--representative_clips=12",
+    ).result
+
+    assert result["file"] == str(folder / "log_mel-int8-io_int8.tflite")
+    assert result["io_type"] == "int8"
+    records = open_records(trained.data_dir)
+    twins = [folder / "log_mel-int8.tflite", folder / "log_mel-int8-io_int8.tflite"]
+    scores = [evaluate_tflite(path, records, "evaluation") for path in twins]
+    assert scores[0] == scores[1]
 
 
 def test_convert_does_not_mix_subnets_in_a_folder(trained):

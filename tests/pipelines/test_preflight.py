@@ -74,3 +74,20 @@ def test_stages_that_nothing_needs_are_left_out(parse, arguments, expected):
     parse(*arguments.split())
 
     assert train.needed_stages() == expected.split()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    ["--quantization=float32,int8", "--quantization=int8 --input=log_mel,waveform"],
+)
+def test_integer_ends_of_networks_that_do_not_have_them_are_refused(parse, arguments):
+    parse("--io_type=int8", *arguments.split())
+
+    with pytest.raises(ValueError, match=r"cannot have int8 tensors.*--io_type"):
+        preflight.conversion_kinds("audio")
+
+
+def test_integer_ends_of_an_int8_network_are_fine(parse):
+    parse("--io_type=int8", "--quantization=int8")
+
+    assert preflight.conversion_kinds("log_mel") == [("log_mel", "int8")]

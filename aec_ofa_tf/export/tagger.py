@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from aec_ofa_tf.export.bundle import ModelInfo
 from aec_ofa_tf.export.interpreter import TFLiteModel
+from aec_ofa_tf.export.windows import TrailingMean, cut_windows
 
 FRONT_END_FILE = "front_end.tflite"
 """Name of the front end that stands in the same folder as models that take log-mel."""
@@ -18,12 +21,27 @@ FitLength = Callable[[np.ndarray, int, str], np.ndarray]
 """(waveform float32 [samples], clip_samples, policy) -> float32 [clip_samples]."""
 
 
+@dataclass(frozen=True)
+class WindowScores:
+    """What a part of a waveform sounds like.
+
+    Attributes:
+        begin_secs: where it begins.
+        end_secs: where it ends.
+        scores: float32 [classes].
+    """
+
+    begin_secs: float
+    end_secs: float
+    scores: np.ndarray
+
+
 class Tagger:
     """A TFLite model with all that it needs to score a waveform.
 
-    Audio longer than a clip is cut into consecutive windows, the last one aligned to the end; a
-    class's score is its maximum over the windows. Shorter audio becomes one clip by the length
-    policy that the model was trained with.
+    Audio longer than a clip is cut into windows, the last one aligned to the end; a class's score
+    is its maximum over the windows. Shorter audio becomes one clip by the length policy that the
+    model was trained with.
 
     Args:
         path: a classifier's TFLite file, with `front_end.tflite` beside it if it takes log-mel.
@@ -68,14 +86,48 @@ class Tagger:
         waveform = np.asarray(waveform, np.float32)
         if waveform.ndim != 1 or not waveform.size:
             raise ValueError(f"expected a waveform of shape [samples], received {waveform.shape}")
-        return np.max([self._score(clip) for clip in self._windows(waveform)], axis=0)
+        return np.max([window.scores for window in self.score_windows([waveform])], axis=0)
 
-    def _windows(self, waveform: np.ndarray) -> list[np.ndarray]:
+    def score_windows(
+        self,
+        blocks: Iterable[np.ndarray],
+        hop_secs: float | None = None,
+        smoothing_secs: float = 0.0,
+    ) -> Iterator[WindowScores]:
+        """Scores a waveform of any length, endless ones too: each window when it is complete.
+
+        Args:
+            blocks: consecutive parts, float32 [samples], at `info.sample_rate_hz`, mono.
+            hop_secs: from a window's begin to the next one's; None is the clip's length.
+            smoothing_secs: scores are means over the windows that begin less than this before;
+                see `TrailingMean`.
+
+        Raises:
+            ValueError: the hop is shorter than a sample, a time is not finite, or the waveform is
+                shorter than a clip and the model's length policy is "crop".
+        """
+        hop = self.to_samples(hop_secs) if hop_secs is not None else self.info.clip_samples
+        mean = TrailingMean(self.to_samples(smoothing_secs))
+        rate_hz = self.info.sample_rate_hz
+        for window in cut_windows(blocks, self.info.clip_samples, hop):
+            scores = mean.add(window.begin, self._score(self._clip(window.samples)))
+            yield WindowScores(window.begin / rate_hz, window.end / rate_hz, scores)
+
+    def to_samples(self, secs: float) -> int:
+        """A time in samples of the model's waveform.
+
+        Raises:
+            ValueError: the time is negative or not finite.
+        """
+        if not math.isfinite(secs) or secs < 0:
+            raise ValueError(f"a time is finite and not negative, received {secs} seconds")
+        return round(secs * self.info.sample_rate_hz)
+
+    def _clip(self, samples: np.ndarray) -> np.ndarray:
         clip = self.info.clip_samples
-        if len(waveform) < clip:
-            return [self._fit_length(waveform, clip, self.info.length_policy)]
-        starts = [*range(0, len(waveform) - clip, clip), len(waveform) - clip]
-        return [waveform[start : start + clip] for start in starts]
+        if len(samples) == clip:
+            return samples
+        return self._fit_length(samples, clip, self.info.length_policy)
 
     def _score(self, clip: np.ndarray) -> np.ndarray:
         return self._model.scores(self._front_end.scores(clip) if self._front_end else clip)

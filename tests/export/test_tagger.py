@@ -89,3 +89,30 @@ def test_another_models_front_end_is_refused(exported, largest, tmp_path, field)
 def test_a_front_end_is_no_classifier(exported):
     with pytest.raises(ValueError, match="has no labels"):
         Tagger(exported.folder / "front_end.tflite", fit_length=refuse)
+
+
+def test_windows_come_with_their_times_and_smoothed_scores(exported, largest, waveforms):
+    tagger = Tagger(exported.path(largest, "waveform"), fit_length=refuse)
+    clip, rate_hz = tagger.info.clip_samples, tagger.info.sample_rate_hz
+    long = np.concatenate([waveforms[6], waveforms[2]])[: clip + clip // 2 + 1000]
+    hop_secs = clip / 4 / rate_hz
+    windows = [*tagger.score_windows(np.array_split(long, 7), hop_secs, 2 * hop_secs)]
+    starts = [0, clip // 4, clip // 2, clip // 2 + 1000]
+    np.testing.assert_allclose([w.begin_secs * rate_hz for w in windows], starts)
+    np.testing.assert_allclose([(w.end_secs - w.begin_secs) * rate_hz for w in windows], clip)
+    model = exported.models[largest]
+    raw = [keras_scores(model, long[start : start + clip]) for start in starts]
+    # The last window begins closer than a hop behind the one before it, so that it reaches three.
+    means = [
+        np.mean(raw[begin : end + 1], axis=0) for begin, end in [(0, 0), (0, 1), (1, 2), (1, 3)]
+    ]
+    np.testing.assert_allclose([w.scores for w in windows], means, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("hop_secs", "smoothing_secs"), [(0.0, 0.0), (-1.0, 0.0), (np.nan, 0.0), (1.0, np.inf)]
+)
+def test_impossible_times_are_refused(exported, largest, hop_secs, smoothing_secs):
+    tagger = Tagger(exported.path(largest, "waveform"), fit_length=refuse)
+    with pytest.raises(ValueError, match=r"finite and not negative|at least one sample"):
+        next(tagger.score_windows([np.zeros(50000, np.float32)], hop_secs, smoothing_secs))

@@ -15,6 +15,7 @@ CORE = [
 TRAIN = [
     "apache-beam==2.77.0",
     "filelock>=3.13,<5",
+    "flatbuffers>=23.5.26,<26",
     "google-crc32c>=1.5,<2",
     'keras~=3.15.1; python_version >= "3.11"',
     'keras==3.12.4; python_version < "3.11"',
@@ -42,6 +43,9 @@ TEST = [
     "types-tabulate>=0.9,<1",
 ]
 
+# Later releases (1.x) need absl-py 2, which TensorFlow 2.16's companions do not take.
+MEDIAPIPE = ["mediapipe==0.10.21"]
+
 setup(
     name="aec-ofa-tf",
     version="0.1.0",
@@ -53,5 +57,5 @@ setup(
     packages=find_packages(include=["aec_ofa_tf*", "tfrecords*", "pipelines*"]),
     package_data={"pipelines": ["configs/*.flags"]},
     install_requires=CORE,
-    extras_require={"train": TRAIN, "test": TEST},
+    extras_require={"train": TRAIN, "test": TEST, "mediapipe": MEDIAPIPE},
 )

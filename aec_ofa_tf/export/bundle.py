@@ -16,8 +16,10 @@ INPUTS = ("log_mel", "waveform")
 QUANTIZATIONS = ("float32", "float16", "dynamic", "int8")
 IO_TYPES = ("float32", "int8")
 
+LABELS_FILE = "labels.txt"
+"""The zip's list of labels, one a line; TFLite metadata names it."""
+
 _CARD = "model.json"
-_LABELS = "labels.txt"
 _MAX_MEMBER_BYTES = 16 * 2**20
 # What zipfile raises, apart from its own error, for archives with damaged headers.
 _UNREADABLE = (ValueError, RuntimeError, EOFError, zlib.error)
@@ -101,7 +103,9 @@ def write_bundle(tflite_bytes: bytes, info: ModelInfo, path: str | os.PathLike[s
     card["flatbuffer_sha256"] = hashlib.sha256(tflite_bytes).hexdigest()
     # Stored rather than compressed, as readers of TFLite metadata expect.
     with zipfile.ZipFile(file, "a", zipfile.ZIP_STORED) as archive:
-        archive.writestr(zipfile.ZipInfo(_LABELS, _DATE), "".join(f"{x}\n" for x in info.labels))
+        archive.writestr(
+            zipfile.ZipInfo(LABELS_FILE, _DATE), "".join(f"{x}\n" for x in info.labels)
+        )
         archive.writestr(zipfile.ZipInfo(_CARD, _DATE), json.dumps(card, indent=1, sort_keys=True))
     _replace(Path(path), file.getvalue())
 
@@ -138,11 +142,11 @@ def read_bundle(path: str | os.PathLike[str]) -> tuple[bytes, ModelInfo]:
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             card = json.loads(_read_member(archive, _CARD))
-            labels = _read_member(archive, _LABELS).decode("utf-8").splitlines()
+            labels = _read_member(archive, LABELS_FILE).decode("utf-8").splitlines()
     except (zipfile.BadZipFile, KeyError) as error:
         raise ValueError(
-            f"{path} carries no model card ({_CARD}, {_LABELS}): either it is damaged or it was "
-            "not written by pipelines.convert; convert the model again"
+            f"{path} carries no model card ({_CARD}, {LABELS_FILE}): either it is damaged or it "
+            "was not written by pipelines.convert; convert the model again"
         ) from error
     except _UNREADABLE as error:
         raise ValueError(f"the model card of {path} is damaged: {error}") from error

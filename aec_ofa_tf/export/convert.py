@@ -15,6 +15,7 @@ from aec_ofa_tf.audio.front_end import FrontEndConfig
 from aec_ofa_tf.audio.log_mel import log_mel
 from aec_ofa_tf.export.bundle import ModelInfo, read_info, write_bundle
 from aec_ofa_tf.export.job import FRONT_END, ConversionJob, run_child, write_jobs
+from aec_ofa_tf.export.metadata import add_metadata
 from aec_ofa_tf.export.parity import Parity, check_parity, run_draft
 from aec_ofa_tf.export.request import Conversion, ConversionRequest, check_requests
 from aec_ofa_tf.export.tagger import FRONT_END_FILE, check_front_end
@@ -129,7 +130,11 @@ def _run(
     write_jobs(jobs, folder)
     names = ", ".join(Path(request.path).name for _, request in work)
     run_child(["-m", "aec_ofa_tf.export.tflite_converter"], folder, f"converting to {names}")
-    return [(folder / job.output).read_bytes() for job in jobs]
+    infos = [request.info for _, request in work] + ([front_end_info] if front_end_info else [])
+    return [
+        add_metadata((folder / job.output).read_bytes(), info)
+        for job, info in zip(jobs, infos, strict=True)
+    ]
 
 
 def _job(

@@ -25,7 +25,7 @@ from pipelines.stages.fit import flag_values
 from pipelines.stages.models import save_model
 from tfrecords.clip import EVALUATION, TRAIN, VALIDATION
 from tfrecords.dataset import evaluation_batches
-from tfrecords.files import read_json
+from tfrecords.files import fingerprint, read_json
 from tfrecords.records import CheckedBatches
 
 FLAGS = flags.FLAGS
@@ -176,9 +176,24 @@ def _info(
         quantization=quantization,
         subnet=str(spec),
         params=params(spec, experiment.network),
-        extra={"macs": costs(spec, experiment.network)["macs"]},
+        extra={"macs": costs(spec, experiment.network)["macs"], **_training_run(experiment)},
         io_type=FLAGS.io_type,
     )
+
+
+def _training_run(experiment: Experiment) -> dict[str, Any]:
+    """What the weights come from, for the model card."""
+    records = experiment.records
+    settings = experiment.workdir.require_stage("supernet")["settings"]
+    run = {"config": experiment.config(), "supernet": settings}
+    return {
+        "run": experiment.workdir.path.resolve().name,
+        "run_fingerprint": fingerprint(run),
+        "dataset": records.manifest.configuration["dataset"],
+        "records_fingerprint": records.fingerprint,
+        "training_steps": settings["largest_steps"] + settings["supernet_steps"],
+        "seed": settings["seed"],
+    }
 
 
 def _row(request: ConversionRequest, conversion: Any) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from sklearn.metrics import average_precision_score
 
 from aec_ofa_tf.audio.log_mel import log_mel
 from aec_ofa_tf.export.interpreter import TFLiteModel
-from tests.export.conftest import make_waveforms, median_labels
+from tests.export.conftest import FRAMES, make_waveforms, median_labels
 from tests.export.graphs import open_graph, operator_details, operators
 
 
@@ -82,17 +82,20 @@ def test_front_end_file_computes_log_mel(exported, waveforms):
     np.testing.assert_allclose(received[-1], -100.0, atol=1e-3)
 
 
-def test_int8_keeps_the_front_end_in_float(exported, largest, waveforms):
-    path = exported.path(largest, "waveform", "int8")
-    interpreter = open_graph(path)
-    details = operator_details(interpreter)
-    last = next(op for op in details if op["op_name"] == "QUANTIZE")["inputs"][0]
+@pytest.mark.parametrize("quantization", ["float32", "int8"])
+def test_the_front_end_inside_stays_in_float(exported, largest, waveforms, quantization):
+    interpreter = open_graph(exported.path(largest, "waveform", quantization))
+    names = {tensor["index"]: tensor["name"] for tensor in interpreter.get_tensor_details()}
+    outputs = [index for op in operator_details(interpreter) for index in op["outputs"]]
+    last = [index for index in outputs if names[index].startswith("front_end/")][-1]
     received = []
     for clip in waveforms:
         interpreter.set_tensor(interpreter.get_input_details()[0]["index"], clip[None])
         interpreter.invoke()
-        received.append(interpreter.get_tensor(last)[0])
+        received.append(interpreter.get_tensor(last).reshape(FRAMES, -1))
     _assert_near_in_db(np.array(received), log_mel(tf.constant(waveforms)).numpy())
+    # The last clip is digital silence.
+    np.testing.assert_allclose(received[-1], -100.0, atol=1e-3)
 
 
 @pytest.mark.parametrize("form", ["log_mel", "waveform"])

@@ -14,7 +14,7 @@ from aec_ofa_tf.export.request import ConversionRequest
 from aec_ofa_tf.models.cnn10 import build_cnn10
 from aec_ofa_tf.spec import NetworkConfig, SubnetSpec
 from aec_ofa_tf.spec.activations import activation_bytes
-from aec_ofa_tf.spec.cost import macs
+from aec_ofa_tf.spec.cost import macs, params
 from aec_ofa_tf.spec.file_size import tflite_bytes
 
 FRAMES = 50
@@ -64,8 +64,16 @@ def _info(spec, network, quantization):
         input="log_mel",
         quantization=quantization,
         subnet=str(spec),
-        params=1,
-        extra={"macs": 1},
+        params=params(spec, network),
+        extra={
+            "macs": macs(spec, network),
+            "run": "quickstart",
+            "run_fingerprint": "0123456789abcdef" * 4,
+            "dataset": "synthetic",
+            "records_fingerprint": "0123456789abcdef" * 4,
+            "training_steps": 500_000,
+            "seed": 0,
+        },
     )
 
 
@@ -75,6 +83,13 @@ def test_full_width_file_sizes_lie_within_2_percent(files, quantization):
     size = files[spec, network, quantization].stat().st_size
 
     assert tflite_bytes(spec, network, quantization) == pytest.approx(size, rel=0.02)
+
+
+def test_a_full_width_float32_file_is_little_more_than_its_weights(files):
+    spec, network = FULL_WIDTH
+    size = files[spec, network, "float32"].stat().st_size
+
+    assert size <= 1.05 * 4 * params(spec, network)
 
 
 def test_thin_file_sizes_lie_within_1_percent_and_500_bytes(files):

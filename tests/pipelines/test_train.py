@@ -7,7 +7,9 @@ import keras
 import numpy as np
 import pytest
 
+from aec_ofa_tf.export.bundle import read_info
 from tests.pipelines.conftest import RANK_SWAP, ROOT, final_weights, program, reached, run_program
+from tfrecords.records import open_records
 
 
 def test_the_whole_path_ends_in_files_that_were_scored(trained):
@@ -29,6 +31,19 @@ def test_the_whole_path_ends_in_files_that_were_scored(trained):
     exact = [file for file in files if file["quantization"] == "float32"]
     assert all(abs(file["mAP"] - file["keras_mAP"]) < RANK_SWAP for file in exact)
     assert all(file["max_abs_error"] < 1e-5 for file in exact)
+
+
+def test_a_file_tells_the_run_that_it_comes_from(trained):
+    extra = read_info(trained.result["stages"]["convert"]["files"][0]["file"]).extra
+
+    assert {name: extra[name] for name in ("run", "dataset", "training_steps", "seed")} == {
+        "run": trained.workdir.name,
+        "dataset": "synthetic",
+        "training_steps": 4 + 8,
+        "seed": 0,
+    }
+    assert extra["records_fingerprint"] == open_records(trained.data_dir).fingerprint
+    assert len(extra["run_fingerprint"]) == 64
 
 
 def test_searched_subnets_meet_their_budgets(trained):

@@ -13,6 +13,7 @@ from aec_ofa_tf.export.request import ConversionRequest
 from aec_ofa_tf.export.tagger import Tagger
 from tests.export.conftest import make_waveforms
 from tests.export.graphs import open_graph, operators
+from tests.export.guide import run_guide
 
 SPEC = "8x2-6x1-12x1-20x1"
 
@@ -66,3 +67,9 @@ def test_scores_and_tags_are_those_of_the_file_with_float32_ends(files, waveform
 
     tags = [Tagger(path, fit_length=None).tag(waveforms[4]) for path in files.values()]
     np.testing.assert_array_equal(*tags)
+
+
+def test_the_guides_python_snippet_reads_both(files, waveforms, tmp_path):
+    windows = {io_type: run_guide(path, waveforms[4], tmp_path) for io_type, path in files.items()}
+    assert windows["int8"] == windows["float32"]
+    assert len(windows["int8"][0]) == 3

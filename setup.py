@@ -31,10 +31,14 @@ TRAIN = [
     "tqdm>=4.66,<5",
 ]
 
-TEST = [
+BENCHMARK = [
     *TRAIN,
-    "hypothesis>=6.100,<7",
     "librosa>=0.10.2,<0.12",
+]
+
+TEST = [
+    *BENCHMARK,
+    "hypothesis>=6.100,<7",
     "mypy>=1.11,<3",
     "pytest>=8,<10",
     "pytest-xdist>=3.7,<4",
@@ -57,5 +61,10 @@ setup(
     packages=find_packages(include=["aec_ofa_tf*", "tfrecords*", "pipelines*"]),
     package_data={"pipelines": ["configs/*.flags"]},
     install_requires=CORE,
-    extras_require={"train": TRAIN, "test": TEST, "mediapipe": MEDIAPIPE},
+    extras_require={
+        "train": TRAIN,
+        "benchmark": BENCHMARK,
+        "test": TEST,
+        "mediapipe": MEDIAPIPE,
+    },
 )

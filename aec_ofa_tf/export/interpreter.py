@@ -41,9 +41,9 @@ class TFLiteModel:
 
     def __init__(self, path: str | os.PathLike[str], threads: int = 1) -> None:
         content, self.info = read_bundle(path)
-        interpreter_class = _interpreter_class()
+        new_interpreter = interpreter_class()
         try:
-            self._interpreter = interpreter_class(model_content=content, num_threads=threads)
+            self._interpreter = new_interpreter(model_content=content, num_threads=threads)
             self._interpreter.allocate_tensors()
             (self._input,) = self._interpreter.get_input_details()
             (self._output,) = self._interpreter.get_output_details()
@@ -105,7 +105,12 @@ def runtime_version() -> str:
     return f"{package} {importlib.metadata.version(package)}"
 
 
-def _interpreter_class() -> Callable[..., Any]:
+def interpreter_class() -> Callable[..., Any]:
+    """The interpreter's class of the runtime that is installed.
+
+    Raises:
+        RuntimeError: no TFLite interpreter is installed.
+    """
     return _find_interpreter()[1]
 
 

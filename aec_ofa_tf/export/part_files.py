@@ -65,7 +65,7 @@ def _write_model(
         kind, model = part.kind, build_layer(part, network)
     else:
         kind, model = "", build_cnn10(part, network)
-    _randomise(model, rng)
+    randomise(model, rng)
     model.save(folder / f"{index}.keras")
     clips = rng.normal(size=(_REPRESENTATIVE_CLIPS, *model.input_shape[1:])).astype(np.float32)
     np.save(folder / f"{index}.npy", clips)
@@ -83,8 +83,13 @@ def _write_model(
     )
 
 
-def _randomise(model: keras.Model, rng: np.random.Generator) -> None:
-    """Values of a trained network's kind: the converter leaves out additions of zeros."""
+def randomise(model: keras.Model, rng: np.random.Generator) -> None:
+    """Gives a new model values of a trained one's kind: additions of zeros would be left out.
+
+    Args:
+        model: whose batch norms and biases are drawn; its kernels stay.
+        rng: where from.
+    """
     for layer in model.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.gamma.assign(rng.uniform(0.5, 1.5, layer.gamma.shape))

@@ -7,7 +7,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -22,39 +22,19 @@ from aec_ofa_tf.metrics import evaluate_scores
 from aec_ofa_tf.models.supernet import Supernet
 from aec_ofa_tf.search.prefix_tree import SharedLayer, prefix_tree
 from aec_ofa_tf.search.tree_evaluator import TreeEvaluator
-from aec_ofa_tf.spec import NetworkConfig, SearchSpace, SubnetSpec
+from aec_ofa_tf.spec import SubnetSpec
 from aec_ofa_tf.spec.budget import Budget
 from aec_ofa_tf.spec.cost import layer_macs, macs, params
 from aec_ofa_tf.spec.layers import KERNEL_TAPS
 from aec_ofa_tf.training.evaluation import Batches, SubnetEvaluator, all_labels
 from pipelines.suites.machine import OtherLoad, describe_machine
 from pipelines.suites.peak import peak_mib
+from pipelines.suites.settings import SearchSettings
 from pipelines.suites.timing import seconds_of
 from pipelines.workdir import Workdir
 
 PAPER_BUDGETS = tuple(Budget.around(params, 0.2e6) for params in (0.8e6, 1.8e6, 2.8e6, 3.8e6))
 """The ranges of the paper's search."""
-
-
-@dataclass(frozen=True)
-class SearchSettings:
-    """Sizes and counts of the suite.
-
-    Attributes:
-        space: the subnets.
-        network: what they have in common.
-        batch_size: clips of a batch.
-        clips: for calibration, and as many to evaluate on.
-        random_draws: subnets, drawn with replacement, that the tree is compared with.
-        walks: how often the tree is walked; the median counts.
-    """
-
-    space: SearchSpace
-    network: NetworkConfig
-    batch_size: int
-    clips: int
-    random_draws: int
-    walks: int
 
 
 def run_search_suite(settings: SearchSettings) -> dict[str, Any]:

@@ -1,8 +1,9 @@
-"""What a benchmark of the train step measures. No TensorFlow here."""
+"""What each benchmark suite measures. No TensorFlow here."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from aec_ofa_tf.spec import NetworkConfig, SearchSpace
 
@@ -46,3 +47,55 @@ class TrainStepSettings:
                 f"--precisions are {FLOAT32}, to which all is compared, and {BFLOAT16}; "
                 f"received {','.join(self.precisions)}"
             )
+
+
+@dataclass(frozen=True)
+class SearchSettings:
+    """Sizes and counts of the suite `search`.
+
+    Attributes:
+        space: the subnets.
+        network: what they have in common.
+        batch_size: clips of a batch.
+        clips: for calibration, and as many to evaluate on.
+        random_draws: subnets, drawn with replacement, that the tree is compared with.
+        walks: how often the tree is walked; the median counts.
+    """
+
+    space: SearchSpace
+    network: NetworkConfig
+    batch_size: int
+    clips: int
+    random_draws: int
+    walks: int
+
+
+@dataclass(frozen=True)
+class TFLiteSettings:
+    """What the suite `tflite` measures.
+
+    Attributes:
+        models: files that `pipelines.convert` wrote; none for files of random weights.
+        space: those are of its largest and smallest subnet.
+        network: what they have in common.
+        threads: of the interpreter.
+        warm_up: invocations that do not count.
+        repetitions: measurements of every file, of which median and 90th percentile count.
+
+    Raises:
+        ValueError: a file is not there, or listed twice.
+    """
+
+    models: tuple[Path, ...]
+    space: SearchSpace
+    network: NetworkConfig
+    threads: int
+    warm_up: int
+    repetitions: int
+
+    def __post_init__(self) -> None:
+        for path in self.models:
+            if not path.is_file():
+                raise ValueError(f"--model={path} does not exist")
+        if len(set(self.models)) < len(self.models):
+            raise ValueError("--model names a file twice: name each once")

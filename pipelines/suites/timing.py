@@ -17,16 +17,24 @@ def seconds_of(run: Callable[[], object]) -> float:
     return time.perf_counter() - began
 
 
-def median_seconds(
+def all_seconds(
     contestants: Mapping[str, Callable[[], object]], repetitions: int
-) -> dict[str, float]:
-    """The median of each contestant's wall times; every repetition reverses their order."""
+) -> dict[str, list[float]]:
+    """Each contestant's wall times; every repetition reverses their order."""
     taken: dict[str, list[float]] = {name: [] for name in contestants}
     order = list(contestants)
     for _ in range(repetitions):
         for name in order:
             taken[name].append(seconds_of(contestants[name]))
         order.reverse()
+    return taken
+
+
+def median_seconds(
+    contestants: Mapping[str, Callable[[], object]], repetitions: int
+) -> dict[str, float]:
+    """The median of each contestant's `all_seconds`."""
+    taken = all_seconds(contestants, repetitions)
     return {name: median(values) for name, values in taken.items()}
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from absl import logging
 
 from pipelines.suites.comparison import compare_bfloat16, compare_float32
+from pipelines.suites.figures import rounded, warned
 from pipelines.suites.loop_overhead import measure_loop
 from pipelines.suites.machine import OtherLoad, describe_machine, has_bfloat16_units
 from pipelines.suites.memory import measure_memory
@@ -15,9 +16,6 @@ from pipelines.suites.operations import achieved_gflops, counted_ratios
 from pipelines.suites.settings import BFLOAT16, FLOAT32, TrainStepSettings
 from pipelines.suites.timing import Seconds, ratio, typical
 from pipelines.suites.workload import Draw, draw_subnets
-
-SIGNIFICANT_DIGITS = 4
-BUSY = 0.05
 
 
 def run_train_step(settings: TrainStepSettings) -> dict[str, Any]:
@@ -49,10 +47,10 @@ def run_train_step(settings: TrainStepSettings) -> dict[str, Any]:
         "loop": loop,
         "bfloat16": bfloat16,
         "draws": [_describe(draw, row) for draw, row in zip(draws, rows, strict=True)],
-        "machine": {**machine, "share_of_other_programs": _warned(others.share())},
+        "machine": {**machine, "share_of_other_programs": warned(others.share())},
         "settings": _describe_settings(settings),
     }
-    return _rounded(result)
+    return rounded(result)
 
 
 def _figures(
@@ -98,16 +96,6 @@ def _bfloat16(settings: TrainStepSettings, draws: Sequence[Draw]) -> dict[str, A
     return {**figures, "draws": len(rows), "repetitions": repetitions, "seconds": rows}
 
 
-def _warned(share: float) -> float:
-    if share > BUSY:
-        logging.warning(
-            "other programs took %.0f %% of the cores meanwhile: ratios may still hold, seconds "
-            "and memory do not",
-            100 * share,
-        )
-    return share
-
-
 def _describe(draw: Draw, seconds: Seconds) -> dict[str, Any]:
     return {
         "subnets": " ".join(str(spec) for spec in draw),
@@ -126,11 +114,3 @@ def _describe_settings(settings: TrainStepSettings) -> dict[str, Any]:
         "subnets_per_step": settings.subnets_per_step,
         "repetitions": settings.repetitions,
     }
-
-
-def _rounded(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _rounded(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_rounded(item) for item in value]
-    return float(f"{value:.{SIGNIFICANT_DIGITS}g}") if isinstance(value, float) else value

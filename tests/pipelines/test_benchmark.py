@@ -65,6 +65,52 @@ def test_search_compares_the_tree_with_evaluating_subnets_alone():
     assert 0.1 < result["counted"]["ratio_tree_over_single"] < 0.2
 
 
+def test_tflite_reports_every_figure_of_the_suite():
+    sizes = ("--space=[2,2,2]", "--base_channels=4", "--frames=40", "--classes=5")
+    counts = ("--repetitions=8", "--warm_up=1")
+    result = run_program("benchmark", "--suite=tflite", *sizes, *counts).result
+
+    assert 0.2 < result["latency_over_handwritten"] < 5
+    assert result["bytes_over_weights"] > 1
+    assert 0 < result["front_end_error_db"] <= 1e-3
+    assert result["front_end"]["silence_is_finite"] is True
+    assert 0 < result["tag_startup_secs"] < 30
+    subnets = [row["file"].split("/")[0] for row in result["handwritten"]]
+    assert subnets == ["4x2-8x2-16x2-32x2", "4x2-3x2-6x2-12x2"]
+    for row in result["handwritten"]:
+        assert row["bytes_over_handwritten"] == pytest.approx(1, abs=0.02)
+    kinds = ("log_mel-float32", "log_mel-float16", "log_mel-dynamic", "log_mel-int8")
+    kinds += ("waveform-float32", "waveform-int8")
+    names = [f"{subnet}/{kind}.tflite" for subnet in subnets for kind in kinds]
+    assert [row["file"] for row in result["files"]] == [*names, f"{subnets[0]}/front_end.tflite"]
+    for row in result["files"]:
+        assert 0 < row["latency_ms"] <= row["latency_p90_ms"]
+        assert min(row["load_ms"], row["peak_memory_mib"], row["bytes"]) > 0
+        if row["input"] == "waveform":
+            assert 0 < row["front_end_ms"] < row["latency_p90_ms"]
+            assert 0 < row["body_ms"] < row["latency_p90_ms"]
+    assert set(result["front_end"]["error_db_by_clip"]) == {
+        f"{subnets[1]}/waveform-float32.tflite",
+        f"{subnets[1]}/waveform-int8.tflite",
+        f"{subnets[0]}/front_end.tflite",
+    }
+
+
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [
+        (["--suite=tflite", "--model=nowhere.tflite"], "--model=nowhere.tflite does not exist"),
+        (["--model=README.md"], "--suite=tflite: add it"),
+    ],
+)
+def test_files_to_measure_are_checked_first(flags, expected):
+    done = run_program("benchmark", *flags)
+
+    assert done.code == 1
+    assert expected in done.stderr.splitlines()[-1]
+    assert "tensorflow" not in done.stderr.lower()
+
+
 def test_precisions_are_checked_before_anything_is_measured():
     done = run_program("benchmark", *TINY, "--precisions=mixed_bfloat16")
 

@@ -1,0 +1,122 @@
+"""Flags of the benchmark, and the settings of every suite made of them. No TensorFlow here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from absl import flags
+
+from aec_ofa_tf.spec import NetworkConfig, SearchSpace, search_space
+from pipelines.suites.settings import (
+    PRECISIONS,
+    SearchSettings,
+    TFLiteSettings,
+    TrainStepSettings,
+)
+
+FLAGS = flags.FLAGS
+TRAIN_STEP, SEARCH, TFLITE = SUITES = ("train_step", "search", "tflite")
+_FRAMES, _TEN_SECS_FRAMES = 250, 1000
+_REPETITIONS, _INVOCATIONS = 3, 40
+
+flags.DEFINE_enum("suite", TRAIN_STEP, SUITES, "What to measure.")
+flags.DEFINE_string("space", "[2,2,X]", "Search space, as for train.")
+flags.DEFINE_integer("base_channels", 64, "Channels of the first block; each next doubles.", 1)
+flags.DEFINE_integer("classes", 527, "Classes of the classifier.", 1)
+flags.DEFINE_integer(
+    "frames",
+    None,
+    f"Log-mel frames of a clip, 10 ms each. Default: {_FRAMES}; suite tflite: {_TEN_SECS_FRAMES}, "
+    "a clip of 10 s.",
+    16,
+)
+flags.DEFINE_integer("batch_size", 8, "Clips of a step.", 1)
+flags.DEFINE_integer("subnets_per_step", 4, "K, the subnets of a step.", 1)
+flags.DEFINE_integer("draws", 12, "Draws of K subnets, with the seeds 0, 1, ...", 1)
+flags.DEFINE_integer(
+    "repetitions",
+    None,
+    f"Measurements in alternating order: per draw (default {_REPETITIONS}); suite tflite: of every "
+    f"file (default {_INVOCATIONS}).",
+    1,
+)
+flags.DEFINE_integer(
+    "loop_steps", 100, "Steps of the loop, in blocks of 20, and as many without it.", 1
+)
+flags.DEFINE_integer("clips", 64, "Suite search: clips to calibrate, and to evaluate on.", 1)
+flags.DEFINE_integer("random_draws", 100, "Suite search: single evaluations to compare with.", 1)
+flags.DEFINE_integer("walks", 3, "Suite search: walks of the tree.", 1)
+flags.DEFINE_list("precisions", list(PRECISIONS), "float32 and mixed_bfloat16, or float32 alone.")
+flags.DEFINE_integer(
+    "bfloat16_draws",
+    None,
+    "Draws in bfloat16. Default: all --draws where the CPU computes in it; one, measured once, "
+    "where it is emulated and a step takes a minute.",
+    1,
+)
+flags.DEFINE_multi_string(
+    "model",
+    [],
+    "Suite tflite: a file that pipelines.convert wrote; repeatable. Default: files of random "
+    "weights, of the space's largest and smallest subnet, in every input and quantisation.",
+)
+flags.DEFINE_integer("threads", 1, "Suite tflite: threads of the interpreter.", 1)
+flags.DEFINE_integer("warm_up", 3, "Suite tflite: invocations that do not count.", 0)
+
+
+def train_step_settings() -> TrainStepSettings:
+    """Sizes and counts of the suite `train_step`.
+
+    Raises:
+        ValueError: a flag has no meaning in it.
+    """
+    space, network = _space_and_network(_FRAMES)
+    return TrainStepSettings(
+        space=space,
+        network=network,
+        batch_size=FLAGS.batch_size,
+        subnets_per_step=FLAGS.subnets_per_step,
+        draws=FLAGS.draws,
+        repetitions=FLAGS.repetitions or _REPETITIONS,
+        loop_steps=FLAGS.loop_steps,
+        precisions=tuple(FLAGS.precisions),
+        bfloat16_draws=FLAGS.bfloat16_draws,
+    )
+
+
+def search_settings() -> SearchSettings:
+    """Sizes and counts of the suite `search`."""
+    space, network = _space_and_network(_FRAMES)
+    return SearchSettings(
+        space=space,
+        network=network,
+        batch_size=FLAGS.batch_size,
+        clips=FLAGS.clips,
+        random_draws=FLAGS.random_draws,
+        walks=FLAGS.walks,
+    )
+
+
+def tflite_settings() -> TFLiteSettings:
+    """What the suite `tflite` measures.
+
+    Raises:
+        ValueError: a file of `--model` is not there, or listed twice.
+    """
+    space, network = _space_and_network(_TEN_SECS_FRAMES)
+    return TFLiteSettings(
+        models=tuple(Path(model) for model in FLAGS.model),
+        space=space,
+        network=network,
+        threads=FLAGS.threads,
+        warm_up=FLAGS.warm_up,
+        repetitions=FLAGS.repetitions or _INVOCATIONS,
+    )
+
+
+def _space_and_network(frames: int) -> tuple[SearchSpace, NetworkConfig]:
+    if FLAGS.model and FLAGS.suite != TFLITE:
+        raise ValueError(f"--model names files for --suite={TFLITE}: add it, or leave it out")
+    space = search_space(FLAGS.space, FLAGS.base_channels)
+    units = space.full_widths[-1]
+    return space, NetworkConfig(FLAGS.classes, FLAGS.frames or frames, embedding_units=units)

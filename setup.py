@@ -12,14 +12,16 @@ CORE = [
     'ai-edge-litert>=1.0.1,<3; sys_platform != "linux" or python_version >= "3.12"',
 ]
 
+PLOT = ["matplotlib>=3.8,<4"]
+
 TRAIN = [
+    *PLOT,
     "apache-beam==2.77.0",
     "filelock>=3.13,<5",
     "flatbuffers>=23.5.26,<26",
     "google-crc32c>=1.5,<2",
     'keras~=3.15.1; python_version >= "3.11"',
     'keras==3.12.4; python_version < "3.11"',
-    "matplotlib>=3.8,<4",
     "optuna>=5,<6",
     "scipy>=1.11,<2",
     "setuptools<82",  # TensorBoard 2.16 imports pkg_resources
@@ -62,6 +64,7 @@ setup(
     package_data={"pipelines": ["configs/*.flags"]},
     install_requires=CORE,
     extras_require={
+        "plot": PLOT,
         "train": TRAIN,
         "benchmark": BENCHMARK,
         "test": TEST,

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import sys
 from collections.abc import Callable
 from logging import WARNING, LogRecord
 from typing import Any
 
 from absl import app, flags, logging
+
+CLOSED_PIPE = 128 + signal.SIGPIPE
+"""Exit code of a program whose output nobody reads any more, as shells give it."""
 
 flags.DEFINE_bool("traceback", False, "Show where in the code an error was raised.")
 
@@ -35,12 +40,33 @@ def run(main: Callable[[list[str]], dict[str, Any]], takes_files: bool = False) 
             sys.stdout.flush()
             print(f"error: {error}", file=sys.stderr)
             sys.exit(1)
-        print(json.dumps(result), flush=True)
+        except KeyboardInterrupt:
+            print("interrupted", file=sys.stderr)
+            sys.exit(128 + signal.SIGINT)
+        if not print_line(json.dumps(result)):
+            sys.exit(CLOSED_PIPE)
 
     logging.use_absl_handler()
     logging.get_absl_handler().addFilter(_concerns_users)
     logging.set_verbosity(logging.INFO)
     app.run(guarded)
+
+
+def print_line(line: str) -> bool:
+    """Prints to stdout at once.
+
+    Returns:
+        Whether somebody reads it. If not (`| head` has enough), stdout is nowhere from now on.
+    """
+    try:
+        print(line, flush=True)
+    except BrokenPipeError:
+        # Otherwise the interpreter complains when it flushes at exit.
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
+        return False
+    return True
 
 
 def _concerns_users(record: LogRecord) -> bool:

@@ -1,76 +1,82 @@
-r"""Tags audio files with a TFLite model; needs the core install only, no TensorFlow.
+r"""Tags recordings with a TFLite model; needs the core install only, no TensorFlow.
 
-python -m pipelines.tag --model=runs/demo/export/model.tflite --top_k=3 dog.wav street.mp3
+python -m pipelines.tag --model=model.tflite dog.wav street.mp3
+arecord -f S16_LE -r 48000 -t wav | python -m pipelines.tag --model=model.tflite --per_window -
 
-Files may have any rate and any format that soundfile reads. Of a recording longer than the model's
-clip, every label gets its highest score over consecutive windows. A file that cannot be decoded is
-listed with the reason; the others are tagged all the same, and the exit code is 1.
+Files have any length, rate and format that soundfile reads; `-` is standard input, a file's bytes
+or raw samples. A recording is cut into windows as long as the model's clip, the last one aligned to
+its end, and every label gets its highest score over them. A file that cannot be decoded is listed
+with the reason; the others are tagged all the same, and the exit code is 1. Ctrl-C ends a live
+stream with what was tagged so far.
 """
 
 from __future__ import annotations
 
 import json
 import sys
+from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
-import numpy as np
 from absl import app, flags
 
+from aec_ofa_tf.export.selection import LabelSelection, parse_label_thresholds
 from aec_ofa_tf.export.tagger import Tagger
-from pipelines import program
-from tfrecords.decode import DecodeError, fit_length, read_waveform
+from pipelines import program, tag_flags
+from pipelines.tag_output import Table, check_plot, open_csv, open_plot
+from pipelines.tagging import Output, Tagging, Windows
+from tfrecords.decode import fit_length
+from tfrecords.sound_source import STANDARD_INPUT
 
-_MODEL = flags.DEFINE_string(
-    "model", None, "A .tflite file that pipelines.convert wrote.", required=True
-)
-_TOP_K = flags.DEFINE_integer("top_k", 3, "Labels to report per file.", lower_bound=1)
-_THREADS = flags.DEFINE_integer("threads", 1, "Threads of the interpreter.", lower_bound=1)
+FLAGS = flags.FLAGS
+tag_flags.define()
 
 
 def main(files: list[str]) -> dict[str, Any]:
     """Tags every file; see the module's docstring.
 
     Raises:
-        ValueError: the model cannot be used, or one of the files could not be tagged.
-        OSError: the model or its front end is missing.
+        ValueError: the model or a flag cannot be used, or one of the files could not be tagged.
+        OSError: the model or its front end is missing, or an output cannot be written.
     """
     if not files:
-        raise app.UsageError("no audio files given; write them after the flags")
+        raise app.UsageError("no audio files given; - is standard input")
+    if files.count(STANDARD_INPUT) > 1:
+        raise app.UsageError("standard input can be read once only")
+    raw = tag_flags.raw_format()
+    if raw and STANDARD_INPUT not in files:
+        raise app.UsageError("--raw_format describes standard input; give - as a file")
+    thresholds = parse_label_thresholds(FLAGS.label_threshold)
     # A name that is not UTF-8 is printed escaped instead of ending the program.
     sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
-    tagger = Tagger(_MODEL.value, _THREADS.value, fit_length=fit_length)
-    results = [_tag(tagger, file) for file in files]
-    for result in results:
-        _print_table(result)
-    bad = [result for result in results if "error" in result]
-    if bad:
-        # The caller still gets what could be tagged; the program's own last line needs success.
-        print(json.dumps({"files": results}))
-        reasons = "; ".join(f"{result['file']}: {result['error']}" for result in bad)
-        raise ValueError(f"{len(bad)} of {len(files)} files could not be tagged: {reasons}")
-    return {"files": results}
+    if FLAGS.plot:
+        check_plot(Path(FLAGS.plot), len(files))
+    tagger = Tagger(FLAGS.model, FLAGS.threads, fit_length=fit_length)
+    selection = LabelSelection(tagger.info.labels, FLAGS.top_k, FLAGS.threshold, thresholds)
+    windows = Windows(FLAGS.hop_secs, FLAGS.smoothing_secs, raw, FLAGS.per_window)
+    with ExitStack() as stack:
+        persists = bool(FLAGS.csv or FLAGS.plot)
+        outputs: list[Output] = [Table(FLAGS.per_window, persists)]
+        tagging = Tagging(tagger, selection, windows, outputs)
+        if FLAGS.plot:
+            outputs.append(stack.enter_context(open_plot(Path(FLAGS.plot), selection)))
+        if FLAGS.csv:
+            outputs.append(stack.enter_context(open_csv(Path(FLAGS.csv), FLAGS.per_window)))
+        result = tagging.tag(files)
+    return _complain(result)
 
 
-def _tag(tagger: Tagger, file: str) -> dict[str, Any]:
-    try:
-        scores = tagger.tag(read_waveform(file, tagger.info.sample_rate_hz))
-    except DecodeError as error:
-        return {"file": file, "error": error.reason}
-    best = np.argsort(-scores, kind="stable")[: _TOP_K.value]
-    labels = tagger.info.labels
-    return {
-        "file": file,
-        "tags": [{"label": labels[i], "score": round(float(scores[i]), 6)} for i in best],
-    }
-
-
-def _print_table(result: dict[str, Any]) -> None:
-    print(result["file"])
-    for tag in result.get("tags", []):
-        print(f"  {tag['score']:.3f}  {tag['label']}")
-    if "error" in result:
-        print("  not tagged: " + result["error"])
+def _complain(result: dict[str, Any]) -> dict[str, Any]:
+    """Raises where a file could not be tagged, after what could be tagged is told."""
+    bad = [one for one in result["files"] if "error" in one]
+    if not bad:
+        return result
+    # The program's own last line needs success.
+    program.print_line(json.dumps(result))
+    reasons = "; ".join(f"{one['file']}: {one['error']}" for one in bad)
+    raise ValueError(f"{len(bad)} of {len(result['files'])} could not be tagged: {reasons}")
 
 
 if __name__ == "__main__":
+    FLAGS.set_gnu_getopt()  # flags may follow files
     program.run(main, takes_files=True)

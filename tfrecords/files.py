@@ -10,8 +10,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import filelock
-
 _TEMPORARY_SUFFIX = ".partial"
 
 
@@ -26,6 +24,8 @@ def exclusive(directory: Path) -> Iterator[None]:
     Raises:
         BusyError: another job holds it.
     """
+    import filelock  # not in the core install, whose programs write without a lock
+
     directory.mkdir(parents=True, exist_ok=True)
     lock = filelock.FileLock(directory / ".lock", timeout=0)
     try:

@@ -1,10 +1,17 @@
-"""The tag program: any file in, labels and scores out, without TensorFlow."""
+"""The tag program on the core install: any file or stream in, labels out, without TensorFlow."""
 
+import csv
 import dataclasses
+import fcntl
+import itertools
 import json
 import os
+import signal
+import struct
 import subprocess
 import sys
+import termios
+import time
 from pathlib import Path
 
 import keras
@@ -20,21 +27,13 @@ from aec_ofa_tf.export.convert import convert_models
 from aec_ofa_tf.export.request import ConversionRequest
 from aec_ofa_tf.models.cnn10 import build_cnn10
 from aec_ofa_tf.spec import NetworkConfig, SubnetSpec
+from tests.pipelines.core_install import clean_environment, core_python  # noqa: F401 - a fixture
 from tfrecords.decode import fit_length, read_waveform
 
-ROOT = Path(__file__).resolve().parents[2]
 FRAMES = 64
+CLIP = FRAMES * PANNS.hop_samples
+RATE_HZ = PANNS.sample_rate_hz
 LABELS = ("Dog", "Rain", "Speech, male", "Säge")
-BLOCKER = """
-import sys
-
-class Blocker:
-    def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in ("tensorflow", "keras", "tf_keras", "apache_beam", "sklearn"):
-            raise ImportError(f"{name} is not part of the core install")
-
-sys.meta_path.insert(0, Blocker())
-"""
 
 
 @pytest.fixture(scope="module")
@@ -53,8 +52,8 @@ def folder(tmp_path_factory, model) -> Path:
     folder = tmp_path_factory.mktemp("tag")
     info = ModelInfo(
         labels=LABELS,
-        sample_rate_hz=PANNS.sample_rate_hz,
-        clip_samples=FRAMES * PANNS.hop_samples,
+        sample_rate_hz=RATE_HZ,
+        clip_samples=CLIP,
         length_policy="repeat",
         front_end=dataclasses.asdict(PANNS),
         input="log_mel",
@@ -63,7 +62,7 @@ def folder(tmp_path_factory, model) -> Path:
         params=model.count_params(),
     )
     rng = np.random.default_rng(0)
-    waveforms = rng.normal(0.0, 0.1, (2, info.clip_samples)).astype(np.float32)
+    waveforms = rng.normal(0.0, 0.1, (2, CLIP)).astype(np.float32)
     clips = {"log_mel": log_mel(tf.constant(waveforms)).numpy(), "waveform": waveforms}
     requests = [
         ConversionRequest(
@@ -72,8 +71,6 @@ def folder(tmp_path_factory, model) -> Path:
         for form in clips
     ]
     convert_models([(model, request) for request in requests])
-    (folder / "site").mkdir()
-    (folder / "site" / "sitecustomize.py").write_text(BLOCKER)
     return folder
 
 
@@ -87,120 +84,334 @@ def audio(tmp_path_factory) -> dict[str, Path]:
     soundfile.write(folder / "long.flac", np.stack([long, 0.5 * long], axis=1), 44100)
     soundfile.write(folder / "short.mp3", rng.normal(0, 0.2, 4000), 8000)
     (folder / "text.wav").write_text("this is no audio")
+    (folder / "empty.ogg").touch()
     return {path.stem: path for path in folder.iterdir()}
 
 
-def run_tag(folder, *arguments):
-    """Runs the program where TensorFlow cannot be imported."""
-    path = os.pathsep.join([str(folder / "site"), str(ROOT)])
-    return subprocess.run(
-        [sys.executable, "-m", "pipelines.tag", *map(os.fspath, arguments)],
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": path},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+@pytest.fixture
+def tag(core_python, folder, tmp_path):  # noqa: F811 - the fixture imported above
+    """Runs the program where only the core is installed; `python` may be another."""
+
+    def run(*arguments, python=core_python, form="waveform", **how):
+        given = [*map(os.fspath, arguments)]
+        if not any(argument.startswith("--model") for argument in given):
+            given.insert(0, f"--model={folder / form}.tflite")
+        return subprocess.run(
+            [python, "-m", "pipelines.tag", *given],
+            **{"cwd": tmp_path, "env": clean_environment(), "capture_output": True, **how},
+            check=False,
+        )
+
+    return run
+
+
+@pytest.fixture
+def live(core_python, folder, tmp_path):  # noqa: F811
+    """Starts the program on a pipe that stays open."""
+    started = []
+
+    def start(*arguments):
+        process = subprocess.Popen(
+            [core_python, "-m", "pipelines.tag", f"--model={folder}/waveform.tflite", *arguments],
+            cwd=tmp_path,
+            env=clean_environment(),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+        process.wait()
+        for stream in (process.stdin, process.stdout, process.stderr):
+            stream.close()
 
 
 def last_json(result):
+    assert result.returncode == 0, result.stderr.decode()
     return json.loads(result.stdout.splitlines()[-1])
 
 
-def keras_scores(model, file):
-    clip = FRAMES * PANNS.hop_samples
-    waveform = read_waveform(file, PANNS.sample_rate_hz)
-    starts = [*range(0, max(1, len(waveform) - clip), clip), max(0, len(waveform) - clip)]
-    windows = [fit_length(waveform[start : start + clip], clip, "repeat") for start in starts]
-    return model(log_mel(tf.constant(np.stack(windows))), training=False).numpy().max(axis=0)
+def scores_of(tags):
+    return {tag["label"]: tag["score"] for tag in tags}
 
 
-def test_tensorflow_is_out_of_reach_in_these_tests(folder):
-    result = subprocess.run(
-        [sys.executable, "-c", "import tensorflow"],
-        env={**os.environ, "PYTHONPATH": str(folder / "site")},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert "not part of the core install" in result.stderr
+def keras_scores(model, file, hop=CLIP):
+    """What Keras gives each window: [windows, classes]."""
+    waveform = read_waveform(file, RATE_HZ)
+    starts = [*range(0, max(1, len(waveform) - CLIP), hop), max(0, len(waveform) - CLIP)]
+    windows = [fit_length(waveform[start : start + CLIP], CLIP, "repeat") for start in starts]
+    return model(log_mel(tf.constant(np.stack(windows))), training=False).numpy()
+
+
+@pytest.mark.parametrize("name", ["tensorflow", "keras", "matplotlib", "filelock", "scipy"])
+def test_the_core_install_has_no_part_of_the_training_stack(core_python, name):  # noqa: F811
+    done = subprocess.run([core_python, "-c", f"import {name}"], capture_output=True, check=False)
+    assert b"ModuleNotFoundError" in done.stderr
 
 
 @pytest.mark.parametrize("form", ["log_mel", "waveform"])
-def test_tags_are_what_keras_says(folder, audio, model, form):
-    result = run_tag(
-        folder,
-        f"--model={folder / form}.tflite",
-        "--top_k=4",
-        audio["long"],
-        audio["short"],
-    )
-    assert result.returncode == 0, result.stderr
-    files = last_json(result)["files"]
+def test_tags_are_what_keras_says(tag, audio, model, form):
+    result = last_json(tag("--top_k=4", audio["long"], audio["short"], form=form))
+    files = result["files"]
     assert [file["file"] for file in files] == [str(audio["long"]), str(audio["short"])]
+    assert [file["windows_scored"] for file in files] == [4, 1]
+    assert [file["audio_secs"] for file in files] == [2.0, 0.5]
     for file in files:
-        expected = dict(zip(LABELS, keras_scores(model, file["file"]), strict=True))
-        received = {tag["label"]: tag["score"] for tag in file["tags"]}
+        best = keras_scores(model, file["file"]).max(axis=0)
+        expected = dict(zip(LABELS, best, strict=True))
+        received = scores_of(file["tags"])
         assert received == pytest.approx(expected, abs=1e-4)
         assert [*received] == sorted(received, key=received.__getitem__, reverse=True)
+        assert file["real_time_factor"] == pytest.approx(
+            file["audio_secs"] / file["compute_secs"], rel=1e-2
+        )
     assert np.ptp(list(expected.values())) > 0.01
+    assert result["real_time_factor_is"] == "audio seconds per compute second"
+    assert 0.05 < result["startup_secs"] < 30
 
 
-def test_a_reader_sees_a_table_before_the_json(folder, audio):
-    result = run_tag(folder, f"--model={folder}/log_mel.tflite", "--top_k=1", audio["long"])
-    name, best, _ = result.stdout.splitlines()
-    (tag,) = last_json(result)["files"][0]["tags"]
+def test_windows_are_hopped_and_smoothed(tag, audio, model):
+    hop = CLIP // 4
+    times = (f"--hop_secs={hop / RATE_HZ}", f"--smoothing_secs={2 * hop / RATE_HZ}")
+    (file,) = last_json(tag("--per_window", "--top_k=4", *times, audio["long"]))["files"]
+    raw = keras_scores(model, audio["long"], hop)
+    # Of two windows; the last one, aligned to the end, may reach a third.
+    smoothed = [raw[0], *((a + b) / 2 for a, b in itertools.pairwise(raw[:-1]))]
+    smoothed.append(raw[-3:].mean(axis=0))
+    assert len(file["windows"]) == file["windows_scored"] == len(smoothed)
+    for number, (window, scores) in enumerate(zip(file["windows"], smoothed, strict=True)):
+        expected = dict(zip(LABELS, scores, strict=True))
+        assert scores_of(window["tags"]) == pytest.approx(expected, abs=1e-4), number
+        assert window["end_secs"] - window["begin_secs"] == pytest.approx(CLIP / RATE_HZ, abs=1e-5)
+    assert file["windows"][-1]["end_secs"] == 2.0
+    best = dict(zip(LABELS, np.max(smoothed, axis=0), strict=True))
+    assert scores_of(file["tags"]) == pytest.approx(best, abs=1e-4)
+
+
+def test_a_reader_sees_an_aligned_table_before_the_json(tag, audio):
+    result = tag("--top_k=2", "--per_window", audio["long"])
+    name, head, *rows = result.stdout.decode().splitlines()
     assert name == str(audio["long"])
-    assert best.split(maxsplit=1) == [f"{tag['score']:.3f}", tag["label"]]
+    assert head.split()[:3] == ["begin", "-", "end"]
+    windows = last_json(result)["files"][0]["windows"]
+    for number, window in enumerate(windows):
+        first, second = window["tags"]
+        times = f"{window['begin_secs']:.2f} - {window['end_secs']:.2f}".split()
+        assert rows[2 * number].split(maxsplit=4) == [
+            *times,
+            f"{first['score']:.3f}",
+            first["label"],
+        ]
+        assert rows[2 * number].index(first["label"]) == rows[2 * number + 1].index(second["label"])
+    assert any("real-time factor" in row and "audio seconds per compute" in row for row in rows)
 
 
-def test_a_bad_file_is_listed_and_the_others_are_tagged(folder, audio, tmp_path):
-    missing = tmp_path / "missing.wav"
-    result = run_tag(
-        folder, f"--model={folder}/log_mel.tflite", audio["text"], audio["long"], missing
-    )
+def test_labels_below_their_thresholds_are_not_told(tag, audio):
+    every = scores_of(last_json(tag("--top_k=4", audio["long"]))["files"][0]["tags"])
+    best, second, *_ = every
+    between = (every[best] + every[second]) / 2
+    (file,) = last_json(tag(audio["long"], f"--threshold={between}"))["files"]
+    assert [*scores_of(file["tags"])] == [best]
+    limits = (f"--label_threshold={best}=1.1", f"--label_threshold={second}=0", "--threshold=1")
+    (file,) = last_json(tag(audio["long"], *limits))["files"]
+    assert [*scores_of(file["tags"])] == [second]
+    result = tag(audio["long"], "--threshold=2", "--per_window")
+    assert last_json(result)["files"][0]["tags"] == []
+    assert b"nothing reaches its threshold" in result.stdout
+
+
+def test_a_bad_file_is_listed_and_the_others_are_tagged(tag, audio, tmp_path):
+    bad = (audio["text"], audio["empty"], tmp_path / "missing.wav", tmp_path)
+    result = tag(f"--csv={tmp_path}/new/tags.csv", *bad, audio["long"], audio["long"])
     assert result.returncode == 1
-    text, long, gone = last_json(result)["files"]
-    assert text["file"] == str(audio["text"])
-    assert "undecodable" in text["error"]
-    assert len(long["tags"]) == 3
-    assert gone["error"] == "missing"
-    assert "2 of 3 files could not be tagged" in result.stderr
-    assert str(missing) in result.stderr
-    assert "Traceback" not in result.stderr
+    *failed, once, twice = json.loads(result.stdout.splitlines()[-1])["files"]
+    reasons = [file["error"].split(":")[0] for file in failed]
+    assert reasons == ["undecodable", "empty file", "missing", "unreadable"]
+    assert len(once["tags"]) == 3
+    assert once["tags"] == twice["tags"]
+    assert b"4 of 6 could not be tagged" in result.stderr
+    assert str(audio["text"]).encode() in result.stderr
+    assert b"Traceback" not in result.stderr
+    with (tmp_path / "new" / "tags.csv").open(encoding="utf-8", newline="") as file:
+        rows = [*csv.DictReader(file)]
+    assert [row["error"].split(":")[0] for row in rows] == [*reasons, *[""] * 6]
+    told = [(row["label"], float(row["score"])) for row in rows[4:7]]
+    assert told == [*scores_of(once["tags"]).items()]
+    assert {(row["begin_secs"], row["end_secs"]) for row in rows[4:]} == {("0.0", "2.0")}
 
 
-def test_a_name_that_is_not_utf8_is_tagged(folder, audio, tmp_path):
+def test_a_csv_of_windows_has_a_row_per_label(tag, audio, tmp_path):
+    result = tag("--top_k=2", "--per_window", "--csv=tags.csv", audio["long"])
+    with (tmp_path / "tags.csv").open(encoding="utf-8", newline="") as file:
+        rows = [*csv.DictReader(file)]
+    expected = [
+        (window["begin_secs"], window["end_secs"], tag["label"], tag["score"])
+        for window in last_json(result)["files"][0]["windows"]
+        for tag in window["tags"]
+    ]
+    received = [
+        (float(r["begin_secs"]), float(r["end_secs"]), r["label"], float(r["score"])) for r in rows
+    ]
+    assert received == expected
+    assert [path.name for path in tmp_path.iterdir()] == ["tags.csv"]
+
+
+def test_a_name_that_is_not_utf8_is_tagged(tag, audio, tmp_path):
     name = os.fsencode(tmp_path) + b"/caf\xe9.flac"
     try:
         Path(os.fsdecode(name)).write_bytes(audio["long"].read_bytes())
     except OSError:
         pytest.skip("this file system takes UTF-8 names only")
-    result = run_tag(folder, f"--model={folder}/log_mel.tflite", os.fsdecode(name))
-    assert result.returncode == 0, result.stderr
+    result = tag("--csv=tags.csv", os.fsdecode(name))
     assert os.fsencode(last_json(result)["files"][0]["file"]) == name
+    assert "caf\\udce9.flac" in (tmp_path / "tags.csv").read_text(encoding="utf-8")
 
 
-def test_a_damaged_model_is_named(folder, audio, tmp_path):
+@pytest.mark.parametrize("form", ["wav", "flac", "raw"])
+def test_standard_input_is_what_the_file_is(tag, audio, form):
+    samples, rate_hz = soundfile.read(audio["long"], dtype="int16")
+    how = ("--raw_format=int16", f"--raw_rate_hz={rate_hz}", "--raw_channels=2")
+    if form == "wav":
+        header = b"RIFF\xff\xff\xff\xffWAVEfmt \x10\0\0\0\x01\0\x02\0" + rate_hz.to_bytes(
+            4, "little"
+        )
+        header += (4 * rate_hz).to_bytes(4, "little") + b"\x04\0\x10\0data\xff\xff\xff\xff"
+        data = header + samples.tobytes()
+    else:
+        data = audio["long"].read_bytes() if form == "flac" else samples.tobytes()
+    piped = last_json(tag(*(how if form == "raw" else ()), "-", input=data))["files"][0]
+    (file,) = last_json(tag(audio["long"]))["files"]
+    assert piped["file"] == "-"
+    assert piped["tags"] == file["tags"]
+
+
+def test_windows_of_a_live_stream_come_at_once_and_ctrl_c_ends_it(live, tmp_path):
+    raw = ("--raw_format=int16", f"--raw_rate_hz={RATE_HZ}")
+    process = live(*raw, "--per_window", "--top_k=1", "--csv=tags.csv", "-")
+    noise = np.random.default_rng(0).normal(0, 3000, 2 * CLIP + 999).astype("<i2")
+    process.stdin.write(noise.tobytes())
+    process.stdin.flush()
+    lines = [process.stdout.readline().decode() for _ in range(4)]
+    assert [line.split()[:3] for line in lines[2:]] == [
+        ["0.00", "-", "0.64"],
+        ["0.64", "-", "1.28"],
+    ]
+    process.send_signal(signal.SIGINT)
+    rest = process.stdout.read()  # the pipe is open all the while
+    assert process.wait() == 0, process.stderr.read()
+    (file,) = json.loads(rest.splitlines()[-1])["files"]
+    assert file["interrupted"]
+    assert (file["windows_scored"], len(file["tags"])) == (2, 1)
+    assert len((tmp_path / "tags.csv").read_text().splitlines()) == 3
+    assert process.stderr.read().count(b"Traceback") == 0
+
+
+def test_ctrl_c_before_anything_was_scored_is_an_error(live):
+    process = live("--raw_format=int16", "--raw_rate_hz=8000", "-", "a.wav")
+    process.stdin.write(bytes(16))
+    process.stdin.flush()
+    while struct.unpack("i", fcntl.ioctl(process.stdin, termios.FIONREAD, bytes(4)))[0]:
+        time.sleep(0.01)  # until it has taken what stands in the pipe, and waits for more
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate()
+    stream, file = json.loads(out.splitlines()[-1])["files"]
+    assert stream["error"].startswith("interrupted")
+    assert file["error"].startswith("not reached")
+    assert process.returncode == 1
+    assert b"Traceback" not in err
+
+
+@pytest.mark.parametrize("csv_too", [True, False])
+def test_a_reader_who_has_enough_is_no_error(live, tmp_path, csv_too):
+    raw = ("--raw_format=float32", f"--raw_rate_hz={RATE_HZ}", "--per_window", "--top_k=1")
+    process = live(*raw, *["--csv=tags.csv"] * csv_too, "-")
+    process.stdout.close()
+    process.stdin.write(bytes(4 * CLIP * 20))
+    process.stdin.close()
+    errors = process.stderr.read()
+    assert b"Traceback" not in errors
+    assert b"rror" not in errors
+    # What goes elsewhere too is whole; otherwise there is nothing left to do.
+    assert process.wait() == (0 if csv_too else 128 + signal.SIGPIPE)
+    if csv_too:
+        assert len((tmp_path / "tags.csv").read_text().splitlines()) == 21
+
+
+def test_long_recordings_take_no_more_memory(live, tmp_path):
+    def peak_mib(secs):
+        path = tmp_path / f"{secs}.wav"
+        with soundfile.SoundFile(path, "w", 48000, 2, "PCM_16") as file:
+            for _ in range(secs):
+                file.write(np.zeros((48000, 2), np.int16))
+        process = live("--hop_secs=30", str(path))
+        assert b'"audio_secs": ' + str(secs).encode() in process.stdout.read()
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        assert process.returncode == 0
+        return usage.ru_maxrss / 1024
+
+    # The longer one is 440 MiB as float32.
+    assert peak_mib(1200) - peak_mib(60) < 40
+
+
+def test_a_picture_needs_the_extra_and_says_so_before_any_work(tag, audio, tmp_path):
+    result = tag("--plot=tags.png", "--model=missing.tflite", audio["long"])
+    assert result.returncode == 1
+    assert b"aec-ofa-tf[plot]" in result.stderr
+    assert b"Traceback" not in result.stderr
+    assert [*tmp_path.iterdir()] == []
+
+
+def test_a_picture_is_drawn(tag, audio, tmp_path):
+    import_path = {"PYTHONPATH": str(Path(__file__).resolve().parents[2])}
+    result = tag(
+        "--plot=tags.png",
+        "--hop_secs=0.1",
+        audio["long"],
+        audio["short"],
+        python=sys.executable,
+        env={**clean_environment(), **import_path},
+    )
+    assert len(last_json(result)["files"]) == 2
+    assert (tmp_path / "tags.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_damaged_model_is_named(tag, folder, audio, tmp_path):
     content = (folder / "waveform.tflite").read_bytes()
     (tmp_path / "cut.tflite").write_bytes(content[: len(content) // 2])
-    result = run_tag(folder, f"--model={tmp_path}/cut.tflite", audio["long"])
+    result = tag(f"--model={tmp_path}/cut.tflite", audio["long"])
     assert result.returncode == 1
-    assert "cut.tflite carries no model card" in result.stderr
-    assert result.stdout == ""
+    assert b"cut.tflite carries no model card" in result.stderr
+    assert result.stdout == b""
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--model=x.tflite"], "no audio files given"),
-        (["a.wav"], "--model"),
+        ([], "no audio files given"),
+        (["a.wav", "--model="], "error: "),
         (["--model=missing.tflite", "a.wav"], "error: there is no model at missing.tflite"),
-        (["--model=x.tflite", "--top_k=0", "a.wav"], "top_k"),
+        (["--top_k=0", "a.wav"], "top_k"),
+        (["--hop_secs=0", "a.wav"], "the hop is at least one sample"),
+        (["--hop_secs=nan", "a.wav"], "finite and not negative"),
+        (["--smoothing_secs=-1", "a.wav"], "finite and not negative"),
+        (["--label_threshold=Dgo=0.5", "a.wav"], "no label 'Dgo' among its 4; did you mean 'Dog'?"),
+        (["--label_threshold=Dog", "a.wav"], "written LABEL=0.7, received 'Dog'"),
+        (["--threshold=nan", "a.wav"], "finite number"),
+        (["-", "-"], "once only"),
+        (["--raw_format=int16", "-"], "add --raw_rate_hz"),
+        (["--raw_rate_hz=8000", "-"], "add --raw_format"),
+        (["--raw_format=int16", "--raw_rate_hz=8000", "a.wav"], "give - as a file"),
+        (["--csv=.", "a.wav"], "is a folder"),
     ],
 )
-def test_wrong_usage_says_so(folder, arguments, message):
-    result = run_tag(folder, *arguments)
+def test_wrong_usage_says_so(tag, arguments, message):
+    result = tag(*arguments, stdin=subprocess.DEVNULL)
     assert result.returncode != 0
-    assert message in result.stdout + result.stderr
-    assert "Traceback" not in result.stderr
+    assert message in (result.stdout + result.stderr).decode()
+    assert b"a.wav: missing" not in result.stderr
+    assert b"Traceback" not in result.stderr

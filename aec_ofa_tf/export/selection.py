@@ -1,0 +1,79 @@
+"""Which labels of a clip are worth telling. No TensorFlow here."""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+
+class LabelSelection:
+    """The labels with the highest scores, of those that reach their thresholds.
+
+    Args:
+        labels: names of the classes, in order.
+        top_k: how many at most.
+        threshold: the lowest score worth telling.
+        label_thresholds: the same for single labels, in place of `threshold`.
+
+    Attributes:
+        labels: names of the classes, in order.
+        thresholds: float64 [classes].
+
+    Raises:
+        ValueError: a label is unknown, a threshold no finite number, or `top_k` not positive.
+    """
+
+    def __init__(
+        self,
+        labels: Sequence[str],
+        top_k: int,
+        threshold: float = 0.0,
+        label_thresholds: Mapping[str, float] | None = None,
+    ) -> None:
+        if top_k < 1:
+            raise ValueError(f"top_k is at least 1, received {top_k}")
+        self.labels = tuple(labels)
+        self._top_k = top_k
+        self.thresholds = np.full(len(labels), threshold, np.float64)
+        for label, value in (label_thresholds or {}).items():
+            self.thresholds[self._index(label)] = value
+        if not np.isfinite(self.thresholds).all():
+            raise ValueError("a threshold is a finite number, such as 0.5")
+
+    def __call__(self, scores: np.ndarray) -> list[tuple[str, float]]:
+        """Labels and scores, the highest first; equal ones in the order of the classes.
+
+        Args:
+            scores: float32 [classes].
+        """
+        best = np.argsort(-scores, kind="stable")
+        told = [i for i in best if scores[i] >= self.thresholds[i]][: self._top_k]
+        return [(self.labels[i], float(scores[i])) for i in told]
+
+    def _index(self, label: str) -> int:
+        if label in self.labels:
+            return self.labels.index(label)
+        near = difflib.get_close_matches(label, self.labels, n=3, cutoff=0.4)
+        hint = f"did you mean {' or '.join(map(repr, near))}?" if near else "its labels are others"
+        raise ValueError(f"the model has no label {label!r} among its {len(self.labels)}; {hint}")
+
+
+def parse_label_thresholds(texts: Sequence[str]) -> dict[str, float]:
+    """Thresholds written as `LABEL=0.7`; of a label that stands twice the last one counts.
+
+    Raises:
+        ValueError: a text is written otherwise.
+    """
+    thresholds = {}
+    for text in texts:
+        label, equals, value = text.rpartition("=")
+        try:
+            thresholds[label] = float(value)
+        except ValueError:
+            equals = ""
+        if not equals or not label or not math.isfinite(thresholds[label]):
+            raise ValueError(f"a label's threshold is written LABEL=0.7, received {text!r}")
+    return thresholds

@@ -1,0 +1,139 @@
+"""A picture of labels over time, as a PNG file. No TensorFlow here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
+
+_DPI = 120
+_ROWS = 12
+"""Labels that a panel shows at most."""
+
+
+class Timeline:
+    """Scores of a recording's windows, in bounded memory.
+
+    Beyond `columns` windows neighbours are merged, again and again, each score into the higher of
+    the two, so that a picture of a day still shows a bark of a second.
+
+    Args:
+        columns: how many columns to keep at most, an even number.
+
+    Raises:
+        ValueError: `columns` is not even and positive.
+    """
+
+    def __init__(self, columns: int = 2000) -> None:
+        if columns < 2 or columns % 2:
+            raise ValueError(f"columns are an even number from 2 up, received {columns}")
+        self._columns = columns
+        self._begins: list[float] = []
+        self._scores: list[np.ndarray] = []
+        self._end_secs = 0.0
+        self._windows_per_column = 1
+        self._windows_in_last = 0
+
+    def add(self, begin_secs: float, end_secs: float, scores: np.ndarray) -> None:
+        """Takes the next window.
+
+        Args:
+            begin_secs: where it begins, later than the one before.
+            end_secs: where it ends.
+            scores: float32 [classes].
+        """
+        self._end_secs = end_secs
+        if self._begins and self._windows_in_last < self._windows_per_column:
+            self._scores[-1] = np.maximum(self._scores[-1], scores)
+            self._windows_in_last += 1
+            return
+        if len(self._begins) == self._columns:
+            self._begins = self._begins[::2]
+            self._scores = [
+                np.maximum(a, b) for a, b in zip(self._scores[::2], self._scores[1::2], strict=True)
+            ]
+            self._windows_per_column *= 2
+        self._begins.append(begin_secs)
+        self._scores.append(scores)
+        self._windows_in_last = 1
+
+    def edges(self) -> np.ndarray:
+        """float64 [columns + 1]: where columns begin, and where the last one ends, in seconds."""
+        return np.array([*self._begins, self._end_secs])
+
+    def scores(self) -> np.ndarray:
+        """float32 [columns, classes], the highest score in each column."""
+        return np.array(self._scores, np.float32)
+
+
+def draw_timelines(
+    path: Path,
+    timelines: Sequence[tuple[str, Timeline]],
+    labels: Sequence[str],
+    thresholds: np.ndarray,
+) -> None:
+    """A panel per recording: time along, its labels across, scores from 0 to 1 as darkness.
+
+    A column reaches from its window's begin to the next one's. The labels are those that reach
+    their thresholds somewhere, at most twelve of them, the highest first.
+
+    Args:
+        path: the PNG file.
+        timelines: names of recordings, and their scores, at least a window each.
+        labels: names of the classes, in order.
+        thresholds: float [classes].
+    """
+    chosen = [_rows(timeline.scores(), thresholds) for _, timeline in timelines]
+    heights = [1.1 + 0.24 * max(1, len(rows)) for rows in chosen] or [1.3]
+    figure = Figure(figsize=(10, sum(heights)), layout="constrained")
+    panels = figure.subplots(len(heights), 1, squeeze=False, height_ratios=heights)[:, 0]
+    if not timelines:
+        _say_nothing(panels[0], "nothing was tagged")
+    for axes, (name, timeline), rows in zip(panels, timelines, chosen, strict=False):
+        axes.set_title(_drawable(name), fontsize=9, loc="left", parse_math=False)
+        if len(rows):
+            _draw_panel(axes, timeline, rows, [_drawable(labels[row]) for row in rows])
+        else:
+            _say_nothing(axes, "nothing reaches its threshold")
+    drawn = [axes for axes in panels if axes.collections]
+    if drawn:
+        figure.colorbar(drawn[0].collections[0], ax=list(panels), label="score", aspect=40)
+    figure.savefig(path, dpi=_DPI, format="png")
+
+
+def _rows(scores: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
+    highest = scores.max(axis=0)
+    best = np.argsort(-highest, kind="stable")
+    return best[highest[best] >= thresholds[best]][:_ROWS]
+
+
+def _draw_panel(axes: Axes, timeline: Timeline, rows: np.ndarray, names: list[str]) -> None:
+    scores = timeline.scores()[:, rows].T
+    axes.pcolormesh(
+        timeline.edges(), np.arange(len(rows) + 1), scores, cmap="Blues", vmin=0.0, vmax=1.0
+    )
+    axes.set_yticks(np.arange(len(rows)) + 0.5, names, fontsize=8, parse_math=False)
+    axes.invert_yaxis()
+    axes.xaxis.set_major_formatter(FuncFormatter(_clock))
+    axes.set_xlabel("time", fontsize=8)
+
+
+def _say_nothing(axes: Axes, text: str) -> None:
+    axes.text(0.5, 0.5, text, ha="center", va="center", transform=axes.transAxes)
+    axes.set_axis_off()
+
+
+def _clock(secs: float, _position: int | None = None) -> str:
+    minutes, rest = divmod(abs(secs), 60)
+    hours, minutes = divmod(int(minutes), 60)
+    return f"{hours}:{minutes:02d}:{rest:04.1f}" if hours else f"{minutes}:{rest:04.1f}"
+
+
+def _drawable(text: str) -> str:
+    """A name that is not UTF-8 escaped, which fonts refuse; a long one without its begin."""
+    text = text.encode("utf-8", "backslashreplace").decode("utf-8")
+    return text if len(text) <= 60 else "..." + text[-57:]

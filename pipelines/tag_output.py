@@ -1,0 +1,205 @@
+"""Where tags go: a table for readers, a CSV for spreadsheets, a picture."""
+
+from __future__ import annotations
+
+import csv
+import importlib
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+from aec_ofa_tf.export.selection import LabelSelection
+from aec_ofa_tf.export.tagger import WindowScores
+from pipelines import program
+from tfrecords.files import replacing
+
+if TYPE_CHECKING:
+    from aec_ofa_tf.reporting.timeline import Timeline
+
+CSV_COLUMNS = ("file", "begin_secs", "end_secs", "label", "score", "error")
+MAX_PANELS = 20
+"""Recordings in one picture."""
+
+
+class Table:
+    """Prints to stdout, each line when it is known.
+
+    Args:
+        per_window: whether windows are told as well as recordings.
+        persists: whether to go on when nobody reads stdout any more, because results go
+            elsewhere too; otherwise that ends the program quietly.
+    """
+
+    def __init__(self, per_window: bool, persists: bool) -> None:
+        self._per_window = per_window
+        self._persists = persists
+        self._file: str | None = None
+
+    def window(self, file: str, scored: WindowScores, tags: list[dict[str, Any]]) -> None:
+        """Prints a row per label: begin and end in seconds, score, label."""
+        if not self._per_window:
+            return
+        if self._file is None:
+            self._file = file
+            self._say(file)
+            self._say(f"  {'begin':>10} - {'end':>10}  score  label (times in seconds)")
+        times = f"{scored.begin_secs:10.2f} - {scored.end_secs:10.2f}"
+        for tag in tags:
+            self._say(f"  {times}  {tag['score']:.3f}  {tag['label']}")
+            times = " " * len(times)
+        if not tags:
+            self._say(f"  {times}      -")
+
+    def recording(self, result: dict[str, Any]) -> None:
+        """Prints the labels of a whole recording, or why there are none, and the speed."""
+        if self._file is None:
+            self._say(result["file"])
+        self._file = None
+        if "error" in result:
+            self._say("  not tagged: " + result["error"])
+            return
+        count = result["windows_scored"]
+        self._say(
+            f"  {result['audio_secs']:.2f} s, highest of {count} window{'s' * (count > 1)}"
+            f"{', interrupted' if result.get('interrupted') else ''}"
+        )
+        self._say("  score  label")
+        for tag in result["tags"]:
+            self._say(f"  {tag['score']:.3f}  {tag['label']}")
+        if not result["tags"]:
+            self._say("      -  nothing reaches its threshold")
+        self._say(
+            f"  real-time factor {result['real_time_factor']} (audio seconds per compute second)"
+        )
+
+    def _say(self, line: str) -> None:
+        if not program.print_line(line) and not self._persists:
+            sys.exit(program.CLOSED_PIPE)
+
+
+class CsvFile:
+    """A row per label of each recording or of each window; a row with `error` where one failed.
+
+    Args:
+        file: open for text.
+        per_window: whether rows are of windows.
+    """
+
+    def __init__(self, file: TextIO, per_window: bool) -> None:
+        self._writer = csv.writer(file)
+        self._writer.writerow(CSV_COLUMNS)
+        self._per_window = per_window
+
+    def window(self, file: str, scored: WindowScores, tags: list[dict[str, Any]]) -> None:
+        """Writes the rows of a window."""
+        if self._per_window:
+            self._write(file, scored.begin_secs, scored.end_secs, tags)
+
+    def recording(self, result: dict[str, Any]) -> None:
+        """Writes the rows of a recording, or of its error."""
+        if not self._per_window:
+            self._write(result["file"], 0.0, result.get("audio_secs", 0.0), result.get("tags", []))
+        if "error" in result:
+            self._writer.writerow([result["file"], "", "", "", "", result["error"]])
+
+    def _write(
+        self, file: str, begin_secs: float, end_secs: float, tags: list[dict[str, Any]]
+    ) -> None:
+        times = [round(begin_secs, 6), round(end_secs, 6)]
+        self._writer.writerows([file, *times, tag["label"], tag["score"], ""] for tag in tags)
+
+
+@contextmanager
+def open_csv(path: Path, per_window: bool) -> Iterator[CsvFile]:
+    """A CSV that appears under its name when the block has succeeded, or was interrupted politely.
+
+    Raises:
+        ValueError: the path is a folder.
+        OSError: it cannot be written.
+    """
+    check_target(path)
+    # What is not UTF-8 in a file's name is escaped, as in the table.
+    with (
+        replacing(path) as temporary,
+        temporary.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file,
+    ):
+        yield CsvFile(file, per_window)
+
+
+class Plot:
+    """Keeps scores over time, a panel per recording, for the picture.
+
+    Args:
+        timeline_type: makes an empty panel.
+    """
+
+    def __init__(self, timeline_type: type[Timeline]) -> None:
+        self._timeline_type = timeline_type
+        self._current: Timeline | None = None
+        self.panels: list[tuple[str, Timeline]] = []
+
+    def window(self, file: str, scored: WindowScores, tags: list[dict[str, Any]]) -> None:
+        """Adds a column."""
+        del tags
+        if self._current is None:
+            self._current = self._timeline_type()
+            self.panels.append((file, self._current))
+        self._current.add(scored.begin_secs, scored.end_secs, scored.scores)
+
+    def recording(self, result: dict[str, Any]) -> None:
+        """Ends a panel; of a recording that failed, it shows what came before."""
+        del result
+        self._current = None
+
+
+@contextmanager
+def open_plot(path: Path, selection: LabelSelection) -> Iterator[Plot]:
+    """A picture that is drawn, and appears under its name, when the block has succeeded.
+
+    Args:
+        path: the PNG file; `check_plot` has found nothing against it.
+        selection: the labels and the scores that they must reach.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    from aec_ofa_tf.reporting.timeline import Timeline, draw_timelines  # needs the extra `plot`
+
+    with replacing(path) as temporary:
+        temporary.touch()  # so that a folder that cannot be written to is known at once
+        plot = Plot(Timeline)
+        yield plot
+        draw_timelines(temporary, plot.panels, selection.labels, selection.thresholds)
+
+
+def check_plot(path: Path, recordings: int) -> None:
+    """Finds what would keep a picture from being drawn, before there is anything to lose.
+
+    Raises:
+        ValueError: matplotlib is missing, the path is a folder, or there are too many recordings.
+    """
+    try:
+        importlib.import_module("matplotlib.figure")
+    except ImportError as error:
+        raise ValueError(
+            f"--plot needs matplotlib ({error}): pip install 'aec-ofa-tf[plot]', "
+            "or pip install matplotlib"
+        ) from error
+    check_target(path)
+    if recordings > MAX_PANELS:
+        raise ValueError(
+            f"a picture shows at most {MAX_PANELS} recordings, received {recordings}; "
+            "give fewer files or use --csv"
+        )
+
+
+def check_target(path: Path) -> None:
+    """Refuses a folder where a file is to be written, before there is anything to lose.
+
+    Raises:
+        ValueError: the path is a folder.
+    """
+    if path.is_dir():
+        raise ValueError(f"{path} is a folder; give the path of a file to write")

@@ -1,0 +1,43 @@
+"""The core install in an environment of its own, as on a device."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+SOURCES = ("aec_ofa_tf", "tfrecords", "pipelines", "setup.py", "pyproject.toml", "README.md")
+
+
+@pytest.fixture(scope="session")
+def core_python(tmp_path_factory) -> Path:
+    """The interpreter of a new virtual environment after `pip install .`, without extras."""
+    folder = tmp_path_factory.mktemp("core_install")
+    source = folder / "source"  # a copy: building leaves files in the source folder
+    source.mkdir()
+    for name in SOURCES:
+        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
+        copy(ROOT / name, source / name)
+    run([sys.executable, "-m", "venv", folder / "venv"])
+    python = folder / "venv" / "bin" / "python"
+    run([python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", source])
+    return python
+
+
+def clean_environment() -> dict[str, str]:
+    """Nothing that would let an environment import from another one."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+
+
+def run(command: list) -> None:
+    done = subprocess.run(
+        [*map(os.fspath, command)],
+        env=clean_environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"

@@ -37,7 +37,8 @@ def run(main: Callable[[list[str]], dict[str, Any]], takes_files: bool = False) 
         except (ValueError, OSError, RuntimeError) as error:
             if flags.FLAGS.traceback:
                 raise
-            sys.stdout.flush()
+            if sys.stdout is not None:
+                sys.stdout.flush()
             print(f"error: {error}", file=sys.stderr)
             sys.exit(1)
         except KeyboardInterrupt:

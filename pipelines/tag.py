@@ -47,8 +47,9 @@ def main(files: list[str]) -> dict[str, Any]:
     if raw and STANDARD_INPUT not in files:
         raise app.UsageError("--raw_format describes standard input; give - as a file")
     thresholds = parse_label_thresholds(FLAGS.label_threshold)
-    # A name that is not UTF-8 is printed escaped instead of ending the program.
-    sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    if sys.stdout is not None:  # as it is where a service closed it
+        # A name that is not UTF-8 is printed escaped instead of ending the program.
+        sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     if FLAGS.plot:
         check_plot(Path(FLAGS.plot), len(files))
     tagger = Tagger(FLAGS.model, FLAGS.threads, fit_length=fit_length)

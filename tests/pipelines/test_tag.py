@@ -341,6 +341,19 @@ def test_a_reader_who_has_enough_is_no_error(live, tmp_path, csv_too):
         assert len((tmp_path / "tags.csv").read_text().splitlines()) == 21
 
 
+def test_stdout_may_be_closed(core_python, folder, audio, tmp_path):  # noqa: F811
+    command = [core_python, "-m", "pipelines.tag", f"--model={folder}/waveform.tflite"]
+    done = subprocess.run(
+        ["/bin/sh", "-c", '"$@" >&-', "sh", *command, audio["long"], "--csv=tags.csv"],
+        cwd=tmp_path,
+        env=clean_environment(),
+        stderr=subprocess.PIPE,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert len((tmp_path / "tags.csv").read_text(encoding="utf-8").splitlines()) == 4
+
+
 def test_long_recordings_take_no_more_memory(live, tmp_path):
     def peak_mib(secs):
         path = tmp_path / f"{secs}.wav"

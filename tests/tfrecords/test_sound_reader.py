@@ -170,6 +170,13 @@ def test_raw_samples_in_a_file_are_read_too(tmp_path):
     np.testing.assert_allclose(block, (np.arange(256) - 128) / 128)
 
 
+def test_what_cannot_be_read_says_nothing_of_its_suffix(tmp_path):
+    reader = WaveformReader(tmp_path / "absent.wav")
+    with pytest.raises(DecodeError, match="missing"):
+        list(reader)
+    assert reader.notes == ()
+
+
 def test_a_folder_is_no_recording(tmp_path):
     assert reason_of(tmp_path) == "unreadable: Is a directory"
 

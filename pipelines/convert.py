@@ -1,7 +1,11 @@
-r"""Converts a subnet of a trained supernet to `.keras` and TFLite files.
+r"""Converts subnets of a trained supernet to `.keras` and TFLite files.
 
 python -m pipelines.convert --workdir=runs/demo --data_dir=runs/demo-data --subnet=smallest \
     --input=log_mel --quantization=float32,int8 --out=runs/demo/phone
+
+The best subnet of every budget that was searched, with a table and a model card for every file:
+python -m pipelines.convert --workdir=runs/demo --data_dir=runs/demo-data --family \
+    --input=log_mel,waveform --quantization=float32,int8 --data_licence='CC BY 4.0'
 """
 
 from __future__ import annotations
@@ -15,6 +19,9 @@ import pipelines.flags
 from pipelines import program
 from pipelines import training_flags as training
 from pipelines.flags import define_data_dir_flag
+from pipelines.preflight import conversion_kinds
+from pipelines.workdir import Workdir
+from tfrecords.manifest import load_manifest
 
 FLAGS = flags.FLAGS
 training.define_workdir_flag()
@@ -22,25 +29,64 @@ define_data_dir_flag()
 training.define_evaluation_flags()
 training.define_subnet_flag()
 training.define_conversion_flags()
-flags.DEFINE_string("out", None, "Folder for the files; <workdir>/export/<subnet> by default.")
+flags.DEFINE_bool("family", False, "In place of --subnet: the subnet of every searched budget.")
+flags.DEFINE_string(
+    "out",
+    None,
+    "Folder for the files; <workdir>/export/<subnet> by default. With --family that of the "
+    "budgets' folders and the table; <workdir>/export by default.",
+)
+flags.DEFINE_string("data_licence", None, "With --family: the data's licence, for model cards.")
+flags.DEFINE_bool("score", True, "Score the files on the evaluation split, beside Keras.")
 pipelines.flags.define_seed_flag("Of the choice of representative clips.")
 flags.adopt_module_key_flags(pipelines.flags)
 flags.adopt_module_key_flags(training)
-flags.mark_flags_as_required(["workdir", "data_dir", "subnet"])
+flags.mark_flags_as_required(["workdir", "data_dir"])
 
 
 def main(_: list[str]) -> dict[str, Any]:
-    """Converts `--subnet`; see the module's docstring."""
+    """Converts `--subnet` or the `--family`; see the module's docstring."""
+    _check_flags()
+    workdir = Workdir(Path(FLAGS.workdir))
+    conversion_kinds(load_manifest(Path(FLAGS.data_dir)).configuration["payload"])
+    if FLAGS.family:
+        workdir.winners()
+        return _family(workdir)
+    return _subnet(workdir)
+
+
+def _check_flags() -> None:
+    if FLAGS.family == bool(FLAGS.subnet):
+        raise ValueError("say what to convert: one of --subnet=SUBNET and --family")
+    if FLAGS.data_licence and not FLAGS.family:
+        raise ValueError("--data_licence is for the model cards of --family: add it")
+    if FLAGS.family and not FLAGS.score:
+        raise ValueError("the table of --family has the files' mAP: leave out --noscore")
+
+
+def _family(workdir: Workdir) -> dict[str, Any]:
+    from pipelines.experiment import open_trained
+    from pipelines.stages.family import run_family
+
+    out = Path(FLAGS.out) if FLAGS.out else None
+    with workdir.exclusive():
+        return run_family(open_trained(workdir.path), out, FLAGS.data_licence or "")
+
+
+def _subnet(workdir: Workdir) -> dict[str, Any]:
     from pipelines.experiment import open_trained
     from pipelines.stages.convert import convert_subnets, files_of_others
+    from pipelines.stages.file_figures import with_latency, with_scores
 
-    experiment = open_trained(Path(FLAGS.workdir))
+    experiment = open_trained(workdir.path)
     spec = experiment.space.parse_subnet(FLAGS.subnet)
     folder = Path(FLAGS.out) if FLAGS.out else experiment.workdir.path / "export" / str(spec)
     others = files_of_others(folder, spec)
     if others:
         raise ValueError(f"{others[0]} is of another subnet than {spec}: use another --out")
-    files = convert_subnets(experiment, {folder: spec})
+    files = with_latency(convert_subnets(experiment, {folder: spec}))
+    if FLAGS.score:
+        files = with_scores(experiment, files)
     return {**files[0], "files": files}
 
 

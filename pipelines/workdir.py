@@ -120,6 +120,20 @@ class Workdir:
             )
         return record
 
+    def winners(self) -> dict[str, str]:
+        """The subnet that the search found for every budget, by the budget's text.
+
+        Raises:
+            ValueError: nothing has been searched.
+        """
+        path = self.path / "search" / "result.json"
+        if not path.exists():
+            raise ValueError(
+                f"there is no search result in {self.path}: run `python -m pipelines.search` or "
+                "--stages=search first"
+            )
+        return {row["budget"]: row["subnet"] for row in read_json(path)["budgets"]}
+
     def _stage_record(self, name: str) -> dict[str, Any] | None:
         path = self._stage_path(name)
         if not path.exists():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -20,17 +21,18 @@ from aec_ofa_tf.spec import SubnetSpec
 from aec_ofa_tf.spec.cost import costs, params
 from pipelines.experiment import Experiment
 from pipelines.preflight import conversion_kinds
-from pipelines.scoring import evaluate_keras, evaluate_tflite
+from pipelines.stages.file_figures import KERAS_FILE, with_scores
 from pipelines.stages.fit import flag_values
+from pipelines.stages.model_card import card_path
 from pipelines.stages.models import save_model
-from tfrecords.clip import EVALUATION, TRAIN, VALIDATION
+from tfrecords.clip import TRAIN, VALIDATION
 from tfrecords.dataset import evaluation_batches
-from tfrecords.files import fingerprint, read_json
+from tfrecords.files import fingerprint, sha256_of
 from tfrecords.records import CheckedBatches
 
 FLAGS = flags.FLAGS
 NAME = "convert"
-KERAS_FILE = "model.keras"
+EXPORT = "export"
 _POOL_PER_CLIP = 8
 """Training clips that representative ones are chosen from, per clip wanted."""
 
@@ -38,38 +40,48 @@ _POOL_PER_CLIP = 8
 def run_convert(experiment: Experiment) -> dict[str, Any]:
     """Converts the winner of every budget and scores every file on the evaluation split.
 
-    The files of budget `params<=60k` stand in `export/params_max_60k`.
+    The files of budget `params<=60k` stand in `export/params_max_60k`. Nothing is done again if
+    the files are those of an earlier run with the same settings.
 
     Raises:
         ValueError: the search stage is not done.
     """
-    path = experiment.workdir.path / "search" / "result.json"
-    if not path.exists():
-        raise ValueError(
-            f"there is no search result in {experiment.workdir.path}: run --stages=search first"
-        )
-    rows = read_json(path)["budgets"]
-    winners = {_slug(row["budget"]): row["subnet"] for row in rows}
+    winners = experiment.workdir.winners()
     names = "input quantization io_type parity_clips max_map_drop representative_clips seed"
-    settings = {"subnets": winners, **flag_values(*names.split())}
+    subnets = {budget_folder(budget): subnet for budget, subnet in winners.items()}
+    settings = {"subnets": subnets, **flag_values(*names.split())}
     settings["supernet"] = experiment.workdir.require_stage("supernet")["settings"]
+    export = experiment.workdir.path / EXPORT
     done = experiment.workdir.same_result(NAME, settings)
-    if done and all(Path(file["file"]).exists() for file in done["files"]):
+    if done and all(_stands(file, export) for file in done["files"]):
         return done
-    export = experiment.workdir.path / "export"
-    folders = {export / slug: SubnetSpec.parse(subnet) for slug, subnet in winners.items()}
+    folders = winner_folders(winners, export)
     for folder, spec in folders.items():
         for stale in files_of_others(folder, spec):
             stale.unlink()
-    files = convert_subnets(experiment, folders)
-    if experiment.records.clips(EVALUATION):
-        files = _evaluated(experiment, files)
+            card_path(stale).unlink(missing_ok=True)
+    files = with_scores(experiment, convert_subnets(experiment, folders))
     for file in files:
         score = f", mAP {file['mAP']:.3f}, Keras {file['keras_mAP']:.3f}" if "mAP" in file else ""
         logging.info("%s: %s bytes%s", file["file"], f"{file['bytes']:,}", score)
     result = {"files": files}
     experiment.workdir.finish_stage(NAME, result, settings)
     return result
+
+
+def winner_folders(winners: Mapping[str, str], export: Path) -> dict[Path, SubnetSpec]:
+    """A folder in `export` for the subnet of every budget."""
+    return {
+        export / budget_folder(budget): SubnetSpec.parse(subnet)
+        for budget, subnet in winners.items()
+    }
+
+
+def _stands(file: Mapping[str, Any], export: Path) -> bool:
+    """Whether a file is in this folder still, as it was written."""
+    path = Path(file["file"])
+    is_here = path.is_file() and path.resolve().is_relative_to(export.resolve())
+    return is_here and sha256_of(path) == file.get("sha256")
 
 
 def files_of_others(folder: Path, spec: SubnetSpec) -> list[Path]:
@@ -121,7 +133,7 @@ def convert_subnets(
     return [_row(pair[1], conversion) for pair, conversion in zip(work, conversions, strict=True)]
 
 
-def _slug(budget: str) -> str:
+def budget_folder(budget: str) -> str:
     """A budget as a folder name: `params<=60k` becomes `params_max_60k`."""
     for sign, word in (("<=", "_max_"), (">=", "_min_"), ("+-", "_pm_")):
         budget = budget.replace(sign, word)
@@ -198,22 +210,10 @@ def _training_run(experiment: Experiment) -> dict[str, Any]:
 
 def _row(request: ConversionRequest, conversion: Any) -> dict[str, Any]:
     info = request.info
-    return {**asdict(conversion), "subnet": info.subnet, "params": info.params}
-
-
-def _evaluated(experiment: Experiment, files: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Adds to every file its mAP on the evaluation split and that of the model it was made of."""
-    records = experiment.records
-    folders = {Path(file["file"]).parent for file in files}
-    reference = {
-        folder: evaluate_keras(folder / KERAS_FILE, records, EVALUATION, experiment.batch_size).mAP
-        for folder in folders
+    return {
+        **asdict(conversion),
+        "subnet": info.subnet,
+        "params": info.params,
+        "macs": info.extra["macs"],
+        "sha256": sha256_of(Path(request.path)),
     }
-    return [
-        {
-            **file,
-            "mAP": evaluate_tflite(Path(file["file"]), records, EVALUATION).mAP,
-            "keras_mAP": reference[Path(file["file"]).parent],
-        }
-        for file in files
-    ]

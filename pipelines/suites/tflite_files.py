@@ -15,11 +15,12 @@ from aec_ofa_tf.export.bundle import ModelInfo
 from aec_ofa_tf.export.interpreter import TFLiteModel
 from pipelines.suites.peak import peak_mib
 from pipelines.suites.settings import TFLiteSettings
-from pipelines.suites.timing import all_seconds, median_seconds
+from pipelines.suites.timing import all_seconds, median_seconds, seconds_of
 
 FRONT_END_KIND = ("front_end", "float32")
 _LOADS = 5
 _ROUNDS = 4
+_INVOCATIONS = 5
 _BYTES_PER_WEIGHT = 4
 
 
@@ -86,6 +87,22 @@ def describe_files(files: Sequence[ModelFile], settings: TFLiteSettings) -> list
             }
         )
     return rows
+
+
+def latency_ms(paths: Sequence[Path], threads: int = 1) -> dict[Path, float]:
+    """The median invocation of every file, which take turns; one is open at a time.
+
+    Raises:
+        ValueError: a file is not one that TFLite can run.
+    """
+    taken: dict[Path, list[float]] = {path: [] for path in paths}
+    order = list(paths)
+    for _ in range(_ROUNDS):
+        for path in order:
+            model = _load(path, threads)
+            taken[path] += [seconds_of(model.invoke) for _ in range(_INVOCATIONS)]
+        order.reverse()
+    return {path: 1e3 * median(seconds) for path, seconds in taken.items()}
 
 
 def over_handwritten(file: ModelFile, twin: ModelFile, settings: TFLiteSettings) -> dict[str, Any]:

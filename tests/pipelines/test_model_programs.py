@@ -1,3 +1,4 @@
+import csv
 import json
 import shutil
 import time
@@ -5,7 +6,9 @@ import time
 import pytest
 import soundfile
 
+from aec_ofa_tf.export.bundle import read_info
 from pipelines.scoring import evaluate_tflite
+from pipelines.workdir import Workdir
 from tests.pipelines.conftest import RANK_SWAP, run_program
 from tfrecords.records import open_records
 
@@ -148,6 +151,70 @@ def test_integers_at_both_ends_stand_beside_floats_and_score_alike(trained, tmp_
     twins = [folder / "log_mel-int8.tflite", folder / "log_mel-int8-io_int8.tflite"]
     scores = [evaluate_tflite(path, records, "evaluation") for path in twins]
     assert scores[0] == scores[1]
+
+
+def test_a_family_is_files_a_table_and_cards(trained, tmp_path):
+    workdir = tmp_path / "run"
+    shutil.copytree(trained.workdir, workdir)
+    out = workdir / "export"
+    result = run_program(
+        "convert",
+        "--family",
+        f"--workdir={workdir}",
+        f"--data_dir={trained.data_dir}",
+        "--input=log_mel,waveform",
+        "--quantization=float32,int8",
+        "--representative_clips=12",
+        "--max_map_drop=0.3",
+        "--data_licence=CC BY 4.0",
+    ).result
+
+    winners = Workdir(workdir).winners()
+    files = {str(path.relative_to(out)) for path in out.glob("*/*-*.tflite")}
+    assert len(files) == len(winners) * 4
+    table = json.loads((out / "family.json").read_text())
+    assert table["rows"] == result["files"]
+    assert {row["file"] for row in table["rows"]} == files
+    with (out / "family.csv").open(newline="") as file:
+        assert [row["file"] for row in csv.DictReader(file)] == [r["file"] for r in table["rows"]]
+    markdown = (out / "family.md").read_text()
+    assert result["table"] == str(out / "family.md")
+    assert len(markdown.splitlines()) == 2 + len(files)
+    cards = {str(path.relative_to(out)) for path in out.glob("*/*.md")}
+    assert cards == {f"{file}.md" for file in files} == {row["card"] for row in table["rows"]}
+    for row in table["rows"]:
+        path = out / row["file"]
+        assert row["bytes"] == path.stat().st_size
+        assert row["subnet"] == winners[row["budget"]] == read_info(path).subnet
+        assert row["params"] == read_info(path).params
+        assert row["latency_ms"] > 0
+        assert row["map_drop"] == pytest.approx(row["keras_mAP"] - row["mAP"])
+        line = next(line for line in markdown.splitlines() if row["file"] in line)
+        card = (out / row["card"]).read_text()
+        for shown in (f"{row['mAP']:.4f}", f"{row['map_drop']:.4f}", f"{row['macs']:,}"):
+            assert shown in line
+            assert shown in card
+        assert "Licence of the data: CC BY 4.0." in card
+        assert all(f"- {label}\n" in card for label in read_info(path).labels)
+    assert not list((trained.workdir / "export").rglob("*.md"))
+
+
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [
+        (["--family", "--subnet=largest"], "one of --subnet=SUBNET and --family"),
+        ([], "one of --subnet=SUBNET and --family"),
+        (["--subnet=largest", "--data_licence=CC0"], "add it"),
+        (["--family", "--noscore"], "leave out --noscore"),
+        (["--family"], "there is no search result in {workdir}"),
+    ],
+)
+def test_convert_names_what_is_wrong_with_a_family(trained, tmp_path, flags, expected):
+    done = run_program("convert", f"--workdir={tmp_path}", f"--data_dir={trained.data_dir}", *flags)
+
+    assert done.code == 1
+    assert expected.format(workdir=tmp_path) in done.stderr.splitlines()[-1]
+    assert "tensorflow" not in done.stderr.lower()
 
 
 def test_convert_does_not_mix_subnets_in_a_folder(trained):

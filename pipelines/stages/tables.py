@@ -1,0 +1,58 @@
+"""Tables as Markdown, CSV and JSON. No TensorFlow here."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from tabulate import tabulate
+
+from tfrecords.files import replacing, write_json
+
+Row = Mapping[str, Any]
+
+
+def markdown(rows: Sequence[Row], columns: Mapping[str, str]) -> str:
+    """A Markdown table.
+
+    Args:
+        rows: dicts; what one lacks is left blank.
+        columns: keys of the rows with the format of their values, such as ",d" or ".3f".
+    """
+    cells = [{name: _text(row.get(name), form) for name, form in columns.items()} for row in rows]
+    align = ["right" if form else "left" for form in columns.values()]
+    return tabulate(cells, headers="keys", tablefmt="github", disable_numparse=True, colalign=align)
+
+
+def write_tables(
+    rows: Sequence[Row], columns: Mapping[str, str], stem: Path, about: Mapping[str, Any]
+) -> str:
+    """Writes `stem`.md and `stem`.csv with the columns, and `stem`.json with all of the rows.
+
+    Args:
+        rows: as for `markdown`.
+        columns: as for `markdown`; CSV has unformatted values.
+        stem: path without suffix.
+        about: what JSON has beside `rows`.
+
+    Returns:
+        The Markdown table.
+    """
+    text = markdown(rows, columns)
+    with replacing(stem.with_suffix(".md")) as temporary:
+        temporary.write_text(text + "\n", encoding="utf-8")
+    with (
+        replacing(stem.with_suffix(".csv")) as temporary,
+        temporary.open("w", encoding="utf-8", newline="") as file,
+    ):
+        writer = csv.DictWriter(file, list(columns), extrasaction="ignore")
+        writer.writeheader()
+        writer.writerows(rows)
+    write_json(stem.with_suffix(".json"), {**about, "rows": list(rows)})
+    return text
+
+
+def _text(value: Any, form: str) -> str:
+    return "" if value is None else format(value, form)

@@ -195,7 +195,7 @@ def define_conversion_flags() -> None:
     """Which files are made of a subnet."""
     flags.DEFINE_list("input", ["log_mel"], "Inputs of the TFLite files: log_mel, waveform.")
     flags.DEFINE_list(
-        "quantization", ["float32"], "Quantisations: float32, float16, dynamic, int8."
+        "quantization", ["float32"], "Quantisations: float32, float16, dynamic, int8, int8_qat."
     )
     flags.DEFINE_enum(
         "io_type",
@@ -208,8 +208,12 @@ def define_conversion_flags() -> None:
     flags.DEFINE_float(
         "max_map_drop",
         0.05,
-        "How far the mAP of a dynamic or int8 file may fall below Keras' on these clips; beyond "
-        "it the conversion fails.",
+        "How far the mAP of a dynamic, int8 or int8_qat file may fall below Keras' on these clips; "
+        "beyond it the conversion fails.",
         0.0,
     )
     flags.DEFINE_integer("representative_clips", 100, "Clips for int8 scales.", lower_bound=1)
+    flags.DEFINE_integer("qat_steps", 300, "Steps of fine-tuning for int8_qat.", 1)
+    flags.DEFINE_float("qat_learning_rate", 1e-4, "Its first learning rate; falls to 0.", 1e-12)
+    flags.DEFINE_integer("qat_batch_size", 16, "Clips of a step of it.", 1)
+    flags.DEFINE_integer("qat_clips", 1024, "Training clips that it is given.", 1)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 INPUTS = ("log_mel", "waveform")
-QUANTIZATIONS = ("float32", "float16", "dynamic", "int8")
+QUANTIZATIONS = ("float32", "float16", "dynamic", "int8", "int8_qat")
 IO_TYPES = ("float32", "int8")
 
 LABELS_FILE = "labels.txt"
@@ -38,7 +38,7 @@ class ModelInfo:
         length_policy: what becomes of audio shorter than a clip ("pad", "repeat" or "crop").
         front_end: the fields of the `FrontEndConfig` between waveform and log-mel.
         input: what the file itself takes, "log_mel" or "waveform".
-        quantization: "float32", "float16", "dynamic" or "int8".
+        quantization: one of `QUANTIZATIONS`.
         subnet: text form of the network's `SubnetSpec`.
         params: trainable weights.
         extra: anything else worth keeping, JSON-serialisable.

@@ -116,15 +116,16 @@ def _run(
     """Converts in a child process: one flatbuffer per request, and last the front end, if any."""
     jobs, saved = [], dict[int, str]()
     for index, (model, request) in enumerate(work):
-        if id(model) not in saved:
+        if request.twin is None and id(model) not in saved:
             saved[id(model)] = f"{index}.keras"
             model.save(folder / saved[id(model)])
+        network = str(request.twin.resolve()) if request.twin else saved[id(model)]
         representative = ""
         if request.info.quantization == "int8" and request.representative_clips is not None:
             representative = f"{index}.npy"
             np.save(folder / representative, request.representative_clips.astype(np.float32))
         content = request.info.input
-        jobs.append(_job(content, request.info, index, saved[id(model)], representative))
+        jobs.append(_job(content, request.info, index, network, representative))
     if front_end_info:
         jobs.append(_job(FRONT_END, front_end_info, len(jobs)))
     write_jobs(jobs, folder)

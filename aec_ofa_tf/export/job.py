@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -25,13 +25,14 @@ class ConversionJob:
 
     Attributes:
         content: "log_mel" (the network), "waveform" (front end and network) or "front_end".
-        quantization: "float32", "float16", "dynamic" or "int8".
+        quantization: one of `bundle.QUANTIZATIONS`.
         samples: samples of a clip.
         front_end: fields of the `FrontEndConfig`.
         output: name of the TFLite file.
-        model: name of the `.keras` file, or "" for a front end.
+        model: name of the `.keras` file, or "" for a front end; for "int8_qat" the path of a
+            SavedModel folder that `fine_tune` wrote.
         representative: name of the `.npy` with the int8 calibration clips, or "".
-        integer_input: whether an int8 log-mel file takes integers instead of float32.
+        integer_input: whether an int8 or int8_qat log-mel file takes integers instead of float32.
         integer_output: whether it gives integers.
     """
 
@@ -56,7 +57,12 @@ def read_jobs(folder: Path) -> list[ConversionJob]:
     return [ConversionJob(**job) for job in json.loads((folder / JOBS_FILE).read_text("utf-8"))]
 
 
-def run_child(arguments: Sequence[str], folder: Path, purpose: str) -> None:
+def run_child(
+    arguments: Sequence[str],
+    folder: Path,
+    purpose: str,
+    on_line: Callable[[str], None] = lambda _: None,
+) -> None:
     """Runs Python with `arguments` in a process of its own, in `folder`.
 
     A converter that aborts takes its whole process with it; here it ends the child alone.
@@ -65,21 +71,27 @@ def run_child(arguments: Sequence[str], folder: Path, purpose: str) -> None:
         arguments: what follows `python`, for example ["-m", module].
         folder: the child's working directory; its log is kept there.
         purpose: what the child is for, to be named in the error.
+        on_line: is given every line that the child prints, as it does, without the line's end.
 
     Raises:
         RuntimeError: the child failed; the message ends with the last lines of its log.
     """
     log = folder / _LOG_FILE
-    with log.open("wb") as stream:
-        status = subprocess.run(
+    with (
+        log.open("wb") as stream,
+        subprocess.Popen(
             [sys.executable, *arguments],
             cwd=folder,
             env=_child_environment(),
             stdin=subprocess.DEVNULL,
-            stdout=stream,
+            stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            check=False,
-        ).returncode
+        ) as child,
+    ):
+        for line in child.stdout or ():
+            stream.write(line)
+            on_line(line.decode("utf-8", "replace").rstrip())
+        status = child.wait()
     if status:
         lines = log.read_text("utf-8", "replace").strip().splitlines()[-_LOG_LINES:]
         raise RuntimeError(

@@ -19,7 +19,7 @@ from aec_ofa_tf.export.bundle import INPUTS, IO_TYPES, QUANTIZATIONS, ModelInfo
 if TYPE_CHECKING:
     import keras
 
-_INTEGER = ("int8",)
+_INTEGER = ("int8", "int8_qat")
 """Quantisations of networks that compute in integers throughout."""
 
 # Measured on 20 ESC-10 clips of 5 s and a 1 kHz tone, against log_mel in TensorFlow.
@@ -41,6 +41,8 @@ class ConversionRequest:
         parity_clips: float32 [clips, frames, mel_bins] or [clips, samples], as `info.input` says;
             on these the file is compared with Keras.
         representative_clips: float32 of the same form; on these int8 finds its scales.
+        twin: for int8_qat, folder of the simulated network (`FineTuned.twin`); the model is then
+            its float32 counterpart (`FineTuned.model`).
         parity_labels: {0, 1} [clips, classes] of the parity clips, uint8 or float32; without
             them mAP is not compared.
         max_map_drop: how far the mAP on the parity clips may fall below Keras' in a quantisation
@@ -51,6 +53,7 @@ class ConversionRequest:
     info: ModelInfo
     parity_clips: np.ndarray
     representative_clips: np.ndarray | None = None
+    twin: Path | None = None
     parity_labels: np.ndarray | None = None
     max_map_drop: float = math.inf
 
@@ -120,8 +123,8 @@ def check_kind(input_kind: str, quantization: str, io_type: str = "float32") -> 
     if input_kind == "waveform" and quantization in _REFUSED:
         raise ValueError(
             f"a waveform-in model cannot be {quantization}, because TensorFlow's converter "
-            f"would quantise the front end too: {_REFUSED[quantization]}. Use float32 or int8, "
-            "whose front end stays float32, or log_mel as input"
+            f"would quantise the front end too: {_REFUSED[quantization]}. Use float32, int8 or "
+            "int8_qat, whose front end stays float32, or log_mel as input"
         )
 
 
@@ -133,6 +136,11 @@ def _check_quantization(request: ConversionRequest, name: str) -> None:
         raise ValueError(f"{name}: {error}") from error
     if quantization == "int8" and request.representative_clips is None:
         raise ValueError(f"{name}: int8 needs representative clips to find its scales")
+    if (quantization == "int8_qat") != (request.twin is not None):
+        raise ValueError(
+            f"{name}: int8_qat files, and no others, are made of a network that fine_tune has "
+            f"trained for int8: give its twin, received twin={request.twin} for {quantization}"
+        )
 
 
 def _check_shapes(model: keras.Model, request: ConversionRequest, name: str) -> None:

@@ -8,7 +8,9 @@ from __future__ import annotations
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -30,33 +32,36 @@ def main() -> None:
             # Tracing and saving take longer than converting; quantisations share them.
             if graph not in graphs:
                 graphs[graph] = str(Path(saved_models, str(len(graphs))))
-                _save(_load(folder / job.model) if job.model else None, job, graphs[graph])
+                _save(_load(job, folder), job, graphs[graph])
             (folder / job.output).write_bytes(_convert(job, graphs[graph], folder))
 
 
-def _load(path: Path) -> keras.Model:
-    return keras.models.load_model(path, compile=False, safe_mode=True)
+def _load(job: ConversionJob, folder: Path) -> Any:
+    """The job's network: a Keras model, what `qat_trainer` saved, or None."""
+    if not job.model:
+        return None
+    if job.quantization == "int8_qat":
+        return tf.saved_model.load(job.model)
+    return keras.models.load_model(folder / job.model, compile=False, safe_mode=True)
 
 
-def _save(model: keras.Model | None, job: ConversionJob, saved_model: str) -> None:
+def _save(network: Any, job: ConversionJob, saved_model: str) -> None:
     """Writes the job's graph as a SavedModel of batch 1.
 
     The converter aborts on Keras 3 models handed to it directly, and on SavedModels whose
     variables Keras has not tracked; `ExportArchive` tracks them.
     """
-    function, shape = _graph(model, job)
+    function, shape = _graph(network, job)
     archive = keras.export.ExportArchive()
-    if model is not None:
-        archive.track(model)
+    if network is not None:
+        archive.track(network)
     name = "log_mel" if job.content == "log_mel" else "waveform"
     signature = tf.TensorSpec(shape, tf.float32, name=name)
     archive.add_endpoint("serve", function, input_signature=[signature])
     archive.write_out(saved_model, verbose=False)
 
 
-def _graph(
-    model: keras.Model | None, job: ConversionJob
-) -> tuple[Callable[[tf.Tensor], tf.Tensor], list[int]]:
+def _graph(network: Any, job: ConversionJob) -> tuple[Callable[[tf.Tensor], tf.Tensor], list[int]]:
     config = FrontEndConfig(**job.front_end)  # type: ignore[arg-type]
 
     def front_end(waveform: tf.Tensor) -> tf.Tensor:
@@ -66,12 +71,16 @@ def _graph(
 
     if job.content == FRONT_END:
         return front_end, [1, job.samples]
-    if model is None:
+    if network is None:
         raise ValueError(f"a {job.content} conversion needs a model")
-    network = model
+    if job.quantization == "int8_qat":
+        scores, shape = network.scores, [1, job.samples // config.hop_samples, config.mel_bins]
+    else:
+        scores = partial(network, training=False)
+        shape = [1, *network.input_shape[1:]]
     if job.content == "waveform":
-        return lambda waveform: network(front_end(waveform), training=False), [1, job.samples]
-    return lambda clip: network(clip, training=False), [1, *network.input_shape[1:]]
+        return lambda waveform: scores(front_end(waveform)), [1, job.samples]
+    return lambda clip: scores(clip), shape
 
 
 def _convert(job: ConversionJob, saved_model: str, folder: Path) -> bytes:
@@ -81,6 +90,9 @@ def _convert(job: ConversionJob, saved_model: str, folder: Path) -> bytes:
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     if job.quantization == "float16":
         converter.target_spec.supported_types = [tf.float16]
+    if job.quantization == "int8_qat":
+        # Scales come from the simulation, which the front end has no part in.
+        return _with_ends(converter, job).convert()
     if job.quantization != "int8":
         return converter.convert()
     clips = np.load(folder / job.representative, allow_pickle=False)
@@ -93,10 +105,14 @@ def _convert(job: ConversionJob, saved_model: str, folder: Path) -> bytes:
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
     converter.representative_dataset = representative
     if job.content == "log_mel":
-        converter.inference_input_type = tf.int8 if job.integer_input else tf.float32
-        converter.inference_output_type = tf.int8 if job.integer_output else tf.float32
-        return converter.convert()
+        return _with_ends(converter, job).convert()
     return _quantize_after_front_end(converter, representative, saved_model)
+
+
+def _with_ends(converter: tf.lite.TFLiteConverter, job: ConversionJob) -> tf.lite.TFLiteConverter:
+    converter.inference_input_type = tf.int8 if job.integer_input else tf.float32
+    converter.inference_output_type = tf.int8 if job.integer_output else tf.float32
+    return converter
 
 
 def _quantize_after_front_end(

@@ -14,7 +14,7 @@ _DYNAMIC_LEAST_ELEMENTS = 1024
 _SCALE_BYTES = 12
 """Of a channel quantised by itself: a float32 scale and an int64 zero point."""
 
-_WIDTHS = {"float32": 4, "float16": 2, "dynamic": 4, "int8": 1}
+_WIDTHS = {"float32": 4, "float16": 2, "dynamic": 4, "int8": 1, "int8_qat": 1}
 """Bytes of an element of the input batch norm's scale and shift."""
 
 _LABEL_BYTES = 16
@@ -26,6 +26,7 @@ _GRAPH_BYTES = {
     "float16": (7200, 590),
     "dynamic": (5900, 470),
     "int8": (7250, 500),
+    "int8_qat": (7500, 500),
 }
 
 
@@ -40,7 +41,7 @@ def tflite_bytes(spec: SubnetSpec, network: NetworkConfig, quantization: str = "
     Args:
         spec: the subnet.
         network: what is static.
-        quantization: "float32", "float16", "dynamic" or "int8".
+        quantization: "float32", "float16", "dynamic", "int8" or "int8_qat".
 
     Raises:
         ValueError: the quantisation is none of these.
@@ -74,5 +75,5 @@ def _weight_bytes(rows: int, columns: int, per_channel: bool, quantization: str)
         return 4 * (elements + columns)
     if quantization == "dynamic" and elements < _DYNAMIC_LEAST_ELEMENTS:
         return 4 * (elements + columns)
-    scaled = 2 if quantization == "int8" else 1
+    scaled = 2 if quantization in ("int8", "int8_qat") else 1
     return elements + 4 * columns + per_channel * scaled * _SCALE_BYTES * columns

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import itertools
 import re
+import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 from absl import flags, logging
 
 from aec_ofa_tf.export.bundle import ModelInfo, read_info
 from aec_ofa_tf.export.convert import convert_models
+from aec_ofa_tf.export.fine_tune import FineTuned
 from aec_ofa_tf.export.representative import choose_representative, with_silence
 from aec_ofa_tf.export.request import ConversionRequest
 from aec_ofa_tf.export.tagger import FRONT_END_FILE
@@ -22,6 +26,7 @@ from aec_ofa_tf.spec.cost import costs, params
 from pipelines.experiment import Experiment
 from pipelines.preflight import conversion_kinds
 from pipelines.stages.file_figures import KERAS_FILE, with_scores
+from pipelines.stages.fine_tuning import FINE_TUNED_FILE, FLAG_NAMES, QUANTIZATION, fine_tuned
 from pipelines.stages.fit import flag_values
 from pipelines.stages.model_card import card_path
 from pipelines.stages.models import save_model
@@ -50,6 +55,8 @@ def run_convert(experiment: Experiment) -> dict[str, Any]:
     names = "input quantization io_type parity_clips max_map_drop representative_clips seed"
     subnets = {budget_folder(budget): subnet for budget, subnet in winners.items()}
     settings = {"subnets": subnets, **flag_values(*names.split())}
+    if QUANTIZATION in FLAGS.quantization:
+        settings |= flag_values(*FLAG_NAMES)
     settings["supernet"] = experiment.workdir.require_stage("supernet")["settings"]
     export = experiment.workdir.path / EXPORT
     done = experiment.workdir.same_result(NAME, settings)
@@ -102,9 +109,12 @@ def convert_subnets(
 ) -> list[dict[str, Any]]:
     """Writes `model.keras` and the TFLite files that the flags name into each subnet's folder.
 
+    Beside `int8_qat` files stands `model-fine_tuned.keras`, with which they are compared.
+
     Raises:
         ValueError: a combination of input and quantisation is unknown or refused.
-        RuntimeError: a conversion failed, or a file differs from Keras beyond its bound.
+        RuntimeError: fine-tuning or a conversion failed, or a file differs from Keras beyond its
+            bound.
     """
     kinds = conversion_kinds(experiment.records.payload)
     supernet = experiment.load_supernet()
@@ -114,23 +124,39 @@ def convert_subnets(
         for spec in dict.fromkeys(folders.values())
     }
     clips = {feature: _clips(experiment, feature) for feature, _ in kinds}
-    work = [
-        (
-            models[spec],
-            ConversionRequest(
-                folder / _file_name(feature, quantization),
-                _info(experiment, spec, feature, quantization),
-                **clips[feature],
+    with tempfile.TemporaryDirectory() as twins:
+        tuned = _fine_tuned(experiment, models, clips.get("log_mel"), Path(twins))
+        work = []
+        for (folder, spec), kind in itertools.product(folders.items(), kinds):
+            path, info = folder / _file_name(*kind), _info(experiment, spec, *kind)
+            tuning = tuned[spec] if info.quantization == QUANTIZATION else None
+            request = ConversionRequest(
+                path,
+                info,
+                **clips[info.input],
+                twin=tuning.twin if tuning else None,
                 max_map_drop=FLAGS.max_map_drop,
-            ),
-        )
-        for folder, spec in folders.items()
-        for feature, quantization in kinds
-    ]
-    conversions = convert_models(work)
+            )
+            work.append((tuning.model if tuning else models[spec], request))
+        conversions = convert_models(work)
     for folder, spec in folders.items():
         save_model(models[spec], folder / KERAS_FILE)
+        if spec in tuned:
+            save_model(tuned[spec].model, folder / FINE_TUNED_FILE)
     return [_row(pair[1], conversion) for pair, conversion in zip(work, conversions, strict=True)]
+
+
+def _fine_tuned(
+    experiment: Experiment,
+    models: dict[SubnetSpec, keras.Model],
+    clips: dict[str, np.ndarray] | None,
+    folder: Path,
+) -> dict[SubnetSpec, FineTuned]:
+    """Subnets as `int8_qat` files are made of; none where no such file is wanted."""
+    if QUANTIZATION not in FLAGS.quantization:
+        return {}
+    clips = clips or _clips(experiment, "log_mel")
+    return fine_tuned(experiment, models, clips["representative_clips"], folder)
 
 
 def budget_folder(budget: str) -> str:
@@ -188,9 +214,15 @@ def _info(
         quantization=quantization,
         subnet=str(spec),
         params=params(spec, experiment.network),
-        extra={"macs": costs(spec, experiment.network)["macs"], **_training_run(experiment)},
+        extra=_extra(experiment, spec, quantization),
         io_type=FLAGS.io_type,
     )
+
+
+def _extra(experiment: Experiment, spec: SubnetSpec, quantization: str) -> dict[str, Any]:
+    extra = {"macs": costs(spec, experiment.network)["macs"], **_training_run(experiment)}
+    tuned = quantization == QUANTIZATION
+    return {**extra, "fine_tuning": flag_values(*FLAG_NAMES)} if tuned else extra
 
 
 def _training_run(experiment: Experiment) -> dict[str, Any]:

@@ -8,17 +8,19 @@ from typing import Any
 
 from pipelines.experiment import Experiment
 from pipelines.scoring import evaluate_keras, evaluate_tflite
+from pipelines.stages.fine_tuning import FINE_TUNED_FILE, QUANTIZATION
 from pipelines.suites.tflite_files import latency_ms
 from tfrecords.clip import EVALUATION
 
 KERAS_FILE = "model.keras"
 FileRow = Mapping[str, Any]
-"""What is known of a file; `file` is its path."""
+"""What is known of a file; `file` is its path, `quantization` its kind."""
 
 
 def reference_file(file: FileRow) -> Path:
     """The Keras model that a file was made of and is compared with."""
-    return Path(file["file"]).with_name(KERAS_FILE)
+    is_tuned = file["quantization"] == QUANTIZATION
+    return Path(file["file"]).with_name(FINE_TUNED_FILE if is_tuned else KERAS_FILE)
 
 
 def with_scores(experiment: Experiment, files: Sequence[FileRow]) -> list[dict[str, Any]]:

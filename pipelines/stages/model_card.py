@@ -76,10 +76,12 @@ def write_card(
 
 def _summary(info: ModelInfo, budget: str) -> str:
     run = info.extra.get("run", "an unnamed run")
+    tuned = info.extra.get("fine_tuning")
+    tuning = f" It was fine-tuned for int8 in {tuned['qat_steps']} steps." if tuned else ""
     return (
         f"Tells {len(info.labels)} kinds of sounds apart. A CNN10 with the channels "
         f"`{info.subnet}`, found for the budget `{budget}` in the weight-sharing supernet of the "
-        f"run `{run}`, {info.quantization}."
+        f"run `{run}`, {info.quantization}.{tuning}"
     )
 
 

@@ -7,7 +7,7 @@ import pytest
 import soundfile
 
 from aec_ofa_tf.export.bundle import read_info
-from pipelines.scoring import evaluate_tflite
+from pipelines.scoring import evaluate_keras, evaluate_tflite
 from pipelines.workdir import Workdir
 from tests.pipelines.conftest import RANK_SWAP, run_program
 from tfrecords.records import open_records
@@ -134,23 +134,36 @@ def test_integers_at_both_ends_stand_beside_floats_and_score_alike(trained, tmp_
     folder = tmp_path / "export"
     shutil.copytree(export(trained), folder)
     (row,) = [r for r in trained.result["stages"]["search"]["budgets"] if "<=" in r["budget"]]
-    result = run_program(
+    done = run_program(
         "convert",
         f"--workdir={trained.workdir}",
         f"--data_dir={trained.data_dir}",
         f"--subnet={row['subnet']}",
         f"--out={folder}",
-        "--quantization=int8",
+        "--quantization=int8,int8_qat",
         "--io_type=int8",
+        "--parity_clips=6",
         "--representative_clips=12",
-    ).result
+        "--max_map_drop=1",
+        "--qat_steps=3",
+        "--qat_batch_size=4",
+        "--qat_clips=10",
+    )
 
-    assert result["file"] == str(folder / "log_mel-int8-io_int8.tflite")
-    assert result["io_type"] == "int8"
+    assert [file["file"] for file in done.result["files"]] == [
+        str(folder / f"log_mel-{kind}-io_int8.tflite") for kind in ("int8", "int8_qat")
+    ]
+    assert all(file["io_type"] == "int8" for file in done.result["files"])
+    assert "fine-tuning int8_qat: step 3 of 3" in done.stderr
     records = open_records(trained.data_dir)
     twins = [folder / "log_mel-int8.tflite", folder / "log_mel-int8-io_int8.tflite"]
     scores = [evaluate_tflite(path, records, "evaluation") for path in twins]
     assert scores[0] == scores[1]
+    # What was trained for int8 is as good as the float network that was trained alike.
+    tuned = evaluate_keras(folder / "model-fine_tuned.keras", records, "evaluation", 8)
+    row = done.result["files"][1]
+    assert row["keras_mAP"] == pytest.approx(tuned.mAP)
+    assert row["mAP"] == pytest.approx(tuned.mAP, abs=0.1)
 
 
 def test_a_family_is_files_a_table_and_cards(trained, tmp_path):

@@ -1,0 +1,136 @@
+"""The child process that fine-tunes: `python -m aec_ofa_tf.export.qat_trainer` in a job folder.
+
+It trains the network twice, with the same clips in the same order: in float32, which is what a
+quantised file is to be compared with, and with int8 arithmetic simulated.
+"""
+
+from __future__ import annotations
+
+import time
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+import tf_keras
+
+from aec_ofa_tf.export.tuning import (
+    CALIBRATION_FILE,
+    CLIPS_FILE,
+    PROGRESS,
+    TARGETS_FILE,
+    TUNED_FILE,
+    TWIN_FOLDER,
+    WEIGHTS_FILE,
+    FineTuning,
+    read_tuning_job,
+    write_losses,
+)
+from aec_ofa_tf.export.twin import LOGITS, build_twin, named_variables, set_output_ranges
+from aec_ofa_tf.training.losses import binary_cross_entropy
+
+_REPORTS = 10
+"""Lines of progress per network."""
+
+
+def main() -> None:
+    """Does the job of the working directory."""
+    folder = Path.cwd()
+    job = read_tuning_job(folder)
+    with np.load(folder / WEIGHTS_FILE) as archive:
+        weights = {name: archive[name] for name in archive.files}
+    clips, targets, calibration = (
+        np.load(folder / name, allow_pickle=False)
+        for name in (CLIPS_FILE, TARGETS_FILE, CALIBRATION_FILE)
+    )
+    plain, quantized = build_twin(job, weights), build_twin(job, weights, quantized=True)
+    set_output_ranges(quantized, plain, calibration)
+    losses = {
+        "float32": train(plain, clips, targets, job.settings, "float32"),
+        "int8_qat": train(quantized, clips, targets, job.settings, "int8_qat"),
+    }
+    tuned = {name: variable.numpy() for name, variable in named_variables(plain).items()}
+    np.savez(folder / TUNED_FILE, **tuned)
+    _save(quantized, (job.frames, job.mel_bins), folder / TWIN_FOLDER)
+    write_losses(losses, folder)
+
+
+def train(
+    model: tf_keras.Model,
+    clips: np.ndarray,
+    targets: np.ndarray,
+    settings: FineTuning,
+    name: str,
+) -> list[float]:
+    """Trains a twin in place towards soft labels.
+
+    Args:
+        model: of `build_twin`.
+        clips: float32 [clips, frames, mel_bins].
+        targets: float32 [clips, classes] in [0, 1].
+        settings: how.
+        name: for the progress that is printed.
+
+    Returns:
+        The loss of every step, before its update.
+
+    Raises:
+        FloatingPointError: a loss is not finite.
+    """
+    logits = tf_keras.Model(model.input, model.get_layer(LOGITS).output)
+    variables = list(named_variables(model).values())
+    schedule = tf_keras.optimizers.schedules.CosineDecay(settings.learning_rate, settings.steps)
+    optimizer = tf_keras.optimizers.Adam(schedule)
+    optimizer.build(variables)
+
+    # AutoGraph has nothing to convert here and takes longest of all in doing so.
+    @tf.function(autograph=False)
+    def step(batch: tf.Tensor, wanted: tf.Tensor) -> tf.Tensor:
+        with tf.GradientTape() as tape:
+            loss = binary_cross_entropy(logits(batch, training=True), wanted)
+        optimizer.apply_gradients(zip(tape.gradient(loss, variables), variables, strict=True))
+        return loss
+
+    losses, began = [], time.monotonic()
+    for number, rows in enumerate(_order(len(clips), settings), start=1):
+        losses.append(float(step(tf.constant(clips[rows]), tf.constant(targets[rows]))))
+        if not np.isfinite(losses[-1]):
+            raise FloatingPointError(
+                f"the loss of step {number} of {name} is {losses[-1]}: lower the learning rate"
+            )
+        if number % max(1, settings.steps // _REPORTS) == 0:
+            seconds = time.monotonic() - began
+            print(
+                f"{PROGRESS} {name}: step {number} of {settings.steps}, loss {losses[-1]:.5f}, "
+                f"{seconds:.0f} s",
+                flush=True,
+            )
+    # Scales of weights are those of the last call in training, before the last update.
+    logits(tf.constant(clips[rows]), training=True)
+    return losses
+
+
+def _order(clips: int, settings: FineTuning) -> list[np.ndarray]:
+    """Indices of every step's clips: one permutation after another, cut into batches."""
+    generator = np.random.default_rng(settings.seed)
+    wanted = settings.steps * settings.batch_size
+    epochs = -(-wanted // clips)
+    order = np.concatenate([generator.permutation(clips) for _ in range(epochs)])
+    return list(order[:wanted].reshape(settings.steps, settings.batch_size))
+
+
+def _save(model: tf_keras.Model, clip_shape: tuple[int, int], folder: Path) -> None:
+    """Writes a twin for inference as a SavedModel whose `scores` maps one clip to its scores."""
+    module = tf.Module()
+    # Of the model itself Keras would trace every layer apart.
+    module.kept = model.variables
+    module.scores = tf.function(
+        partial(model, training=False),
+        input_signature=[tf.TensorSpec((1, *clip_shape), tf.float32)],
+        autograph=False,
+    )
+    tf.saved_model.save(module, str(folder))
+
+
+if __name__ == "__main__":
+    main()

@@ -16,7 +16,7 @@ from aec_ofa_tf.audio.log_mel import log_mel
 from aec_ofa_tf.export.bundle import ModelInfo, read_info, write_bundle
 from aec_ofa_tf.export.job import FRONT_END, ConversionJob, run_child, write_jobs
 from aec_ofa_tf.export.metadata import add_metadata
-from aec_ofa_tf.export.parity import Parity, check_parity, run_draft
+from aec_ofa_tf.export.parity import Parity, check_measurable, check_parity, run_draft
 from aec_ofa_tf.export.request import Conversion, ConversionRequest, check_requests
 from aec_ofa_tf.export.tagger import FRONT_END_FILE, check_front_end
 
@@ -53,6 +53,8 @@ def convert_models(work: Sequence[tuple[keras.Model, ConversionRequest]]) -> lis
         OSError: a file cannot be written.
     """
     check_requests(work)
+    for _, request in work:
+        check_measurable(request)
     requests = [request for _, request in work]
     front_end_info = _front_end_info(requests[0].info)
     front_ends = _front_end_paths(requests, front_end_info)

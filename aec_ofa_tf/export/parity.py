@@ -35,6 +35,23 @@ class Parity:
     map_drop: float | None
 
 
+def check_measurable(request: ConversionRequest) -> None:
+    """Refuses a bound on the mAP where the parity clips cannot tell it: it would hold nothing back.
+
+    Raises:
+        ValueError: the quantisation is bound by mAP alone, and no class is in some of the parity
+            clips and missing in others.
+    """
+    by_map = request.info.quantization not in MAX_ABS_ERROR and np.isfinite(request.max_map_drop)
+    labels = request.parity_labels
+    if by_map and (labels is None or not defined_classes(labels).any()):
+        raise ValueError(
+            f"{Path(request.path).name}: mAP may fall by {request.max_map_drop:g}, but the "
+            f"{len(request.parity_clips)} parity clips have no class that only some of them hold: "
+            "compare on more clips, or give up the bound (max_map_drop=inf)"
+        )
+
+
 def check_parity(
     model: keras.Model, request: ConversionRequest, tflite_bytes: bytes, folder: Path
 ) -> Parity:

@@ -90,11 +90,21 @@ def test_gates_that_do_not_fit_are_refused(tmp_path, info, random_cnn10, changes
 def test_without_a_class_that_only_some_clips_have_there_is_no_drop(tmp_path, info, random_cnn10):
     labels = np.ones((2, len(info.labels)), np.uint8)
     request = dataclasses.replace(
-        _request(info, tmp_path / "x.tflite", quantization="dynamic"),
-        parity_labels=labels,
-        max_map_drop=0.0,
+        _request(info, tmp_path / "x.tflite", quantization="dynamic"), parity_labels=labels
     )
     assert convert(random_cnn10(SPEC), request).parity_map_drop is None
+
+
+@pytest.mark.parametrize("labels", [None, np.ones((2, 5), np.uint8)])
+def test_a_bound_that_nothing_could_break_is_refused(tmp_path, info, random_cnn10, labels):
+    request = dataclasses.replace(
+        _request(info, tmp_path / "x.tflite", quantization="dynamic"),
+        parity_labels=labels,
+        max_map_drop=0.05,
+    )
+    with pytest.raises(ValueError, match=r"x\.tflite: .* 2 parity clips have no class"):
+        convert(random_cnn10(SPEC), request)
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(

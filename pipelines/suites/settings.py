@@ -96,6 +96,7 @@ class TFLiteSettings:
     def __post_init__(self) -> None:
         for path in self.models:
             if not path.is_file():
-                raise ValueError(f"--model={path} does not exist")
+                what = "is a folder" if path.is_dir() else "does not exist"
+                raise ValueError(f"--model={path} {what}: give a .tflite file")
         if len(set(self.models)) < len(self.models):
             raise ValueError("--model names a file twice: name each once")

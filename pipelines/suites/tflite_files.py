@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from aec_ofa_tf.export.bundle import ModelInfo
-from aec_ofa_tf.export.interpreter import TFLiteModel
+from aec_ofa_tf.export.interpreter import TFLiteModel, interpreter_class
 from pipelines.suites.peak import peak_mib
 from pipelines.suites.settings import TFLiteSettings
 from pipelines.suites.timing import all_seconds, median_seconds, seconds_of
@@ -61,9 +61,10 @@ def describe_files(files: Sequence[ModelFile], settings: TFLiteSettings) -> list
     """A row per file. All take turns, so that a machine's moods hit them alike.
 
     Latency is an invocation's, in ms; load time is reading, checking and preparing the file, from
-    a warm disk cache; peak memory is what loading and two clips take, in a process of its own.
-    Of a waveform-in file `front_end_ms` and `body_ms` are those of the front end alone and of the
-    log-mel-in file of the same subnet and quantisation, where they are among the files.
+    a warm disk cache; peak memory is what loading and two clips take beyond the interpreter's
+    library, in a process of its own. Of a waveform-in file `front_end_ms` and `body_ms` are those
+    of the front end alone and of the log-mel-in file of the same subnet and quantisation, where
+    they are among the files.
     """
     loads = {f.name: partial(TFLiteModel, f.path, settings.threads) for f in files}
     load_secs = median_seconds(loads, _LOADS)
@@ -174,4 +175,5 @@ def _load(path: str | Path, threads: int) -> TFLiteModel:
 
 def _prepare(path: str, threads: int) -> Callable[[], None]:
     """What `peak_mib` runs: load, first clip, and one more."""
+    interpreter_class()  # the library itself, which no file is to be charged with
     return lambda: _load(path, threads).invoke()

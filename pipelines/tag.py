@@ -23,7 +23,7 @@ from absl import app, flags
 from aec_ofa_tf.export.selection import LabelSelection, parse_label_thresholds
 from aec_ofa_tf.export.tagger import Tagger
 from pipelines import program, tag_flags
-from pipelines.tag_output import Table, check_plot, open_csv, open_plot
+from pipelines.tag_output import Table, check_distinct, check_plot, open_csv, open_plot
 from pipelines.tagging import Output, Tagging, Windows
 from tfrecords.decode import fit_length
 from tfrecords.sound_source import STANDARD_INPUT
@@ -50,6 +50,8 @@ def main(files: list[str]) -> dict[str, Any]:
     if sys.stdout is not None:  # as it is where a service closed it
         # A name that is not UTF-8 is printed escaped instead of ending the program.
         sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    recordings = [file for file in files if file != STANDARD_INPUT]
+    check_distinct([name for name in (FLAGS.csv, FLAGS.plot) if name], [FLAGS.model, *recordings])
     if FLAGS.plot:
         check_plot(Path(FLAGS.plot), len(files))
     tagger = Tagger(FLAGS.model, FLAGS.threads, fit_length=fit_length)

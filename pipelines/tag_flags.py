@@ -24,13 +24,18 @@ def raw_format() -> PcmFormat | None:
     """What --raw_format, --raw_rate_hz and --raw_channels say; None for a stream with a header.
 
     Raises:
-        ValueError: there is a rate without a format or the other way round.
+        ValueError: there is a rate, or channels, without a format, or a format without a rate.
     """
     if FLAGS.raw_format == "none":
         if FLAGS.raw_rate_hz is not None:
             raise ValueError(
                 f"--raw_rate_hz={FLAGS.raw_rate_hz} is for raw samples: add --raw_format, one of "
                 f"{', '.join(ENCODINGS)}; other streams state their rate themselves"
+            )
+        if FLAGS["raw_channels"].present:
+            raise ValueError(
+                f"--raw_channels={FLAGS.raw_channels} is for raw samples: add --raw_format and "
+                "--raw_rate_hz; other streams state their channels themselves"
             )
         return None
     if FLAGS.raw_rate_hz is None:

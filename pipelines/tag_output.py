@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import csv
 import importlib
+import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
@@ -193,6 +194,20 @@ def check_plot(path: Path, recordings: int) -> None:
             f"a picture shows at most {MAX_PANELS} recordings, received {recordings}; "
             "give fewer files or use --csv"
         )
+
+
+def check_distinct(outputs: Sequence[str], inputs: Sequence[str]) -> None:
+    """Refuses an output that would replace a recording, the model or the other output.
+
+    Raises:
+        ValueError: two of the paths are one file.
+    """
+    taken = {os.path.realpath(name) for name in inputs}
+    for name in outputs:
+        path = os.path.realpath(name)
+        if path in taken:
+            raise ValueError(f"{name} is named twice and would be overwritten; write elsewhere")
+        taken.add(path)
 
 
 def check_target(path: Path) -> None:

@@ -86,6 +86,7 @@ class Tagging:
         self._has_scored = False
         tagger.to_samples(windows.smoothing_secs)
         self._check_hop()
+        self._check_smoothing()
 
     def tag(self, files: Sequence[str]) -> dict[str, Any]:
         """Tags every recording.
@@ -132,6 +133,16 @@ class Tagging:
                 "windows is not heard",
                 hop_secs,
                 clip_secs,
+            )
+
+    def _check_smoothing(self) -> None:
+        info, smoothing_secs = self._tagger.info, self._windows.smoothing_secs
+        hop_secs = self._windows.hop_secs or info.clip_samples / info.sample_rate_hz
+        if 0 < smoothing_secs <= hop_secs:
+            _log.warning(
+                "smoothing over %g s joins no windows that are %g s apart: lower the hop",
+                smoothing_secs,
+                hop_secs,
             )
 
     def _tag_recording(self, file: str) -> dict[str, Any]:

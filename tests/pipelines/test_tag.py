@@ -419,7 +419,10 @@ def test_a_damaged_model_is_named(tag, folder, audio, tmp_path):
         (["--raw_format=int16", "-"], "add --raw_rate_hz"),
         (["--raw_rate_hz=8000", "-"], "add --raw_format"),
         (["--raw_format=int16", "--raw_rate_hz=8000", "a.wav"], "give - as a file"),
+        (["--raw_channels=2", "-"], "add --raw_format"),
         (["--csv=.", "a.wav"], "is a folder"),
+        (["--csv=./a.wav", "a.wav"], "./a.wav is named twice"),
+        (["--csv=x", "--plot=x", "a.wav"], "x is named twice"),
     ],
 )
 def test_wrong_usage_says_so(tag, arguments, message):

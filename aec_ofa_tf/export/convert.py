@@ -14,10 +14,12 @@ import tensorflow as tf
 from aec_ofa_tf.audio.front_end import FrontEndConfig
 from aec_ofa_tf.audio.log_mel import log_mel
 from aec_ofa_tf.export.bundle import ModelInfo, read_info, write_bundle
+from aec_ofa_tf.export.features import log_mel_batches
 from aec_ofa_tf.export.job import FRONT_END, ConversionJob, run_child, write_jobs
 from aec_ofa_tf.export.metadata import add_metadata
 from aec_ofa_tf.export.parity import Parity, check_measurable, check_parity, run_draft
 from aec_ofa_tf.export.request import Conversion, ConversionRequest, check_requests
+from aec_ofa_tf.export.rounding import round_first_convolution
 from aec_ofa_tf.export.tagger import FRONT_END_FILE, check_front_end
 
 MAX_FRONT_END_ERROR_DB = 1e-3
@@ -116,18 +118,11 @@ def _run(
     folder: Path,
 ) -> list[bytes]:
     """Converts in a child process: one flatbuffer per request, and last the front end, if any."""
-    jobs, saved = [], dict[int, str]()
-    for index, (model, request) in enumerate(work):
-        if request.twin is None and id(model) not in saved:
-            saved[id(model)] = f"{index}.keras"
-            model.save(folder / saved[id(model)])
-        network = str(request.twin.resolve()) if request.twin else saved[id(model)]
-        representative = ""
-        if request.info.quantization == "int8" and request.representative_clips is not None:
-            representative = f"{index}.npy"
-            np.save(folder / representative, request.representative_clips.astype(np.float32))
-        content = request.info.input
-        jobs.append(_job(content, request.info, index, network, representative))
+    saved = dict[tuple[int, int], str]()
+    jobs = [
+        _prepared(index, model, request, folder, saved)
+        for index, (model, request) in enumerate(work)
+    ]
     if front_end_info:
         jobs.append(_job(FRONT_END, front_end_info, len(jobs)))
     write_jobs(jobs, folder)
@@ -138,6 +133,30 @@ def _run(
         add_metadata((folder / job.output).read_bytes(), info)
         for job, info in zip(jobs, infos, strict=True)
     ]
+
+
+def _prepared(
+    index: int,
+    model: keras.Model,
+    request: ConversionRequest,
+    folder: Path,
+    saved: dict[tuple[int, int], str],
+) -> ConversionJob:
+    """A request's job; saves the network and the clips that the child needs and has not yet."""
+    info = request.info
+    if request.twin:
+        return _job(info.input, info, index, str(request.twin.resolve()))
+    clips = request.representative_clips if info.quantization == "int8" else None
+    key = id(model), id(clips)
+    if key not in saved:
+        saved[key] = f"{index}.keras"
+        if clips is not None:
+            model = round_first_convolution(model, log_mel_batches(clips, info))
+        model.save(folder / saved[key])
+    if clips is None:
+        return _job(info.input, info, index, saved[key])
+    np.save(folder / f"{index}.npy", clips.astype(np.float32))
+    return _job(info.input, info, index, saved[key], f"{index}.npy")
 
 
 def _job(

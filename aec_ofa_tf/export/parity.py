@@ -7,19 +7,15 @@ from pathlib import Path
 
 import keras
 import numpy as np
-import tensorflow as tf
 
-from aec_ofa_tf.audio.front_end import FrontEndConfig
-from aec_ofa_tf.audio.log_mel import log_mel
 from aec_ofa_tf.export.bundle import ModelInfo, write_bundle
+from aec_ofa_tf.export.features import log_mel_batches
 from aec_ofa_tf.export.interpreter import TFLiteModel
 from aec_ofa_tf.export.request import ConversionRequest
 from aec_ofa_tf.metrics import defined_classes, evaluate_scores
 
 MAX_ABS_ERROR = {"float32": 1e-4, "float16": 1e-2}
 """How far a score may lie from Keras' (a logit: times the largest). Others are bound by mAP."""
-
-_BATCH = 16
 
 
 @dataclass(frozen=True)
@@ -94,12 +90,10 @@ def run_draft(tflite_bytes: bytes, info: ModelInfo, clips: np.ndarray, folder: P
 
 
 def _keras_scores(model: keras.Model, clips: np.ndarray, info: ModelInfo) -> np.ndarray:
-    config = FrontEndConfig(**info.front_end)
-    scores = []
-    for start in range(0, len(clips), _BATCH):
-        batch = tf.constant(clips[start : start + _BATCH], tf.float32)
-        features = log_mel(batch, config) if info.input == "waveform" else batch
-        scores.append(keras.ops.convert_to_numpy(model(features, training=False)))
+    scores = [
+        keras.ops.convert_to_numpy(model(batch, training=False))
+        for batch in log_mel_batches(clips, info)
+    ]
     return np.concatenate(scores).astype(np.float32)
 
 

@@ -18,6 +18,21 @@ FLAGS = flags.FLAGS
 TRAIN_STEP, SEARCH, TFLITE = SUITES = ("train_step", "search", "tflite")
 _FRAMES, _TEN_SECS_FRAMES = 250, 1000
 _REPETITIONS, _INVOCATIONS = 3, 40
+_OF_SOME_SUITES = {
+    "batch_size": (TRAIN_STEP, SEARCH),
+    "subnets_per_step": (TRAIN_STEP,),
+    "draws": (TRAIN_STEP,),
+    "repetitions": (TRAIN_STEP, TFLITE),
+    "loop_steps": (TRAIN_STEP,),
+    "precisions": (TRAIN_STEP,),
+    "bfloat16_draws": (TRAIN_STEP,),
+    "clips": (SEARCH,),
+    "random_draws": (SEARCH,),
+    "walks": (SEARCH,),
+    "model": (TFLITE,),
+    "threads": (TFLITE,),
+    "warm_up": (TFLITE,),
+}
 
 flags.DEFINE_enum("suite", TRAIN_STEP, SUITES, "What to measure.")
 flags.DEFINE_string("space", "[2,2,X]", "Search space, as for train.")
@@ -85,7 +100,11 @@ def train_step_settings() -> TrainStepSettings:
 
 
 def search_settings() -> SearchSettings:
-    """Sizes and counts of the suite `search`."""
+    """Sizes and counts of the suite `search`.
+
+    Raises:
+        ValueError: a flag has no meaning in it.
+    """
     space, network = _space_and_network(_FRAMES)
     return SearchSettings(
         space=space,
@@ -101,7 +120,7 @@ def tflite_settings() -> TFLiteSettings:
     """What the suite `tflite` measures.
 
     Raises:
-        ValueError: a file of `--model` is not there, or listed twice.
+        ValueError: a flag has no meaning in it, or a file of `--model` is missing or named twice.
     """
     space, network = _space_and_network(_TEN_SECS_FRAMES)
     return TFLiteSettings(
@@ -115,8 +134,11 @@ def tflite_settings() -> TFLiteSettings:
 
 
 def _space_and_network(frames: int) -> tuple[SearchSpace, NetworkConfig]:
-    if FLAGS.model and FLAGS.suite != TFLITE:
-        raise ValueError(f"--model names files for --suite={TFLITE}: add it, or leave it out")
+    for name, suites in _OF_SOME_SUITES.items():
+        if FLAGS[name].present and FLAGS.suite not in suites:
+            raise ValueError(
+                f"--{name} means nothing to --suite={FLAGS.suite}; it is for {' and '.join(suites)}"
+            )
     space = search_space(FLAGS.space, FLAGS.base_channels)
     units = space.full_widths[-1]
     return space, NetworkConfig(FLAGS.classes, FLAGS.frames or frames, embedding_units=units)

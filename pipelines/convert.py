@@ -75,15 +75,13 @@ def _family(workdir: Workdir) -> dict[str, Any]:
 
 def _subnet(workdir: Workdir) -> dict[str, Any]:
     from pipelines.experiment import open_trained
-    from pipelines.stages.convert import convert_subnets, files_of_others
+    from pipelines.stages.convert import convert_subnets, require_no_others
     from pipelines.stages.file_figures import with_latency, with_scores
 
     experiment = open_trained(workdir.path)
     spec = experiment.space.parse_subnet(FLAGS.subnet)
     folder = Path(FLAGS.out) if FLAGS.out else experiment.workdir.path / "export" / str(spec)
-    others = files_of_others(folder, spec)
-    if others:
-        raise ValueError(f"{others[0]} is of another subnet than {spec}: use another --out")
+    require_no_others(experiment, folder, spec)
     files = with_latency(convert_subnets(experiment, {folder: spec}))
     if FLAGS.score:
         files = with_scores(experiment, files)

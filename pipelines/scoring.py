@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +25,8 @@ def evaluate_tflite(path: Path, records: Records, split: str, threads: int = 2) 
     """Runs the TFLite file itself on every clip of a split.
 
     Raises:
-        ValueError: the file is no model, has other labels than the records, or takes waveforms
-            where the records hold log-mel.
+        ValueError: the file is no model, was made for other labels, clips or another front end
+            than the records have, or takes waveforms where the records hold log-mel.
     """
     model = TFLiteModel(path, threads)
     if model.info.labels != records.labels:
@@ -34,6 +35,11 @@ def evaluate_tflite(path: Path, records: Records, split: str, threads: int = 2) 
         raise ValueError(
             f"{path} takes clips of {model.info.clip_samples} samples, the records in "
             f"{records.data_dir} hold clips of {records.clip_samples}"
+        )
+    if model.info.front_end != asdict(records.front_end):
+        raise ValueError(
+            f"{path} expects another front end than the records in {records.data_dir} were made "
+            f"with: {model.info.front_end} and {asdict(records.front_end)}"
         )
     feature = model.info.input
     batches = CheckedBatches(evaluation_batches(records, split, 1, features=(feature,)))

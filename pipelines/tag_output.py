@@ -179,8 +179,11 @@ def check_plot(path: Path, recordings: int) -> None:
     """Finds what would keep a picture from being drawn, before there is anything to lose.
 
     Raises:
-        ValueError: matplotlib is missing, the path is a folder, or there are too many recordings.
+        ValueError: matplotlib is missing, the path is a folder or no name of a PNG file, or there
+            are too many recordings.
     """
+    if path.suffix.lower() != ".png":
+        raise ValueError(f"--plot draws a PNG file: name it *.png, received {path}")
     try:
         importlib.import_module("matplotlib.figure")
     except ImportError as error:

@@ -139,6 +139,10 @@ def read_bundle(path: str | os.PathLike[str]) -> tuple[bytes, ModelInfo]:
             f"there is no model at {path}; give the path of a .tflite file that pipelines.convert "
             "wrote"
         ) from error
+    except IsADirectoryError as error:
+        raise IsADirectoryError(
+            f"{path} is a folder; give the path of a .tflite file in it"
+        ) from error
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             card = json.loads(_read_member(archive, _CARD))

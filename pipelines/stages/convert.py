@@ -17,7 +17,6 @@ from absl import flags, logging
 from aec_ofa_tf.export.bundle import ModelInfo, read_info
 from aec_ofa_tf.export.convert import convert_models
 from aec_ofa_tf.export.fine_tune import FineTuned
-from aec_ofa_tf.export.representative import choose_representative, with_silence
 from aec_ofa_tf.export.request import ConversionRequest
 from aec_ofa_tf.export.tagger import FRONT_END_FILE
 from aec_ofa_tf.models.materialise import materialise
@@ -25,21 +24,17 @@ from aec_ofa_tf.spec import SubnetSpec
 from aec_ofa_tf.spec.cost import costs, params
 from pipelines.experiment import Experiment
 from pipelines.preflight import conversion_kinds
+from pipelines.stages.conversion_clips import conversion_clips
 from pipelines.stages.file_figures import KERAS_FILE, with_scores
 from pipelines.stages.fine_tuning import FINE_TUNED_FILE, FLAG_NAMES, QUANTIZATION, fine_tuned
 from pipelines.stages.fit import flag_values
 from pipelines.stages.model_card import card_path
 from pipelines.stages.models import save_model
-from tfrecords.clip import TRAIN, VALIDATION
-from tfrecords.dataset import evaluation_batches
 from tfrecords.files import fingerprint, sha256_of
-from tfrecords.records import CheckedBatches
 
 FLAGS = flags.FLAGS
 NAME = "convert"
 EXPORT = "export"
-_POOL_PER_CLIP = 8
-"""Training clips that representative ones are chosen from, per clip wanted."""
 
 
 def run_convert(experiment: Experiment) -> dict[str, Any]:
@@ -64,7 +59,7 @@ def run_convert(experiment: Experiment) -> dict[str, Any]:
         return done
     folders = winner_folders(winners, export)
     for folder, spec in folders.items():
-        for stale in files_of_others(folder, spec):
+        for stale in files_of_others(experiment, folder, spec):
             stale.unlink()
             card_path(stale).unlink(missing_ok=True)
     files = with_scores(experiment, convert_subnets(experiment, folders))
@@ -91,17 +86,35 @@ def _stands(file: Mapping[str, Any], export: Path) -> bool:
     return is_here and sha256_of(path) == file.get("sha256")
 
 
-def files_of_others(folder: Path, spec: SubnetSpec) -> list[Path]:
-    """The TFLite files of other subnets in a folder, beside which `model.keras` would mislead."""
+def files_of_others(experiment: Experiment, folder: Path, spec: SubnetSpec) -> list[Path]:
+    """The TFLite files in a folder that are of another subnet, or of the subnet trained otherwise.
+
+    Beside them `model.keras` would mislead.
+    """
+    own = str(spec), _training_run(experiment)["run_fingerprint"]
     found = []
     for path in sorted(folder.glob("*.tflite")):
         try:
-            subnet = read_info(path).subnet
+            info = read_info(path)
         except ValueError:  # none of ours
             continue
-        if path.name != FRONT_END_FILE and subnet != str(spec):
+        if path.name != FRONT_END_FILE and own != (info.subnet, info.extra.get("run_fingerprint")):
             found.append(path)
     return found
+
+
+def require_no_others(experiment: Experiment, folder: Path, spec: SubnetSpec) -> None:
+    """Refuses a folder that holds `files_of_others`.
+
+    Raises:
+        ValueError: it does.
+    """
+    others = files_of_others(experiment, folder, spec)
+    if others:
+        raise ValueError(
+            f"{others[0]} is of another subnet than {spec}, or of another training run: use "
+            "another --out"
+        )
 
 
 def convert_subnets(
@@ -123,7 +136,7 @@ def convert_subnets(
         spec: materialise(supernet, spec, evaluator.recalibrate(spec))
         for spec in dict.fromkeys(folders.values())
     }
-    clips = {feature: _clips(experiment, feature) for feature, _ in kinds}
+    clips = {feature: conversion_clips(experiment, feature) for feature, _ in kinds}
     with tempfile.TemporaryDirectory() as twins:
         tuned = _fine_tuned(experiment, models, clips.get("log_mel"), Path(twins))
         work = []
@@ -155,7 +168,7 @@ def _fine_tuned(
     """Subnets as `int8_qat` files are made of; none where no such file is wanted."""
     if QUANTIZATION not in FLAGS.quantization:
         return {}
-    clips = clips or _clips(experiment, "log_mel")
+    clips = clips or conversion_clips(experiment, "log_mel")
     return fine_tuned(experiment, models, clips["representative_clips"], folder)
 
 
@@ -170,34 +183,6 @@ def _file_name(feature: str, quantization: str) -> str:
     """`log_mel-int8.tflite`, or `log_mel-int8-io_int8.tflite` with integers at both ends."""
     ends = "" if FLAGS.io_type == "float32" else f"-io_{FLAGS.io_type}"
     return f"{feature}-{quantization}{ends}.tflite"
-
-
-def _clips(experiment: Experiment, feature: str) -> dict[str, np.ndarray]:
-    """Clips for the comparison with Keras, and training clips that int8 is calibrated on."""
-    split = VALIDATION if experiment.records.clips(VALIDATION) else TRAIN
-    parity = _read(experiment, split, FLAGS.parity_clips, feature)
-    pool = _read(experiment, TRAIN, _POOL_PER_CLIP * FLAGS.representative_clips, "log_mel", feature)
-    chosen = choose_representative(
-        pool["log_mel"], pool["labels"], max(2, FLAGS.representative_clips), FLAGS.seed
-    )
-    front_end = experiment.records.front_end
-    return {
-        "parity_clips": parity[feature],
-        "parity_labels": parity["labels"],
-        "representative_clips": with_silence(pool[feature][chosen], feature, front_end),
-    }
-
-
-def _read(experiment: Experiment, split: str, limit: int, *features: str) -> dict[str, np.ndarray]:
-    names = tuple(dict.fromkeys(features))
-    dataset = evaluation_batches(
-        experiment.records, split, experiment.batch_size, names, limit=limit
-    )
-    batches = list(CheckedBatches(dataset))
-    return {
-        name: np.concatenate([batch[name].numpy() for batch in batches])
-        for name in (*names, "labels")
-    }
 
 
 def _info(
@@ -220,7 +205,13 @@ def _info(
 
 
 def _extra(experiment: Experiment, spec: SubnetSpec, quantization: str) -> dict[str, Any]:
-    extra = {"macs": costs(spec, experiment.network)["macs"], **_training_run(experiment)}
+    network = experiment.network
+    extra = {
+        "macs": costs(spec, network)["macs"],
+        "embedding_units": network.embedding_units,
+        "pool_last": network.pool_last,
+        **_training_run(experiment),
+    }
     tuned = quantization == QUANTIZATION
     return {**extra, "fine_tuning": flag_values(*FLAG_NAMES)} if tuned else extra
 

@@ -13,7 +13,7 @@ from pipelines.stages.convert import (
     EXPORT,
     budget_folder,
     convert_subnets,
-    files_of_others,
+    require_no_others,
     run_convert,
     winner_folders,
 )
@@ -80,7 +80,5 @@ def run_family(
 def _files_in(experiment: Experiment, out: Path) -> list[dict[str, Any]]:
     folders = winner_folders(experiment.workdir.winners(), out)
     for folder, spec in folders.items():
-        others = files_of_others(folder, spec)
-        if others:
-            raise ValueError(f"{others[0]} is of another subnet than {spec}: use another --out")
+        require_no_others(experiment, folder, spec)
     return with_scores(experiment, convert_subnets(experiment, folders))

@@ -1,6 +1,8 @@
 """A CNN10 in plain Keras, as somebody without this project would write it.
 
-What a materialised subnet is compared with: it shares no code with `aec_ofa_tf.models`.
+What a materialised subnet is compared with: it shares no code with `aec_ofa_tf.models`. Two things
+are there for the converter's sake, as a comment says where; without them the order of two parallel
+operators differs, or the converter splits the dense layer in two.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ def handwritten_cnn10(
     classes: int,
     mel_bins: int = 64,
     embedding_units: int = 512,
+    pool_last: bool = False,
 ) -> keras.Model:
     """PANNs' CNN10 (PANNs `models.py`) for inference.
 
@@ -26,6 +29,7 @@ def handwritten_cnn10(
         classes: number of scores.
         mel_bins: of a frame.
         embedding_units: width of the dense layer before the classifier.
+        pool_last: whether a pool follows the last block too.
 
     Returns:
         A model from float32 [batch, frames, mel_bins] log-mel in dB to float32 [batch, classes].
@@ -40,6 +44,8 @@ def handwritten_cnn10(
             x = layers.Conv2D(channels, 3, padding="same", use_bias=False)(x)
             x = layers.BatchNormalization(epsilon=1e-5)(x)
             x = layers.ReLU()(x)
+    if pool_last:
+        x = layers.AveragePooling2D(2)(x)
     x = layers.AveragePooling2D((1, x.shape[2]))(x)
     # The converter orders parallel operators by name: the maximum comes first.
     loudest = layers.MaxPooling2D((x.shape[1], 1), name="time_1_max")(x)

@@ -114,17 +114,20 @@ def _kinds() -> list[tuple[str, str]]:
 
 
 def _handwritten(file: ModelFile) -> keras.Model | None:
-    """The plain Keras model of a card's widths and sizes; None if they make no such network."""
+    """The plain Keras model of a card's widths and sizes; None if it does not tell them."""
     info, front_end = file.info, file.info.front_end
     frames, classes = info.clip_samples // front_end["hop_samples"], len(info.labels)
-    spec = SubnetSpec.parse(info.subnet)
-    # Cards do not tell the dense layer's width; the parameters, linear in it, do.
-    one, two = (params(spec, NetworkConfig(classes, frames, units)) for units in (1, 2))
-    units, rest = divmod(info.params - one, two - one)
-    if rest or units < 0:
-        logging.warning("%s is no CNN10 that one could write by hand: left out", file.name)
+    if "embedding_units" not in info.extra:
+        logging.warning("%s does not tell all of its sizes: no hand-written equal", file.name)
         return None
-    model = handwritten_cnn10(spec.blocks, frames, classes, front_end["mel_bins"], units + 1)
+    model = handwritten_cnn10(
+        SubnetSpec.parse(info.subnet).blocks,
+        frames,
+        classes,
+        front_end["mel_bins"],
+        info.extra["embedding_units"],
+        info.extra["pool_last"],
+    )
     _make_plausible(model)
     return model
 
@@ -148,6 +151,7 @@ def _info(spec: SubnetSpec, network: NetworkConfig) -> ModelInfo:
         quantization="float32",
         subnet=str(spec),
         params=params(spec, network),
+        extra={"embedding_units": network.embedding_units, "pool_last": network.pool_last},
     )
 
 

@@ -76,12 +76,15 @@ def test_a_subnet_has_the_operators_of_a_handwritten_network(lists, subnet, quan
     assert received == (body if quantization == "float32" else int8)
 
 
-def test_the_handwritten_network_is_the_same_function():
-    network = NetworkConfig(CLASSES, FRAMES, embedding_units=UNITS)
+@pytest.mark.parametrize("pool_last", [False, True])
+def test_the_handwritten_network_is_the_same_function(pool_last):
+    network = NetworkConfig(CLASSES, FRAMES, embedding_units=UNITS, pool_last=pool_last)
     spec = SubnetSpec.parse(SUBNETS[0])
     model = build_cnn10(spec, network)
     randomise_norms(model)
-    twin = handwritten_cnn10(spec.blocks, FRAMES, CLASSES, embedding_units=UNITS)
+    twin = handwritten_cnn10(
+        spec.blocks, FRAMES, CLASSES, embedding_units=UNITS, pool_last=pool_last
+    )
     twin.set_weights(model.get_weights())
     noise = np.random.default_rng(0).normal(0, 1, (4, FRAMES, 64))
     clips = (np.geomspace(0.1, 10, 4)[:, None, None] * noise).astype(np.float32)

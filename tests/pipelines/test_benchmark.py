@@ -100,10 +100,12 @@ def test_tflite_reports_every_figure_of_the_suite():
     ("flags", "expected"),
     [
         (["--suite=tflite", "--model=nowhere.tflite"], "--model=nowhere.tflite does not exist"),
-        (["--model=README.md"], "--suite=tflite: add it"),
+        (["--model=README.md"], "--model means nothing to --suite=train_step; it is for tflite"),
+        (["--suite=search", "--threads=2"], "it is for tflite"),
+        (["--suite=tflite", "--batch_size=4"], "it is for train_step and search"),
     ],
 )
-def test_files_to_measure_are_checked_first(flags, expected):
+def test_flags_are_checked_before_anything_is_measured(flags, expected):
     done = run_program("benchmark", *flags)
 
     assert done.code == 1

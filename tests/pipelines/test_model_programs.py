@@ -2,11 +2,12 @@ import csv
 import json
 import shutil
 import time
+from dataclasses import replace
 
 import pytest
 import soundfile
 
-from aec_ofa_tf.export.bundle import read_info
+from aec_ofa_tf.export.bundle import read_bundle, read_info, write_bundle
 from pipelines.scoring import evaluate_keras, evaluate_tflite
 from pipelines.workdir import Workdir
 from tests.pipelines.conftest import RANK_SWAP, run_program
@@ -241,6 +242,31 @@ def test_convert_does_not_mix_subnets_in_a_folder(trained):
 
     assert done.code == 1
     assert "use another --out" in done.stderr.splitlines()[-1]
+
+
+def test_convert_does_not_mix_training_runs_in_a_folder(trained, tmp_path):
+    flatbuffer, info = read_bundle(export(trained) / "log_mel-float32.tflite")
+    earlier = replace(info, extra={**info.extra, "run_fingerprint": "of an earlier run"})
+    write_bundle(flatbuffer, earlier, tmp_path / "log_mel-float32.tflite")
+    done = run_program(
+        "convert",
+        f"--workdir={trained.workdir}",
+        f"--data_dir={trained.data_dir}",
+        f"--subnet={info.subnet}",
+        f"--out={tmp_path}",
+    )
+
+    assert done.code == 1
+    assert "another training run: use another --out" in done.stderr.splitlines()[-1]
+
+
+def test_files_of_another_front_end_are_not_scored(trained, tmp_path):
+    flatbuffer, info = read_bundle(export(trained) / "log_mel-float32.tflite")
+    other = replace(info, front_end={**info.front_end, "min_hz": 20.0})
+    write_bundle(flatbuffer, other, tmp_path / "other.tflite")
+
+    with pytest.raises(ValueError, match="expects another front end"):
+        evaluate_tflite(tmp_path / "other.tflite", open_records(trained.data_dir), "evaluation")
 
 
 def test_lost_checkpoints_are_an_error_and_not_a_random_model(trained, tmp_path):

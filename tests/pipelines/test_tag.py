@@ -425,6 +425,8 @@ def test_a_damaged_model_is_named(tag, folder, audio, tmp_path):
         (["--csv=.", "a.wav"], "is a folder"),
         (["--csv=./a.wav", "a.wav"], "./a.wav is named twice"),
         (["--csv=x", "--plot=x", "a.wav"], "x is named twice"),
+        (["--plot=x.jpg", "a.wav"], "name it *.png, received x.jpg"),
+        (["--model=.", "a.wav"], "error: . is a folder"),
     ],
 )
 def test_wrong_usage_says_so(tag, arguments, message):

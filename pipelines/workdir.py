@@ -120,8 +120,8 @@ class Workdir:
             )
         return record
 
-    def winners(self) -> dict[str, str]:
-        """The subnet that the search found for every budget, by the budget's text.
+    def search_result(self) -> dict[str, Any]:
+        """What the search found: `budgets`, a row each, and the `largest` subnet.
 
         Raises:
             ValueError: nothing has been searched.
@@ -132,7 +132,15 @@ class Workdir:
                 f"there is no search result in {self.path}: run `python -m pipelines.search` or "
                 "--stages=search first"
             )
-        return {row["budget"]: row["subnet"] for row in read_json(path)["budgets"]}
+        return read_json(path)
+
+    def winners(self) -> dict[str, str]:
+        """The subnet that the search found for every budget, by the budget's text.
+
+        Raises:
+            ValueError: nothing has been searched.
+        """
+        return {row["budget"]: row["subnet"] for row in self.search_result()["budgets"]}
 
     def _stage_record(self, name: str) -> dict[str, Any] | None:
         path = self._stage_path(name)

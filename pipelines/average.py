@@ -1,0 +1,43 @@
+r"""Means over finished runs of one experiment: the folds of a cross-validation, or several seeds.
+
+for fold in 1 2 3 4 5; do
+  python -m pipelines.train --flagfile=pipelines/configs/esc10.flags --source=PATH_TO_ESC10 \
+      --eval_folds=$fold --validation_folds=$((fold > 1 ? fold - 1 : 5)) \
+      --data_dir=runs/esc10-$fold/data --workdir=runs/esc10-$fold
+done
+python -m pipelines.average runs/esc10-?
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from absl import app, flags
+
+from pipelines import program
+from pipelines.averaging import FILE_COLUMNS, NETWORK_COLUMNS, average
+from pipelines.stages.tables import markdown
+from pipelines.workdir import Workdir
+from tfrecords.files import write_json
+
+FLAGS = flags.FLAGS
+flags.DEFINE_string("out", None, "File that gets the result too, indented.")
+
+
+def main(runs: list[str]) -> dict[str, Any]:
+    """Averages the searches and conversions of `runs`; see the module's docstring."""
+    if not runs:
+        raise app.UsageError("no runs given: name the --workdir of each")
+    result = average([Workdir(Path(run)) for run in runs])
+    for table, columns in (("networks", NETWORK_COLUMNS), ("files", FILE_COLUMNS)):
+        print(f"\n{markdown(result[table], columns)}", file=sys.stderr)
+    if FLAGS.out:
+        write_json(Path(FLAGS.out), result)
+    return result
+
+
+if __name__ == "__main__":
+    FLAGS.set_gnu_getopt()  # flags may follow runs
+    program.run(main, takes_files=True)

@@ -6,16 +6,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 SOURCES = ("aec_ofa_tf", "tfrecords", "pipelines", "setup.py", "pyproject.toml", "README.md")
 
 
-@pytest.fixture(scope="session")
-def core_python(tmp_path_factory) -> Path:
+def install_core(folder: Path) -> Path:
     """The interpreter of a new virtual environment after `pip install .`, without extras."""
-    folder = tmp_path_factory.mktemp("core_install")
     source = folder / "source"  # a copy: building leaves files in the source folder
     source.mkdir()
     for name in SOURCES:

@@ -1,139 +1,21 @@
-"""The tag program on the core install: any file or stream in, labels out, without TensorFlow."""
+"""Any file in, labels out, on the core install: without TensorFlow."""
 
-import contextlib
 import csv
-import dataclasses
-import fcntl
 import itertools
 import json
 import os
-import signal
-import struct
 import subprocess
 import sys
-import termios
-import time
 from pathlib import Path
 
-import keras
 import numpy as np
 import pytest
-import soundfile
 import tensorflow as tf
 
-from aec_ofa_tf.audio.front_end import PANNS
 from aec_ofa_tf.audio.log_mel import log_mel
-from aec_ofa_tf.export.bundle import ModelInfo
-from aec_ofa_tf.export.convert import convert_models
-from aec_ofa_tf.export.request import ConversionRequest
-from aec_ofa_tf.models.cnn10 import build_cnn10
-from aec_ofa_tf.spec import NetworkConfig, SubnetSpec
-from tests.pipelines.core_install import clean_environment, core_python  # noqa: F401 - a fixture
+from tests.pipelines.tag.conftest import CLIP, LABELS, RATE_HZ, last_json
+from tests.pipelines.tag.core_install import ROOT, clean_environment
 from tfrecords.decode import fit_length, read_waveform
-
-FRAMES = 64
-CLIP = FRAMES * PANNS.hop_samples
-RATE_HZ = PANNS.sample_rate_hz
-LABELS = ("Dog", "Rain", "Speech, male", "Säge")
-
-
-@pytest.fixture(scope="module")
-def model() -> keras.Model:
-    keras.utils.set_random_seed(4)
-    network = NetworkConfig(classes=len(LABELS), frames=FRAMES, embedding_units=16)
-    model = build_cnn10(SubnetSpec.parse("4x2-6x1-8x2-8x1"), network)
-    # Brings log-mel in dB to the range that the random layers after it expect.
-    model.get_layer("input_norm").moving_mean.assign(np.full(64, -40.0))
-    model.get_layer("input_norm").moving_variance.assign(np.full(64, 25.0))
-    return model
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory, model) -> Path:
-    folder = tmp_path_factory.mktemp("tag")
-    info = ModelInfo(
-        labels=LABELS,
-        sample_rate_hz=RATE_HZ,
-        clip_samples=CLIP,
-        length_policy="repeat",
-        front_end=dataclasses.asdict(PANNS),
-        input="log_mel",
-        quantization="float32",
-        subnet="4x2-6x1-8x2-8x1",
-        params=model.count_params(),
-    )
-    rng = np.random.default_rng(0)
-    waveforms = rng.normal(0.0, 0.1, (2, CLIP)).astype(np.float32)
-    clips = {"log_mel": log_mel(tf.constant(waveforms)).numpy(), "waveform": waveforms}
-    requests = [
-        ConversionRequest(
-            folder / f"{form}.tflite", dataclasses.replace(info, input=form), clips[form]
-        )
-        for form in clips
-    ]
-    convert_models([(model, request) for request in requests])
-    return folder
-
-
-@pytest.fixture(scope="module")
-def audio(tmp_path_factory) -> dict[str, Path]:
-    """Two seconds at 44.1 kHz stereo, a fraction of a clip at 8 kHz, and what is no audio."""
-    folder = tmp_path_factory.mktemp("audio")
-    rng = np.random.default_rng(1)
-    seconds = np.arange(88200) / 44100
-    long = 0.3 * np.sin(2 * np.pi * 700 * seconds * (1 + seconds)) + rng.normal(0, 0.02, 88200)
-    soundfile.write(folder / "long.flac", np.stack([long, 0.5 * long], axis=1), 44100)
-    soundfile.write(folder / "short.mp3", rng.normal(0, 0.2, 4000), 8000)
-    (folder / "text.wav").write_text("this is no audio")
-    (folder / "empty.ogg").touch()
-    return {path.stem: path for path in folder.iterdir()}
-
-
-@pytest.fixture
-def tag(core_python, folder, tmp_path):  # noqa: F811 - the fixture imported above
-    """Runs the program where only the core is installed; `python` may be another."""
-
-    def run(*arguments, python=core_python, form="waveform", **how):
-        given = [*map(os.fspath, arguments)]
-        if not any(argument.startswith("--model") for argument in given):
-            given.insert(0, f"--model={folder / form}.tflite")
-        return subprocess.run(
-            [python, "-m", "pipelines.tag", *given],
-            **{"cwd": tmp_path, "env": clean_environment(), "capture_output": True, **how},
-            check=False,
-        )
-
-    return run
-
-
-@pytest.fixture
-def live(core_python, folder, tmp_path):  # noqa: F811
-    """Starts the program on a pipe that stays open."""
-    started = []
-
-    def start(*arguments):
-        process = subprocess.Popen(
-            [core_python, "-m", "pipelines.tag", f"--model={folder}/waveform.tflite", *arguments],
-            cwd=tmp_path,
-            env=clean_environment(),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        )
-        started.append(process)
-        return process
-
-    yield start
-    for process in started:
-        process.kill()
-        process.wait()
-        for stream in (process.stdin, process.stdout, process.stderr):
-            stream.close()
-
-
-def last_json(result):
-    assert result.returncode == 0, result.stderr.decode()
-    return json.loads(result.stdout.splitlines()[-1])
 
 
 def scores_of(tags):
@@ -149,7 +31,7 @@ def keras_scores(model, file, hop=CLIP):
 
 
 @pytest.mark.parametrize("name", ["tensorflow", "keras", "matplotlib", "filelock", "scipy"])
-def test_the_core_install_has_no_part_of_the_training_stack(core_python, name):  # noqa: F811
+def test_the_core_install_has_no_part_of_the_training_stack(core_python, name):
     done = subprocess.run([core_python, "-c", f"import {name}"], capture_output=True, check=False)
     assert b"ModuleNotFoundError" in done.stderr
 
@@ -272,107 +154,6 @@ def test_a_name_that_is_not_utf8_is_tagged(tag, audio, tmp_path):
     assert "caf\\udce9.flac" in (tmp_path / "tags.csv").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("form", ["wav", "flac", "raw"])
-def test_standard_input_is_what_the_file_is(tag, audio, form):
-    samples, rate_hz = soundfile.read(audio["long"], dtype="int16")
-    how = ("--raw_format=int16", f"--raw_rate_hz={rate_hz}", "--raw_channels=2")
-    if form == "wav":
-        header = b"RIFF\xff\xff\xff\xffWAVEfmt \x10\0\0\0\x01\0\x02\0" + rate_hz.to_bytes(
-            4, "little"
-        )
-        header += (4 * rate_hz).to_bytes(4, "little") + b"\x04\0\x10\0data\xff\xff\xff\xff"
-        data = header + samples.tobytes()
-    else:
-        data = audio["long"].read_bytes() if form == "flac" else samples.tobytes()
-    piped = last_json(tag(*(how if form == "raw" else ()), "-", input=data))["files"][0]
-    (file,) = last_json(tag(audio["long"]))["files"]
-    assert piped["file"] == "-"
-    assert piped["tags"] == file["tags"]
-
-
-def test_windows_of_a_live_stream_come_at_once_and_ctrl_c_ends_it(live, tmp_path):
-    raw = ("--raw_format=int16", f"--raw_rate_hz={RATE_HZ}")
-    process = live(*raw, "--per_window", "--top_k=1", "--csv=tags.csv", "-")
-    noise = np.random.default_rng(0).normal(0, 3000, 2 * CLIP + 999).astype("<i2")
-    process.stdin.write(noise.tobytes())
-    process.stdin.flush()
-    lines = [process.stdout.readline().decode() for _ in range(4)]
-    assert [line.split()[:3] for line in lines[2:]] == [
-        ["0.00", "-", "0.64"],
-        ["0.64", "-", "1.28"],
-    ]
-    process.send_signal(signal.SIGINT)
-    rest = process.stdout.read()  # the pipe is open all the while
-    assert process.wait() == 0, process.stderr.read()
-    (file,) = json.loads(rest.splitlines()[-1])["files"]
-    assert file["interrupted"]
-    assert (file["windows_scored"], len(file["tags"])) == (2, 1)
-    assert len((tmp_path / "tags.csv").read_text().splitlines()) == 3
-    assert process.stderr.read().count(b"Traceback") == 0
-
-
-def test_ctrl_c_before_anything_was_scored_is_an_error(live):
-    process = live("--raw_format=int16", "--raw_rate_hz=8000", "-", "a.wav")
-    process.stdin.write(bytes(16))
-    process.stdin.flush()
-    while struct.unpack("i", fcntl.ioctl(process.stdin, termios.FIONREAD, bytes(4)))[0]:
-        time.sleep(0.01)  # until it has taken what stands in the pipe, and waits for more
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate()
-    stream, file = json.loads(out.splitlines()[-1])["files"]
-    assert stream["error"].startswith("interrupted")
-    assert file["error"].startswith("not reached")
-    assert process.returncode == 1
-    assert b"Traceback" not in err
-
-
-@pytest.mark.parametrize("csv_too", [True, False])
-def test_a_reader_who_has_enough_is_no_error(live, tmp_path, csv_too):
-    raw = ("--raw_format=float32", f"--raw_rate_hz={RATE_HZ}", "--per_window", "--top_k=1")
-    process = live(*raw, *["--csv=tags.csv"] * csv_too, "-")
-    process.stdout.close()
-    for step in (lambda: process.stdin.write(bytes(4 * CLIP * 20)), process.stdin.close):
-        with contextlib.suppress(BrokenPipeError):  # it may end before it has read everything
-            step()
-    errors = process.stderr.read()
-    assert b"Traceback" not in errors
-    assert b"rror" not in errors
-    # What goes elsewhere too is whole; otherwise there is nothing left to do.
-    assert process.wait() == (0 if csv_too else 128 + signal.SIGPIPE)
-    if csv_too:
-        assert len((tmp_path / "tags.csv").read_text().splitlines()) == 21
-
-
-def test_stdout_may_be_closed(core_python, folder, audio, tmp_path):  # noqa: F811
-    command = [core_python, "-m", "pipelines.tag", f"--model={folder}/waveform.tflite"]
-    done = subprocess.run(
-        ["/bin/sh", "-c", '"$@" >&-', "sh", *command, audio["long"], "--csv=tags.csv"],
-        cwd=tmp_path,
-        env=clean_environment(),
-        stderr=subprocess.PIPE,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    assert len((tmp_path / "tags.csv").read_text(encoding="utf-8").splitlines()) == 4
-
-
-def test_long_recordings_take_no_more_memory(live, tmp_path):
-    def peak_mib(secs):
-        path = tmp_path / f"{secs}.wav"
-        with soundfile.SoundFile(path, "w", 48000, 2, "PCM_16") as file:
-            for _ in range(secs):
-                file.write(np.zeros((48000, 2), np.int16))
-        process = live("--hop_secs=30", str(path))
-        assert b'"audio_secs": ' + str(secs).encode() in process.stdout.read()
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-        assert process.returncode == 0
-        return usage.ru_maxrss / 1024
-
-    # The longer one is 440 MiB as float32.
-    assert peak_mib(1200) - peak_mib(60) < 40
-
-
 def test_a_picture_needs_the_extra_and_says_so_before_any_work(tag, audio, tmp_path):
     result = tag("--plot=tags.png", "--model=missing.tflite", audio["long"])
     assert result.returncode == 1
@@ -382,7 +163,7 @@ def test_a_picture_needs_the_extra_and_says_so_before_any_work(tag, audio, tmp_p
 
 
 def test_a_picture_is_drawn(tag, audio, tmp_path):
-    import_path = {"PYTHONPATH": str(Path(__file__).resolve().parents[2])}
+    import_path = {"PYTHONPATH": str(ROOT)}
     result = tag(
         "--plot=tags.png",
         "--hop_secs=0.1",

@@ -105,3 +105,8 @@ def trained(tmp_path_factory) -> Trained:
     flags = [*TINY, f"--data_dir={data_dir}", f"--workdir={workdir}"]
     done = run_program("train", *flags, "--input=log_mel,waveform", "--quantization=float32,int8")
     return Trained(data_dir, workdir, done.result)
+
+
+def export(trained: Trained) -> Path:
+    """Folder of the files of one budget."""
+    return trained.workdir / "export" / "params_max_8k"

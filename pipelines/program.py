@@ -15,6 +15,8 @@ from absl import app, flags, logging
 CLOSED_PIPE = 128 + signal.SIGPIPE
 """Exit code of a program whose output nobody reads any more, as shells give it."""
 
+_OURS = ("aec_ofa_tf", "pipelines", "tfrecords", "")
+
 flags.DEFINE_bool("traceback", False, "Show where in the code an error was raised.")
 
 
@@ -22,7 +24,8 @@ def run(main: Callable[[list[str]], dict[str, Any]], takes_files: bool = False) 
     """Runs `main` under absl and prints what it returns as one JSON object on stdout's last line.
 
     Everything else goes to stderr. An error that names its remedy (ValueError, OSError and the
-    RuntimeErrors of child processes) ends the program with its message and exit code 1.
+    RuntimeErrors of child processes) ends the program with its message and exit code 1, and so
+    does a package that the core install lacks.
 
     Args:
         main: receives the positional arguments and returns a JSON-serialisable dict.
@@ -34,6 +37,15 @@ def run(main: Callable[[list[str]], dict[str, Any]], takes_files: bool = False) 
             raise app.UsageError(f"unexpected arguments {argv[1:]}; flags are written --name=value")
         try:
             result = main(argv[1:])
+        except ModuleNotFoundError as error:
+            if flags.FLAGS.traceback or (error.name or "").partition(".")[0] in _OURS:
+                raise
+            print(
+                f"error: {error.name} is not installed: this program needs more than the core "
+                "install, in a clone pip install -e '.[train]'",
+                file=sys.stderr,
+            )
+            sys.exit(1)
         except (ValueError, OSError, RuntimeError) as error:
             if flags.FLAGS.traceback:
                 raise

@@ -6,8 +6,8 @@ arecord -f S16_LE -r 48000 -t wav | python -m pipelines.tag --model=model.tflite
 Files have any length, rate and format that soundfile reads; `-` is standard input, a file's bytes
 or raw samples. A recording is cut into windows as long as the model's clip, the last one aligned to
 its end, and every label gets its highest score over them. A file that cannot be decoded is listed
-with the reason; the others are tagged all the same, and the exit code is 1. Ctrl-C ends a live
-stream with what was tagged so far.
+with the reason; the others are tagged all the same, and the exit code is 1. Ctrl-C or SIGTERM ends
+a live stream with what was tagged so far.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from typing import Any
 from absl import app, flags
 
 from aec_ofa_tf.export.selection import LabelSelection, parse_label_thresholds
-from aec_ofa_tf.export.tagger import Tagger
+from aec_ofa_tf.export.tagger import FRONT_END_FILE, Tagger
 from pipelines import program, tag_flags
 from pipelines.tag_output import Table, check_distinct, check_plot, open_csv, open_plot
 from pipelines.tagging import Output, Tagging, Windows
@@ -30,6 +30,7 @@ from tfrecords.sound_source import STANDARD_INPUT
 
 FLAGS = flags.FLAGS
 tag_flags.define()
+flags.adopt_module_key_flags(tag_flags)
 
 
 def main(files: list[str]) -> dict[str, Any]:
@@ -50,8 +51,7 @@ def main(files: list[str]) -> dict[str, Any]:
     if sys.stdout is not None:  # as it is where a service closed it
         # A name that is not UTF-8 is printed escaped instead of ending the program.
         sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
-    recordings = [file for file in files if file != STANDARD_INPUT]
-    check_distinct([name for name in (FLAGS.csv, FLAGS.plot) if name], [FLAGS.model, *recordings])
+    _check_outputs(files)
     if FLAGS.plot:
         check_plot(Path(FLAGS.plot), len(files))
     tagger = Tagger(FLAGS.model, FLAGS.threads, fit_length=fit_length)
@@ -67,6 +67,15 @@ def main(files: list[str]) -> dict[str, Any]:
             outputs.append(stack.enter_context(open_csv(Path(FLAGS.csv), FLAGS.per_window)))
         result = tagging.tag(files)
     return _complain(result)
+
+
+def _check_outputs(files: list[str]) -> None:
+    """Refuses a CSV or a picture in the place of what is read."""
+    front_end = Path(FLAGS.model).parent / FRONT_END_FILE
+    inputs = [FLAGS.model, str(front_end), *(file for file in files if file != STANDARD_INPUT)]
+    check_distinct([name for name in (FLAGS.csv, FLAGS.plot) if name], inputs)
+    if FLAGS.csv == STANDARD_INPUT:
+        raise ValueError("stdout has the table; give --csv the path of a file to write")
 
 
 def _complain(result: dict[str, Any]) -> dict[str, Any]:

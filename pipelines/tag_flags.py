@@ -57,7 +57,7 @@ def _define_windows() -> None:
         "per_window",
         False,
         "Report each window, too, when it is scored: in the table, in the CSV (in place of whole "
-        "recordings) and in the JSON.",
+        "recordings) and in the JSON, which keeps the last 10,000 of a recording.",
     )
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from aec_ofa_tf.export.selection import LabelSelection
 from aec_ofa_tf.export.tagger import WindowScores
 from pipelines import program
-from tfrecords.files import replacing
+from tfrecords.files import replacing, require_replaceable
 
 if TYPE_CHECKING:
     from aec_ofa_tf.reporting.timeline import Timeline
@@ -81,7 +81,10 @@ class Table:
 
 
 class CsvFile:
-    """A row per label of each recording or of each window; a row with `error` where one failed.
+    """A row per label of each recording or of each window.
+
+    Where no label reaches its threshold there is a row without one; where a recording failed, a
+    row with `error`.
 
     Args:
         file: open for text.
@@ -100,16 +103,17 @@ class CsvFile:
 
     def recording(self, result: dict[str, Any]) -> None:
         """Writes the rows of a recording, or of its error."""
-        if not self._per_window:
-            self._write(result["file"], 0.0, result.get("audio_secs", 0.0), result.get("tags", []))
         if "error" in result:
             self._writer.writerow([result["file"], "", "", "", "", result["error"]])
+        elif not self._per_window:
+            self._write(result["file"], 0.0, result["audio_secs"], result["tags"])
 
     def _write(
         self, file: str, begin_secs: float, end_secs: float, tags: list[dict[str, Any]]
     ) -> None:
         times = [round(begin_secs, 6), round(end_secs, 6)]
-        self._writer.writerows([file, *times, tag["label"], tag["score"], ""] for tag in tags)
+        told = [(tag["label"], tag["score"]) for tag in tags] or [("", "")]
+        self._writer.writerows([file, *times, label, score, ""] for label, score in told)
 
 
 @contextmanager
@@ -117,10 +121,9 @@ def open_csv(path: Path, per_window: bool) -> Iterator[CsvFile]:
     """A CSV that appears under its name when the block has succeeded, or was interrupted politely.
 
     Raises:
-        ValueError: the path is a folder.
+        ValueError: something stands there that is no file.
         OSError: it cannot be written.
     """
-    check_target(path)
     # What is not UTF-8 in a file's name is escaped, as in the table.
     with (
         replacing(path) as temporary,
@@ -150,8 +153,9 @@ class Plot:
         self._current.add(scored.begin_secs, scored.end_secs, scored.scores)
 
     def recording(self, result: dict[str, Any]) -> None:
-        """Ends a panel; of a recording that failed, it shows what came before."""
-        del result
+        """Ends a panel; of a recording that failed, it shows what came before, and says so."""
+        if "error" in result and self._current is not None:
+            self.panels[-1] = (f"{result['file']} (not tagged to its end)", self._current)
         self._current = None
 
 
@@ -179,8 +183,8 @@ def check_plot(path: Path, recordings: int) -> None:
     """Finds what would keep a picture from being drawn, before there is anything to lose.
 
     Raises:
-        ValueError: matplotlib is missing, the path is a folder or no name of a PNG file, or there
-            are too many recordings.
+        ValueError: matplotlib is missing, the path is no name of a PNG file, something stands
+            there that is no file, or there are too many recordings.
     """
     if path.suffix.lower() != ".png":
         raise ValueError(f"--plot draws a PNG file: name it *.png, received {path}")
@@ -188,10 +192,10 @@ def check_plot(path: Path, recordings: int) -> None:
         importlib.import_module("matplotlib.figure")
     except ImportError as error:
         raise ValueError(
-            f"--plot needs matplotlib ({error}): pip install 'aec-ofa-tf[plot]', "
-            "or pip install matplotlib"
+            f"--plot needs matplotlib ({error}): pip install matplotlib, or in a clone of "
+            "this project pip install '.[plot]'"
         ) from error
-    check_target(path)
+    require_replaceable(path)
     if recordings > MAX_PANELS:
         raise ValueError(
             f"a picture shows at most {MAX_PANELS} recordings, received {recordings}; "
@@ -205,19 +209,18 @@ def check_distinct(outputs: Sequence[str], inputs: Sequence[str]) -> None:
     Raises:
         ValueError: two of the paths are one file.
     """
-    taken = {os.path.realpath(name) for name in inputs}
+    taken = set(map(_identity, inputs))
     for name in outputs:
-        path = os.path.realpath(name)
-        if path in taken:
-            raise ValueError(f"{name} is named twice and would be overwritten; write elsewhere")
-        taken.add(path)
+        identity = _identity(name)
+        if identity in taken:
+            raise ValueError(f"{name} is in use and would be overwritten; write elsewhere")
+        taken.add(identity)
 
 
-def check_target(path: Path) -> None:
-    """Refuses a folder where a file is to be written, before there is anything to lose.
-
-    Raises:
-        ValueError: the path is a folder.
-    """
-    if path.is_dir():
-        raise ValueError(f"{path} is a folder; give the path of a file to write")
+def _identity(name: str) -> tuple[int, int] | str:
+    """What is the same for all names of one file, links among them."""
+    try:
+        status = os.stat(name)  # noqa: PTH116 - a name may hold what pathlib would change
+    except (OSError, ValueError):
+        return os.path.realpath(name)
+    return status.st_dev, status.st_ino

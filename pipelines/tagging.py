@@ -87,12 +87,15 @@ class Tagging:
         tagger.to_samples(windows.smoothing_secs)
         self._check_hop()
         self._check_smoothing()
+        highest = float(selection.thresholds.max())
+        if highest > 1.0:
+            _log.warning("no score reaches %g: scores lie between 0 and 1", highest)
 
     def tag(self, files: Sequence[str]) -> dict[str, Any]:
         """Tags every recording.
 
-        Ctrl-C ends it: what was tagged of standard input stands as it is; a file that was not
-        read to its end, and those behind it, are errors.
+        Ctrl-C or SIGTERM ends it: what was tagged of standard input stands as it is; a file that
+        was not read to its end, and those behind it, are errors.
 
         Args:
             files: paths; "-" is standard input.

@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from matplotlib.image import imread
 
-from aec_ofa_tf.reporting.timeline import Timeline, draw_timelines
+from aec_ofa_tf.reporting.timeline import Timeline, draw_timelines, set_time_axis
 
 LABELS = ("Dog $x_1$", "Rain", "Säge")
 
@@ -67,3 +68,18 @@ def test_every_recording_has_a_panel(tmp_path):
 def test_what_there_is_nothing_of_is_said(tmp_path):
     assert drawn(tmp_path / "none.png", []).min() < 0.5
     assert drawn(tmp_path / "low.png", [("a.wav", timeline([[0.1] * 3]))], 0.5).min() < 0.5
+
+
+@pytest.mark.parametrize("secs", [0.02, 0.5, 2.0, 5.0, 60.0, 7200.0])
+def test_ticks_are_told_as_they_are(secs):
+    figure = Figure()
+    axes = figure.subplots()
+    set_time_axis(axes, 0.0, secs)
+    figure.canvas.draw()
+    told = [label.get_text() for label in axes.get_xticklabels()]
+    received = [
+        sum(float(part) * 60**place for place, part in enumerate(reversed(text.split(":"))))
+        for text in told
+    ]
+    assert len({*told}) > 3
+    np.testing.assert_allclose(received, axes.get_xticks(), atol=1e-9)

@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -42,16 +42,42 @@ def exclusive(directory: Path) -> Iterator[None]:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Gives a temporary name beside `path`, which becomes `path` only if the block succeeds."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}{_TEMPORARY_SUFFIX}")
+    """Gives a temporary name beside `path`, which becomes `path` only if the block succeeds.
+
+    Of a link it is the file that it leads to which is replaced.
+
+    Raises:
+        ValueError: something stands there that is no file, such as a folder, a pipe or a device.
+        OSError: the file cannot be written.
+    """
+    require_replaceable(path)
+    target = Path(os.path.realpath(path))
+    temporary = target.with_name(f".{target.name}{_TEMPORARY_SUFFIX}")
+    target.parent.mkdir(parents=True, exist_ok=True)
     try:
         yield temporary
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())  # the name must not outlive its bytes in a power cut
-        temporary.replace(path)
+        temporary.replace(target)
+    except OSError as error:
+        if error.filename != str(temporary):
+            raise
+        # The temporary name means nothing to users.
+        raise type(error)(error.errno, error.strerror, str(path)) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # the error that led here says more
+            temporary.unlink(missing_ok=True)
+
+
+def require_replaceable(path: Path) -> None:
+    """Refuses what `replacing` would destroy or cannot replace.
+
+    Raises:
+        ValueError: a folder, a pipe or a device.
+    """
+    if path.exists() and not path.is_file():
+        what = "a folder" if path.is_dir() else "no ordinary file"
+        raise ValueError(f"{path} is {what}; give the path of a file to write")
 
 
 def remove_partial(directory: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import queue
 import struct
 import threading
@@ -111,6 +112,8 @@ class ReadAhead:
         self._rest = b""
         self._ended = False
         self.waited_secs = 0.0
+        # Where another program left the pipe non-blocking, "nothing yet" would look like the end.
+        os.set_blocking(file.fileno(), True)
         threading.Thread(target=self._fetch, daemon=True).start()
 
     def read_some(self) -> bytes:
@@ -151,7 +154,8 @@ class ReadAhead:
                     self._chunks.put(chunk)
         except OSError as error:
             self._chunks.put(error)
-        self._chunks.put(b"")
+        finally:  # the reader waits for an end, whatever happened
+            self._chunks.put(b"")
 
 
 def read_wave_header(stream: ReadAhead) -> tuple[PcmFormat, int | None] | None:
@@ -164,8 +168,11 @@ def read_wave_header(stream: ReadAhead) -> tuple[PcmFormat, int | None] | None:
     head = stream.read(12)
     form = None
     if head[:4] == b"RIFF" and head[8:] == b"WAVE":
-        while len(head) < _MAX_HEADER_BYTES and len(chunk := stream.read(8)) == 8:
+        while len(head) < _MAX_HEADER_BYTES:
+            chunk = stream.read(8)
             head += chunk
+            if len(chunk) < 8:
+                break
             name, size = struct.unpack("<4sI", chunk)
             if name == b"data" and form is not None:
                 unknown = size >= STREAMED_SIZE or size == 0
@@ -214,11 +221,14 @@ class PcmBlocks:
 
 
 def _wave_format(body: bytes) -> PcmFormat | None:
-    """What a `fmt ` chunk says, if it is PCM."""
+    """What a `fmt ` chunk says, if it is PCM whose samples stand side by side."""
     if len(body) < 16:
         return None
-    tag, channels, rate_hz, _, _, bits = struct.unpack_from("<HHIIHH", body)
+    tag, channels, rate_hz, _, frame_bytes, bits = struct.unpack_from("<HHIIHH", body)
     if tag == _EXTENSIBLE and len(body) >= 26:
         (tag,) = struct.unpack_from("<H", body, 24)
     encoding = _WAVE_ENCODINGS.get((tag, bits))
-    return PcmFormat(encoding, rate_hz, channels) if encoding and rate_hz and channels else None
+    if not (encoding and rate_hz and channels):
+        return None
+    form = PcmFormat(encoding, rate_hz, channels)
+    return form if form.frame_bytes == frame_bytes else None

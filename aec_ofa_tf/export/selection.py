@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+_SHOWN = 20
+
 
 class LabelSelection:
     """The labels with the highest scores, of those that reach their thresholds.
@@ -57,7 +59,8 @@ class LabelSelection:
         if label in self.labels:
             return self.labels.index(label)
         near = difflib.get_close_matches(label, self.labels, n=3, cutoff=0.4)
-        hint = f"did you mean {' or '.join(map(repr, near))}?" if near else "its labels are others"
+        shown = ", ".join(self.labels[:_SHOWN]) + ", ..." * (len(self.labels) > _SHOWN)
+        hint = f"did you mean {' or '.join(map(repr, near))}?" if near else f"they are {shown}"
         raise ValueError(f"the model has no label {label!r} among its {len(self.labels)}; {hint}")
 
 

@@ -119,9 +119,10 @@ class Tagger:
         Raises:
             ValueError: the time is negative or not finite.
         """
-        if not math.isfinite(secs) or secs < 0:
+        samples = secs * self.info.sample_rate_hz
+        if not math.isfinite(samples) or samples < 0:
             raise ValueError(f"a time is finite and not negative, received {secs} seconds")
-        return round(secs * self.info.sample_rate_hz)
+        return round(samples)
 
     def _clip(self, samples: np.ndarray) -> np.ndarray:
         clip = self.info.clip_samples

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 _DPI = 120
 _ROWS = 12
 """Labels that a panel shows at most."""
+_STEPS = 9
+"""Steps of a panel's time axis, at most."""
 
 
 class Timeline:
@@ -113,12 +116,19 @@ def _rows(scores: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
 
 def _draw_panel(axes: Axes, timeline: Timeline, rows: np.ndarray, names: list[str]) -> None:
     scores = timeline.scores()[:, rows].T
-    axes.pcolormesh(
-        timeline.edges(), np.arange(len(rows) + 1), scores, cmap="Blues", vmin=0.0, vmax=1.0
-    )
+    edges = timeline.edges()
+    axes.pcolormesh(edges, np.arange(len(rows) + 1), scores, cmap="Blues", vmin=0.0, vmax=1.0)
     axes.set_yticks(np.arange(len(rows)) + 0.5, names, fontsize=8, parse_math=False)
     axes.invert_yaxis()
-    axes.xaxis.set_major_formatter(FuncFormatter(_clock))
+    set_time_axis(axes, edges[0], edges[-1])
+
+
+def set_time_axis(axes: Axes, begin_secs: float, end_secs: float) -> None:
+    """Ticks at round times, with as many decimals as tell them apart."""
+    decimals = max(1, -math.floor(math.log10((end_secs - begin_secs) / _STEPS)))
+    axes.set_xlim(begin_secs, end_secs)
+    axes.xaxis.set_major_locator(MaxNLocator(_STEPS, steps=[1, 2, 5, 10]))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda secs, _: _clock(secs, decimals)))
     axes.set_xlabel("time", fontsize=8)
 
 
@@ -127,10 +137,11 @@ def _say_nothing(axes: Axes, text: str) -> None:
     axes.set_axis_off()
 
 
-def _clock(secs: float, _position: int | None = None) -> str:
-    minutes, rest = divmod(abs(secs), 60)
+def _clock(secs: float, decimals: int) -> str:
+    minutes, rest = divmod(round(abs(secs), decimals), 60)
     hours, minutes = divmod(int(minutes), 60)
-    return f"{hours}:{minutes:02d}:{rest:04.1f}" if hours else f"{minutes}:{rest:04.1f}"
+    seconds = f"{rest:0{decimals + 3}.{decimals}f}"
+    return f"{hours}:{minutes:02d}:{seconds}" if hours else f"{minutes}:{seconds}"
 
 
 def _drawable(text: str) -> str:

@@ -4,6 +4,7 @@ import io
 import os
 import struct
 import threading
+import time
 from contextlib import contextmanager
 
 import numpy as np
@@ -13,7 +14,7 @@ from recordings import cut, noise, write
 
 from tfrecords import sound_source
 from tfrecords.decode import DecodeError, decode
-from tfrecords.pcm_stream import PcmFormat
+from tfrecords.pcm_stream import PcmFormat, ReadAhead, read_wave_header
 from tfrecords.sound_reader import WaveformReader
 
 
@@ -108,6 +109,35 @@ def test_a_piped_wav_of_unknown_size_lasts_until_the_pipe_ends(tmp_path, size):
 def test_what_stands_behind_the_samples_of_a_piped_wav_is_no_sound(tmp_path):
     with pipe(tmp_path, encoded("WAV", "PCM_16") + b"LIST\x04\x00\x00\x00abcd") as path:
         assert sum(map(len, WaveformReader(path, 44100))) == len(noise(1.0))
+
+
+def test_a_piped_wav_of_contradictory_frames_is_what_libsndfile_makes_of_it(tmp_path):
+    data = bytearray(encoded("WAV", "PCM_32"))
+    assert data[12:16] == b"fmt "
+    data[34:36] = (24).to_bytes(2, "little")  # bits of a sample; a frame keeps its four bytes
+    (tmp_path / "clip.wav").write_bytes(data)
+    with pipe(tmp_path, bytes(data)) as path:
+        # Taken as packed they would be a third longer, and noise.
+        assert reason_of(path) == reason_of(tmp_path / "clip.wav") == "NaN or infinite samples"
+
+
+def test_a_pipe_that_has_nothing_yet_has_not_ended():
+    taken, given = os.pipe()
+    os.set_blocking(taken, False)
+    stream = ReadAhead(io.FileIO(taken))
+    time.sleep(0.1)
+    with io.FileIO(given, "w") as writer:
+        writer.write(b"late")
+
+    assert stream.read(5) == b"late"
+
+
+def test_a_cut_header_is_put_back(tmp_path):
+    data = encoded("WAV", "PCM_16")[:40]
+    with pipe(tmp_path, data) as path:
+        stream = ReadAhead(io.FileIO(path))
+        assert read_wave_header(stream) is None
+        assert stream.read(100) == data
 
 
 def test_a_piped_wav_that_ends_early_is_truncated(tmp_path):

@@ -15,7 +15,6 @@ from typing import Any, Protocol
 
 import numpy as np
 import soundfile
-from tqdm import tqdm
 
 from tfrecords.clip import SPLITS, Source, SourceError
 from tfrecords.files import exclusive, read_json, remove_partial, replacing, write_json
@@ -102,6 +101,8 @@ def mix(bank: EventBank, config: MixerConfig, out_dir: Path) -> Source:
         _check_settings(out_dir, {**asdict(config), **bank.facts, "labels": list(bank.labels)})
         scenes = list(_scenes(bank.labels, config))
         waiting = [scene for scene in scenes if not (out_dir / scene.path).is_file()]
+        from tqdm import tqdm  # not in the core install
+
         bar = tqdm(waiting, desc="mix", unit="scene", disable=not waiting, mininterval=1)
         for scene in bar:
             _write_audio(out_dir / scene.path, _waveform(scene, bank, config), config)

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
 from tfrecords.clip import SPLITS, Clip, Source, SourceError
 from tfrecords.decode import DecodeError, decode
@@ -84,6 +83,8 @@ def _known_unusable(out_dir: Path, identity: str) -> dict[str, str] | None:
 def _screen(wanted: Sequence[Clip], max_bad_fraction: float) -> dict[str, str]:
     """Id -> reason of every recording that gives no event."""
     unusable: dict[str, str] = {}
+    from tqdm import tqdm  # not in the core install
+
     for clip in tqdm(wanted, desc="recordings", unit="file", mininterval=1):
         try:
             if decode(clip.path, _RATE_HZ).is_silent:

@@ -4,6 +4,7 @@ import csv
 import itertools
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -34,6 +35,27 @@ def keras_scores(model, file, hop=CLIP):
 def test_the_core_install_has_no_part_of_the_training_stack(core_python, name):
     done = subprocess.run([core_python, "-c", f"import {name}"], capture_output=True, check=False)
     assert b"ModuleNotFoundError" in done.stderr
+
+
+def test_programs_that_need_more_say_so(core_python, folder, tmp_path):
+    (tmp_path / "manifest.json").write_text("{}")
+    done = subprocess.run(
+        [
+            core_python,
+            "-m",
+            "pipelines.evaluate",
+            f"--model={folder}/log_mel.tflite",
+            "--data_dir=.",
+        ],
+        cwd=tmp_path,
+        env=clean_environment(),
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert b"is not installed" in done.stderr
+    assert b"pip install -e '.[train]'" in done.stderr
+    assert b"Traceback" not in done.stderr
 
 
 @pytest.mark.parametrize("form", ["log_mel", "waveform"])
@@ -102,9 +124,40 @@ def test_labels_below_their_thresholds_are_not_told(tag, audio):
     limits = (f"--label_threshold={best}=1.1", f"--label_threshold={second}=0", "--threshold=1")
     (file,) = last_json(tag(audio["long"], *limits))["files"]
     assert [*scores_of(file["tags"])] == [second]
-    result = tag(audio["long"], "--threshold=2", "--per_window")
+
+
+def test_where_nothing_reaches_its_threshold_is_told(tag, audio, tmp_path):
+    result = tag(audio["long"], "--threshold=2", "--csv=tags.csv")
     assert last_json(result)["files"][0]["tags"] == []
     assert b"nothing reaches its threshold" in result.stdout
+    assert b"scores lie between 0 and 1" in result.stderr
+    with (tmp_path / "tags.csv").open(encoding="utf-8", newline="") as file:
+        (row,) = csv.DictReader(file)
+    assert (row["file"], row["label"], row["error"]) == (str(audio["long"]), "", "")
+
+
+def test_an_output_takes_the_place_of_nothing_but_a_file(tag, folder, audio, tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "sound.flac").hardlink_to(audio["long"])
+    for name in ("log_mel.tflite", "front_end.tflite"):
+        shutil.copy(folder / name, tmp_path / name)
+    for csv_file, message in (
+        ("pipe", b"pipe is no ordinary file"),
+        ("sound.flac", b"sound.flac is in use"),
+        ("front_end.tflite", b"front_end.tflite is in use"),
+    ):
+        before = (tmp_path / csv_file).stat()
+        result = tag("--model=log_mel.tflite", f"--csv={csv_file}", audio["long"])
+        assert result.returncode == 1
+        assert message in result.stderr
+        assert (tmp_path / csv_file).stat()[:7] == before[:7]
+
+
+def test_a_link_leads_to_the_file_that_is_replaced(tag, audio, tmp_path):
+    (tmp_path / "link.csv").symlink_to("tags.csv")
+    last_json(tag("--csv=link.csv", audio["long"]))
+    assert (tmp_path / "link.csv").is_symlink()
+    assert len((tmp_path / "tags.csv").read_text(encoding="utf-8").splitlines()) == 4
 
 
 def test_a_bad_file_is_listed_and_the_others_are_tagged(tag, audio, tmp_path):
@@ -157,7 +210,7 @@ def test_a_name_that_is_not_utf8_is_tagged(tag, audio, tmp_path):
 def test_a_picture_needs_the_extra_and_says_so_before_any_work(tag, audio, tmp_path):
     result = tag("--plot=tags.png", "--model=missing.tflite", audio["long"])
     assert result.returncode == 1
-    assert b"aec-ofa-tf[plot]" in result.stderr
+    assert b"pip install matplotlib" in result.stderr
     assert b"Traceback" not in result.stderr
     assert [*tmp_path.iterdir()] == []
 
@@ -194,6 +247,7 @@ def test_a_damaged_model_is_named(tag, folder, audio, tmp_path):
         (["--top_k=0", "a.wav"], "top_k"),
         (["--hop_secs=0", "a.wav"], "the hop is at least one sample"),
         (["--hop_secs=nan", "a.wav"], "finite and not negative"),
+        (["--hop_secs=1e305", "a.wav"], "finite and not negative"),
         (["--smoothing_secs=-1", "a.wav"], "finite and not negative"),
         (["--label_threshold=Dgo=0.5", "a.wav"], "no label 'Dgo' among its 4; did you mean 'Dog'?"),
         (["--label_threshold=Dog", "a.wav"], "written LABEL=0.7, received 'Dog'"),
@@ -204,8 +258,9 @@ def test_a_damaged_model_is_named(tag, folder, audio, tmp_path):
         (["--raw_format=int16", "--raw_rate_hz=8000", "a.wav"], "give - as a file"),
         (["--raw_channels=2", "-"], "add --raw_format"),
         (["--csv=.", "a.wav"], "is a folder"),
-        (["--csv=./a.wav", "a.wav"], "./a.wav is named twice"),
-        (["--csv=x", "--plot=x", "a.wav"], "x is named twice"),
+        (["--csv=./a.wav", "a.wav"], "./a.wav is in use"),
+        (["--csv=x", "--plot=x", "a.wav"], "x is in use"),
+        (["--csv=-", "a.wav"], "give --csv the path of a file"),
         (["--plot=x.jpg", "a.wav"], "name it *.png, received x.jpg"),
         (["--model=.", "a.wav"], "error: . is a folder"),
     ],

@@ -36,7 +36,8 @@ def test_standard_input_is_what_the_file_is(tag, audio, form):
     assert piped["tags"] == file["tags"]
 
 
-def test_windows_of_a_live_stream_come_at_once_and_ctrl_c_ends_it(live, tmp_path):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_windows_of_a_live_stream_come_at_once_and_a_signal_ends_it(live, tmp_path, number):
     raw = ("--raw_format=int16", f"--raw_rate_hz={RATE_HZ}")
     process = live(*raw, "--per_window", "--top_k=1", "--csv=tags.csv", "-")
     noise = np.random.default_rng(0).normal(0, 3000, 2 * CLIP + 999).astype("<i2")
@@ -47,7 +48,7 @@ def test_windows_of_a_live_stream_come_at_once_and_ctrl_c_ends_it(live, tmp_path
         ["0.00", "-", "0.64"],
         ["0.64", "-", "1.28"],
     ]
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     rest = process.stdout.read()  # the pipe is open all the while
     assert process.wait() == 0, process.stderr.read()
     (file,) = json.loads(rest.splitlines()[-1])["files"]

@@ -120,9 +120,14 @@ def tflite_settings() -> TFLiteSettings:
     """What the suite `tflite` measures.
 
     Raises:
-        ValueError: a flag has no meaning in it, or a file of `--model` is missing or named twice.
+        ValueError: a flag has no meaning in it or beside `--model`, or a file of `--model` is
+            missing or named twice.
     """
     space, network = _space_and_network(_TEN_SECS_FRAMES)
+    sizes = ("space", "base_channels", "classes", "frames")
+    given = [f"--{name}" for name in sizes if FLAGS[name].present]
+    if FLAGS.model and given:
+        raise ValueError(f"{', '.join(given)} mean nothing beside --model, which has its own sizes")
     return TFLiteSettings(
         models=tuple(Path(model) for model in FLAGS.model),
         space=space,

@@ -16,9 +16,11 @@ from aec_ofa_tf.audio.front_end import PANNS, FrontEndConfig
 from aec_ofa_tf.audio.log_mel import log_mel
 from aec_ofa_tf.export.bundle import INPUTS, ModelInfo, read_info
 from aec_ofa_tf.export.convert import convert_models
+from aec_ofa_tf.export.fine_tune import TuningData, fine_tune
 from aec_ofa_tf.export.part_files import randomise
 from aec_ofa_tf.export.request import ConversionRequest, check_kind
 from aec_ofa_tf.export.tagger import FRONT_END_FILE
+from aec_ofa_tf.export.tuning import FineTuning
 from aec_ofa_tf.models.cnn10 import build_cnn10
 from aec_ofa_tf.spec import NetworkConfig, SubnetSpec
 from aec_ofa_tf.spec.cost import params
@@ -29,6 +31,7 @@ from pipelines.suites.tflite_files import ModelFile
 
 _QUANTIZATIONS = ("float32", "float16", "dynamic", "int8")
 _CLIPS = 4
+_THIN = SubnetSpec(((4, 4), (4,), (4,), (4,)))
 Work = list[tuple[keras.Model, ConversionRequest]]
 
 
@@ -38,8 +41,9 @@ def prepare_files(
     """The files to measure, and hand-written equals of those that take log-mel in float32.
 
     Without `settings.models` they are of random weights, of the space's largest and smallest
-    subnet, in every input and quantisation, named by their place in `folder`. After the files
-    comes the front end beside those that take log-mel.
+    subnet, in every input and quantisation, named by their place in `folder`; of int8_qat, which
+    takes training, there is one thin waveform-in file for its front end. After the files comes
+    the front end beside those that take log-mel.
 
     Raises:
         ValueError: a given file is not one that `pipelines.convert` wrote.
@@ -97,7 +101,24 @@ def _random_work(settings: TFLiteSettings, folder: Path) -> Work:
             card = dataclasses.replace(info, input=form, quantization=quantization)
             path = folder / str(spec) / f"{form}-{quantization}.tflite"
             work.append((model, _request(path, card)))
-    return work
+    return [*work, _tuned_work(settings.network, folder)]
+
+
+def _tuned_work(network: NetworkConfig, folder: Path) -> tuple[keras.Model, ConversionRequest]:
+    """A waveform-in int8_qat file for its front end, which is the same whatever the widths."""
+    model = build_cnn10(_THIN, network)
+    _make_plausible(model)
+    card = dataclasses.replace(_info(_THIN, network), quantization="int8_qat")
+    clips = _request(folder, card).parity_clips
+    data = TuningData(clips, model.predict(clips, verbose=0), clips)
+    place = folder / "tuning"
+    place.mkdir()
+    tuned = fine_tune(model, data, FineTuning(steps=1, batch_size=1), place)
+    request = _request(
+        folder / str(_THIN) / "waveform-int8_qat.tflite",
+        dataclasses.replace(card, input="waveform"),
+    )
+    return tuned.model, dataclasses.replace(request, twin=tuned.twin)
 
 
 def _kinds() -> list[tuple[str, str]]:

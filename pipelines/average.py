@@ -18,7 +18,6 @@ from absl import app, flags
 
 from pipelines import program
 from pipelines.averaging import FILE_COLUMNS, NETWORK_COLUMNS, average
-from pipelines.stages.tables import markdown
 from pipelines.workdir import Workdir
 from tfrecords.files import write_json
 
@@ -30,6 +29,8 @@ def main(runs: list[str]) -> dict[str, Any]:
     """Averages the searches and conversions of `runs`; see the module's docstring."""
     if not runs:
         raise app.UsageError("no runs given: name the --workdir of each")
+    from pipelines.stages.tables import markdown  # needs more than the core install
+
     result = average([Workdir(Path(run)) for run in runs])
     for table, columns in (("networks", NETWORK_COLUMNS), ("files", FILE_COLUMNS)):
         print(f"\n{markdown(result[table], columns)}", file=sys.stderr)

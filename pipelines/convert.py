@@ -51,8 +51,8 @@ def main(_: list[str]) -> dict[str, Any]:
     conversion_kinds(load_manifest(Path(FLAGS.data_dir)).configuration["payload"])
     if FLAGS.family:
         workdir.winners()
-        return _family(workdir)
-    return _subnet(workdir)
+    with workdir.exclusive():
+        return _family(workdir) if FLAGS.family else _subnet(workdir)
 
 
 def _check_flags() -> None:
@@ -69,8 +69,7 @@ def _family(workdir: Workdir) -> dict[str, Any]:
     from pipelines.stages.family import run_family
 
     out = Path(FLAGS.out) if FLAGS.out else None
-    with workdir.exclusive():
-        return run_family(open_trained(workdir.path), out, FLAGS.data_licence or "")
+    return run_family(open_trained(workdir.path), out, FLAGS.data_licence or "")
 
 
 def _subnet(workdir: Workdir) -> dict[str, Any]:

@@ -37,6 +37,8 @@ def main(_: list[str]) -> dict[str, Any]:
         raise ValueError(f"--model={model} does not exist")
     if not model.is_dir() and model.suffix not in (".tflite", ".keras"):
         raise ValueError(f"--model={model} is neither a .tflite, a .keras nor a workdir")
+    if not model.is_dir() and (FLAGS.subnet or FLAGS.teacher):
+        raise ValueError(f"--subnet and --teacher name a model of a workdir, and {model} is a file")
     from pipelines.scoring import evaluate_model
 
     return {"model": str(model), "split": FLAGS.split, **evaluate_model(model)}

@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from absl import flags
+from absl import flags, logging
 
 from aec_ofa_tf.audio.front_end import FrontEndConfig
 from aec_ofa_tf.export.request import check_kind
@@ -80,18 +80,31 @@ def check_storage() -> None:
 
 
 def conversion_kinds(payload: str) -> list[tuple[str, str]]:
-    """Every pair of `--input` and `--quantization`.
+    """Every pair of `--input` and `--quantization` that there can be.
+
+    A pair that cannot be met, as such or with `--io_type`, is left out with a warning where the
+    quantisation and the input are met in other pairs.
 
     Args:
         payload: what the records hold.
 
     Raises:
-        ValueError: a pair cannot be met, as such or with `--io_type`, or waveform-in files have
+        ValueError: a quantisation or an input cannot be met in any pair, or waveform-in files have
             no waveforms to be checked on.
     """
-    kinds = list(itertools.product(FLAGS.input, FLAGS.quantization))
-    for kind in kinds:
-        check_kind(*kind, FLAGS.io_type)
+    kinds: list[tuple[str, str]] = []
+    refused: dict[tuple[str, str], ValueError] = {}
+    for kind in dict.fromkeys(itertools.product(FLAGS.input, FLAGS.quantization)):
+        try:
+            check_kind(*kind, FLAGS.io_type)
+        except ValueError as error:
+            refused[kind] = error
+        else:
+            kinds.append(kind)
+    for kind, refusal in refused.items():
+        if not all(any(part == other[i] for other in kinds) for i, part in enumerate(kind)):
+            raise refusal
+        logging.warning("left out: %s", refusal)
     if "waveform" in FLAGS.input and payload != "audio":
         raise ValueError(
             "--input=waveform is checked and calibrated on waveforms, and the records in "

@@ -21,14 +21,16 @@ from tfrecords.records import CheckedBatches, Records, open_records
 FLAGS = flags.FLAGS
 
 
-def evaluate_tflite(path: Path, records: Records, split: str, threads: int = 2) -> Metrics:
+def evaluate_tflite(path: Path, records: Records, split: str, threads: int = 1) -> Metrics:
     """Runs the TFLite file itself on every clip of a split.
 
     Raises:
-        ValueError: the file is no model, was made for other labels, clips or another front end
+        ValueError: the file is no classifier, was made for other labels, clips or another front end
             than the records have, or takes waveforms where the records hold log-mel.
     """
     model = TFLiteModel(path, threads)
+    if not model.info.labels:
+        raise ValueError(f"{path} has no labels: it is not a classifier")
     if model.info.labels != records.labels:
         raise ValueError(f"{path} knows other labels than the records in {records.data_dir}")
     if model.info.clip_samples != records.clip_samples:

@@ -10,6 +10,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import tensorflow as tf
+from absl import logging
 
 from aec_ofa_tf.audio.front_end import FrontEndConfig
 from aec_ofa_tf.audio.log_mel import log_mel
@@ -106,9 +107,13 @@ def _front_end_paths(requests: Sequence[ConversionRequest], info: ModelInfo) -> 
     """Where the front end goes; another model's files there may need another front end."""
     folders = {Path(r.path).parent for r in requests if r.info.input == "log_mel"}
     paths = [folder / FRONT_END_FILE for folder in sorted(folders)]
-    for path in paths:
-        if path.exists():
-            check_front_end(path, read_info(path), info)
+    for path in filter(Path.exists, paths):
+        try:
+            found = read_info(path)
+        except ValueError as error:
+            logging.warning("%s; it is replaced", error)
+        else:
+            check_front_end(path, found, info)
     return paths
 
 

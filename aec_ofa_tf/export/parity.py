@@ -72,6 +72,29 @@ def check_parity(
     return Parity(error, _checked_map_drop(request, expected, received))
 
 
+def check_fine_tuned(model: keras.Model, tuned: keras.Model, request: ConversionRequest) -> None:
+    """Refuses fine-tuning that lost what the network knew: its file is compared with it alone.
+
+    Args:
+        model: before fine-tuning.
+        tuned: after it, in float32.
+        request: with the clips, the labels and the bound on the mAP.
+
+    Raises:
+        RuntimeError: the mAP fell by more than that.
+    """
+    before, after = (
+        _keras_scores(network, request.parity_clips, request.info) for network in (model, tuned)
+    )
+    drop = _map_drop(before, after, request.parity_labels)
+    if drop is not None and drop > request.max_map_drop:
+        raise RuntimeError(
+            f"{Path(request.path).name}: fine-tuning lowered the mAP by {drop:.4f} (bound "
+            f"{request.max_map_drop:g}) on {len(before)} clips; no file was written. Lower its "
+            "learning rate (--qat_learning_rate), or change its steps"
+        )
+
+
 def run_draft(tflite_bytes: bytes, info: ModelInfo, clips: np.ndarray, folder: Path) -> np.ndarray:
     """What the file will compute, by the interpreter that `tag` uses.
 
@@ -117,15 +140,22 @@ def _checked_error(request: ConversionRequest, expected: np.ndarray, received: n
 def _checked_map_drop(
     request: ConversionRequest, expected: np.ndarray, received: np.ndarray
 ) -> float | None:
-    info, labels = request.info, request.parity_labels
-    if labels is None or not defined_classes(labels).any():
-        return None
-    drop = evaluate_scores(expected, labels).mAP - evaluate_scores(received, labels).mAP
-    if info.quantization not in MAX_ABS_ERROR and drop > request.max_map_drop:
+    info = request.info
+    drop = _map_drop(expected, received, request.parity_labels)
+    is_bound = info.quantization not in MAX_ABS_ERROR
+    if drop is not None and is_bound and drop > request.max_map_drop:
         raise RuntimeError(
             f"{Path(request.path).name}: the mAP of the {info.quantization} {info.input} file is "
-            f"{drop:.4f} below Keras' (bound {request.max_map_drop:g}) on {len(labels)} clips; no "
-            "file was written. Give more, or more varied, representative clips, choose another "
+            f"{drop:.4f} below Keras' (bound {request.max_map_drop:g}) on {len(expected)} clips; "
+            "no file was written. Give more, or more varied, representative clips, choose another "
             "quantisation, or allow a larger drop (max_map_drop)"
         )
     return drop
+
+
+def _map_drop(
+    expected: np.ndarray, received: np.ndarray, labels: np.ndarray | None
+) -> float | None:
+    if labels is None or not defined_classes(labels).any():
+        return None
+    return evaluate_scores(expected, labels).mAP - evaluate_scores(received, labels).mAP

@@ -114,11 +114,14 @@ def check_kind(input_kind: str, quantization: str, io_type: str = "float32") -> 
             f"{', '.join(IO_TYPES)}, received {input_kind!r}, {quantization!r} and {io_type!r}"
         )
     if io_type == "int8" and (input_kind == "waveform" or quantization not in _INTEGER):
+        why, remedy = (
+            ("a waveform goes into a float32 front end", "log_mel as input")
+            if input_kind == "waveform"
+            else (f"only {' and '.join(_INTEGER)} networks compute in integers", "one of these")
+        )
         raise ValueError(
-            f"a {input_kind}-in {quantization} file cannot have int8 tensors at its ends: a "
-            "waveform goes into a float32 front end, and only "
-            f"{' and '.join(_INTEGER)} networks compute in integers. Use log_mel as input and "
-            f"{_INTEGER[0]}, or float32 as the type of the tensors (--io_type)"
+            f"a {input_kind}-in {quantization} file cannot have int8 tensors at its ends: {why}. "
+            f"Use {remedy}, or float32 as the type of the tensors (--io_type)"
         )
     if input_kind == "waveform" and quantization in _REFUSED:
         raise ValueError(

@@ -36,7 +36,7 @@ class FineTuning:
 
     steps: int = 300
     learning_rate: float = 1e-4
-    batch_size: int = 32
+    batch_size: int = 16
     seed: int = 0
 
     def __post_init__(self) -> None:

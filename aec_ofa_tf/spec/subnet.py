@@ -67,7 +67,8 @@ class SubnetSpec:
         if not all(matches):
             raise ValueError(
                 f"cannot read the subnet {text!r}: expected blocks joined by '-', each "
-                "WIDTHxDEPTH or FIRST+SECOND, for example 64x2-51x2-102x2-204x1"
+                "WIDTHxDEPTH, the depth 1 or 2, or FIRST+SECOND, for example "
+                "64x2-51x2-102x2-204x1"
             )
         return cls(tuple(_read_block(match.groupdict()) for match in matches if match))
 

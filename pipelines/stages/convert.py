@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from absl import flags, logging
 from aec_ofa_tf.export.bundle import ModelInfo, read_info
 from aec_ofa_tf.export.convert import convert_models
 from aec_ofa_tf.export.fine_tune import FineTuned
+from aec_ofa_tf.export.parity import check_fine_tuned
 from aec_ofa_tf.export.request import ConversionRequest
 from aec_ofa_tf.export.tagger import FRONT_END_FILE
 from aec_ofa_tf.models.materialise import materialise
@@ -30,6 +31,7 @@ from pipelines.stages.fine_tuning import FINE_TUNED_FILE, FLAG_NAMES, QUANTIZATI
 from pipelines.stages.fit import flag_values
 from pipelines.stages.model_card import card_path
 from pipelines.stages.models import save_model
+from tfrecords.clip import TRAIN
 from tfrecords.files import fingerprint, sha256_of
 
 FLAGS = flags.FLAGS
@@ -48,27 +50,31 @@ def run_convert(experiment: Experiment) -> dict[str, Any]:
     """
     winners = experiment.workdir.winners()
     names = "input quantization io_type parity_clips max_map_drop representative_clips seed"
+    sizes = {
+        "batch_size": experiment.batch_size,
+        "calibration_clips": experiment.calibration_clips,
+    }
     subnets = {budget_folder(budget): subnet for budget, subnet in winners.items()}
-    settings = {"subnets": subnets, **flag_values(*names.split())}
+    settings = {"subnets": subnets, **sizes, **flag_values(*names.split())}
     if QUANTIZATION in FLAGS.quantization:
         settings |= flag_values(*FLAG_NAMES)
     settings["supernet"] = experiment.workdir.require_stage("supernet")["settings"]
     export = experiment.workdir.path / EXPORT
     done = experiment.workdir.same_result(NAME, settings)
-    if done and all(_stands(file, export) for file in done["files"]):
-        return done
+    if done and all(_stands(file, export) for file in [*done["files"], *done["companions"]]):
+        return {"files": done["files"]}
     folders = winner_folders(winners, export)
+    files = with_scores(experiment, convert_subnets(experiment, folders))
     for folder, spec in folders.items():
         for stale in files_of_others(experiment, folder, spec):
             stale.unlink()
             card_path(stale).unlink(missing_ok=True)
-    files = with_scores(experiment, convert_subnets(experiment, folders))
     for file in files:
         score = f", mAP {file['mAP']:.3f}, Keras {file['keras_mAP']:.3f}" if "mAP" in file else ""
         logging.info("%s: %s bytes%s", file["file"], f"{file['bytes']:,}", score)
-    result = {"files": files}
-    experiment.workdir.finish_stage(NAME, result, settings)
-    return result
+    stage = {"files": files, "companions": _companions(folders)}
+    experiment.workdir.finish_stage(NAME, stage, settings)
+    return {"files": files}
 
 
 def winner_folders(winners: Mapping[str, str], export: Path) -> dict[Path, SubnetSpec]:
@@ -77,6 +83,13 @@ def winner_folders(winners: Mapping[str, str], export: Path) -> dict[Path, Subne
         export / budget_folder(budget): SubnetSpec.parse(subnet)
         for budget, subnet in winners.items()
     }
+
+
+def _companions(folders: Iterable[Path]) -> list[dict[str, str]]:
+    """What stands beside the TFLite files of these folders."""
+    names = (KERAS_FILE, FINE_TUNED_FILE, FRONT_END_FILE)
+    paths = [folder / name for folder in folders for name in names]
+    return [{"file": str(path), "sha256": sha256_of(path)} for path in paths if path.is_file()]
 
 
 def _stands(file: Mapping[str, Any], export: Path) -> bool:
@@ -126,8 +139,8 @@ def convert_subnets(
 
     Raises:
         ValueError: a combination of input and quantisation is unknown or refused.
-        RuntimeError: fine-tuning or a conversion failed, or a file differs from Keras beyond its
-            bound.
+        RuntimeError: fine-tuning or a conversion failed or cost too much mAP, or a file differs
+            from Keras beyond its bound.
     """
     kinds = conversion_kinds(experiment.records.payload)
     supernet = experiment.load_supernet()
@@ -150,12 +163,16 @@ def convert_subnets(
                 twin=tuning.twin if tuning else None,
                 max_map_drop=FLAGS.max_map_drop,
             )
+            if tuning:
+                check_fine_tuned(models[spec], tuning.model, request)
             work.append((tuning.model if tuning else models[spec], request))
         conversions = convert_models(work)
     for folder, spec in folders.items():
         save_model(models[spec], folder / KERAS_FILE)
         if spec in tuned:
             save_model(tuned[spec].model, folder / FINE_TUNED_FILE)
+    for _, request in work:  # of an earlier file
+        card_path(request.path).unlink(missing_ok=True)
     return [_row(pair[1], conversion) for pair, conversion in zip(work, conversions, strict=True)]
 
 
@@ -212,8 +229,10 @@ def _extra(experiment: Experiment, spec: SubnetSpec, quantization: str) -> dict[
         "pool_last": network.pool_last,
         **_training_run(experiment),
     }
-    tuned = quantization == QUANTIZATION
-    return {**extra, "fine_tuning": flag_values(*FLAG_NAMES)} if tuned else extra
+    if quantization != QUANTIZATION:
+        return extra
+    clips = min(FLAGS.qat_clips, experiment.records.clips(TRAIN))
+    return {**extra, "fine_tuning": {**flag_values(*FLAG_NAMES), "qat_clips": clips}}
 
 
 def _training_run(experiment: Experiment) -> dict[str, Any]:

@@ -6,6 +6,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from absl import logging
+
 from aec_ofa_tf.export.bundle import read_info
 from aec_ofa_tf.export.interpreter import runtime_version
 from pipelines.experiment import Experiment
@@ -73,8 +75,20 @@ def run_family(
         "threads": 1,
         "data_licence": circumstances.licence,
     }
+    _tell_of_others(rows, root)
     print(write_tables(rows, COLUMNS, root / TABLE, about), file=sys.stderr)
     return {"table": str(root / f"{TABLE}.md"), "files": rows}
+
+
+def _tell_of_others(rows: list[dict[str, Any]], root: Path) -> None:
+    """Warns of files of earlier calls, whose figures are not at hand."""
+    standing = {str(path.relative_to(root)) for path in root.glob("*/*-*.tflite")}
+    others = sorted(standing - {row["file"] for row in rows})
+    if others:
+        logging.warning(
+            "the table has the files of this call, not those of earlier ones: %s",
+            ", ".join(others),
+        )
 
 
 def _files_in(experiment: Experiment, out: Path) -> list[dict[str, Any]]:

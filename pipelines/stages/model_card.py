@@ -130,14 +130,18 @@ def _figures(info: ModelInfo, figures: Mapping[str, Any], circumstances: Circums
     rows = [
         ("size", f"{figures['bytes']:,} bytes"),
         ("parameters", f"{info.params:,}"),
-        ("multiply-adds of a clip", f"{figures['macs']:,}"),
+        ("multiply-adds of a clip, front end apart", f"{figures['macs']:,}"),
         ("latency, median, one thread", f"{figures['latency_ms']:.2f} ms"),
-        ("greatest difference of a score from Keras", f"{figures['max_abs_error']:.2g}"),
+        (
+            "greatest difference from Keras' scores on parity clips",
+            f"{figures['max_abs_error']:.2g}",
+        ),
     ]
     if "mAP" in figures:
         clips = circumstances.manifest.clips[EVALUATION]
         rows.append((f"mAP on {clips:,} evaluation clips", f"{figures['mAP']:.4f}"))
-        rows.append(("drop of it, from the Keras model", f"{figures['map_drop']:.4f}"))
+        tuned = " fine-tuned alike in float32" if "fine_tuning" in info.extra else ""
+        rows.append((f"drop of it, from the Keras model{tuned}", f"{figures['map_drop']:.4f}"))
     table = tabulate(rows, headers=("figure", ""), tablefmt="github", disable_numparse=True)
     features = " ".join(machine["cpu_features"]) or "none of note"
     return (
@@ -161,7 +165,7 @@ def _limits(info: ModelInfo, figures: Mapping[str, Any], circumstances: Circumst
     ]
     if "mAP" not in figures:
         limits.append("Not tested: accuracy, for want of evaluation clips.")
-    elif info.quantization not in ("float32", "float16"):
+    if info.quantization not in ("float32", "float16"):
         limits.append(
             "Integer kernels round differently from device to device, so that scores may differ "
             "in the last steps."

@@ -1,12 +1,15 @@
 """The guide's Python snippet gives the scores that `tag` gives, and its tensors are the files'."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from aec_ofa_tf.export.bundle import read_bundle, write_bundle
 from aec_ofa_tf.export.tagger import Tagger
 from tests.export.conftest import FRAMES, LABELS, SAMPLES
-from tests.export.guide import GUIDE, run_guide
+from tests.export.guide import GUIDE, run_guide, start_guide
 from tfrecords.decode import fit_length
 
 
@@ -38,6 +41,19 @@ def test_the_python_snippet_repeats_short_recordings_where_the_card_says_so(
 
     expected = best_three(Tagger(path, fit_length=fit_length).tag(recording))
     assert run_guide(path, recording, tmp_path) == [expected]
+
+
+@pytest.mark.parametrize(("policy", "samples"), [("repeat", 0), ("crop", SAMPLES // 3)])
+def test_the_python_snippet_scores_nothing_that_is_too_short(
+    exported, smallest, waveforms, tmp_path, policy, samples
+):
+    flatbuffer, info = read_bundle(exported.path(smallest, "waveform"))
+    write_bundle(flatbuffer, replace(info, length_policy=policy), tmp_path / "model.tflite")
+    done = start_guide(tmp_path / "model.tflite", waveforms[3][:samples], tmp_path)
+
+    assert done.returncode == 1
+    assert "is too short" in done.stderr
+    assert done.stdout == ""
 
 
 @pytest.mark.parametrize(

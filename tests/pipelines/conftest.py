@@ -4,6 +4,8 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -110,3 +112,11 @@ def trained(tmp_path_factory) -> Trained:
 def export(trained: Trained) -> Path:
     """Folder of the files of one budget."""
     return trained.workdir / "export" / "params_max_8k"
+
+
+@contextmanager
+def changed(path: Path) -> Iterator[Any]:
+    """The JSON in a file, which gets what becomes of it."""
+    value = json.loads(path.read_text())
+    yield value
+    path.write_text(json.dumps(value))

@@ -2,11 +2,10 @@
 
 import json
 import shutil
-from contextlib import contextmanager
 
 import pytest
 
-from tests.pipelines.conftest import run_program
+from tests.pipelines.conftest import changed, run_program
 
 
 @pytest.fixture
@@ -23,13 +22,6 @@ def other(trained, tmp_path):
         for row in record["result"]["files"]:
             row["mAP"] += 0.25
     return workdir
-
-
-@contextmanager
-def changed(path):
-    value = json.loads(path.read_text())
-    yield value
-    path.write_text(json.dumps(value))
 
 
 def test_a_mean_stands_beside_what_it_is_of(trained, other, tmp_path):

@@ -8,7 +8,7 @@ import pytest
 from aec_ofa_tf.export.bundle import read_bundle, read_info, write_bundle
 from pipelines.scoring import evaluate_keras, evaluate_tflite
 from pipelines.workdir import Workdir
-from tests.pipelines.conftest import export, run_program
+from tests.pipelines.conftest import changed, export, run_program
 from tfrecords.records import open_records
 
 
@@ -114,6 +114,33 @@ def test_a_family_is_files_a_table_and_cards(trained, tmp_path):
         assert "Licence of the data: CC BY 4.0." in card
         assert all(f"- {label}\n" in card for label in read_info(path).labels)
     assert not list((trained.workdir / "export").rglob("*.md"))
+
+
+def test_a_family_is_whole_again_after_a_loss_and_kept_by_a_failure(trained, tmp_path):
+    workdir = tmp_path / "run"
+    shutil.copytree(trained.workdir, workdir)
+    where = (f"--workdir={workdir}", f"--data_dir={trained.data_dir}", "--family")
+    how = ("--representative_clips=12", "--parity_clips=24", "--max_map_drop=0.3")
+    files = run_program("convert", *where, *how, "--quantization=float32,int8").result["files"]
+    folder = export(replace(trained, workdir=workdir))
+    companions = [folder / name for name in ("front_end.tflite", "model.keras")]
+    before = {path: path.read_bytes() for path in companions}
+    companions[0].write_bytes(b"damaged")
+    companions[1].unlink()
+    again = run_program("convert", *where, *how, "--quantization=float32,int8").result["files"]
+
+    assert companions[0].read_bytes() == before[companions[0]]
+    assert companions[1].is_file()
+    assert [file["sha256"] for file in again] == [file["sha256"] for file in files]
+
+    with changed(workdir / "search" / "result.json") as found:
+        for row in found["budgets"]:
+            row["subnet"] = "4x2-3x2-6x2-12x1"
+    fails = ("--quantization=int8_qat", "--qat_learning_rate=1e30", "--qat_clips=8")
+    refused = run_program("convert", *where, *how, *fails)
+
+    assert "lower the learning rate" in refused.stderr
+    assert all((workdir / "export" / file["file"]).is_file() for file in files)
 
 
 @pytest.mark.parametrize(

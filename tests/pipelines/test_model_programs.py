@@ -51,6 +51,8 @@ def test_evaluate_scores_the_teacher_before_there_is_a_supernet(trained, tmp_pat
     [
         (["--model=nowhere.tflite"], "does not exist"),
         (["--model=README.md"], "neither a .tflite"),
+        (["--model={export}/log_mel-float32.tflite", "--teacher"], "is a file"),
+        (["--model={export}/front_end.tflite"], "is not a classifier"),
         (["--model={workdir}"], "--subnet or --teacher"),
         (["--model={workdir}", "--subnet=64x2-64x2-64x2-64x2"], "not in the search space"),
         (["--model={garbage}"], "garbage.keras"),
@@ -59,7 +61,8 @@ def test_evaluate_scores_the_teacher_before_there_is_a_supernet(trained, tmp_pat
 def test_evaluate_names_what_is_wrong(trained, tmp_path, flags, expected):
     garbage = tmp_path / "garbage.keras"
     garbage.write_bytes(b"not a model")
-    flags = [flag.format(workdir=trained.workdir, garbage=garbage) for flag in flags]
+    places = {"workdir": trained.workdir, "export": export(trained), "garbage": garbage}
+    flags = [flag.format(**places) for flag in flags]
     done = run_program("evaluate", f"--data_dir={trained.data_dir}", *flags)
 
     assert done.code == 1

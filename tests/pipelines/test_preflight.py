@@ -91,3 +91,21 @@ def test_integer_ends_of_an_int8_network_are_fine(parse):
     parse("--io_type=int8", "--quantization=int8")
 
     assert preflight.conversion_kinds("log_mel") == [("log_mel", "int8")]
+
+
+def test_a_pair_that_cannot_be_is_left_out_where_others_can(parse, caplog):
+    parse("--input=log_mel,waveform", "--quantization=float32,float16")
+
+    assert preflight.conversion_kinds("audio") == [
+        ("log_mel", "float32"),
+        ("log_mel", "float16"),
+        ("waveform", "float32"),
+    ]
+    assert "left out: a waveform-in model cannot be float16" in caplog.text
+
+
+def test_an_input_or_quantisation_that_is_met_in_no_pair_is_refused(parse):
+    parse("--input=log_mel,waveform", "--quantization=float16")
+
+    with pytest.raises(ValueError, match="waveform-in model cannot be float16"):
+        preflight.conversion_kinds("audio")

@@ -1,0 +1,49 @@
+"""Why waveform-in files are neither float16 nor dynamic: what becomes of the front end."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from aec_ofa_tf.audio.front_end import PANNS
+from aec_ofa_tf.audio.log_mel import log_mel
+from aec_ofa_tf.export.interpreter import interpreter_class
+from aec_ofa_tf.export.job import FRONT_END, ConversionJob, run_child, write_jobs
+from aec_ofa_tf.export.request import check_kind
+from tests.export.conftest import SAMPLES, make_waveforms
+
+
+@pytest.fixture(scope="module")
+def front_ends(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("front_ends")
+    kinds = ("float32", "float16", "dynamic")
+    config = dataclasses.asdict(PANNS)
+    write_jobs([ConversionJob(FRONT_END, kind, SAMPLES, config, kind) for kind in kinds], folder)
+    run_child(["-m", "aec_ofa_tf.export.tflite_converter"], folder, "converting front ends")
+    return {kind: (folder / kind).read_bytes() for kind in kinds}
+
+
+def error_db(flatbuffer: bytes, waveforms: np.ndarray) -> float:
+    """The largest error in bins within 60 dB of a clip's maximum."""
+    interpreter = interpreter_class()(model_content=flatbuffer)
+    interpreter.allocate_tensors()
+    (taken,), (given,) = interpreter.get_input_details(), interpreter.get_output_details()
+    received = []
+    for clip in waveforms:
+        interpreter.set_tensor(taken["index"], clip[None])
+        interpreter.invoke()
+        received.append(interpreter.get_tensor(given["index"])[0])
+    expected = log_mel(tf.constant(waveforms)).numpy()
+    near = expected > expected.max(axis=(1, 2), keepdims=True) - 60
+    return float(np.nan_to_num(np.abs(np.array(received) - expected)[near], nan=np.inf).max())
+
+
+@pytest.mark.parametrize("kind", ["float16", "dynamic"])
+def test_the_front_end_would_be_far_off(front_ends, kind):
+    waveforms = make_waveforms(8, seed=2)
+
+    assert error_db(front_ends["float32"], waveforms) < 1e-3
+    assert error_db(front_ends[kind], waveforms) > 1.0
+    with pytest.raises(ValueError, match=f"waveform-in model cannot be {kind}"):
+        check_kind("waveform", kind)

@@ -20,7 +20,7 @@ from aec_ofa_tf.export.job import FRONT_END, ConversionJob, run_child, write_job
 from aec_ofa_tf.export.metadata import add_metadata
 from aec_ofa_tf.export.parity import Parity, check_measurable, check_parity, run_draft
 from aec_ofa_tf.export.request import Conversion, ConversionRequest, check_requests
-from aec_ofa_tf.export.rounding import round_first_convolution
+from aec_ofa_tf.export.rounding import ROUNDED, round_first_convolution
 from aec_ofa_tf.export.tagger import FRONT_END_FILE, check_front_end
 
 MAX_FRONT_END_ERROR_DB = 1e-3
@@ -123,7 +123,7 @@ def _run(
     folder: Path,
 ) -> list[bytes]:
     """Converts in a child process: one flatbuffer per request, and last the front end, if any."""
-    saved = dict[tuple[int, int], str]()
+    saved = dict[tuple[int, int, str], str]()
     jobs = [
         _prepared(index, model, request, folder, saved)
         for index, (model, request) in enumerate(work)
@@ -145,20 +145,21 @@ def _prepared(
     model: keras.Model,
     request: ConversionRequest,
     folder: Path,
-    saved: dict[tuple[int, int], str],
+    saved: dict[tuple[int, int, str], str],
 ) -> ConversionJob:
     """A request's job; saves the network and the clips that the child needs and has not yet."""
     info = request.info
     if request.twin:
         return _job(info.input, info, index, str(request.twin.resolve()))
-    clips = request.representative_clips if info.quantization == "int8" else None
-    key = id(model), id(clips)
+    clips = request.representative_clips if info.quantization in ROUNDED else None
+    key = id(model), id(clips), info.quantization if clips is not None else ""
     if key not in saved:
         saved[key] = f"{index}.keras"
         if clips is not None:
-            model = round_first_convolution(model, log_mel_batches(clips, info))
+            batches = log_mel_batches(clips, info)
+            model = round_first_convolution(model, batches, info.quantization)
         model.save(folder / saved[key])
-    if clips is None:
+    if clips is None or info.quantization != "int8":
         return _job(info.input, info, index, saved[key])
     np.save(folder / f"{index}.npy", clips.astype(np.float32))
     return _job(info.input, info, index, saved[key], f"{index}.npy")

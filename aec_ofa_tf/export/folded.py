@@ -33,10 +33,10 @@ def fold(model: keras.Model) -> dict[str, np.ndarray]:
         ValueError: the model is not a CNN10.
     """
     try:
-        scale, shift = _affine(model.get_layer(_INPUT_NORM))
+        scale, shift = affine(model.get_layer(_INPUT_NORM))
         weights = {"input_scale/scale": scale, "input_shift/shift": shift}
         for name in _convolutions(model):
-            scale, shift = _affine(model.get_layer(_norm(name)))
+            scale, shift = affine(model.get_layer(_norm(name)))
             (kernel,) = model.get_layer(name).get_weights()
             weights |= {f"{name}/kernel": kernel * scale, f"{name}/bias": shift}
         for name in _DENSE:
@@ -56,11 +56,11 @@ def unfold(model: keras.Model, weights: dict[str, np.ndarray]) -> keras.Model:
     """
     copy = keras.models.clone_model(model)
     norm = copy.get_layer(_INPUT_NORM)
-    _set_affine(norm, weights["input_scale/scale"], weights["input_shift/shift"])
+    set_affine(norm, weights["input_scale/scale"], weights["input_shift/shift"])
     for name in _convolutions(model):
         bias = weights[f"{name}/bias"]
         copy.get_layer(name).set_weights([weights[f"{name}/kernel"]])
-        _set_affine(copy.get_layer(_norm(name)), np.ones_like(bias), bias)
+        set_affine(copy.get_layer(_norm(name)), np.ones_like(bias), bias)
     for name in _DENSE:
         copy.get_layer(name).set_weights([weights[f"{name}/kernel"], weights[f"{name}/bias"]])
     return copy
@@ -74,15 +74,14 @@ def _norm(convolution: str) -> str:
     return convolution.replace("conv", "norm")
 
 
-def _affine(norm: keras.layers.BatchNormalization) -> tuple[np.ndarray, np.ndarray]:
+def affine(norm: keras.layers.BatchNormalization) -> tuple[np.ndarray, np.ndarray]:
     """Scale and shift of a batch norm in inference, computed in float64."""
     gamma, beta, mean, variance = (array.astype(np.float64) for array in norm.get_weights())
     scale = gamma / np.sqrt(variance + norm.epsilon)
     return scale, beta - mean * scale
 
 
-def _set_affine(
-    norm: keras.layers.BatchNormalization, scale: np.ndarray, shift: np.ndarray
-) -> None:
+def set_affine(norm: keras.layers.BatchNormalization, scale: np.ndarray, shift: np.ndarray) -> None:
+    """Makes a batch norm in inference multiply by `scale` and add `shift`, [channels] each."""
     variance = np.full_like(scale, 1.0 - norm.epsilon)
     norm.set_weights([scale, shift, np.zeros_like(scale), variance])

@@ -40,7 +40,8 @@ class ConversionRequest:
         info: the model card; its `input` and `quantization` say what to make.
         parity_clips: float32 [clips, frames, mel_bins] or [clips, samples], as `info.input` says;
             on these the file is compared with Keras.
-        representative_clips: float32 of the same form; on these int8 finds its scales.
+        representative_clips: float32 of the same form; on these int8 finds its scales, and int8
+            and float16 the best rounding of the first convolution.
         twin: for int8_qat, folder of the simulated network (`FineTuned.twin`); the model is then
             its float32 counterpart (`FineTuned.model`).
         parity_labels: {0, 1} [clips, classes] of the parity clips, uint8 or float32; without

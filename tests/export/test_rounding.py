@@ -1,4 +1,4 @@
-"""The first convolution, rounded for int8 by what it hears."""
+"""The first convolution, rounded for int8 and float16 by what it hears."""
 
 from dataclasses import replace
 
@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from aec_ofa_tf.audio.log_mel import log_mel
 from aec_ofa_tf.export.convert import convert
+from aec_ofa_tf.export.folded import fold, unfold
 from aec_ofa_tf.export.request import ConversionRequest
 from aec_ofa_tf.export.rounding import round_first_convolution
 from tests.export.conftest import make_waveforms
@@ -129,3 +130,40 @@ def test_int8_files_hold_these_weights(model, info, form, tmp_path):
     # A negative gamma of the batch norm turns a folded filter's sign.
     expected = expected * np.sign(model.get_layer("block1_norm1").gamma.numpy())
     np.testing.assert_array_equal(np.moveaxis(found, 0, -1), np.round(expected))
+
+
+def _folded(model):
+    """The first convolution's filters as the converter rounds them, its batch norm folded."""
+    return fold(model)[f"{CONVOLUTION}/kernel"]
+
+
+def test_float16_weights_are_neighbours_that_lose_less(model, clips):
+    rounded = round_first_convolution(model, [clips[:5], clips[5:]], "float16")
+    exact, kernel = _hears(model, clips), _folded(rounded)
+    np.testing.assert_array_equal(kernel, kernel.astype(np.float16))
+    apart = np.abs(kernel - _folded(model))
+    assert (apart <= np.spacing(np.abs(_folded(model)).astype(np.float16))).all()
+    error = np.square(_hears(rounded, clips) - exact).mean(0)
+    nearest = np.square(_hears(_nearest_float16(model), clips) - exact).mean(0)
+    assert error.sum() < 0.5 * nearest.sum()
+
+
+def _nearest_float16(model):
+    weights = fold(model)
+    weights[f"{CONVOLUTION}/kernel"] = weights[f"{CONVOLUTION}/kernel"].astype(np.float16)
+    return unfold(model, weights)
+
+
+def test_float16_files_hold_these_weights(model, info, clips, tmp_path):
+    card = replace(info, quantization="float16")
+    path = tmp_path / "float16.tflite"
+    convert(model, ConversionRequest(path, card, clips.numpy(), clips.numpy()))
+
+    interpreter = open_graph(path)
+    (found,) = [
+        interpreter.get_tensor(tensor["index"])
+        for tensor in interpreter.get_tensor_details()
+        if tensor["dtype"] == np.float16 and tuple(tensor["shape"]) == (8, 3, 3, 1)
+    ]
+    expected = _folded(round_first_convolution(model, [clips], "float16"))
+    np.testing.assert_array_equal(np.moveaxis(found, 0, -1), expected)

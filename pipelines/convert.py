@@ -49,6 +49,7 @@ def main(_: list[str]) -> dict[str, Any]:
     _check_flags()
     workdir = Workdir(Path(FLAGS.workdir))
     conversion_kinds(load_manifest(Path(FLAGS.data_dir)).configuration["payload"])
+    workdir.config()  # locking would make a folder of a mistyped name
     if FLAGS.family:
         workdir.winners()
     with workdir.exclusive():

@@ -150,14 +150,17 @@ def test_a_family_is_whole_again_after_a_loss_and_kept_by_a_failure(trained, tmp
         ([], "one of --subnet=SUBNET and --family"),
         (["--subnet=largest", "--data_licence=CC0"], "add it"),
         (["--family", "--noscore"], "leave out --noscore"),
-        (["--family"], "there is no search result in {workdir}"),
+        (["--family"], "{workdir} holds no experiment"),
+        (["--subnet=largest"], "{workdir} holds no experiment"),
     ],
 )
-def test_convert_names_what_is_wrong_with_a_family(trained, tmp_path, flags, expected):
-    done = run_program("convert", f"--workdir={tmp_path}", f"--data_dir={trained.data_dir}", *flags)
+def test_convert_names_what_is_wrong_without_making_a_folder(trained, tmp_path, flags, expected):
+    workdir = tmp_path / "mistyped"
+    done = run_program("convert", f"--workdir={workdir}", f"--data_dir={trained.data_dir}", *flags)
 
     assert done.code == 1
-    assert expected.format(workdir=tmp_path) in done.stderr.splitlines()[-1]
+    assert not workdir.exists()
+    assert expected.format(workdir=workdir) in done.stderr.splitlines()[-1]
     assert "tensorflow" not in done.stderr.lower()
 
 

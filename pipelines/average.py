@@ -16,10 +16,10 @@ from typing import Any
 
 from absl import app, flags
 
+from aec_ofa_tf.files import write_json
 from pipelines import program
 from pipelines.averaging import FILE_COLUMNS, NETWORK_COLUMNS, average
 from pipelines.workdir import Workdir
-from tfrecords.files import write_json
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("out", None, "File that gets the result too, indented.")

@@ -22,9 +22,9 @@ from typing import Any
 
 from absl import flags
 
+from aec_ofa_tf.files import replacing
 from pipelines import benchmark_flags as benchmark
 from pipelines import program
-from tfrecords.files import replacing
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("out", None, "File that gets the result too, indented.")
@@ -47,21 +47,21 @@ def main(_: list[str]) -> dict[str, Any]:
 
 def _train_step() -> dict[str, Any]:
     settings = benchmark.train_step_settings()
-    from pipelines.suites.train_step import run_train_step
+    from pipelines.benchmarks.train_step import run_train_step
 
     return run_train_step(settings)
 
 
 def _search() -> dict[str, Any]:
     settings = benchmark.search_settings()
-    from pipelines.suites.search import run_search_suite
+    from pipelines.benchmarks.search import run_search_suite
 
     return run_search_suite(settings)
 
 
 def _tflite() -> dict[str, Any]:
     settings = benchmark.tflite_settings()
-    from pipelines.suites.tflite import run_tflite_suite
+    from pipelines.benchmarks.tflite import run_tflite_suite
 
     return run_tflite_suite(settings)
 

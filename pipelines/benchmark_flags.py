@@ -6,8 +6,9 @@ from pathlib import Path
 
 from absl import flags
 
-from aec_ofa_tf.spec import NetworkConfig, SearchSpace, search_space
-from pipelines.suites.settings import (
+from aec_ofa_tf.models.network import NetworkConfig
+from aec_ofa_tf.models.space import SearchSpace, search_space
+from pipelines.benchmarks.settings import (
     PRECISIONS,
     SearchSettings,
     TFLiteSettings,

@@ -11,8 +11,10 @@ from typing import Any
 
 from absl import flags
 
+from aec_ofa_tf.files import replacing
+from aec_ofa_tf.models.network import NetworkConfig
+from aec_ofa_tf.models.space import SearchSpace
 from aec_ofa_tf.models.supernet import Supernet
-from aec_ofa_tf.spec import NetworkConfig, SearchSpace
 from aec_ofa_tf.training.checkpoints import CheckpointStore
 from aec_ofa_tf.training.devices import Devices, open_devices
 from aec_ofa_tf.training.evaluation import Batches, SubnetEvaluator
@@ -21,7 +23,6 @@ from pipelines.preflight import network_from_flags, space_from_flags, stored_spa
 from pipelines.workdir import Workdir
 from tfrecords.clip import TRAIN
 from tfrecords.dataset import evaluation_batches
-from tfrecords.files import replacing
 from tfrecords.records import CheckedBatches, Records, open_records
 
 FLAGS = flags.FLAGS

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from absl import flags
 
-from tfrecords.decode import LENGTH_POLICIES
+from aec_ofa_tf.audio.io.decode import LENGTH_POLICIES
 from tfrecords.sources.audioset import PAPER_VALIDATION_CLIPS, AudiosetFiles
 from tfrecords.sources.folder import WHOLE_NAME
 from tfrecords.sources.registry import READERS, SCENES

@@ -11,10 +11,11 @@ from typing import Any
 from absl import flags, logging
 
 from aec_ofa_tf.audio.front_end import FrontEndConfig
+from aec_ofa_tf.costs.budget import Budget
+from aec_ofa_tf.costs.latency import LatencyTable
 from aec_ofa_tf.export.request import check_kind
-from aec_ofa_tf.spec import NetworkConfig, SearchSpace, SubnetSpec, search_space
-from aec_ofa_tf.spec.budget import Budget
-from aec_ofa_tf.spec.latency import LatencyTable
+from aec_ofa_tf.models.network import NetworkConfig
+from aec_ofa_tf.models.space import SearchSpace, Subnet, search_space
 from pipelines.workdir import Workdir
 from tfrecords.clip import VALIDATION
 from tfrecords.manifest import Manifest, load_manifest
@@ -40,7 +41,7 @@ def budgets_from_flags() -> list[Budget]:
     return budgets
 
 
-def check_budgets(space: SearchSpace, network: NetworkConfig) -> dict[Budget, list[SubnetSpec]]:
+def check_budgets(space: SearchSpace, network: NetworkConfig) -> dict[Budget, list[Subnet]]:
     """Refuses budgets that no subnet meets, before anything is trained or evaluated.
 
     Returns:
@@ -122,7 +123,7 @@ def check_teacher_widths(space: SearchSpace) -> None:
         ValueError: they differ.
     """
     widths = [FLAGS.teacher_base_channels * 2**block for block in range(4)]
-    teacher = SubnetSpec(tuple((width, width) for width in widths))
+    teacher = Subnet(tuple((width, width) for width in widths))
     if FLAGS.supernet_init == "teacher" and teacher != space.largest:
         raise ValueError(
             f"--supernet_init=teacher needs a teacher of the largest subnet's widths "

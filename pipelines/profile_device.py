@@ -16,12 +16,13 @@ from typing import Any
 from absl import flags
 
 import pipelines.flags
-from aec_ofa_tf.spec import NetworkConfig, SearchSpace
+from aec_ofa_tf.files import write_json
+from aec_ofa_tf.models.network import NetworkConfig
+from aec_ofa_tf.models.space import SearchSpace
 from pipelines import program
 from pipelines import training_flags as training
 from pipelines.preflight import network_from_flags, space_from_flags, stored_space
 from pipelines.workdir import Workdir
-from tfrecords.files import write_json
 
 FLAGS = flags.FLAGS
 training.define_workdir_flag()
@@ -43,7 +44,7 @@ flags.mark_flag_as_required("out")
 def main(_: list[str]) -> dict[str, Any]:
     """Writes `--out`; see the module's docstring."""
     space, network = _space_and_network()
-    from pipelines.suites.device_profile import ProfileSettings, profile_device
+    from pipelines.benchmarks.device_profile import ProfileSettings, profile_device
 
     settings = ProfileSettings(
         space=space,

@@ -11,8 +11,8 @@ import tensorflow as tf
 from absl import flags
 from tqdm import tqdm
 
-from aec_ofa_tf.export.interpreter import TFLiteModel
 from aec_ofa_tf.metrics import Metrics, evaluate_scores
+from aec_ofa_tf.tagging.interpreter import TFLiteModel
 from pipelines.experiment import open_trained
 from pipelines.stages.models import load_model
 from tfrecords.dataset import evaluation_batches

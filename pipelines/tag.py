@@ -20,13 +20,13 @@ from typing import Any
 
 from absl import app, flags
 
-from aec_ofa_tf.export.selection import LabelSelection, parse_label_thresholds
-from aec_ofa_tf.export.tagger import FRONT_END_FILE, Tagger
+from aec_ofa_tf.audio.io.decode import fit_length
+from aec_ofa_tf.audio.io.sound_source import STANDARD_INPUT
+from aec_ofa_tf.tagging.selection import LabelSelection, parse_label_thresholds
+from aec_ofa_tf.tagging.tagger import FRONT_END_FILE, Tagger
 from pipelines import program, tag_flags
 from pipelines.tag_output import Table, check_distinct, check_plot, open_csv, open_plot
 from pipelines.tagging import Output, Tagging, Windows
-from tfrecords.decode import fit_length
-from tfrecords.sound_source import STANDARD_INPUT
 
 FLAGS = flags.FLAGS
 tag_flags.define()

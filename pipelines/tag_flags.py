@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from absl import flags
 
-from tfrecords.pcm_stream import ENCODINGS, PcmFormat
+from aec_ofa_tf.audio.io.pcm_stream import ENCODINGS, PcmFormat
 
 FLAGS = flags.FLAGS
 

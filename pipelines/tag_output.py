@@ -11,10 +11,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-from aec_ofa_tf.export.selection import LabelSelection
-from aec_ofa_tf.export.tagger import WindowScores
+from aec_ofa_tf.files import replacing, require_replaceable
+from aec_ofa_tf.tagging.selection import LabelSelection
+from aec_ofa_tf.tagging.tagger import WindowScores
 from pipelines import program
-from tfrecords.files import replacing, require_replaceable
 
 if TYPE_CHECKING:
     from aec_ofa_tf.reporting.timeline import Timeline

@@ -13,12 +13,12 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from aec_ofa_tf.export.selection import LabelSelection
-from aec_ofa_tf.export.tagger import Tagger, WindowScores
+from aec_ofa_tf.audio.io.pcm_stream import PcmFormat
+from aec_ofa_tf.audio.io.sound_reader import WaveformReader
+from aec_ofa_tf.audio.io.sound_source import STANDARD_INPUT, DecodeError
+from aec_ofa_tf.tagging.selection import LabelSelection
+from aec_ofa_tf.tagging.tagger import Tagger, WindowScores
 from pipelines.interrupts import Interrupts
-from tfrecords.pcm_stream import PcmFormat
-from tfrecords.sound_reader import WaveformReader
-from tfrecords.sound_source import STANDARD_INPUT, DecodeError
 
 RECENT_WINDOWS = 10_000
 """Windows of a recording that the result lists; of a longer one, the last so many."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from absl import flags
 
-from aec_ofa_tf.export.bundle import IO_TYPES
+from aec_ofa_tf.tagging.model_file import IO_TYPES
 
 OBJECTIVES = ("labels", "distill")
 INITS = ("random", "supernet")

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tfrecords.files import exclusive, fingerprint, read_json, write_json
+from aec_ofa_tf.files import exclusive, fingerprint, read_json, write_json
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,8 @@
 
 import pytest
 
+pytest_plugins = ["tests.exported"]
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begins with the programs: files that take long keep no process waiting at the end."""

@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from tfrecords.files import fingerprint, read_json, sha256_of, write_json
+from aec_ofa_tf.files import fingerprint, read_json, sha256_of, write_json
 
 MANIFEST_NAME = "manifest.json"
 FORMAT_VERSION = 1

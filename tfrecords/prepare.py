@@ -14,8 +14,8 @@ from typing import Any
 
 from tqdm import tqdm
 
+from aec_ofa_tf.files import exclusive, fingerprint, read_json, remove_partial, write_json
 from tfrecords.clip import SPLITS, TRAIN, Source
-from tfrecords.files import exclusive, fingerprint, read_json, remove_partial, write_json
 from tfrecords.manifest import MANIFEST_NAME, Manifest, Shard, damage, load_manifest
 from tfrecords.prepare_config import PrepareConfig, PrepareError, check_configuration
 from tfrecords.rejections import Rejections

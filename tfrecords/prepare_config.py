@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from aec_ofa_tf.audio.front_end import PANNS, FrontEndConfig
+from aec_ofa_tf.audio.io.decode import LENGTH_POLICIES
+from aec_ofa_tf.files import fingerprint
 from tfrecords.clip import Source
-from tfrecords.decode import LENGTH_POLICIES
-from tfrecords.files import fingerprint
 from tfrecords.schema import PAYLOADS
 from tfrecords.shard_writer import ClipFormat
 

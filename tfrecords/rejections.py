@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from aec_ofa_tf.files import write_json
 from tfrecords.clip import SPLITS, Source
-from tfrecords.files import write_json
 from tfrecords.manifest import Manifest, Rejected
 from tfrecords.prepare_config import PrepareConfig, PrepareError
 

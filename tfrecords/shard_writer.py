@@ -14,10 +14,10 @@ import numpy as np
 import tensorflow as tf
 
 from aec_ofa_tf.audio.front_end import FrontEndConfig
+from aec_ofa_tf.audio.io.decode import DecodeError, decode, fit_length
 from aec_ofa_tf.audio.log_mel import log_mel
+from aec_ofa_tf.files import fingerprint, read_json, replacing, sha256_of, write_json
 from tfrecords.clip import Clip
-from tfrecords.decode import DecodeError, decode, fit_length
-from tfrecords.files import fingerprint, read_json, replacing, sha256_of, write_json
 from tfrecords.manifest import Rejected, Shard, damage
 from tfrecords.schema import audio_example, log_mel_example
 

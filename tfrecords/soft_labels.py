@@ -13,8 +13,8 @@ import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
+from aec_ofa_tf.files import exclusive, read_json, remove_partial, replacing, sha256_of, write_json
 from tfrecords.clip import TRAIN
-from tfrecords.files import exclusive, read_json, remove_partial, replacing, sha256_of, write_json
 from tfrecords.manifest import ManifestError, Shard, damage
 from tfrecords.records import MISMATCH, CheckedBatches, Records, clip_lookup, read_function
 from tfrecords.shards import ShardReader, open_shards

@@ -14,14 +14,14 @@ from absl import logging
 
 from aec_ofa_tf.audio.front_end import FrontEndConfig
 from aec_ofa_tf.audio.log_mel import log_mel
-from aec_ofa_tf.export.bundle import ModelInfo, read_info, write_bundle
 from aec_ofa_tf.export.features import log_mel_batches
 from aec_ofa_tf.export.job import FRONT_END, ConversionJob, run_child, write_jobs
 from aec_ofa_tf.export.metadata import add_metadata
 from aec_ofa_tf.export.parity import Parity, check_measurable, check_parity, run_draft
 from aec_ofa_tf.export.request import Conversion, ConversionRequest, check_requests
 from aec_ofa_tf.export.rounding import ROUNDED, round_first_convolution
-from aec_ofa_tf.export.tagger import FRONT_END_FILE, check_front_end
+from aec_ofa_tf.tagging.model_file import ModelInfo, read_info, write_bundle
+from aec_ofa_tf.tagging.tagger import FRONT_END_FILE, check_front_end
 
 MAX_FRONT_END_ERROR_DB = 1e-3
 """How far `front_end.tflite` may lie from `log_mel` on white noise."""

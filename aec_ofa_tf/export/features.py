@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from aec_ofa_tf.audio.front_end import FrontEndConfig
 from aec_ofa_tf.audio.log_mel import log_mel
-from aec_ofa_tf.export.bundle import ModelInfo
+from aec_ofa_tf.tagging.model_file import ModelInfo
 
 _BATCH = 16
 

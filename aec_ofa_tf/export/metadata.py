@@ -18,7 +18,7 @@ import numpy as np
 from tensorflow.lite.python import schema_py_generated as schema
 
 from aec_ofa_tf.audio.front_end import FrontEndConfig
-from aec_ofa_tf.export.bundle import LABELS_FILE, ModelInfo
+from aec_ofa_tf.tagging.model_file import LABELS_FILE, ModelInfo
 
 METADATA_NAME = "TFLITE_METADATA"
 """The model's entry that points at the metadata's buffer."""

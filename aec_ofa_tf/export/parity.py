@@ -8,11 +8,11 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from aec_ofa_tf.export.bundle import ModelInfo, write_bundle
 from aec_ofa_tf.export.features import log_mel_batches
-from aec_ofa_tf.export.interpreter import TFLiteModel
 from aec_ofa_tf.export.request import ConversionRequest
 from aec_ofa_tf.metrics import defined_classes, evaluate_scores
+from aec_ofa_tf.tagging.interpreter import TFLiteModel
+from aec_ofa_tf.tagging.model_file import ModelInfo, write_bundle
 
 MAX_ABS_ERROR = {"float32": 1e-4, "float16": 1e-2}
 """How far a score may lie from Keras' (a logit: times the largest). Others are bound by mAP."""

@@ -11,15 +11,16 @@ import keras
 import numpy as np
 
 from aec_ofa_tf.audio.front_end import PANNS
-from aec_ofa_tf.export.bundle import ModelInfo, write_bundle
-from aec_ofa_tf.export.interpreter import TFLiteModel
+from aec_ofa_tf.costs.layers import HEAD, INPUT, Layer
 from aec_ofa_tf.export.job import ConversionJob, run_child, write_jobs
 from aec_ofa_tf.models.cnn10 import build_cnn10
 from aec_ofa_tf.models.layer_models import build_layer
-from aec_ofa_tf.spec import NetworkConfig, SubnetSpec
-from aec_ofa_tf.spec.layers import HEAD, INPUT, Layer
+from aec_ofa_tf.models.network import NetworkConfig
+from aec_ofa_tf.models.space import Subnet
+from aec_ofa_tf.tagging.interpreter import TFLiteModel
+from aec_ofa_tf.tagging.model_file import ModelInfo, write_bundle
 
-Part = Layer | SubnetSpec
+Part = Layer | Subnet
 
 _REPRESENTATIVE_CLIPS = 2
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from aec_ofa_tf.audio.front_end import FrontEndConfig
-from aec_ofa_tf.export.bundle import INPUTS, IO_TYPES, QUANTIZATIONS, ModelInfo
+from aec_ofa_tf.tagging.model_file import INPUTS, IO_TYPES, QUANTIZATIONS, ModelInfo
 
 if TYPE_CHECKING:
     import keras

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from aec_ofa_tf.layers.moments import Moments, local_moments, replica_count, synchronise
 from aec_ofa_tf.layers.prefix import channel_count
-from aec_ofa_tf.spec import BATCH_NORM_EPSILON
+from aec_ofa_tf.models.network import BATCH_NORM_EPSILON
 
 
 class ElasticBatchNorm(keras.layers.Layer):

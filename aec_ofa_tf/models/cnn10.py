@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import keras
 
-from aec_ofa_tf.spec import BATCH_NORM_EPSILON, NetworkConfig, SubnetSpec
+from aec_ofa_tf.models.network import BATCH_NORM_EPSILON, NetworkConfig
+from aec_ofa_tf.models.space import Subnet
 
 BATCH_NORM_MOMENTUM = 0.9
 
 
 def build_cnn10(
-    spec: SubnetSpec,
+    spec: Subnet,
     network: NetworkConfig,
     classifier_activation: str | None = "sigmoid",
     name: str = "cnn10",

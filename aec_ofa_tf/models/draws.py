@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from aec_ofa_tf.audio.per_clip import per_clip
+from aec_ofa_tf.audio.augment import per_clip
 from aec_ofa_tf.layers.prefix import channel_count
-from aec_ofa_tf.spec import NetworkConfig
+from aec_ofa_tf.models.network import NetworkConfig
 
 
 class Draws(NamedTuple):

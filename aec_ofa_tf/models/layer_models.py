@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import keras
 
+from aec_ofa_tf.costs.layers import HEAD, INPUT, Layer
 from aec_ofa_tf.models.cnn10 import convolution, head, normalised_image, pool
-from aec_ofa_tf.spec import NetworkConfig
-from aec_ofa_tf.spec.layers import HEAD, INPUT, Layer
+from aec_ofa_tf.models.network import NetworkConfig
 
 
 def build_layer(layer: Layer, network: NetworkConfig) -> keras.Model:

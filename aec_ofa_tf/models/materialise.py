@@ -8,13 +8,13 @@ import keras
 import numpy as np
 
 from aec_ofa_tf.models.cnn10 import build_cnn10
+from aec_ofa_tf.models.space import Subnet
 from aec_ofa_tf.models.supernet import Statistics, Supernet
-from aec_ofa_tf.spec import SubnetSpec
 
 
 def materialise(
     supernet: Supernet,
-    spec: SubnetSpec,
+    spec: Subnet,
     statistics: Statistics,
     classifier_activation: str | None = "sigmoid",
 ) -> keras.Model:
@@ -44,7 +44,7 @@ def materialise(
     return model
 
 
-def copy_subnet(supernet: Supernet, spec: SubnetSpec, dtype: str = "float32") -> Supernet:
+def copy_subnet(supernet: Supernet, spec: Subnet, dtype: str = "float32") -> Supernet:
     """A supernet of the one subnet `spec` that starts from the weights it has in `supernet`.
 
     Args:
@@ -64,7 +64,7 @@ def copy_subnet(supernet: Supernet, spec: SubnetSpec, dtype: str = "float32") ->
 
 
 def _convolutions(
-    supernet: Supernet, spec: SubnetSpec
+    supernet: Supernet, spec: Subnet
 ) -> Iterator[tuple[str, tuple[np.ndarray, np.ndarray, np.ndarray]]]:
     """(name, (kernel, gamma, beta)) of every convolution, cut to the spec."""
     channels_in = 1

@@ -7,14 +7,15 @@ from collections.abc import Sequence
 import keras
 import tensorflow as tf
 
-from aec_ofa_tf.audio.mixup import mix_pairs
+from aec_ofa_tf.audio.augment import mix_pairs
 from aec_ofa_tf.layers.elastic_batch_norm import ElasticBatchNorm
 from aec_ofa_tf.layers.elastic_conv_bn_relu import ElasticConvBNReLU
 from aec_ofa_tf.layers.elastic_dense import ElasticDense
 from aec_ofa_tf.layers.moments import Moments
 from aec_ofa_tf.layers.prefix import SLICES, keep_prefix
 from aec_ofa_tf.models.draws import Draws, drop
-from aec_ofa_tf.spec import NetworkConfig, SubnetSpec
+from aec_ofa_tf.models.network import NetworkConfig
+from aec_ofa_tf.models.space import Subnet
 
 Statistics = dict[str, Moments]
 """Batch-norm moments of one subnet by layer name, each at full width."""
@@ -29,7 +30,7 @@ class Supernet(keras.Model):
     A forward pass has two parts. The stem (input batch norm, static block, first elastic
     convolution) is the same for all subnets, narrower first convolutions being prefixes of the
     widest; the branch is a subnet's own. Which subnet is meant is an argument: int32 widths
-    [blocks, 2] as in `SubnetSpec.widths`, 0 for an absent second convolution.
+    [blocks, 2] as in `Subnet.widths`, 0 for an absent second convolution.
 
     Args:
         subnets: the members, all of the same number of blocks and the same first block.
@@ -45,7 +46,7 @@ class Supernet(keras.Model):
 
     def __init__(
         self,
-        subnets: Sequence[SubnetSpec],
+        subnets: Sequence[Subnet],
         network: NetworkConfig,
         dtype: str = "float32",
         execution: str = SLICES,
@@ -260,7 +261,7 @@ def _apply(
     return x
 
 
-def _full_widths(subnets: Sequence[SubnetSpec]) -> tuple[tuple[int, ...], ...]:
+def _full_widths(subnets: Sequence[Subnet]) -> tuple[tuple[int, ...], ...]:
     """Per block, the greatest width of its first and, where any member has one, second layer."""
     blocks = zip(*(spec.blocks for spec in subnets), strict=True)
     return tuple(

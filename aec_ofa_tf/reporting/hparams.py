@@ -11,10 +11,10 @@ from tensorboard.plugins.hparams import api as hparams
 from tensorboard.plugins.hparams import api_pb2
 from tensorboard.plugins.hparams.summary import session_end_pb
 
-from aec_ofa_tf.spec import SubnetSpec
+from aec_ofa_tf.models.space import Subnet
 
 
-def write_sessions(directory: Path, values: Mapping[SubnetSpec, Mapping[str, float]]) -> None:
+def write_sessions(directory: Path, values: Mapping[Subnet, Mapping[str, float]]) -> None:
     """Replaces the sessions in a directory by one finished session per subnet.
 
     Args:
@@ -34,7 +34,7 @@ def write_sessions(directory: Path, values: Mapping[SubnetSpec, Mapping[str, flo
         writer.close()
 
 
-def _choices(spec: SubnetSpec) -> dict[str, float]:
+def _choices(spec: Subnet) -> dict[str, float]:
     choices: dict[str, float] = {}
     for number, widths in enumerate(spec.blocks, start=1):
         choices[f"block{number}_depth"] = len(widths)

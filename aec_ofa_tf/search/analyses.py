@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from scipy.stats import kendalltau, spearmanr
 
-from aec_ofa_tf.spec import SubnetSpec
+from aec_ofa_tf.models.space import Subnet
 
-Scores = Mapping[SubnetSpec, float]
+Scores = Mapping[Subnet, float]
 """Validation mAP by subnet."""
 
 

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
+from aec_ofa_tf.costs.budget import Budget
+from aec_ofa_tf.models.space import Subnet
 from aec_ofa_tf.search.algorithms import Algorithm
 from aec_ofa_tf.search.store import SubnetMetrics
-from aec_ofa_tf.spec import SubnetSpec
-from aec_ofa_tf.spec.budget import Budget
 
-Evaluate = Callable[[Sequence[SubnetSpec]], Mapping[SubnetSpec, SubnetMetrics]]
+Evaluate = Callable[[Sequence[Subnet]], Mapping[Subnet, SubnetMetrics]]
 """From subnets to the validation metrics of each."""
 
 
 def search(
     algorithms: Mapping[Budget, Algorithm],
     evaluate: Evaluate,
-    size: Callable[[SubnetSpec], float],
-) -> dict[Budget, dict[SubnetSpec, SubnetMetrics]]:
+    size: Callable[[Subnet], float],
+) -> dict[Budget, dict[Subnet, SubnetMetrics]]:
     """Runs the algorithms of all budgets side by side, so that they share evaluations.
 
     What earlier runs of a search, or other searchers of the same storage, have evaluated counts
@@ -31,7 +31,7 @@ def search(
     Returns:
         By budget the metrics of every candidate, best first.
     """
-    found: dict[Budget, dict[SubnetSpec, SubnetMetrics]] = {budget: {} for budget in algorithms}
+    found: dict[Budget, dict[Subnet, SubnetMetrics]] = {budget: {} for budget in algorithms}
     while True:
         proposed = {budget: algorithm.propose() for budget, algorithm in algorithms.items()}
         wanted = sorted(set().union(*proposed.values()))
@@ -49,8 +49,8 @@ def search(
 
 
 def choose(
-    metrics: Mapping[SubnetSpec, SubnetMetrics], size: Callable[[SubnetSpec], float]
-) -> dict[SubnetSpec, SubnetMetrics]:
+    metrics: Mapping[Subnet, SubnetMetrics], size: Callable[[Subnet], float]
+) -> dict[Subnet, SubnetMetrics]:
     """The candidates by falling mAP; of equally good ones the smaller comes first."""
     order = sorted(metrics, key=lambda spec: (-metrics[spec]["mAP"], size(spec), spec))
     return {spec: metrics[spec] for spec in order}

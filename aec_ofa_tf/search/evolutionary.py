@@ -13,8 +13,8 @@ from optuna.samplers import NSGAIISampler
 from optuna.storages import BaseStorage, get_storage
 from optuna.trial import FrozenTrial, Trial, TrialState
 
+from aec_ofa_tf.models.space import Subnet
 from aec_ofa_tf.search.store import SubnetMetrics
-from aec_ofa_tf.spec import SubnetSpec
 
 _EXCESS, _METRICS, _SEARCHER = "excess", "metrics", "searcher"
 _ASKS_PER_CANDIDATE = 20
@@ -67,9 +67,9 @@ class EvolutionarySearch:
 
     def __init__(
         self,
-        subnets: Sequence[SubnetSpec],
-        members: Sequence[SubnetSpec],
-        excess: Callable[[SubnetSpec], float],
+        subnets: Sequence[Subnet],
+        members: Sequence[Subnet],
+        excess: Callable[[Subnet], float],
         settings: EvolutionSettings,
     ) -> None:
         self._members = frozenset(members)
@@ -77,11 +77,11 @@ class EvolutionarySearch:
         self._settings = settings
         self._generator = np.random.default_rng(settings.seed)
         self._distributions = _distributions(subnets)
-        self._asked: dict[SubnetSpec, Trial] = {}
+        self._asked: dict[Subnet, Trial] = {}
         self._study = _open_study(settings)
         self._interrupted = self._give_up_interrupted()
 
-    def propose(self) -> Sequence[SubnetSpec]:
+    def propose(self) -> Sequence[Subnet]:
         """The next generation, or what is left of the members."""
         evaluated, running = set(self.evaluated()), self._at_work_elsewhere()
         wanted = self._settings.population * self._settings.generations
@@ -101,7 +101,7 @@ class EvolutionarySearch:
             self._consider(self._ask(), taken)
         return list(self._asked)
 
-    def learn(self, metrics: Mapping[SubnetSpec, SubnetMetrics]) -> None:
+    def learn(self, metrics: Mapping[Subnet, SubnetMetrics]) -> None:
         """Tells Optuna the metrics of a generation."""
         for spec, trial in self._asked.items():
             trial.set_constraint(_EXCESS, 0.0)
@@ -109,7 +109,7 @@ class EvolutionarySearch:
             self._study.tell(trial, metrics[spec]["mAP"])
         self._asked = {}
 
-    def evaluated(self) -> dict[SubnetSpec, SubnetMetrics]:
+    def evaluated(self) -> dict[Subnet, SubnetMetrics]:
         """The members that this searcher, earlier runs of it or others have evaluated."""
         trials = self._study.get_trials(deepcopy=False, states=[TrialState.COMPLETE])
         return {
@@ -118,7 +118,7 @@ class EvolutionarySearch:
             if trial.constraints[_EXCESS] <= 0
         }
 
-    def _give_up_interrupted(self) -> list[SubnetSpec]:
+    def _give_up_interrupted(self) -> list[Subnet]:
         """Frees what an earlier run of this searcher was evaluating when it was killed."""
         specs = []
         for trial in self._running():
@@ -131,7 +131,7 @@ class EvolutionarySearch:
         trials = self._study.get_trials(deepcopy=False, states=[TrialState.RUNNING])
         return [trial for trial in trials if len(trial.params) == len(self._distributions)]
 
-    def _at_work_elsewhere(self) -> set[SubnetSpec]:
+    def _at_work_elsewhere(self) -> set[Subnet]:
         """What other searchers work on; a dead one's is free after an hour."""
         since = datetime.now() - _TIME_TO_EVALUATE
         return {
@@ -140,7 +140,7 @@ class EvolutionarySearch:
             if trial.datetime_start and trial.datetime_start > since
         }
 
-    def _draw(self, taken: set[SubnetSpec]) -> SubnetSpec:
+    def _draw(self, taken: set[Subnet]) -> Subnet:
         """A member that is free, of those that a kill interrupted while there are any."""
         while self._interrupted:
             spec = self._interrupted.pop(0)
@@ -149,7 +149,7 @@ class EvolutionarySearch:
         free = sorted(self._members - taken - self._asked.keys())
         return free[self._generator.integers(len(free))]
 
-    def _breed(self, count: int, taken: set[SubnetSpec]) -> None:
+    def _breed(self, count: int, taken: set[Subnet]) -> None:
         for _ in range(_ASKS_PER_CANDIDATE * count):
             if len(self._asked) == count:
                 return
@@ -160,7 +160,7 @@ class EvolutionarySearch:
         trial.set_user_attr(_SEARCHER, self._settings.searcher)
         return trial
 
-    def _consider(self, trial: Trial, taken: set[SubnetSpec]) -> None:
+    def _consider(self, trial: Trial, taken: set[Subnet]) -> None:
         """Keeps a trial to evaluate, or tells Optuna why not."""
         spec = _spec(trial)
         if spec in taken or spec in self._asked:
@@ -200,7 +200,7 @@ def _open_study(settings: EvolutionSettings) -> optuna.Study:
     )
 
 
-def _distributions(subnets: Sequence[SubnetSpec]) -> dict[str, BaseDistribution]:
+def _distributions(subnets: Sequence[Subnet]) -> dict[str, BaseDistribution]:
     blocks = zip(*(str(spec).split("-") for spec in subnets), strict=True)
     return {
         f"block{number}": CategoricalDistribution(sorted(set(choices)))
@@ -208,10 +208,10 @@ def _distributions(subnets: Sequence[SubnetSpec]) -> dict[str, BaseDistribution]
     }
 
 
-def _genes(spec: SubnetSpec) -> dict[str, str]:
+def _genes(spec: Subnet) -> dict[str, str]:
     return {f"block{number}": text for number, text in enumerate(str(spec).split("-"), start=1)}
 
 
-def _spec(trial: Trial | FrozenTrial) -> SubnetSpec:
+def _spec(trial: Trial | FrozenTrial) -> Subnet:
     count = len(trial.params)
-    return SubnetSpec.parse("-".join(trial.params[f"block{n}"] for n in range(1, count + 1)))
+    return Subnet.parse("-".join(trial.params[f"block{n}"] for n in range(1, count + 1)))

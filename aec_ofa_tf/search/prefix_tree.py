@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from aec_ofa_tf.spec import SubnetSpec
+from aec_ofa_tf.models.space import Subnet
 
 _Step = tuple[int, int, int]
 _Path = tuple[_Step, ...]
@@ -53,10 +53,10 @@ class Prefix:
     width: int
     deeper: SharedLayer | None = None
     below: SharedLayer | None = None
-    subnet: SubnetSpec | None = None
+    subnet: Subnet | None = None
 
 
-def prefix_tree(subnets: Sequence[SubnetSpec]) -> SharedLayer:
+def prefix_tree(subnets: Sequence[Subnet]) -> SharedLayer:
     """The tree of some subnets.
 
     Args:
@@ -74,7 +74,7 @@ def prefix_tree(subnets: Sequence[SubnetSpec]) -> SharedLayer:
     return _grow(sorted(members.items()), 0)
 
 
-def groups(subnets: Sequence[SubnetSpec], limit: int) -> list[list[SubnetSpec]]:
+def groups(subnets: Sequence[Subnet], limit: int) -> list[list[Subnet]]:
     """Splits subnets into neighbours in the tree, which share most, at most `limit` a group."""
     ordered = sorted(set(subnets), key=_path)
     count = max(1, -(-len(ordered) // max(limit, 1)))
@@ -82,7 +82,7 @@ def groups(subnets: Sequence[SubnetSpec], limit: int) -> list[list[SubnetSpec]]:
     return [ordered[start : start + size] for start in range(0, len(ordered), size)]
 
 
-def _path(spec: SubnetSpec) -> _Path:
+def _path(spec: Subnet) -> _Path:
     return tuple(
         (block, layer, width)
         for block, widths in enumerate(spec.blocks)
@@ -90,7 +90,7 @@ def _path(spec: SubnetSpec) -> _Path:
     )
 
 
-def _grow(members: Sequence[tuple[_Path, SubnetSpec]], at: int) -> SharedLayer:
+def _grow(members: Sequence[tuple[_Path, Subnet]], at: int) -> SharedLayer:
     """The layer that sorted paths, alike before `at`, have there."""
     block, layer, _ = members[0][0][at]
     by_width = groupby(members, key=lambda member: member[0][at][2])
@@ -99,7 +99,7 @@ def _grow(members: Sequence[tuple[_Path, SubnetSpec]], at: int) -> SharedLayer:
     )
 
 
-def _prefix(width: int, members: Sequence[tuple[_Path, SubnetSpec]], at: int) -> Prefix:
+def _prefix(width: int, members: Sequence[tuple[_Path, Subnet]], at: int) -> Prefix:
     ended = next((spec for path, spec in members if len(path) == at + 1), None)
     longer = [member for member in members if len(member[0]) > at + 1]
     block = members[0][0][at][0]

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from aec_ofa_tf.spec import SubnetSpec
+from aec_ofa_tf.models.space import Subnet
 
 SubnetMetrics = dict[str, Any]
 """A subnet's metrics by name, `mAP` among them, JSON-serialisable."""
@@ -27,20 +27,20 @@ class EvaluationStore:
     def __init__(self, path: Path, key: str) -> None:
         self.path = path
         self.key = key
-        self.known: dict[SubnetSpec, SubnetMetrics] = dict(self._read())
+        self.known: dict[Subnet, SubnetMetrics] = dict(self._read())
 
-    def _read(self) -> Iterator[tuple[SubnetSpec, SubnetMetrics]]:
+    def _read(self) -> Iterator[tuple[Subnet, SubnetMetrics]]:
         if not self.path.exists():
             return
         for line in self.path.read_text(encoding="utf-8").splitlines():
             try:
                 row = json.loads(line)
                 if row["key"] == self.key:
-                    yield SubnetSpec.parse(row["subnet"]), {**row["metrics"]}
+                    yield Subnet.parse(row["subnet"]), {**row["metrics"]}
             except (ValueError, TypeError, KeyError):  # a kill can cut the last line short
                 continue
 
-    def add(self, spec: SubnetSpec, metrics: SubnetMetrics) -> None:
+    def add(self, spec: Subnet, metrics: SubnetMetrics) -> None:
         """Writes down one evaluation."""
         self.known[spec] = metrics
         self.path.parent.mkdir(parents=True, exist_ok=True)

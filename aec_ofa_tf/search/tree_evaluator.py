@@ -9,9 +9,9 @@ import numpy as np
 import tensorflow as tf
 
 from aec_ofa_tf.layers.moments import Moments
+from aec_ofa_tf.models.space import Subnet
 from aec_ofa_tf.models.supernet import Statistics, Supernet
 from aec_ofa_tf.search.prefix_tree import Prefix, SharedLayer, groups, prefix_tree
-from aec_ofa_tf.spec import SubnetSpec
 from aec_ofa_tf.training.evaluation import Batches, SubnetEvaluator
 
 _INPUT_NORM = "input_norm"
@@ -45,7 +45,7 @@ class TreeEvaluator:
         self._subnets_per_walk = subnets_per_walk
         self._pieces = _Pieces(evaluator.supernet)
 
-    def groups(self, subnets: Sequence[SubnetSpec], clips: int) -> list[list[SubnetSpec]]:
+    def groups(self, subnets: Sequence[Subnet], clips: int) -> list[list[Subnet]]:
         """The groups in which subnets are walked over so many clips."""
         classes = self._evaluator.supernet.network.classes
         fitting = self._memory_bytes // max(1, clips * classes * _FLOAT_BYTES)
@@ -53,11 +53,11 @@ class TreeEvaluator:
 
     def scores(
         self,
-        group: Sequence[SubnetSpec],
+        group: Sequence[Subnet],
         batches: Batches,
         statistics: Statistics | None = None,
         tick: Callable[[], object] = lambda: None,
-    ) -> Iterator[tuple[SubnetSpec, np.ndarray]]:
+    ) -> Iterator[tuple[Subnet, np.ndarray]]:
         """Scores every subnet of a group.
 
         Args:
@@ -76,7 +76,7 @@ class TreeEvaluator:
         self._evaluator.follow()
         tree = prefix_tree(group)
         look_up = self._calibrate(tree, tick) if statistics is None else _by_name(statistics)
-        parts: dict[SubnetSpec, list[np.ndarray]] = defaultdict(list)
+        parts: dict[Subnet, list[np.ndarray]] = defaultdict(list)
         for batch in batches:
             walk = _Walk(self._pieces, look_up)
             walk.run(tree, batch["log_mel"])
@@ -158,7 +158,7 @@ class _Walk:
         self._pieces = pieces
         self._moments_of = moments_of
         self.moments: dict[_Place, Moments] = {}
-        self.scores: dict[SubnetSpec, np.ndarray] = {}
+        self.scores: dict[Subnet, np.ndarray] = {}
 
     def run(self, tree: SharedLayer, log_mel: tf.Tensor) -> None:
         normed = self._apply(_INPUT_NORM, _INPUT_NORM, tf.cast(log_mel, tf.float32))

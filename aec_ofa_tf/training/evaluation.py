@@ -9,8 +9,8 @@ import tensorflow as tf
 
 from aec_ofa_tf.layers.prefix import SLICES
 from aec_ofa_tf.metrics import Metrics, evaluate_scores
+from aec_ofa_tf.models.space import Subnet
 from aec_ofa_tf.models.supernet import Statistics, Supernet
-from aec_ofa_tf.spec import SubnetSpec
 
 Batches = Iterable[Mapping[str, tf.Tensor]]
 """Batches of clean clips that can be walked again: `log_mel`, and `labels` where needed."""
@@ -49,7 +49,7 @@ class SubnetEvaluator:
         logits, _ = self.supernet(log_mel, widths=widths, statistics=statistics)
         return tf.sigmoid(logits)
 
-    def recalibrate(self, spec: SubnetSpec) -> Statistics:
+    def recalibrate(self, spec: Subnet) -> Statistics:
         """The subnet's batch-norm statistics: means over batches of the biased batch moments.
 
         Every batch is normalised by its own moments, without dropout or augmentation; one rule
@@ -69,7 +69,7 @@ class SubnetEvaluator:
             raise ValueError("batch norm cannot be recalibrated: there are no calibration clips")
         return tf.nest.map_structure(lambda vector: vector / count, total)
 
-    def scores(self, spec: SubnetSpec, statistics: Statistics, batches: Batches) -> np.ndarray:
+    def scores(self, spec: Subnet, statistics: Statistics, batches: Batches) -> np.ndarray:
         """Sigmoid scores, float32 [clips, classes], in the order of the batches."""
         self.follow()
         widths = tf.constant(spec.widths(), tf.int32)
@@ -86,7 +86,7 @@ class SubnetEvaluator:
             for mine, theirs in zip(self.supernet.weights, self._trained.weights, strict=True):
                 mine.assign(theirs)
 
-    def evaluate(self, spec: SubnetSpec, batches: Batches) -> Metrics:
+    def evaluate(self, spec: Subnet, batches: Batches) -> Metrics:
         """Recalibrates a subnet and scores it on batches with `labels`."""
         scores = self.scores(spec, self.recalibrate(spec), batches)
         return evaluate_scores(scores, all_labels(batches))

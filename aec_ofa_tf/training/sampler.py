@@ -6,13 +6,13 @@ from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 
-from aec_ofa_tf.spec import SearchSpace, SubnetSpec
+from aec_ofa_tf.models.space import SearchSpace, Subnet
 
 Sampler = Callable[[tf.Tensor], tf.Tensor]
 """From a stateless int32 seed [2] to the widths of the step's subnets, int32 [K, blocks, 2]."""
 
 
-def uniform_sampler(subnets: Sequence[SubnetSpec], count: int) -> Sampler:
+def uniform_sampler(subnets: Sequence[Subnet], count: int) -> Sampler:
     """`count` independent draws, uniform over the space, with replacement (paper section 2.3).
 
     Raises:
@@ -49,7 +49,7 @@ def sandwich_sampler(space: SearchSpace, count: int) -> Sampler:
     return lambda seed: tf.concat([ends, between(seed)], axis=0)
 
 
-def constant_sampler(subnet: SubnetSpec) -> Sampler:
+def constant_sampler(subnet: Subnet) -> Sampler:
     """Always the same single subnet: phase 1 of the paper, and every network trained alone."""
     widths = tf.constant([subnet.widths()], tf.int32)
     return lambda seed: widths

@@ -8,9 +8,14 @@ from dataclasses import dataclass, field
 import keras
 import tensorflow as tf
 
-from aec_ofa_tf.audio.mixup import mix_pairs, mixup_lambda
-from aec_ofa_tf.audio.shift import random_gain, time_roll
-from aec_ofa_tf.audio.spec_augment import SpecAugmentConfig, spec_augment_mask
+from aec_ofa_tf.audio.augment import (
+    SpecAugmentConfig,
+    mix_pairs,
+    mixup_lambda,
+    random_gain,
+    spec_augment_mask,
+    time_roll,
+)
 from aec_ofa_tf.layers.moments import replica_count
 from aec_ofa_tf.layers.prefix import MASKS
 from aec_ofa_tf.models.draws import Draws, dropout_masks

@@ -14,15 +14,16 @@ import keras
 import numpy as np
 from absl import flags, logging
 
-from aec_ofa_tf.export.bundle import ModelInfo, read_info
+from aec_ofa_tf.costs.cost import costs, params
 from aec_ofa_tf.export.convert import convert_models
 from aec_ofa_tf.export.fine_tune import FineTuned
 from aec_ofa_tf.export.parity import check_fine_tuned
 from aec_ofa_tf.export.request import ConversionRequest
-from aec_ofa_tf.export.tagger import FRONT_END_FILE
+from aec_ofa_tf.files import fingerprint, sha256_of
 from aec_ofa_tf.models.materialise import materialise
-from aec_ofa_tf.spec import SubnetSpec
-from aec_ofa_tf.spec.cost import costs, params
+from aec_ofa_tf.models.space import Subnet
+from aec_ofa_tf.tagging.model_file import ModelInfo, read_info
+from aec_ofa_tf.tagging.tagger import FRONT_END_FILE
 from pipelines.experiment import Experiment
 from pipelines.preflight import conversion_kinds
 from pipelines.stages.conversion_clips import conversion_clips
@@ -32,7 +33,6 @@ from pipelines.stages.fit import flag_values
 from pipelines.stages.model_card import card_path
 from pipelines.stages.models import save_model
 from tfrecords.clip import TRAIN
-from tfrecords.files import fingerprint, sha256_of
 
 FLAGS = flags.FLAGS
 NAME = "convert"
@@ -77,11 +77,10 @@ def run_convert(experiment: Experiment) -> dict[str, Any]:
     return {"files": files}
 
 
-def winner_folders(winners: Mapping[str, str], export: Path) -> dict[Path, SubnetSpec]:
+def winner_folders(winners: Mapping[str, str], export: Path) -> dict[Path, Subnet]:
     """A folder in `export` for the subnet of every budget."""
     return {
-        export / budget_folder(budget): SubnetSpec.parse(subnet)
-        for budget, subnet in winners.items()
+        export / budget_folder(budget): Subnet.parse(subnet) for budget, subnet in winners.items()
     }
 
 
@@ -99,7 +98,7 @@ def _stands(file: Mapping[str, Any], export: Path) -> bool:
     return is_here and sha256_of(path) == file.get("sha256")
 
 
-def files_of_others(experiment: Experiment, folder: Path, spec: SubnetSpec) -> list[Path]:
+def files_of_others(experiment: Experiment, folder: Path, spec: Subnet) -> list[Path]:
     """The TFLite files in a folder that are of another subnet, or of the subnet trained otherwise.
 
     Beside them `model.keras` would mislead.
@@ -116,7 +115,7 @@ def files_of_others(experiment: Experiment, folder: Path, spec: SubnetSpec) -> l
     return found
 
 
-def require_no_others(experiment: Experiment, folder: Path, spec: SubnetSpec) -> None:
+def require_no_others(experiment: Experiment, folder: Path, spec: Subnet) -> None:
     """Refuses a folder that holds `files_of_others`.
 
     Raises:
@@ -130,9 +129,7 @@ def require_no_others(experiment: Experiment, folder: Path, spec: SubnetSpec) ->
         )
 
 
-def convert_subnets(
-    experiment: Experiment, folders: dict[Path, SubnetSpec]
-) -> list[dict[str, Any]]:
+def convert_subnets(experiment: Experiment, folders: dict[Path, Subnet]) -> list[dict[str, Any]]:
     """Writes `model.keras` and the TFLite files that the flags name into each subnet's folder.
 
     Beside `int8_qat` files stands `model-fine_tuned.keras`, with which they are compared.
@@ -178,10 +175,10 @@ def convert_subnets(
 
 def _fine_tuned(
     experiment: Experiment,
-    models: dict[SubnetSpec, keras.Model],
+    models: dict[Subnet, keras.Model],
     clips: dict[str, np.ndarray] | None,
     folder: Path,
-) -> dict[SubnetSpec, FineTuned]:
+) -> dict[Subnet, FineTuned]:
     """Subnets as `int8_qat` files are made of; none where no such file is wanted."""
     if QUANTIZATION not in FLAGS.quantization:
         return {}
@@ -202,9 +199,7 @@ def _file_name(feature: str, quantization: str) -> str:
     return f"{feature}-{quantization}{ends}.tflite"
 
 
-def _info(
-    experiment: Experiment, spec: SubnetSpec, input_kind: str, quantization: str
-) -> ModelInfo:
+def _info(experiment: Experiment, spec: Subnet, input_kind: str, quantization: str) -> ModelInfo:
     records = experiment.records
     return ModelInfo(
         labels=records.labels,
@@ -221,7 +216,7 @@ def _info(
     )
 
 
-def _extra(experiment: Experiment, spec: SubnetSpec, quantization: str) -> dict[str, Any]:
+def _extra(experiment: Experiment, spec: Subnet, quantization: str) -> dict[str, Any]:
     network = experiment.network
     extra = {
         "macs": costs(spec, network)["macs"],

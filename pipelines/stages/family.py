@@ -8,8 +8,9 @@ from typing import Any
 
 from absl import logging
 
-from aec_ofa_tf.export.bundle import read_info
-from aec_ofa_tf.export.interpreter import runtime_version
+from aec_ofa_tf.tagging.interpreter import runtime_version
+from aec_ofa_tf.tagging.model_file import read_info
+from pipelines.benchmarks.machine import describe_machine
 from pipelines.experiment import Experiment
 from pipelines.stages.convert import (
     EXPORT,
@@ -22,7 +23,6 @@ from pipelines.stages.convert import (
 from pipelines.stages.file_figures import with_latency, with_scores
 from pipelines.stages.model_card import Circumstances, card_path, write_card
 from pipelines.stages.tables import write_tables
-from pipelines.suites.machine import describe_machine
 
 TABLE = "family"
 COLUMNS = {

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from pipelines.benchmarks.tflite_files import latency_ms
 from pipelines.experiment import Experiment
 from pipelines.scoring import evaluate_keras, evaluate_tflite
 from pipelines.stages.fine_tuning import FINE_TUNED_FILE, QUANTIZATION
-from pipelines.suites.tflite_files import latency_ms
 from tfrecords.clip import EVALUATION
 
 KERAS_FILE = "model.keras"

@@ -11,7 +11,7 @@ from absl import flags, logging
 
 from aec_ofa_tf.export.fine_tune import FineTuned, TuningData, fine_tune
 from aec_ofa_tf.export.tuning import FineTuning
-from aec_ofa_tf.spec import SubnetSpec
+from aec_ofa_tf.models.space import Subnet
 from pipelines.experiment import Experiment
 from pipelines.stages.soft_labels import soft_labels_path
 from tfrecords.clip import TRAIN
@@ -27,10 +27,10 @@ FINE_TUNED_FILE = "model-fine_tuned.keras"
 
 def fine_tuned(
     experiment: Experiment,
-    models: dict[SubnetSpec, keras.Model],
+    models: dict[Subnet, keras.Model],
     calibration_clips: np.ndarray,
     folder: Path,
-) -> dict[SubnetSpec, FineTuned]:
+) -> dict[Subnet, FineTuned]:
     """Fine-tunes subnets as `--qat_steps` and its fellows say.
 
     They learn from the teacher's soft labels where the run has them, otherwise from the scores

@@ -11,10 +11,11 @@ import keras
 import tensorflow as tf
 from absl import flags
 
-from aec_ofa_tf.audio.spec_augment import SpecAugmentConfig
+from aec_ofa_tf.audio.augment import SpecAugmentConfig
+from aec_ofa_tf.models.network import NetworkConfig
+from aec_ofa_tf.models.space import Subnet
 from aec_ofa_tf.models.supernet import Supernet
 from aec_ofa_tf.reporting.summaries import SummaryLog
-from aec_ofa_tf.spec import NetworkConfig, SubnetSpec
 from aec_ofa_tf.training.checkpoints import CheckpointStore
 from aec_ofa_tf.training.loop import LoopConfig, StepLoop
 from aec_ofa_tf.training.precision import resolve_precision
@@ -87,7 +88,7 @@ def step_config(target: str, mixup: bool) -> StepConfig:
 
 
 def new_network(
-    experiment: Experiment, subnets: Sequence[SubnetSpec], network: NetworkConfig
+    experiment: Experiment, subnets: Sequence[Subnet], network: NetworkConfig
 ) -> Supernet:
     """A network with fresh weights, on all devices, in the precision and execution of the flags."""
     keras.utils.set_random_seed(FLAGS.seed)
@@ -102,7 +103,7 @@ def fit(
     supernet: Supernet,
     phases: Sequence[Phase],
     config: StepConfig,
-    watched: dict[str, SubnetSpec],
+    watched: dict[str, Subnet],
     teaching: Teaching = NO_TEACHER,
 ) -> dict[str, float]:
     """Trains a network through its phases, resuming where a checkpoint stands.
@@ -176,7 +177,7 @@ def _learning_rate(steps: int) -> float | keras.optimizers.schedules.LearningRat
 
 
 def _validation(
-    experiment: Experiment, supernet: Supernet, watched: dict[str, SubnetSpec]
+    experiment: Experiment, supernet: Supernet, watched: dict[str, Subnet]
 ) -> Callable[[], dict[str, float]]:
     if not experiment.records.clips(VALIDATION):
         return dict

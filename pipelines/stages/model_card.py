@@ -10,9 +10,9 @@ from typing import Any
 
 from tabulate import tabulate
 
-from aec_ofa_tf.export.bundle import ModelInfo
+from aec_ofa_tf.files import replacing
+from aec_ofa_tf.tagging.model_file import ModelInfo
 from tfrecords.clip import EVALUATION, SPLITS
-from tfrecords.files import replacing
 from tfrecords.manifest import Manifest
 
 NOT_STATED = "not stated"

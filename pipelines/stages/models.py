@@ -8,7 +8,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from tfrecords.files import replacing
+from aec_ofa_tf.files import replacing
 
 
 def save_model(model: keras.Model, path: Path) -> None:

@@ -8,12 +8,13 @@ from typing import Any
 
 from absl import flags, logging
 
+from aec_ofa_tf.costs.budget import Budget
+from aec_ofa_tf.costs.cost import costs
+from aec_ofa_tf.files import fingerprint
+from aec_ofa_tf.models.space import SearchSpace, Subnet
 from aec_ofa_tf.search import algorithms
 from aec_ofa_tf.search.algorithms import Algorithm
 from aec_ofa_tf.search.driver import search
-from aec_ofa_tf.spec import SearchSpace, SubnetSpec
-from aec_ofa_tf.spec.budget import Budget
-from aec_ofa_tf.spec.cost import costs
 from pipelines.experiment import Experiment
 from pipelines.preflight import (
     check_budgets,
@@ -23,7 +24,6 @@ from pipelines.preflight import (
 from pipelines.stages.search_evaluation import SearchEvaluation
 from pipelines.stages.search_report import Findings, report
 from tfrecords.clip import EVALUATION, VALIDATION
-from tfrecords.files import fingerprint
 
 FLAGS = flags.FLAGS
 _MANY = 2000
@@ -68,7 +68,7 @@ def _result(
     experiment: Experiment,
     evaluation: SearchEvaluation,
     findings: Findings,
-    members: Mapping[Budget, Sequence[SubnetSpec]],
+    members: Mapping[Budget, Sequence[Subnet]],
 ) -> dict[str, Any]:
     """A row per budget, and the largest subnet of the trained space."""
     largest = experiment.space.largest
@@ -87,8 +87,8 @@ def _algorithm(
     experiment: Experiment,
     key: str,
     budget: Budget,
-    members: Sequence[SubnetSpec],
-    costs_of: Mapping[SubnetSpec, Mapping[str, float]],
+    members: Sequence[Subnet],
+    costs_of: Mapping[Subnet, Mapping[str, float]],
 ) -> Algorithm:
     """The algorithm that the flags name, for one budget."""
     if FLAGS.algorithm == "exhaustive":
@@ -125,7 +125,7 @@ def _algorithm(
 
 def _row(
     budget: Budget,
-    members: Sequence[SubnetSpec],
+    members: Sequence[Subnet],
     findings: Findings,
     evaluation: SearchEvaluation,
 ) -> dict[str, Any]:
@@ -147,7 +147,7 @@ def _row(
 
 
 def _summary(
-    spec: SubnetSpec, cost: Mapping[str, float], evaluation: SearchEvaluation
+    spec: Subnet, cost: Mapping[str, float], evaluation: SearchEvaluation
 ) -> dict[str, Any]:
     scores = {
         split: dict(evaluation.metrics(split, [spec])[spec])

@@ -10,17 +10,17 @@ import numpy as np
 from absl import flags
 from tqdm import tqdm
 
+from aec_ofa_tf.files import fingerprint
 from aec_ofa_tf.metrics import evaluate_scores
+from aec_ofa_tf.models.space import Subnet
 from aec_ofa_tf.models.supernet import Statistics, Supernet
 from aec_ofa_tf.search.bootstrap import bootstrap_interval
 from aec_ofa_tf.search.store import EvaluationStore, SubnetMetrics
 from aec_ofa_tf.search.tree_evaluator import TreeEvaluator
-from aec_ofa_tf.spec import SubnetSpec
 from aec_ofa_tf.training.evaluation import Batches, all_labels
 from pipelines.experiment import Experiment
 from pipelines.stages.models import model_fingerprint
 from tfrecords.clip import EVALUATION, TRAIN, VALIDATION
-from tfrecords.files import fingerprint
 
 FLAGS = flags.FLAGS
 FEWER_CLIPS = 4
@@ -72,15 +72,15 @@ class SearchEvaluation:
             if experiment.records.clips(name)
         }
 
-    def validation(self, subnets: Sequence[SubnetSpec]) -> Mapping[SubnetSpec, SubnetMetrics]:
+    def validation(self, subnets: Sequence[Subnet]) -> Mapping[Subnet, SubnetMetrics]:
         """Validation metrics of every subnet."""
         return self.metrics(VALIDATION, subnets)
 
     def known_of(
         self,
-        subnets: Iterable[SubnetSpec],
-        found: Iterable[Mapping[SubnetSpec, SubnetMetrics]],
-    ) -> dict[SubnetSpec, SubnetMetrics]:
+        subnets: Iterable[Subnet],
+        found: Iterable[Mapping[Subnet, SubnetMetrics]],
+    ) -> dict[Subnet, SubnetMetrics]:
         """Validation metrics of all those subnets that were ever evaluated.
 
         Args:
@@ -93,9 +93,7 @@ class SearchEvaluation:
                 store.add(spec, metrics)
         return {spec: store.known[spec] for spec in subnets if spec in store.known}
 
-    def metrics(
-        self, split: str, subnets: Sequence[SubnetSpec]
-    ) -> Mapping[SubnetSpec, SubnetMetrics]:
+    def metrics(self, split: str, subnets: Sequence[Subnet]) -> Mapping[Subnet, SubnetMetrics]:
         """Metrics of every subnet on a split; on the evaluation split with `interval`.
 
         `mAP_fewer_clips` is the mAP on one validation clip in four.
@@ -106,7 +104,7 @@ class SearchEvaluation:
             self.splits[split].store.add(spec, self._measure(split, scores))
         return {spec: known[spec] for spec in subnets}
 
-    def without_recalibration(self, subnets: Sequence[SubnetSpec]) -> dict[SubnetSpec, float]:
+    def without_recalibration(self, subnets: Sequence[Subnet]) -> dict[Subnet, float]:
         """Validation mAP where every subnet takes over the largest subnet's statistics."""
         statistics = self._evaluator.recalibrate(self._experiment.space.largest)
         labels = self.splits[VALIDATION].labels
@@ -122,9 +120,7 @@ class SearchEvaluation:
         key = fingerprint({"key": self.key, **draws}) if name == EVALUATION else self.key
         return Split(batches, all_labels(batches), EvaluationStore(path, key))
 
-    def _scores(
-        self, split: str, subnets: Sequence[SubnetSpec], statistics: Statistics | None = None
-    ):
+    def _scores(self, split: str, subnets: Sequence[Subnet], statistics: Statistics | None = None):
         """Every subnet's scores as they come, behind a progress bar of batches."""
         if not subnets:
             return

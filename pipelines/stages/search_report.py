@@ -13,18 +13,18 @@ from typing import Any
 from absl import flags, logging
 from tabulate import tabulate
 
+from aec_ofa_tf.costs.cost import LATENCY, METRICS
+from aec_ofa_tf.files import read_json, replacing, write_json
+from aec_ofa_tf.models.space import Subnet
 from aec_ofa_tf.reporting.figures import draw_pareto, draw_sensitivity, draw_spread
 from aec_ofa_tf.reporting.hparams import write_sessions
 from aec_ofa_tf.reporting.summaries import SummaryLog
 from aec_ofa_tf.search.analyses import rank_correlation, sensitivity, spread
 from aec_ofa_tf.search.pareto import pareto_front
-from aec_ofa_tf.spec import SubnetSpec
-from aec_ofa_tf.spec.cost import LATENCY, METRICS
 from pipelines.experiment import Experiment
 from pipelines.preflight import budgets_from_flags
 from pipelines.stages.search_evaluation import SearchEvaluation
 from tfrecords.clip import EVALUATION, VALIDATION
-from tfrecords.files import read_json, replacing, write_json
 
 FLAGS = flags.FLAGS
 Row = dict[str, Any]
@@ -44,22 +44,22 @@ class Findings:
         origin: `space` that was searched and, with a table, the `latency_device`.
     """
 
-    candidates: Mapping[str, Sequence[SubnetSpec]]
-    costs: Mapping[SubnetSpec, Mapping[str, float]]
-    metrics: Mapping[SubnetSpec, Row]
+    candidates: Mapping[str, Sequence[Subnet]]
+    costs: Mapping[Subnet, Mapping[str, float]]
+    metrics: Mapping[Subnet, Row]
     origin: Mapping[str, str]
 
     @cached_property
-    def scores(self) -> dict[SubnetSpec, float]:
+    def scores(self) -> dict[Subnet, float]:
         """Validation mAP by subnet."""
         return {spec: metrics["mAP"] for spec, metrics in self.metrics.items()}
 
-    def row(self, spec: SubnetSpec) -> Row:
+    def row(self, spec: Subnet) -> Row:
         """A subnet with its costs and metrics."""
         metrics = {f"validation_{name}": self.metrics[spec][name] for name in _METRICS}
         return {"subnet": str(spec), **self.origin, **self.costs[spec], **metrics}
 
-    def points(self, cost: str) -> dict[SubnetSpec, tuple[float, float]]:
+    def points(self, cost: str) -> dict[Subnet, tuple[float, float]]:
         """(cost, mAP) by subnet."""
         return {spec: (self.costs[spec][cost], score) for spec, score in self.scores.items()}
 
@@ -169,11 +169,11 @@ def _write_rows(stem: Path, rows: Sequence[Row]) -> None:
 
 
 def _draw(
-    folder: Path, result: Row, findings: Findings, fronts: Mapping[str, Sequence[SubnetSpec]]
+    folder: Path, result: Row, findings: Findings, fronts: Mapping[str, Sequence[Subnet]]
 ) -> None:
     for stale in folder.glob("*.png"):  # of a search with other budgets, or of another supernet
         stale.unlink()
-    chosen = sorted({SubnetSpec.parse(row["subnet"]) for row in result["budgets"]})
+    chosen = sorted({Subnet.parse(row["subnet"]) for row in result["budgets"]})
     for name, front in fronts.items():
         points = findings.points(name)
         places = ([points[spec] for spec in group] for group in (points, front, chosen))

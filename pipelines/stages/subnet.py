@@ -6,10 +6,10 @@ from typing import Any
 
 from absl import flags
 
+from aec_ofa_tf.costs.cost import costs
 from aec_ofa_tf.models.materialise import copy_subnet, materialise
+from aec_ofa_tf.models.space import Subnet
 from aec_ofa_tf.models.supernet import Supernet
-from aec_ofa_tf.spec import SubnetSpec
-from aec_ofa_tf.spec.cost import costs
 from aec_ofa_tf.training.sampler import constant_sampler
 from pipelines.experiment import Experiment
 from pipelines.stages.fit import Phase, Teaching, common_settings, fit, new_network, step_config
@@ -57,7 +57,7 @@ def run_subnet(experiment: Experiment) -> dict[str, Any]:
     return result
 
 
-def _initial(experiment: Experiment, spec: SubnetSpec) -> Supernet:
+def _initial(experiment: Experiment, spec: Subnet) -> Supernet:
     network = new_network(experiment, [spec], experiment.network)
     if FLAGS.init == "supernet":
         trained = copy_subnet(experiment.load_supernet(), spec)

@@ -6,8 +6,8 @@ from typing import Any
 
 from absl import flags
 
+from aec_ofa_tf.models.space import SearchSpace, Subnet
 from aec_ofa_tf.models.supernet import Supernet
-from aec_ofa_tf.spec import SearchSpace, SubnetSpec
 from aec_ofa_tf.training.sampler import (
     Sampler,
     constant_sampler,
@@ -87,7 +87,7 @@ def _sampler(space: SearchSpace) -> Sampler:
     return uniform_sampler(space.subnets(), FLAGS.subnets_per_step)
 
 
-def _watched(space: SearchSpace) -> dict[str, SubnetSpec]:
+def _watched(space: SearchSpace) -> dict[str, Subnet]:
     fixed = {f"ratio_{ratio}": space.fixed_ratio(ratio) for ratio in _WATCHED_RATIOS}
     members = {name: spec for name, spec in fixed.items() if spec in space}
     return {"smallest": space.smallest, **members, "largest": space.largest}

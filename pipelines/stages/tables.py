@@ -9,7 +9,7 @@ from typing import Any
 
 from tabulate import tabulate
 
-from tfrecords.files import replacing, write_json
+from aec_ofa_tf.files import replacing, write_json
 
 Row = Mapping[str, Any]
 

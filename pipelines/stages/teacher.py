@@ -8,9 +8,10 @@ from typing import Any
 
 from absl import flags
 
+from aec_ofa_tf.costs.cost import params
 from aec_ofa_tf.models.materialise import materialise
-from aec_ofa_tf.spec import NetworkConfig, SubnetSpec
-from aec_ofa_tf.spec.cost import params
+from aec_ofa_tf.models.network import NetworkConfig
+from aec_ofa_tf.models.space import Subnet
 from aec_ofa_tf.training.sampler import constant_sampler
 from pipelines.experiment import Experiment
 from pipelines.stages.fit import Phase, common_settings, fit, flag_values, new_network, step_config
@@ -41,10 +42,10 @@ def run_teacher(experiment: Experiment) -> dict[str, Any]:
     return result
 
 
-def teacher_shape(experiment: Experiment) -> tuple[SubnetSpec, NetworkConfig]:
+def teacher_shape(experiment: Experiment) -> tuple[Subnet, NetworkConfig]:
     """PANNs' CNN10 at `--teacher_base_channels`: it pools after all four blocks."""
     widths = [FLAGS.teacher_base_channels * 2**block for block in range(4)]
-    spec = SubnetSpec(tuple((width, width) for width in widths))
+    spec = Subnet(tuple((width, width) for width in widths))
     network = dataclasses.replace(experiment.network, embedding_units=widths[-1], pool_last=True)
     return spec, network
 

@@ -2,9 +2,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from aec_ofa_tf.audio.mixup import mix_pairs, mixup_lambda
-from aec_ofa_tf.audio.shift import random_gain, time_roll
-from aec_ofa_tf.audio.spec_augment import SpecAugmentConfig, spec_augment_mask
+from aec_ofa_tf.audio.augment import (
+    SpecAugmentConfig,
+    mix_pairs,
+    mixup_lambda,
+    random_gain,
+    spec_augment_mask,
+    time_roll,
+)
 
 CLIPS = np.random.default_rng(0).normal(size=(6, 20, 3)).astype(np.float32)
 RAMP = np.arange(20, dtype=np.float32)[:, None]

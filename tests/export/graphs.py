@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from aec_ofa_tf.export.bundle import read_bundle
+from aec_ofa_tf.tagging.model_file import read_bundle
 
 
 def open_graph(path: Path | str) -> tf.lite.Interpreter:

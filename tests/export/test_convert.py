@@ -6,9 +6,9 @@ import tensorflow as tf
 from sklearn.metrics import average_precision_score
 
 from aec_ofa_tf.audio.log_mel import log_mel
-from aec_ofa_tf.export.interpreter import TFLiteModel
-from tests.export.conftest import FRAMES, make_waveforms, median_labels
+from aec_ofa_tf.tagging.interpreter import TFLiteModel
 from tests.export.graphs import open_graph, operator_details, operators
+from tests.exported import FRAMES, make_waveforms, median_labels
 
 
 def _output_types(path):

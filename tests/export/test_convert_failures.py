@@ -8,11 +8,11 @@ import pytest
 import tensorflow as tf
 
 from aec_ofa_tf.audio.log_mel import log_mel
-from aec_ofa_tf.export.bundle import write_bundle
 from aec_ofa_tf.export.convert import convert, convert_models
 from aec_ofa_tf.export.job import run_child
 from aec_ofa_tf.export.request import ConversionRequest
-from tests.export.conftest import make_waveforms, median_labels
+from aec_ofa_tf.tagging.model_file import write_bundle
+from tests.exported import make_waveforms, median_labels
 
 SPEC = "4x2-4x1-4x1-4x1"
 

@@ -8,12 +8,12 @@ import tensorflow as tf
 
 from aec_ofa_tf.audio.log_mel import log_mel
 from aec_ofa_tf.export.convert import convert_models
-from aec_ofa_tf.export.interpreter import TFLiteModel
 from aec_ofa_tf.export.request import ConversionRequest
-from aec_ofa_tf.export.tagger import Tagger
-from tests.export.conftest import make_waveforms
+from aec_ofa_tf.tagging.interpreter import TFLiteModel
+from aec_ofa_tf.tagging.tagger import Tagger
 from tests.export.graphs import open_graph, operators
 from tests.export.guide import run_guide
+from tests.exported import make_waveforms
 
 SPEC = "8x2-6x1-12x1-20x1"
 

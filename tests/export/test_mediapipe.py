@@ -11,8 +11,8 @@ import pytest
 import tensorflow as tf
 
 from aec_ofa_tf.audio.front_end import PANNS
-from aec_ofa_tf.export.bundle import read_bundle
-from tests.export.conftest import LABELS
+from aec_ofa_tf.tagging.model_file import read_bundle
+from tests.exported import LABELS
 
 pytest.importorskip("mediapipe", reason="needs the extra mediapipe")
 

@@ -10,8 +10,8 @@ from flatbuffers.number_types import Int8Flags, Uint8Flags, Uint32Flags
 from flatbuffers.table import Table
 from tensorflow.lite.python import schema_py_generated as schema
 
-from aec_ofa_tf.export.bundle import read_bundle
 from aec_ofa_tf.export.metadata import add_metadata, describe
+from aec_ofa_tf.tagging.model_file import read_bundle
 
 
 class Fields:

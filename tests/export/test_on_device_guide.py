@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from aec_ofa_tf.export.bundle import read_bundle, write_bundle
-from aec_ofa_tf.export.tagger import Tagger
-from tests.export.conftest import FRAMES, LABELS, SAMPLES
+from aec_ofa_tf.audio.io.decode import fit_length
+from aec_ofa_tf.tagging.model_file import read_bundle, write_bundle
+from aec_ofa_tf.tagging.tagger import Tagger
 from tests.export.guide import GUIDE, run_guide, start_guide
-from tfrecords.decode import fit_length
+from tests.exported import FRAMES, LABELS, SAMPLES
 
 
 def best_three(scores):

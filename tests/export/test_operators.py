@@ -6,15 +6,16 @@ import numpy as np
 import pytest
 
 from aec_ofa_tf.audio.front_end import PANNS
-from aec_ofa_tf.export.bundle import ModelInfo
 from aec_ofa_tf.export.convert import convert_models
 from aec_ofa_tf.export.request import ConversionRequest
 from aec_ofa_tf.models.cnn10 import build_cnn10
 from aec_ofa_tf.models.materialise import materialise
+from aec_ofa_tf.models.network import NetworkConfig
+from aec_ofa_tf.models.space import Subnet
 from aec_ofa_tf.models.supernet import Supernet
-from aec_ofa_tf.spec import NetworkConfig, SubnetSpec
+from aec_ofa_tf.tagging.model_file import ModelInfo
 from aec_ofa_tf.training.evaluation import SubnetEvaluator
-from pipelines.suites.handwritten import handwritten_cnn10
+from pipelines.benchmarks.handwritten import handwritten_cnn10
 from tests.export.graphs import operators, randomise_norms
 
 FRAMES, CLASSES, UNITS = 64, 10, 24
@@ -27,7 +28,7 @@ def lists(tmp_path_factory) -> dict[tuple[str, str, str], list[str]]:
     folder = tmp_path_factory.mktemp("operators")
     network = NetworkConfig(CLASSES, FRAMES, embedding_units=UNITS)
     clips = np.random.default_rng(0).normal(-40, 10, (8, FRAMES, 64)).astype(np.float32)
-    specs = [SubnetSpec.parse(text) for text in SUBNETS]
+    specs = [Subnet.parse(text) for text in SUBNETS]
     supernet = Supernet(specs, network)
     evaluator = SubnetEvaluator(supernet, [{"log_mel": clips}])
     work, keys = [], []
@@ -47,7 +48,7 @@ def lists(tmp_path_factory) -> dict[tuple[str, str, str], list[str]]:
     return {key: operators(done.file) for key, done in zip(keys, conversions, strict=True)}
 
 
-def _info(spec: SubnetSpec, quantization: str) -> ModelInfo:
+def _info(spec: Subnet, quantization: str) -> ModelInfo:
     return ModelInfo(
         labels=tuple("abcdefghij"),
         sample_rate_hz=PANNS.sample_rate_hz,
@@ -68,7 +69,7 @@ def test_a_subnet_has_the_operators_of_a_handwritten_network(lists, subnet, quan
 
     assert received == lists[subnet, "handwritten", quantization]
     # Batch norms are folded, but for the input's, and a ReLU is part of its convolution.
-    depths = SubnetSpec.parse(subnet).depths
+    depths = Subnet.parse(subnet).depths
     blocks = [name for depth in depths for name in (*["CONV_2D"] * depth, "AVERAGE_POOL_2D")]
     body = ["MUL", "ADD", "RESHAPE", *blocks, "MAX_POOL_2D", "AVERAGE_POOL_2D"]
     body += ["RESHAPE", "ADD", "FULLY_CONNECTED", "FULLY_CONNECTED", "LOGISTIC"]
@@ -79,7 +80,7 @@ def test_a_subnet_has_the_operators_of_a_handwritten_network(lists, subnet, quan
 @pytest.mark.parametrize("pool_last", [False, True])
 def test_the_handwritten_network_is_the_same_function(pool_last):
     network = NetworkConfig(CLASSES, FRAMES, embedding_units=UNITS, pool_last=pool_last)
-    spec = SubnetSpec.parse(SUBNETS[0])
+    spec = Subnet.parse(SUBNETS[0])
     model = build_cnn10(spec, network)
     randomise_norms(model)
     twin = handwritten_cnn10(

@@ -8,11 +8,11 @@ import pytest
 import tensorflow as tf
 
 from aec_ofa_tf.audio.log_mel import log_mel
-from aec_ofa_tf.export.bundle import read_bundle
 from aec_ofa_tf.export.convert import _check_front_end_values
 from aec_ofa_tf.export.parity import MAX_ABS_ERROR, check_fine_tuned, check_parity
 from aec_ofa_tf.export.request import ConversionRequest
-from tests.export.conftest import make_waveforms, median_labels
+from aec_ofa_tf.tagging.model_file import read_bundle
+from tests.exported import make_waveforms, median_labels
 
 
 @pytest.fixture(scope="module")

@@ -3,14 +3,15 @@
 import keras
 import numpy as np
 
+from aec_ofa_tf.costs.layers import layers
 from aec_ofa_tf.export.part_files import open_parts
 from aec_ofa_tf.models.cnn10 import build_cnn10
 from aec_ofa_tf.models.layer_models import build_layer
-from aec_ofa_tf.spec import NetworkConfig, SubnetSpec
-from aec_ofa_tf.spec.layers import layers
+from aec_ofa_tf.models.network import NetworkConfig
+from aec_ofa_tf.models.space import Subnet
 
 NETWORK = NetworkConfig(classes=5, frames=33, embedding_units=24, pool_last=True)
-SPEC = SubnetSpec.parse("4x2-3+5-6x1-7x1")
+SPEC = Subnet.parse("4x2-3+5-6x1-7x1")
 
 
 def test_the_layers_in_a_row_are_the_network():

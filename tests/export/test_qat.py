@@ -8,17 +8,18 @@ import pytest
 import tensorflow as tf
 
 from aec_ofa_tf.audio.log_mel import log_mel
+from aec_ofa_tf.costs.file_size import tflite_bytes
 from aec_ofa_tf.export.convert import convert_models
 from aec_ofa_tf.export.fine_tune import TuningData, fine_tune
 from aec_ofa_tf.export.folded import fold, unfold
-from aec_ofa_tf.export.interpreter import TFLiteModel
 from aec_ofa_tf.export.job import run_child
 from aec_ofa_tf.export.request import ConversionRequest
 from aec_ofa_tf.export.tuning import FineTuning
-from aec_ofa_tf.spec import NetworkConfig, SubnetSpec
-from aec_ofa_tf.spec.file_size import tflite_bytes
-from tests.export.conftest import FRAMES, LABELS, make_waveforms
+from aec_ofa_tf.models.network import NetworkConfig
+from aec_ofa_tf.models.space import Subnet
+from aec_ofa_tf.tagging.interpreter import TFLiteModel
 from tests.export.graphs import open_graph, operator_details, operators
+from tests.exported import FRAMES, LABELS, make_waveforms
 
 SPEC = "8x2-5+6-9x1-12x1"
 SETTINGS = FineTuning(steps=12, learning_rate=5e-4, batch_size=8, seed=3)
@@ -117,7 +118,7 @@ def test_a_file_takes_as_much_more_than_int8_as_is_said_beforehand(files):
     expected, received = (
         size("int8_qat", ("log_mel", "float32")) - size("int8", "int8")
         for size in (
-            lambda kind, _: tflite_bytes(SubnetSpec.parse(SPEC), network, kind),
+            lambda kind, _: tflite_bytes(Subnet.parse(SPEC), network, kind),
             lambda _, key: files[key].stat().st_size,
         )
     )

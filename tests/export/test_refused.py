@@ -8,10 +8,10 @@ import tensorflow as tf
 
 from aec_ofa_tf.audio.front_end import PANNS
 from aec_ofa_tf.audio.log_mel import log_mel
-from aec_ofa_tf.export.interpreter import interpreter_class
 from aec_ofa_tf.export.job import FRONT_END, ConversionJob, run_child, write_jobs
 from aec_ofa_tf.export.request import check_kind
-from tests.export.conftest import SAMPLES, make_waveforms
+from aec_ofa_tf.tagging.interpreter import interpreter_class
+from tests.exported import SAMPLES, make_waveforms
 
 
 @pytest.fixture(scope="module")

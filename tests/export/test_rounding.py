@@ -12,8 +12,8 @@ from aec_ofa_tf.export.convert import convert
 from aec_ofa_tf.export.folded import fold, unfold
 from aec_ofa_tf.export.request import ConversionRequest
 from aec_ofa_tf.export.rounding import round_first_convolution
-from tests.export.conftest import make_waveforms
 from tests.export.graphs import open_graph
+from tests.exported import make_waveforms
 
 CONVOLUTION = "block1_conv1"
 

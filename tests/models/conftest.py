@@ -5,8 +5,9 @@ import pytest
 import tensorflow as tf
 
 from aec_ofa_tf.layers.moments import Moments
+from aec_ofa_tf.models.network import NetworkConfig
+from aec_ofa_tf.models.space import SearchSpace, search_space
 from aec_ofa_tf.models.supernet import Statistics, Supernet
-from aec_ofa_tf.spec import NetworkConfig, SearchSpace, search_space
 
 FRAMES = 40
 

@@ -5,19 +5,20 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from aec_ofa_tf.costs.cost import params
 from aec_ofa_tf.models.cnn10 import build_cnn10
 from aec_ofa_tf.models.materialise import copy_subnet, materialise
+from aec_ofa_tf.models.network import NetworkConfig
+from aec_ofa_tf.models.space import Subnet, search_space
 from aec_ofa_tf.models.supernet import Supernet
-from aec_ofa_tf.spec import NetworkConfig, SubnetSpec, search_space
-from aec_ofa_tf.spec.cost import params
 from tests.models.conftest import random_statistics, randomised
 
 
-def every_depth_and_width(space) -> list[SubnetSpec]:
+def every_depth_and_width(space) -> list[Subnet]:
     """Few subnets in which every choice of every block occurs."""
     most = max(len(choices) for choices in space.block_choices)
     specs = [
-        SubnetSpec(tuple(choices[index % len(choices)] for choices in space.block_choices))
+        Subnet(tuple(choices[index % len(choices)] for choices in space.block_choices))
         for index in range(most)
     ]
     return [*specs, space.smallest, space.largest]
@@ -88,7 +89,7 @@ def test_a_copied_subnet_computes_what_it_computed_in_the_supernet(supernet, spa
 
 def test_the_teacher_s_last_pool_is_a_setting_of_both(clips):
     network = NetworkConfig(classes=3, frames=40, embedding_units=16, pool_last=True)
-    spec = SubnetSpec.parse("4x2-5x2-6x2-7x2")
+    spec = Subnet.parse("4x2-5x2-6x2-7x2")
     teacher = randomised(Supernet([spec], network))
     statistics = random_statistics(teacher)
 
@@ -118,14 +119,14 @@ def test_the_materialised_model_opens_without_this_project(supernet, space, tmp_
 def test_members_must_share_their_static_block():
     network = NetworkConfig(classes=3, frames=40)
     with pytest.raises(ValueError, match="same first block"):
-        Supernet([SubnetSpec.parse("4x2-4x1"), SubnetSpec.parse("5x2-4x1")], network)
+        Supernet([Subnet.parse("4x2-4x1"), Subnet.parse("5x2-4x1")], network)
     with pytest.raises(ValueError, match="at least one subnet"):
         Supernet([], network)
 
 
 def test_weights_of_unequal_members_have_the_shapes_that_the_widest_need(clips):
     # The widest first layer, the widest second layer and the widest output are in three members.
-    specs = [SubnetSpec.parse(t) for t in ("4x2-9+2-3x1-5x2", "4x2-3+6-7x1-8x1", "4x2-8x1-6x2-4+3")]
+    specs = [Subnet.parse(t) for t in ("4x2-9+2-3x1-5x2", "4x2-3+6-7x1-8x1", "4x2-8x1-6x2-4+3")]
     supernet = randomised(Supernet(specs, NetworkConfig(5, 40, embedding_units=8)))
     statistics = random_statistics(supernet)
 

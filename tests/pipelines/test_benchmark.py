@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from pipelines.suites.timing import median_seconds, ratio
+from pipelines.benchmarks.timing import median_seconds, ratio
 from tests.pipelines.conftest import run_program
 
 TINY = (

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from aec_ofa_tf.export.bundle import read_bundle, read_info, write_bundle
+from aec_ofa_tf.tagging.model_file import read_bundle, read_info, write_bundle
 from pipelines.scoring import evaluate_keras, evaluate_tflite
 from pipelines.workdir import Workdir
 from tests.pipelines.conftest import changed, export, run_program

@@ -2,8 +2,9 @@ import json
 
 import pytest
 
-from aec_ofa_tf.spec import NetworkConfig, search_space
-from aec_ofa_tf.spec.latency import LatencyTable
+from aec_ofa_tf.costs.latency import LatencyTable
+from aec_ofa_tf.models.network import NetworkConfig
+from aec_ofa_tf.models.space import search_space
 from tests.pipelines.conftest import run_program
 
 TINY = (

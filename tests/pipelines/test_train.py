@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import pytest
 
-from aec_ofa_tf.export.bundle import read_info
+from aec_ofa_tf.tagging.model_file import read_info
 from tests.pipelines.conftest import RANK_SWAP, ROOT, final_weights, program, reached, run_program
 from tfrecords.records import open_records
 

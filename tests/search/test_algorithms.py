@@ -3,12 +3,13 @@
 import numpy as np
 import pytest
 
+from aec_ofa_tf.costs.budget import Budget
+from aec_ofa_tf.costs.cost import params
+from aec_ofa_tf.models.network import NetworkConfig
+from aec_ofa_tf.models.space import search_space
 from aec_ofa_tf.search import algorithms
 from aec_ofa_tf.search.driver import search
 from aec_ofa_tf.search.evolutionary import EvolutionarySearch, EvolutionSettings
-from aec_ofa_tf.spec import NetworkConfig, search_space
-from aec_ofa_tf.spec.budget import Budget
-from aec_ofa_tf.spec.cost import params
 
 NETWORK = NetworkConfig(classes=527, frames=1000)
 SPACE = search_space("[2,2,X]")

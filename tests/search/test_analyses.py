@@ -5,11 +5,11 @@ from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score
 
 from aec_ofa_tf.metrics import evaluate_scores, weighted_average_precision
+from aec_ofa_tf.models.space import search_space
 from aec_ofa_tf.search.analyses import rank_correlation, sensitivity, spread
 from aec_ofa_tf.search.bootstrap import bootstrap_interval, bootstrap_mean_average_precision
 from aec_ofa_tf.search.pareto import pareto_front
 from aec_ofa_tf.search.store import EvaluationStore
-from aec_ofa_tf.spec import search_space
 
 SUBNETS = search_space("[2,2,X]").subnets()
 

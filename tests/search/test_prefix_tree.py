@@ -1,7 +1,7 @@
 import pytest
 
+from aec_ofa_tf.models.space import Subnet, search_space
 from aec_ofa_tf.search.prefix_tree import groups, prefix_tree
-from aec_ofa_tf.spec import SubnetSpec, search_space
 
 
 def leaves(layer, prefix=()):
@@ -57,7 +57,7 @@ def test_what_subnets_share_stands_once():
 
 
 def test_a_layer_is_as_wide_as_its_widest_subnet():
-    tree = prefix_tree([SubnetSpec.parse(text) for text in ("4x2-2x1", "4x2-6x2", "4x2-3x1")])
+    tree = prefix_tree([Subnet.parse(text) for text in ("4x2-2x1", "4x2-6x2", "4x2-3x1")])
     (first,) = tree.prefixes[0].deeper.prefixes
 
     assert first.below.width == 6

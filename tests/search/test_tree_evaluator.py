@@ -5,9 +5,10 @@ import pytest
 import tensorflow as tf
 
 from aec_ofa_tf.metrics import evaluate_scores
+from aec_ofa_tf.models.network import NetworkConfig
+from aec_ofa_tf.models.space import search_space
 from aec_ofa_tf.models.supernet import Supernet
 from aec_ofa_tf.search.tree_evaluator import TreeEvaluator
-from aec_ofa_tf.spec import NetworkConfig, search_space
 from aec_ofa_tf.training.evaluation import SubnetEvaluator, all_labels
 from tests.models.conftest import randomised
 from tests.training.test_evaluation import batches

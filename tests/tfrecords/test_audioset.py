@@ -1,8 +1,8 @@
 from pathlib import Path
 
 import pytest
-from recordings import noise, write
 
+from tests.recordings import noise, write
 from tfrecords.clip import EVALUATION, TRAIN, VALIDATION, SourceError
 from tfrecords.sources.audioset import AudiosetFiles, read_audioset, read_class_labels
 

@@ -6,8 +6,8 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from recordings import SECS, source
 
+from tests.recordings import SECS, source
 from tfrecords import dataset
 from tfrecords.dataset import (
     CheckedBatches,

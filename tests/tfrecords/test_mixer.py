@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 import soundfile
 
+from aec_ofa_tf.audio.io.decode import read_waveform
 from tfrecords.clip import SourceError
-from tfrecords.decode import read_waveform
 from tfrecords.sources.esc50 import read_esc50
 from tfrecords.sources.mixer import MixerConfig, mix
 from tfrecords.sources.scenes import read_scenes

@@ -5,9 +5,9 @@ import time
 from pathlib import Path
 
 import pytest
-from recordings import SECS, digests, source
 
-from tfrecords.files import BusyError, exclusive
+from aec_ofa_tf.files import BusyError, exclusive
+from tests.recordings import SECS, digests, source
 from tfrecords.prepare import PrepareConfig, prepare
 
 CONFIG = PrepareConfig("folder", SECS, clips_per_shard=4)
@@ -16,7 +16,7 @@ import resource, signal, sys
 from pathlib import Path
 here, folder, records, train_clips, file_bytes = sys.argv[1:]
 sys.path.insert(0, here)
-from recordings import source
+from tests.recordings import source
 from tfrecords.prepare import PrepareConfig, prepare
 raw = source(Path(folder), int(train_clips), 4, 3)
 if file_bytes != "any":
@@ -27,7 +27,7 @@ prepare(raw, PrepareConfig("folder", 0.5, clips_per_shard=4), Path(records))
 
 
 def start_child(folder: Path, records: Path, train_clips: int, file_bytes: str = "any"):
-    arguments = (Path(__file__).parent, folder, records, train_clips, file_bytes)
+    arguments = (Path(__file__).parents[2], folder, records, train_clips, file_bytes)
     return subprocess.Popen(
         [sys.executable, "-c", CHILD, *map(str, arguments)], stderr=subprocess.PIPE, text=True
     )

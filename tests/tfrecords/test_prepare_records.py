@@ -6,11 +6,11 @@ from pathlib import Path
 import librosa
 import numpy as np
 import pytest
-from recordings import RATE_HZ, SECS, cut, digests, noise, source, write
 
+from aec_ofa_tf.audio.io.decode import read_waveform
+from tests.recordings import RATE_HZ, SECS, cut, digests, noise, source, write
 from tfrecords.clip import Clip, Source
 from tfrecords.dataset import evaluation_batches, open_records
-from tfrecords.decode import read_waveform
 from tfrecords.manifest import ManifestError, load_manifest
 from tfrecords.prepare import PrepareConfig, PrepareError, prepare
 from tfrecords.shards import RecordError

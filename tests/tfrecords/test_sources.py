@@ -2,8 +2,8 @@ import os
 from pathlib import Path
 
 import pytest
-from recordings import noise, write
 
+from tests.recordings import noise, write
 from tfrecords.clip import EVALUATION, TRAIN, VALIDATION, SourceError
 from tfrecords.sources.csv_list import read_csv
 from tfrecords.sources.esc50 import read_esc50

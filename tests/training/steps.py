@@ -4,9 +4,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from aec_ofa_tf.audio.spec_augment import SpecAugmentConfig
+from aec_ofa_tf.audio.augment import SpecAugmentConfig
+from aec_ofa_tf.models.network import NetworkConfig
+from aec_ofa_tf.models.space import search_space
 from aec_ofa_tf.models.supernet import Supernet
-from aec_ofa_tf.spec import NetworkConfig, search_space
 from aec_ofa_tf.training.sampler import uniform_sampler
 from aec_ofa_tf.training.trainer import StepConfig, Trainer
 

@@ -3,8 +3,9 @@ import pytest
 import tensorflow as tf
 
 from aec_ofa_tf.models.materialise import materialise
+from aec_ofa_tf.models.network import NetworkConfig
+from aec_ofa_tf.models.space import search_space
 from aec_ofa_tf.models.supernet import Supernet
-from aec_ofa_tf.spec import NetworkConfig, search_space
 from aec_ofa_tf.training.evaluation import SubnetEvaluator, all_labels
 from tests.models.conftest import randomised
 

@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from aec_ofa_tf.models.network import NetworkConfig
+from aec_ofa_tf.models.space import Subnet
 from aec_ofa_tf.models.supernet import Supernet
-from aec_ofa_tf.spec import NetworkConfig, SubnetSpec
 from aec_ofa_tf.training.gradients import Rules, separate_gradients, shared_gradients
 from aec_ofa_tf.training.sampler import uniform_sampler
 from aec_ofa_tf.training.trainer import StepConfig, Trainer
@@ -19,7 +20,7 @@ BOUNDS = {"float64": 1e-10, "float32": 1e-4}
 MASKS_BOUNDS = {"float64": 1e-10, "float32": 3e-4}
 # The widest first layer, the widest second layer and the widest output are in three members.
 UNEVEN = [
-    SubnetSpec.parse(t)
+    Subnet.parse(t)
     for t in ("4x2-9+2-3x1-5x2", "4x2-3+6-7x1-8x1", "4x2-8x1-6x2-4+3", "4x2-5+4-2+7-3x1")
 ]
 

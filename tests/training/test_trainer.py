@@ -3,8 +3,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from aec_ofa_tf.models.network import NetworkConfig
+from aec_ofa_tf.models.space import Subnet
 from aec_ofa_tf.models.supernet import Supernet
-from aec_ofa_tf.spec import NetworkConfig, SubnetSpec
 from aec_ofa_tf.training.losses import binary_cross_entropy
 from aec_ofa_tf.training.sampler import constant_sampler, sandwich_sampler, uniform_sampler
 from aec_ofa_tf.training.trainer import StepConfig, Trainer
@@ -116,7 +117,7 @@ def test_a_label_weight_is_a_weighted_sum_of_both_losses():
 
 
 def test_training_a_single_subnet_learns_a_rule():
-    spec = SubnetSpec.parse("4x2-4x2-4x2-4x1")
+    spec = Subnet.parse("4x2-4x2-4x2-4x1")
     keras.utils.set_random_seed(0)
     supernet = Supernet([spec], NetworkConfig(2, 40, 32, block_dropout=0, embedding_dropout=0))
     config = StepConfig("labels", spec_augment=NO_STRIPES)

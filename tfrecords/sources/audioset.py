@@ -9,8 +9,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from aec_ofa_tf.files import inside
 from tfrecords.clip import EVALUATION, TRAIN, VALIDATION, Clip, Row, Source, SourceError, collect
-from tfrecords.files import inside
 from tfrecords.sources.table import read_cells, read_table
 
 # The paper draws so many clips from the unbalanced list.

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
+from aec_ofa_tf.files import inside
 from tfrecords.clip import Clip, Row, Source, SourceError, collect
-from tfrecords.files import inside
 from tfrecords.sources.table import TableRow, read_cells, read_table
 
 COLUMNS = ("path", "labels", "split")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from aec_ofa_tf.files import inside
 from tfrecords.clip import EVALUATION, TRAIN, VALIDATION, Clip, Row, Source, SourceError, collect
-from tfrecords.files import inside
 from tfrecords.sources.table import TableRow, read_table
 
 COLUMNS = ("filename", "fold", "target", "category")

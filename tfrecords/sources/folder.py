@@ -8,8 +8,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from aec_ofa_tf.files import inside
 from tfrecords.clip import EVALUATION, TRAIN, VALIDATION, Clip, Row, Source, SourceError, collect
-from tfrecords.files import inside
 
 # Each file is a recording of its own unless the user says how chunks are named.
 WHOLE_NAME = "(.*)"

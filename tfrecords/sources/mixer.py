@@ -16,8 +16,8 @@ from typing import Any, Protocol
 import numpy as np
 import soundfile
 
+from aec_ofa_tf.files import exclusive, read_json, remove_partial, replacing, write_json
 from tfrecords.clip import SPLITS, Source, SourceError
-from tfrecords.files import exclusive, read_json, remove_partial, replacing, write_json
 from tfrecords.sources.csv_list import COLUMNS, LABEL_SEPARATOR, read_csv
 
 CLIP_LIST_NAME = "clips.csv"

@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from aec_ofa_tf.audio.io.decode import DecodeError, decode
+from aec_ofa_tf.files import fingerprint, read_json
 from tfrecords.clip import SPLITS, Clip, Source, SourceError
-from tfrecords.decode import DecodeError, decode
-from tfrecords.files import fingerprint, read_json
 from tfrecords.sources.esc50 import read_esc50
 from tfrecords.sources.mixer import SETTINGS_NAME, MixerConfig, mix
 

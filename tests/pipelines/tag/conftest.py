@@ -15,11 +15,12 @@ import tensorflow as tf
 
 from aec_ofa_tf.audio.front_end import PANNS
 from aec_ofa_tf.audio.log_mel import log_mel
-from aec_ofa_tf.export.bundle import ModelInfo
 from aec_ofa_tf.export.convert import convert_models
 from aec_ofa_tf.export.request import ConversionRequest
 from aec_ofa_tf.models.cnn10 import build_cnn10
-from aec_ofa_tf.spec import NetworkConfig, SubnetSpec
+from aec_ofa_tf.models.network import NetworkConfig
+from aec_ofa_tf.models.space import Subnet
+from aec_ofa_tf.tagging.model_file import ModelInfo
 from tests.pipelines.tag.core_install import clean_environment, install_core
 
 FRAMES = 64
@@ -38,7 +39,7 @@ def core_python(tmp_path_factory) -> Path:
 def model() -> keras.Model:
     keras.utils.set_random_seed(4)
     network = NetworkConfig(classes=len(LABELS), frames=FRAMES, embedding_units=16)
-    model = build_cnn10(SubnetSpec.parse("4x2-6x1-8x2-8x1"), network)
+    model = build_cnn10(Subnet.parse("4x2-6x1-8x2-8x1"), network)
     # Brings log-mel in dB to the range that the random layers after it expect.
     model.get_layer("input_norm").moving_mean.assign(np.full(64, -40.0))
     model.get_layer("input_norm").moving_variance.assign(np.full(64, 25.0))

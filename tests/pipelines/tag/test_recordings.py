@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from aec_ofa_tf.audio.io.decode import fit_length, read_waveform
 from aec_ofa_tf.audio.log_mel import log_mel
 from tests.pipelines.tag.conftest import CLIP, LABELS, RATE_HZ, last_json
 from tests.pipelines.tag.core_install import ROOT, clean_environment
-from tfrecords.decode import fit_length, read_waveform
 
 
 def scores_of(tags):

@@ -1,0 +1,170 @@
+"""Augmentations of batches of log-mel clips, stateless: keyed by a clip's place in its batch."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import tensorflow as tf
+
+from aec_ofa_tf.audio.front_end import PANNS
+
+
+def per_clip(
+    draw: Callable[[tf.Tensor], tf.Tensor],
+    positions: tf.Tensor,
+    seed: tf.Tensor,
+    dtype: tf.DType = tf.float32,
+) -> tf.Tensor:
+    """Stacks what every clip draws from a seed of its own.
+
+    A clip draws the same wherever its batch is cut between replicas.
+
+    Args:
+        draw: from a stateless int32 seed [2] to a tensor.
+        positions: int32 [clips] in the global batch.
+        seed: int32 [2].
+        dtype: of what is drawn.
+
+    Returns:
+        [clips, ...].
+    """
+    fold = tf.random.experimental.stateless_fold_in
+    return tf.map_fn(
+        lambda position: draw(fold(seed, position)), positions, fn_output_signature=dtype
+    )
+
+
+def mixup_lambda(positions: tf.Tensor, seed: tf.Tensor, alpha: float = 1.0) -> tf.Tensor:
+    """Mixing weights ~ Beta(alpha, alpha) (Zhang et al. 2018; PANNs: alpha = 1).
+
+    Args:
+        positions: int32 [pairs] in the global batch of pairs.
+        seed: int32 [2], stateless.
+        alpha: concentration of the beta distribution.
+
+    Returns:
+        float32 [pairs].
+    """
+    gamma = per_clip(lambda s: tf.random.stateless_gamma([2], s, alpha), positions, seed)
+    return gamma[:, 0] / (gamma[:, 0] + gamma[:, 1])
+
+
+def mix_pairs(values: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
+    """Mixes neighbours: weights * values[0::2] + (1 - weights) * values[1::2].
+
+    Args:
+        values: [2 * pairs, ...], log-mel or labels.
+        weights: float32 [pairs].
+
+    Returns:
+        [pairs, ...].
+    """
+    weights = tf.reshape(tf.cast(weights, values.dtype), [-1] + [1] * (values.shape.rank - 1))
+    return weights * values[0::2] + (1 - weights) * values[1::2]
+
+
+_FLOOR_DB = 10.0 * math.log10(PANNS.power_floor)
+
+
+def time_roll(log_mel: tf.Tensor, positions: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    """Rotates each clip over time by its own uniform shift.
+
+    Args:
+        log_mel: [batch, frames, mel bins].
+        positions: int32 [batch] in the global batch.
+        seed: int32 [2], stateless.
+
+    Returns:
+        [batch, frames, mel bins].
+    """
+    frames = log_mel.shape[1]
+    shifts = per_clip(
+        lambda s: tf.random.stateless_uniform([1], s, maxval=frames, dtype=tf.int32),
+        positions,
+        seed,
+        tf.int32,
+    )
+    return tf.gather(log_mel, (tf.range(frames) + shifts) % frames, axis=1, batch_dims=1)
+
+
+def random_gain(
+    log_mel: tf.Tensor, positions: tf.Tensor, seed: tf.Tensor, gain_db: float
+) -> tf.Tensor:
+    """Makes each clip louder or softer by its own gain, uniform in [-gain_db, gain_db].
+
+    In dB a gain is a sum; what falls below the front end's floor is set to it.
+
+    Args:
+        log_mel: [batch, frames, mel bins] in dB.
+        positions: int32 [batch] in the global batch.
+        seed: int32 [2], stateless.
+        gain_db: the greatest gain.
+
+    Returns:
+        [batch, frames, mel bins] in dB.
+    """
+    gains = per_clip(
+        lambda s: tf.random.stateless_uniform([1, 1], s, -gain_db, gain_db), positions, seed
+    )
+    return tf.maximum(log_mel + tf.cast(gains, log_mel.dtype), _FLOOR_DB)
+
+
+@dataclass(frozen=True)
+class SpecAugmentConfig:
+    """Stripes that SpecAugment blanks (paper section 3.3; PANNs).
+
+    Attributes:
+        time_stripes: number of stripes over time per clip.
+        time_frames: their width is uniform in [0, time_frames).
+        mel_stripes: number of stripes over frequency per clip.
+        mel_bins: their width is uniform in [0, mel_bins).
+    """
+
+    time_stripes: int = 2
+    time_frames: int = 64
+    mel_stripes: int = 2
+    mel_bins: int = 8
+
+
+PAPER = SpecAugmentConfig()
+
+
+def spec_augment_mask(
+    positions: tf.Tensor,
+    frames: int,
+    mel_bins: int,
+    seed: tf.Tensor,
+    config: SpecAugmentConfig = PAPER,
+) -> tf.Tensor:
+    """1 where a clip is kept, 0 in the stripes; to be multiplied after the input batch norm.
+
+    Args:
+        positions: int32 [clips] in the global batch.
+        frames: length of a clip.
+        mel_bins: its height.
+        seed: int32 [2], stateless.
+        config: number and width of the stripes.
+
+    Returns:
+        float32 [clips, frames, mel bins].
+    """
+
+    def draw(clip_seed: tf.Tensor) -> tf.Tensor:
+        time_seed, mel_seed = tf.unstack(tf.random.experimental.stateless_split(clip_seed, 2))
+        keep_time = _keep(frames, config.time_stripes, config.time_frames, time_seed)
+        keep_mel = _keep(mel_bins, config.mel_stripes, config.mel_bins, mel_seed)
+        return keep_time[:, None] * keep_mel
+
+    return per_clip(draw, positions, seed)
+
+
+def _keep(length: int, stripes: int, width: int, seed: tf.Tensor) -> tf.Tensor:
+    """float32 [length], 0 in `stripes` intervals of width uniform in [0, width)."""
+    draws = tf.random.stateless_uniform([2, stripes, 1], seed)
+    widths = tf.floor(draws[0] * min(width, length))
+    starts = tf.floor(draws[1] * (length - widths))
+    frame = tf.range(length, dtype=tf.float32)
+    inside = (frame >= starts) & (frame < starts + widths)
+    return 1.0 - tf.cast(tf.reduce_any(inside, axis=0), tf.float32)

@@ -1,0 +1,1 @@
+"""Sound files and streams: containers, decoding, resampling. No TensorFlow here."""

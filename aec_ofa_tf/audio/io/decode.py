@@ -1,0 +1,92 @@
+"""From an audio file to a waveform of fixed rate and length. No TensorFlow: `tag` uses it too."""
+
+from __future__ import annotations
+
+import logging
+import os
+from dataclasses import dataclass
+
+import numpy as np
+
+from aec_ofa_tf.audio.io.sound_reader import WaveformReader
+from aec_ofa_tf.audio.io.sound_source import DecodeError
+
+LENGTH_POLICIES = ("pad", "repeat", "crop")
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """A waveform and what was noticed on the way.
+
+    Attributes:
+        waveform: float32 [samples], mono, nominally in [-1, 1].
+        notes: oddities that were accepted (a misleading suffix, cancelling channels).
+    """
+
+    waveform: np.ndarray
+    notes: tuple[str, ...] = ()
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether every sample is zero."""
+        return not self.waveform.any()
+
+
+def read_waveform(path: str | os.PathLike[str], sample_rate_hz: int = 32000) -> np.ndarray:
+    """Decodes a file to mono at `sample_rate_hz`; what is odd but usable is logged as a warning.
+
+    Returns:
+        float32 [samples].
+
+    Raises:
+        DecodeError: as `decode`.
+    """
+    decoded = decode(path, sample_rate_hz)
+    for note in decoded.notes:
+        _log.warning("%s: %s", os.fspath(path), note)
+    return decoded.waveform
+
+
+def decode(path: str | os.PathLike[str], sample_rate_hz: int = 32000) -> Decoded:
+    """Decodes by content whatever the suffix says, mixes down and resamples (soxr HQ).
+
+    The mixdown is the mean of the channels.
+
+    Raises:
+        DecodeError: the file is missing, empty, without frames, truncated, undecodable, or holds
+            NaN or infinite samples.
+    """
+    reader = WaveformReader(path, sample_rate_hz)
+    waveform = np.concatenate([*reader])
+    return Decoded(waveform, reader.notes)
+
+
+def fit_length(waveform: np.ndarray, clip_samples: int, policy: str) -> np.ndarray:
+    """Makes a waveform exactly `clip_samples` long; of a longer one the first samples are kept.
+
+    Args:
+        waveform: float32 [samples].
+        clip_samples: the length wanted.
+        policy: for a shorter one: "pad" appends silence, "repeat" repeats it, "crop" refuses it.
+
+    Returns:
+        float32 [clip_samples].
+
+    Raises:
+        DecodeError: the policy is "crop" and the waveform is too short.
+        ValueError: the policy is unknown, or an empty waveform is to be repeated.
+    """
+    if policy not in LENGTH_POLICIES:
+        raise ValueError(f"length policy {policy!r} is unknown; use one of {LENGTH_POLICIES}")
+    short = clip_samples - len(waveform)
+    if short <= 0:
+        return waveform[:clip_samples]
+    if policy == "pad":
+        return np.pad(waveform, (0, short))
+    if policy == "repeat":
+        if not len(waveform):
+            raise ValueError("an empty waveform cannot be repeated")
+        return np.resize(waveform, clip_samples)
+    raise DecodeError("waveform", f"too short: {len(waveform)} of {clip_samples} samples")

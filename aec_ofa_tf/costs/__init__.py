@@ -1,0 +1,1 @@
+"""What a subnet costs, and budgets on it. No TensorFlow here."""

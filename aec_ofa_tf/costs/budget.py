@@ -1,0 +1,135 @@
+"""Budgets such as `params<=0.8M`, and the subnets that meet them."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+
+from aec_ofa_tf.costs.cost import METRICS, costs
+from aec_ofa_tf.costs.latency import LatencyTable
+from aec_ofa_tf.models.network import NetworkConfig
+from aec_ofa_tf.models.space import Subnet
+
+_NUMBER = r"([0-9]+(?:\.[0-9]*)?(?:[eE][+-]?[0-9]{1,2})?)\s*([kMG]?)"
+_BOUND = re.compile(rf"\s*(\w+)\s*(<=|>=)\s*{_NUMBER}\s*")
+_RANGE = re.compile(rf"\s*(\w+)\s*=\s*{_NUMBER}\s*\+-\s*{_NUMBER}\s*")
+_FACTORS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9}
+_NEAREST = 3
+
+
+class UnsatisfiableBudgetError(ValueError):
+    """No subnet of the space meets the budget."""
+
+
+@dataclass(frozen=True)
+class Budget:
+    """Bounds on what a subnet may cost.
+
+    Attributes:
+        text: as the user wrote it.
+        bounds: (metric, least, greatest), inclusive; metrics are those of `spec.cost`.
+    """
+
+    text: str
+    bounds: tuple[tuple[str, float, float], ...]
+
+    def __str__(self) -> str:
+        return self.text
+
+    @classmethod
+    def parse(cls, text: str) -> Budget:
+        """Reads bounds joined by commas: `params<=0.8M`, `macs>=50M`, `params=1.8M+-0.2M`.
+
+        Raises:
+            ValueError: the text is not of that form, or names an unknown metric.
+        """
+        return cls(text.strip(), tuple(_read_bound(part, text) for part in text.split(",")))
+
+    @classmethod
+    def around(cls, params: float, tolerance: float) -> Budget:
+        """The paper's range of parameter counts, [params - tolerance, params + tolerance].
+
+        Raises:
+            ValueError: a number is not finite.
+        """
+        if not (math.isfinite(params) and math.isfinite(tolerance)):
+            raise ValueError(f"a budget is a finite number, received {params} +- {tolerance}")
+        text = f"params={params:.12g}+-{tolerance:.12g}"
+        return cls(text, (("params", max(0.0, params - tolerance), params + tolerance),))
+
+    @property
+    def ranges(self) -> str:
+        """The bounds alone, alike for all texts that mean the same: `params 0..8000`."""
+        return ", ".join(f"{name} {low:.12g}..{high:.12g}" for name, low, high in self.bounds)
+
+    def excess(self, cost: Mapping[str, float]) -> float:
+        """How far outside a cost lies: the sum over bounds of the excess relative to the bound."""
+        return sum(
+            max((low - cost[metric]) / (low or 1.0), (cost[metric] - high) / (high or 1.0), 0.0)
+            if math.isfinite(high)
+            else max(low - cost[metric], 0.0) / (low or 1.0)
+            for metric, low, high in self.bounds
+        )
+
+    def members(
+        self,
+        subnets: Iterable[Subnet],
+        network: NetworkConfig,
+        latency: LatencyTable | None = None,
+    ) -> list[Subnet]:
+        """The subnets that meet the budget.
+
+        Args:
+            subnets: those to choose from.
+            network: what is static.
+            latency: a device's table, for bounds on `latency_ms`.
+
+        Raises:
+            UnsatisfiableBudgetError: there is none; the message names the nearest that exist.
+            ValueError: there is a bound on `latency_ms` and no table, or one that does not fit.
+        """
+        # Only what is bounded: a large space is refused in a fraction of a second.
+        metrics = tuple(dict.fromkeys(metric for metric, _, _ in self.bounds))
+        cost = {spec: costs(spec, network, latency, metrics) for spec in subnets}
+        excess = {spec: self.excess(each) for spec, each in cost.items()}
+        found = [spec for spec, outside in excess.items() if outside == 0.0]
+        if found:
+            return found
+        nearest = sorted(excess, key=lambda spec: (excess[spec], spec))[:_NEAREST]
+        described = "; ".join(f"{spec} ({_describe(cost[spec])})" for spec in nearest)
+        raise UnsatisfiableBudgetError(
+            f"no subnet of the space meets the budget {self.text!r}; the nearest are {described}"
+        )
+
+
+def _describe(cost: Mapping[str, float]) -> str:
+    """`params 794,666, latency_ms 12.34`."""
+    return ", ".join(
+        f"{metric} {value:,.2f}" if isinstance(value, float) else f"{metric} {value:,}"
+        for metric, value in cost.items()
+    )
+
+
+def _read_bound(part: str, text: str) -> tuple[str, float, float]:
+    bound, around = _BOUND.fullmatch(part), _RANGE.fullmatch(part)
+    match = bound or around
+    if match is None or match.group(1) not in METRICS:
+        raise ValueError(
+            f"cannot read the budget {text!r} at {part!r}: expected METRIC<=NUMBER, "
+            f"METRIC>=NUMBER or METRIC=NUMBER+-NUMBER, a metric from {', '.join(METRICS)}, and "
+            "k, M or G after a number, for example params<=0.8M"
+        )
+    metric = match.group(1)
+    if around is not None:
+        centre, tolerance = (_number(*around.group(i, i + 1)) for i in (2, 4))
+        return metric, max(0.0, float(centre - tolerance)), float(centre + tolerance)
+    value = float(_number(*match.group(3, 4)))
+    return (metric, 0.0, value) if match.group(2) == "<=" else (metric, value, float("inf"))
+
+
+def _number(digits: str, suffix: str) -> Decimal:
+    """Exact: 0.003997M is 3997."""
+    return Decimal(digits) * _FACTORS[suffix]

@@ -1,0 +1,146 @@
+"""The latency of a subnet on a device, from a table of measured layers.
+
+`docs/latency_table.md` describes the file.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from aec_ofa_tf.costs.layers import KINDS, Layer, layers
+from aec_ofa_tf.models.network import NetworkConfig
+from aec_ofa_tf.models.space import Subnet
+
+FORMAT = 1
+_TOO_LONG_MS = 1e9
+NETWORK_FIELDS = ("frames", "mel_bins", "classes", "embedding_units")
+"""What of a network the times depend on, besides the layers."""
+
+_FACTS = {"device": str, "runtime": str, "threads": int, "quantization": str}
+_REMEDY = (
+    "write it with `python -m pipelines.profile_device --out=FILE`, or as docs/latency_table.md "
+    "describes"
+)
+
+
+@dataclass(frozen=True)
+class LatencyTable:
+    """Times of single layers on a device; a subnet's latency is their sum.
+
+    Attributes:
+        device: what was measured on.
+        runtime: the interpreter and its version.
+        threads: of the interpreter.
+        quantization: of the files that were run.
+        network: the `NETWORK_FIELDS` by name.
+        layer_ms: median milliseconds of one clip by layer.
+        extra: anything else in the file, such as the check against whole models.
+    """
+
+    device: str
+    runtime: str
+    threads: int
+    quantization: str
+    network: Mapping[str, int]
+    layer_ms: Mapping[Layer, float]
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> LatencyTable:
+        """Reads a table.
+
+        Raises:
+            ValueError: the file is damaged or not a table.
+            OSError: it cannot be read.
+        """
+        try:
+            return cls.from_json(json.loads(Path(path).read_text(encoding="utf-8")))
+        except ValueError as error:
+            raise ValueError(f"{path} is not a latency table: {error}; {_REMEDY}") from error
+
+    @classmethod
+    def from_json(cls, content: Any) -> LatencyTable:
+        """The table that `as_json` has described.
+
+        Raises:
+            ValueError: something is missing or of another type.
+        """
+        if not isinstance(content, dict) or content.get("format") != FORMAT:
+            raise ValueError(f'expected a JSON object with "format": {FORMAT}')
+        facts = {name: _value(content, name, kind) for name, kind in _FACTS.items()}
+        if facts["threads"] < 1:
+            raise ValueError(f"threads is a positive number, found {facts['threads']}")
+        network = _value(content, "network", dict)
+        rows = [_row(row) for row in _value(content, "layers", list)]
+        if len(dict(rows)) < len(rows):
+            raise ValueError("a layer stands there twice")
+        known = {"format", "network", "layers", *_FACTS}
+        return cls(
+            **facts,
+            network={name: _value(network, name, int) for name in NETWORK_FIELDS},
+            layer_ms=dict(rows),
+            extra={name: value for name, value in content.items() if name not in known},
+        )
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What was measured and on what, by name."""
+        return {name: getattr(self, name) for name in _FACTS}
+
+    def as_json(self) -> dict[str, Any]:
+        """The file's content."""
+        return {
+            "format": FORMAT,
+            **self.facts,
+            "network": dict(self.network),
+            "layers": [{**layer._asdict(), "ms": ms} for layer, ms in self.layer_ms.items()],
+            **self.extra,
+        }
+
+    def predict(self, spec: Subnet, network: NetworkConfig) -> float:
+        """Milliseconds that the device takes for one clip.
+
+        Raises:
+            ValueError: the table is of another network, or has no row for a layer.
+        """
+        self._check(network)
+        try:
+            return sum(self.layer_ms[layer] for layer in layers(spec, network))
+        except KeyError as error:
+            raise ValueError(
+                f"the latency table of {self.device!r} has no row for a {error.args[0]}, which "
+                f"{spec} needs: measure this search space with `python -m "
+                "pipelines.profile_device`, with --workdir or the space flags of the training"
+            ) from error
+
+    def _check(self, network: NetworkConfig) -> None:
+        for name in NETWORK_FIELDS:
+            if self.network[name] != getattr(network, name):
+                raise ValueError(
+                    f"the latency table of {self.device!r} is of a network with {name} "
+                    f"{self.network[name]}, this one has {getattr(network, name)}: measure again "
+                    "with `python -m pipelines.profile_device`, with --workdir or --frames, "
+                    "--classes and the space flags of the training"
+                )
+
+
+def _row(row: Any) -> tuple[Layer, float]:
+    if not isinstance(row, dict) or row.get("kind") not in KINDS:
+        raise ValueError(f"a layer has a kind from {', '.join(KINDS)}, found {row!r}")
+    sizes = {name: _value(row, name, int) for name in Layer._fields[1:-1]}
+    milliseconds = _value(row, "ms", (int, float))
+    if not (abs(milliseconds) < _TOO_LONG_MS and milliseconds > 0 and min(sizes.values()) > 0):
+        raise ValueError(f"sizes and milliseconds are positive, found {row!r}")
+    return Layer(row["kind"], pooled=_value(row, "pooled", bool), **sizes), float(milliseconds)
+
+
+def _value(content: dict[str, Any], name: str, kind: Any) -> Any:
+    value = content.get(name)
+    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+        raise ValueError(f"{name!r} is missing or of another type, found {value!r}")
+    return value

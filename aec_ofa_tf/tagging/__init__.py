@@ -1,0 +1,1 @@
+"""From audio to labels with a TFLite file: the core install, without TensorFlow."""

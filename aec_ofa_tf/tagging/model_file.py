@@ -1,0 +1,198 @@
+"""A TFLite file that carries its labels and its model card. No TensorFlow here."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import zipfile
+import zlib
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+INPUTS = ("log_mel", "waveform")
+QUANTIZATIONS = ("float32", "float16", "dynamic", "int8", "int8_qat")
+IO_TYPES = ("float32", "int8")
+
+LABELS_FILE = "labels.txt"
+"""The zip's list of labels, one a line; TFLite metadata names it."""
+
+_CARD = "model.json"
+_MAX_MEMBER_BYTES = 16 * 2**20
+# What zipfile raises, apart from its own error, for archives with damaged headers.
+_UNREADABLE = (ValueError, RuntimeError, EOFError, zlib.error)
+# A fixed date makes the same model the same bytes; it is the earliest that zip can write.
+_DATE = (1980, 1, 1, 0, 0, 0)
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """What a device must know to feed a model and to read its scores.
+
+    Attributes:
+        labels: names of the outputs, in order; empty for a front end.
+        sample_rate_hz: rate of the waveform that the clips are made of.
+        clip_samples: samples of a clip at that rate.
+        length_policy: what becomes of audio shorter than a clip ("pad", "repeat" or "crop").
+        front_end: the fields of the `FrontEndConfig` between waveform and log-mel.
+        input: what the file itself takes, "log_mel" or "waveform".
+        quantization: one of `QUANTIZATIONS`.
+        subnet: text form of the network's `Subnet`.
+        params: trainable weights.
+        extra: anything else worth keeping, JSON-serialisable.
+        io_type: type of the input and output tensors, "float32" or "int8".
+
+    Raises:
+        ValueError: a field is outside what is described above.
+    """
+
+    labels: tuple[str, ...]
+    sample_rate_hz: int
+    clip_samples: int
+    length_policy: str
+    front_end: dict[str, Any]
+    input: str
+    quantization: str
+    subnet: str
+    params: int
+    extra: dict[str, Any] = field(default_factory=dict)
+    io_type: str = "float32"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "labels", tuple(self.labels))
+        for label in self.labels:
+            if not isinstance(label, str) or label.splitlines() != [label]:
+                raise ValueError(f"a label is one non-empty line of text, received {label!r}")
+        for name in ("sample_rate_hz", "clip_samples"):
+            if not isinstance(getattr(self, name), int) or getattr(self, name) < 1:
+                raise ValueError(f"{name} is a positive integer, received {getattr(self, name)!r}")
+        if self.input not in INPUTS:
+            raise ValueError(f"input is one of {INPUTS}, received {self.input!r}")
+        if self.quantization not in QUANTIZATIONS:
+            raise ValueError(
+                f"quantization is one of {QUANTIZATIONS}, received {self.quantization!r}"
+            )
+        if self.io_type not in IO_TYPES:
+            raise ValueError(f"io_type is one of {IO_TYPES}, received {self.io_type!r}")
+
+
+def write_bundle(tflite_bytes: bytes, info: ModelInfo, path: str | os.PathLike[str]) -> None:
+    """Writes the model followed by a zip of `labels.txt` and `model.json`.
+
+    That is how TFLite metadata keeps associated files: the interpreter reads a flatbuffer from
+    the front and ignores what follows, a zip is read from the end, so the file is both. The file
+    appears under its name only when it is complete.
+
+    Args:
+        tflite_bytes: the flatbuffer.
+        info: the model card.
+        path: where to write; an existing file is replaced.
+
+    Raises:
+        ValueError: the bytes already end in a zip.
+        OSError: the file cannot be written.
+    """
+    file = io.BytesIO(tflite_bytes)
+    if zipfile.is_zipfile(file):
+        raise ValueError(f"the model for {path} already carries a zip; pass the bare flatbuffer")
+    card = asdict(info)
+    card["labels"] = len(info.labels)
+    card["flatbuffer_bytes"] = len(tflite_bytes)
+    card["flatbuffer_sha256"] = hashlib.sha256(tflite_bytes).hexdigest()
+    # Stored rather than compressed, as readers of TFLite metadata expect.
+    with zipfile.ZipFile(file, "a", zipfile.ZIP_STORED) as archive:
+        archive.writestr(
+            zipfile.ZipInfo(LABELS_FILE, _DATE), "".join(f"{x}\n" for x in info.labels)
+        )
+        archive.writestr(zipfile.ZipInfo(_CARD, _DATE), json.dumps(card, indent=1, sort_keys=True))
+    _replace(Path(path), file.getvalue())
+
+
+def read_info(path: str | os.PathLike[str]) -> ModelInfo:
+    """Reads the model card of a file that `write_bundle` wrote.
+
+    Raises:
+        ValueError: the file carries none, or one that cannot be read.
+        OSError: the file cannot be opened.
+    """
+    return read_bundle(path)[1]
+
+
+def read_bundle(path: str | os.PathLike[str]) -> tuple[bytes, ModelInfo]:
+    """Reads a file that `write_bundle` wrote and checks that not a bit of the model has changed.
+
+    The check is not mere caution: TFLite's interpreters crash on most damaged flatbuffers.
+
+    Returns:
+        The flatbuffer and the model card.
+
+    Raises:
+        ValueError: the file carries no readable card, or the model is not the one that it names.
+        OSError: the file cannot be opened.
+    """
+    try:
+        content = Path(path).read_bytes()
+    except FileNotFoundError as error:
+        raise FileNotFoundError(
+            f"there is no model at {path}; give the path of a .tflite file that pipelines.convert "
+            "wrote"
+        ) from error
+    except IsADirectoryError as error:
+        raise IsADirectoryError(
+            f"{path} is a folder; give the path of a .tflite file in it"
+        ) from error
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            card = json.loads(_read_member(archive, _CARD))
+            labels = _read_member(archive, LABELS_FILE).decode("utf-8").splitlines()
+    except (zipfile.BadZipFile, KeyError) as error:
+        raise ValueError(
+            f"{path} carries no model card ({_CARD}, {LABELS_FILE}): either it is damaged or it "
+            "was not written by pipelines.convert; convert the model again"
+        ) from error
+    except _UNREADABLE as error:
+        raise ValueError(f"the model card of {path} is damaged: {error}") from error
+    info = _parse_card(card, labels, path)
+    flatbuffer = content[: card["flatbuffer_bytes"]]
+    if hashlib.sha256(flatbuffer).hexdigest() != card["flatbuffer_sha256"]:
+        raise ValueError(
+            f"{path} is damaged: the model's checksum differs from that of its card; "
+            "copy or convert it again"
+        )
+    return flatbuffer, info
+
+
+def _read_member(archive: zipfile.ZipFile, name: str) -> bytes:
+    if archive.getinfo(name).file_size > _MAX_MEMBER_BYTES:
+        raise ValueError(f"{name} claims more than {_MAX_MEMBER_BYTES} bytes")
+    return archive.read(name)
+
+
+def _parse_card(card: Any, labels: list[str], path: str | os.PathLike[str]) -> ModelInfo:
+    try:
+        # Cards of files older than this field speak of float32 tensors.
+        card = {"io_type": "float32", **card}
+        fields = {name: card[name] for name in ModelInfo.__dataclass_fields__ if name != "labels"}
+        if card["labels"] != len(labels):
+            raise ValueError(f"{card['labels']} labels declared, {len(labels)} found")
+        if not isinstance(card["flatbuffer_bytes"], int):
+            raise ValueError("flatbuffer_bytes is not an integer")
+        card["flatbuffer_sha256"]
+        return ModelInfo(labels=tuple(labels), **fields)
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"the model card of {path} cannot be used: {error}") from error
+
+
+def _replace(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())  # the name must not outlive its bytes in a power cut
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)

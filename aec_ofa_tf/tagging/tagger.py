@@ -1,0 +1,166 @@
+"""From a waveform of any length to scores, on a device. No TensorFlow here."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from aec_ofa_tf.tagging.interpreter import TFLiteModel
+from aec_ofa_tf.tagging.model_file import ModelInfo
+from aec_ofa_tf.tagging.windows import TrailingMean, cut_windows
+
+FRONT_END_FILE = "front_end.tflite"
+"""Name of the front end that stands in the same folder as models that take log-mel."""
+
+FitLength = Callable[[np.ndarray, int, str], np.ndarray]
+"""(waveform float32 [samples], clip_samples, policy) -> float32 [clip_samples]."""
+
+
+@dataclass(frozen=True)
+class WindowScores:
+    """What a part of a waveform sounds like.
+
+    Attributes:
+        begin_secs: where it begins.
+        end_secs: where it ends.
+        scores: float32 [classes].
+    """
+
+    begin_secs: float
+    end_secs: float
+    scores: np.ndarray
+
+
+class Tagger:
+    """A TFLite model with all that it needs to score a waveform.
+
+    Audio longer than a clip is cut into windows, the last one aligned to the end; a class's score
+    is its maximum over the windows. Shorter audio becomes one clip by the length policy that the
+    model was trained with.
+
+    Args:
+        path: a classifier's TFLite file, with `front_end.tflite` beside it if it takes log-mel.
+        threads: threads of the interpreter.
+        fit_length: how a short waveform becomes a clip: the function that prepared the training
+            clips.
+
+    Attributes:
+        info: the model card.
+
+    Raises:
+        ValueError: a file is damaged, not a classifier, or front end and model do not fit.
+        OSError: a file is missing.
+    """
+
+    def __init__(
+        self, path: str | os.PathLike[str], threads: int = 1, *, fit_length: FitLength
+    ) -> None:
+        self._model = TFLiteModel(path, threads)
+        self.info = self._model.info
+        self._fit_length = fit_length
+        if not self.info.labels:
+            raise ValueError(f"{path} has no labels: it is not a classifier")
+        self._front_end = (
+            _open_front_end(Path(path), self.info, threads)
+            if self.info.input == "log_mel"
+            else None
+        )
+
+    def tag(self, waveform: np.ndarray) -> np.ndarray:
+        """Scores a waveform.
+
+        Args:
+            waveform: float32 [samples] at `info.sample_rate_hz`, mono.
+
+        Returns:
+            float32 [classes], in the order of `info.labels`.
+
+        Raises:
+            ValueError: the waveform is empty or has another rank.
+        """
+        waveform = np.asarray(waveform, np.float32)
+        if waveform.ndim != 1 or not waveform.size:
+            raise ValueError(f"expected a waveform of shape [samples], received {waveform.shape}")
+        return np.max([window.scores for window in self.score_windows([waveform])], axis=0)
+
+    def score_windows(
+        self,
+        blocks: Iterable[np.ndarray],
+        hop_secs: float | None = None,
+        smoothing_secs: float = 0.0,
+    ) -> Iterator[WindowScores]:
+        """Scores a waveform of any length, endless ones too: each window when it is complete.
+
+        Args:
+            blocks: consecutive parts, float32 [samples], at `info.sample_rate_hz`, mono.
+            hop_secs: from a window's begin to the next one's; None is the clip's length.
+            smoothing_secs: scores are means over the windows that begin less than this before;
+                see `TrailingMean`.
+
+        Raises:
+            ValueError: the hop is shorter than a sample, a time is not finite, or the waveform is
+                shorter than a clip and the model's length policy is "crop".
+        """
+        hop = self.to_samples(hop_secs) if hop_secs is not None else self.info.clip_samples
+        mean = TrailingMean(self.to_samples(smoothing_secs))
+        rate_hz = self.info.sample_rate_hz
+        for window in cut_windows(blocks, self.info.clip_samples, hop):
+            scores = mean.add(window.begin, self._score(self._clip(window.samples)))
+            yield WindowScores(window.begin / rate_hz, window.end / rate_hz, scores)
+
+    def to_samples(self, secs: float) -> int:
+        """A time in samples of the model's waveform.
+
+        Raises:
+            ValueError: the time is negative or not finite.
+        """
+        samples = secs * self.info.sample_rate_hz
+        if not math.isfinite(samples) or samples < 0:
+            raise ValueError(f"a time is finite and not negative, received {secs} seconds")
+        return round(samples)
+
+    def _clip(self, samples: np.ndarray) -> np.ndarray:
+        clip = self.info.clip_samples
+        if len(samples) == clip:
+            return samples
+        return self._fit_length(samples, clip, self.info.length_policy)
+
+    def _score(self, clip: np.ndarray) -> np.ndarray:
+        return self._model.scores(self._front_end.scores(clip) if self._front_end else clip)
+
+
+def check_front_end(path: Path, front_end: ModelInfo, model: ModelInfo) -> None:
+    """Refuses a front end that computes something else than the model was trained on.
+
+    Args:
+        path: where the front end stands.
+        front_end: its card.
+        model: the card of the model beside it.
+
+    Raises:
+        ValueError: clip length, sample rate or front-end settings differ.
+    """
+    for name in ("sample_rate_hz", "clip_samples", "front_end"):
+        found, needed = getattr(front_end, name), getattr(model, name)
+        if found != needed:
+            raise ValueError(
+                f"{path} belongs to another model: its {name} is {found}, {needed} is needed; "
+                "keep models of different clips or front ends in folders of their own"
+            )
+
+
+def _open_front_end(model_path: Path, info: ModelInfo, threads: int) -> TFLiteModel:
+    path = model_path.parent / FRONT_END_FILE
+    if not path.exists():
+        raise FileNotFoundError(
+            f"{model_path.name} takes log-mel and needs {FRONT_END_FILE} beside it, but {path} "
+            "does not exist; copy it from the folder that the model was converted into"
+        )
+    front_end = TFLiteModel(path, threads)
+    check_front_end(path, front_end.info, info)
+    return front_end

@@ -1,0 +1,113 @@
+"""Times of a search space's layers on this machine, checked against whole subnets."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import median
+from typing import Any
+
+from absl import logging
+
+from aec_ofa_tf.costs.latency import NETWORK_FIELDS, LatencyTable
+from aec_ofa_tf.costs.layers import Layer, layers
+from aec_ofa_tf.export.part_files import Part, open_parts
+from aec_ofa_tf.models.network import NetworkConfig
+from aec_ofa_tf.models.space import SearchSpace, Subnet
+from aec_ofa_tf.search import algorithms
+from aec_ofa_tf.tagging.interpreter import TFLiteModel, runtime_version
+from pipelines.benchmarks.machine import OtherLoad, describe_machine
+from pipelines.benchmarks.timing import median_seconds
+
+_WARM_UP = 2
+
+
+@dataclass(frozen=True)
+class ProfileSettings:
+    """What to measure.
+
+    Attributes:
+        space: whose layers.
+        network: what is static.
+        device: the table's name for this machine.
+        quantization: "float32" or "int8".
+        threads: of the interpreter.
+        repetitions: measurements of every layer and subnet, of which the median counts.
+        check_subnets: random subnets that are measured as a whole; 0 for none.
+        seed: of their draw.
+    """
+
+    space: SearchSpace
+    network: NetworkConfig
+    device: str
+    quantization: str = "float32"
+    threads: int = 1
+    repetitions: int = 15
+    check_subnets: int = 20
+    seed: int = 0
+
+
+def profile_device(settings: ProfileSettings) -> LatencyTable:
+    """Measures every layer of the space, and whole subnets to compare with the sums.
+
+    Layers and subnets take turns, so that a machine's moods hit both alike.
+
+    Returns:
+        The table; `extra` has `machine` and, if subnets were measured, `check` with `median_ape`,
+        the median of |sum of layers - measured| / measured.
+
+    Raises:
+        RuntimeError: the converter failed, or no interpreter is installed.
+    """
+    parts = _parts(settings)
+    logging.info("converting %d layers and subnets", len(parts))
+    models = open_parts(parts, settings.network, settings.quantization, settings.threads)
+    load = OtherLoad()
+    taken = _median_ms(models, settings.repetitions)
+    share = load.share()
+    times = dict(zip(parts, taken, strict=True))
+    table = LatencyTable(
+        device=settings.device,
+        runtime=runtime_version(),
+        threads=settings.threads,
+        quantization=settings.quantization,
+        network={name: getattr(settings.network, name) for name in NETWORK_FIELDS},
+        layer_ms={part: ms for part, ms in times.items() if isinstance(part, Layer)},
+    )
+    whole = {part: ms for part, ms in times.items() if isinstance(part, Subnet)}
+    check = {"check": compare(table, settings.network, whole)} if whole else {}
+    machine = {**describe_machine(), "share_of_other_programs": share}
+    extra = {"repetitions": settings.repetitions, "machine": machine, **check}
+    return dataclasses.replace(table, extra=extra)
+
+
+def compare(
+    table: LatencyTable, network: NetworkConfig, measured_ms: dict[Subnet, float]
+) -> dict[str, Any]:
+    """Predictions beside measurements: `median_ape`, `max_ape` and a row for every subnet."""
+    predicted_ms = {spec: table.predict(spec, network) for spec in measured_ms}
+    errors = [abs(predicted_ms[spec] - ms) / ms for spec, ms in measured_ms.items()]
+    rows = [
+        {"subnet": str(spec), "predicted_ms": predicted_ms[spec], "measured_ms": ms}
+        for spec, ms in measured_ms.items()
+    ]
+    return {"median_ape": median(errors), "max_ape": max(errors), "subnets": rows}
+
+
+def _parts(settings: ProfileSettings) -> list[Part]:
+    """Every distinct layer of the space, and the subnets of the check."""
+    subnets = settings.space.subnets()
+    needed = (layer for spec in subnets for layer in layers(spec, settings.network))
+    checked = (
+        algorithms.random(subnets, settings.check_subnets, settings.seed).propose()
+        if settings.check_subnets
+        else []
+    )
+    return [*sorted(set(needed)), *checked]
+
+
+def _median_ms(models: Sequence[TFLiteModel], repetitions: int) -> list[float]:
+    contestants = {str(index): model.invoke for index, model in enumerate(models)}
+    median_seconds(contestants, _WARM_UP)
+    return [1e3 * seconds for seconds in median_seconds(contestants, repetitions).values()]

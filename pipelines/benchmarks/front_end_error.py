@@ -1,0 +1,150 @@
+"""The log-mel inside waveform-in files, against librosa's."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from aec_ofa_tf.audio.front_end import FrontEndConfig
+from aec_ofa_tf.export.job import FRONT_END
+from aec_ofa_tf.tagging.interpreter import interpreter_class
+from aec_ofa_tf.tagging.model_file import read_bundle
+from pipelines.benchmarks.clips import synthetic_clips
+from pipelines.benchmarks.tflite_files import ModelFile
+
+NEAR_DB = 60.0
+"""Bins farther below a clip's maximum than this do not count: float32 does not resolve them."""
+
+
+def require_librosa() -> None:
+    """Refuses to begin without librosa.
+
+    Raises:
+        ValueError: it is not installed.
+    """
+    if importlib.util.find_spec("librosa") is None:
+        raise ValueError(
+            "the suite tflite compares front ends with librosa, which is not installed: "
+            "pip install -e '.[benchmark]'"
+        )
+
+
+def worst_front_end(files: Sequence[ModelFile]) -> dict[str, Any]:
+    """The largest error of the log-mel within files that take waveforms, over many kinds of clips.
+
+    Files of one quantisation, clip length and front end have the same front end, so that the one
+    with the fewest parameters stands for them.
+
+    Args:
+        files: those that take log-mel are left out; a front end alone is not.
+
+    Returns:
+        `error_db`: the largest, over files and clips, in bins within 60 dB of a clip's maximum,
+        None without files; `silence_is_finite`: whether digital silence is; and per file name the
+        largest error of every clip.
+    """
+    chosen = {}
+    for file in sorted(files, key=lambda file: -file.info.params):
+        if file.info.input == "waveform":
+            info = file.info
+            chosen[f"{file.kind} {info.clip_samples} {info.front_end}"] = file
+    errors, finite = {}, []
+    for file in chosen.values():
+        graph = _FrontEndOf(file)
+        errors[file.name] = graph.errors_db()
+        finite.append(graph.silence_is_finite())
+    return {
+        "error_db": max((max(row.values()) for row in errors.values()), default=None),
+        "silence_is_finite": all(finite) if finite else None,
+        "error_db_by_clip": errors,
+    }
+
+
+class _FrontEndOf:
+    """A file that takes a waveform, cut after its front end."""
+
+    def __init__(self, file: ModelFile) -> None:
+        content, self._info = read_bundle(file.path)
+        graph = cut_after_front_end(content, file.name) if self._info.labels else content
+        self._interpreter = interpreter_class()(model_content=graph)
+        self._interpreter.allocate_tensors()
+        (self._input,) = self._interpreter.get_input_details()
+        (self._output,) = self._interpreter.get_output_details()
+
+    def errors_db(self) -> dict[str, float]:
+        """The largest error of every clip, NaN and infinity included."""
+        info = self._info
+        clips = synthetic_clips(info.clip_samples, info.sample_rate_hz)
+        errors = {}
+        for name, clip in clips.items():
+            waveform = clip.astype(np.float32)
+            expected = librosa_log_mel(waveform, FrontEndConfig(**info.front_end))
+            near = expected > expected.max() - NEAR_DB
+            error = np.abs(self._log_mel(waveform) - expected)[near]
+            errors[name] = float(np.nan_to_num(error, nan=np.inf).max())
+        return errors
+
+    def silence_is_finite(self) -> bool:
+        silence = np.zeros(self._info.clip_samples, np.float32)
+        return bool(np.isfinite(self._log_mel(silence)).all())
+
+    def _log_mel(self, waveform: np.ndarray) -> np.ndarray:
+        """float32 [frames, mel_bins] in dB."""
+        self._interpreter.set_tensor(self._input["index"], waveform[None])
+        self._interpreter.invoke()
+        return self._interpreter.get_tensor(self._output["index"])[0]
+
+
+def cut_after_front_end(content: bytes, name: str) -> bytes:
+    """A waveform-in classifier's graph without what follows its front end.
+
+    An interpreter that is asked to preserve all tensors would not do: it computes some operators
+    in place, over the front end's output.
+
+    Args:
+        content: the flatbuffer.
+        name: of the file, for the error.
+
+    Returns:
+        A flatbuffer whose output is the log-mel, float32 [1, frames, mel_bins].
+
+    Raises:
+        ValueError: there is no front end in it.
+    """
+    from tensorflow.lite.tools import flatbuffer_utils
+
+    model = flatbuffer_utils.convert_bytearray_to_object(bytearray(content))
+    (graph,) = model.subgraphs
+    prefix = f"{FRONT_END}/".encode()
+    ends = [
+        place
+        for place, operator in enumerate(graph.operators)
+        if graph.tensors[operator.outputs[0]].name.startswith(prefix)
+    ]
+    if not ends:
+        raise ValueError(f"{name} takes a waveform and has no operators under {FRONT_END}/")
+    graph.operators = graph.operators[: ends[-1] + 1]
+    graph.outputs = graph.operators[-1].outputs
+    model.signatureDefs = []
+    return bytes(flatbuffer_utils.convert_object_to_bytearray(model))
+
+
+def librosa_log_mel(waveform: np.ndarray, config: FrontEndConfig) -> np.ndarray:
+    """The reference, computed in double precision: float64 [frames, mel_bins] in dB."""
+    import librosa
+
+    power = librosa.feature.melspectrogram(
+        y=waveform.astype(np.float64),
+        sr=config.sample_rate_hz,
+        n_fft=config.window_samples,
+        hop_length=config.hop_samples,
+        pad_mode="reflect",
+        n_mels=config.mel_bins,
+        fmin=config.min_hz,
+        fmax=config.max_hz,
+        dtype=np.float64,
+    )
+    return librosa.power_to_db(power, ref=1.0, amin=config.power_floor, top_db=None).T[:-1]

@@ -1,0 +1,190 @@
+"""The suite `search`: a whole space by its tree, beside evaluating subnets one by one."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from absl import logging
+from tqdm import tqdm
+
+from aec_ofa_tf.costs.budget import Budget
+from aec_ofa_tf.costs.cost import layer_macs, macs, params
+from aec_ofa_tf.costs.layers import KERNEL_TAPS
+from aec_ofa_tf.metrics import evaluate_scores
+from aec_ofa_tf.models.space import Subnet
+from aec_ofa_tf.models.supernet import Supernet
+from aec_ofa_tf.search.prefix_tree import SharedLayer, prefix_tree
+from aec_ofa_tf.search.tree_evaluator import TreeEvaluator
+from aec_ofa_tf.training.evaluation import Batches, SubnetEvaluator, all_labels
+from pipelines.benchmarks.machine import OtherLoad, describe_machine
+from pipelines.benchmarks.peak import peak_mib
+from pipelines.benchmarks.settings import SearchSettings
+from pipelines.benchmarks.timing import seconds_of
+from pipelines.workdir import Workdir
+
+PAPER_BUDGETS = tuple(Budget.around(params, 0.2e6) for params in (0.8e6, 1.8e6, 2.8e6, 3.8e6))
+"""The ranges of the paper's search."""
+
+
+def run_search_suite(settings: SearchSettings) -> dict[str, Any]:
+    """Evaluates every subnet of the space alone, with walks of the tree in between.
+
+    Both roads go from clips to mAP, calibration included; weights and clips are random. Every
+    graph is traced and run before the first measurement.
+
+    Returns:
+        The figures of the suite first, then what they are made of.
+    """
+    others = OtherLoad()
+    workload = _Workload(settings)
+    subnets = settings.space.subnets()
+    order = np.random.default_rng(0).permutation(len(subnets))
+    workload.tree([settings.space.largest, settings.space.smallest])
+    workload.alone(settings.space.largest)
+    walks = np.linspace(0, len(subnets), settings.walks, dtype=int).tolist()
+    seconds: dict[Subnet, float] = {}
+    walked: list[float] = []
+    for done, index in enumerate(tqdm(order, desc="one by one", unit="subnet")):
+        walked += [seconds_of(partial(workload.tree, subnets)) for at in walks if at == done]
+        seconds[subnets[index]] = seconds_of(partial(workload.alone, subnets[index]))
+    walked += [seconds_of(partial(workload.tree, subnets)) for at in walks if at == len(order)]
+    logging.info("peak memory, in child processes")
+    return {
+        **_ratios(settings, seconds, median(walked)),
+        "max_map_difference": workload.max_map_difference(subnets),
+        "impossible_budget_secs": median(_refusal_secs(settings) for _ in range(3)),
+        "peak_memory_mib": {
+            road: peak_mib(_prepare, settings, road) for road in ("tree", "largest_alone")
+        },
+        "tree_seconds": walked,
+        "counted": _counted(settings, workload.groups(subnets)),
+        "machine": {**describe_machine(), "share_of_other_programs": others.share()},
+        "settings": {
+            "space": str(settings.space),
+            "frames": settings.network.frames,
+            "classes": settings.network.classes,
+            "batch_size": settings.batch_size,
+            "clips": settings.clips,
+        },
+    }
+
+
+class _Workload:
+    """A supernet of random weights, and random clips to calibrate and evaluate on."""
+
+    def __init__(self, settings: SearchSettings) -> None:
+        supernet = Supernet(settings.space.subnets(), settings.network)
+        self._batches = _random_batches(settings, seed=1)
+        self._evaluator = SubnetEvaluator(supernet, _random_batches(settings, seed=0))
+        self._tree = TreeEvaluator(self._evaluator)
+        self._labels = all_labels(self._batches)
+        self._found: dict[str, dict[Subnet, float]] = {"tree": {}, "alone": {}}
+
+    def tree(self, subnets: Sequence[Subnet]) -> None:
+        for group in self.groups(subnets):
+            for spec, scores in self._tree.scores(group, self._batches):
+                self._found["tree"][spec] = evaluate_scores(scores, self._labels).mAP
+
+    def groups(self, subnets: Sequence[Subnet]) -> list[list[Subnet]]:
+        return self._tree.groups(subnets, len(self._labels))
+
+    def alone(self, spec: Subnet) -> None:
+        self._found["alone"][spec] = self._evaluator.evaluate(spec, self._batches).mAP
+
+    def max_map_difference(self, subnets: Sequence[Subnet]) -> float:
+        tree, alone = self._found["tree"], self._found["alone"]
+        return max(abs(tree[spec] - alone[spec]) for spec in subnets)
+
+
+def _random_batches(settings: SearchSettings, seed: int) -> Batches:
+    network = settings.network
+    generator = np.random.default_rng(seed)
+    batches = []
+    for start in range(0, settings.clips, settings.batch_size):
+        clips = min(settings.batch_size, settings.clips - start)
+        shape = (clips, network.frames, network.mel_bins)
+        log_mel = generator.normal(-40, 10, shape).astype(np.float32)
+        labels = generator.integers(0, 2, (clips, network.classes)).astype(np.float32)
+        batches.append({"log_mel": tf.constant(log_mel), "labels": tf.constant(labels)})
+    return batches
+
+
+def _ratios(settings: SearchSettings, seconds: dict[Subnet, float], tree: float) -> dict[str, Any]:
+    """The tree's time over that of other sets of subnets, each evaluated alone."""
+    subnets = list(seconds)
+    drawn = np.random.default_rng(0).integers(len(subnets), size=settings.random_draws)
+    paper = {
+        spec
+        for budget in PAPER_BUDGETS
+        for spec in subnets
+        if not budget.excess({"params": params(spec, settings.network)})
+    }
+    every = sum(seconds.values())
+    sampled = sum(seconds[subnets[index]] for index in drawn)
+    ranges = sum(seconds[spec] for spec in paper)
+    return {
+        "ratio_tree_over_single": tree / every,
+        "ratio_tree_over_random": tree / sampled,
+        "ratio_tree_over_paper_ranges": tree / ranges if paper else None,
+        "subnets": len(subnets),
+        "subnets_in_paper_ranges": len(paper),
+        "single_seconds": every,
+        "random_seconds": sampled,
+    }
+
+
+def _refusal_secs(settings: SearchSettings) -> float:
+    """From starting `pipelines.search` to the end of its refusal of a budget that nothing meets."""
+    with tempfile.TemporaryDirectory() as folder:
+        space, network = asdict(settings.space), asdict(settings.network)
+        Workdir(Path(folder)).claim({"space": space, "network": network, "labels": []})
+        flags = f"--workdir={folder}", f"--data_dir={folder}", "--budget=params<=1,macs<=1"
+        command = [sys.executable, "-m", "pipelines.search", *flags]
+        began = time.perf_counter()
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        seconds = time.perf_counter() - began
+    if "the nearest are" not in done.stderr:
+        raise RuntimeError(f"pipelines.search did not refuse the budget:\n{done.stderr}")
+    return seconds
+
+
+def _counted(settings: SearchSettings, groups: Sequence[Sequence[Subnet]]) -> dict[str, float]:
+    """The ratio over single evaluations if multiply-adds were all that takes time."""
+    network = settings.network
+    subnets = [spec for group in groups for spec in group]
+    layers = [layer_macs(spec, network) for spec in subnets]
+    heads = sum(counts["embedding"] + counts["classifier"] for counts in layers)
+    shapes = network.block_shapes(len(settings.space.full_widths))
+    walks = sum(_tree_macs(prefix_tree(group), 1, shapes) for group in groups)
+    every = sum(macs(spec, network) for spec in subnets)
+    return {"ratio_tree_over_single": (walks + heads) / every}
+
+
+def _tree_macs(layer: SharedLayer, channels: int, shapes: Sequence[tuple[int, int]]) -> int:
+    """Multiply-adds of a convolution as wide as its widest prefix, and of all below it."""
+    frames, mel_bins = shapes[layer.block]
+    own = frames * mel_bins * KERNEL_TAPS * channels * layer.width
+    return own + sum(
+        _tree_macs(below, prefix.width, shapes)
+        for prefix in layer.prefixes
+        for below in (prefix.deeper, prefix.below)
+        if below is not None
+    )
+
+
+def _prepare(settings: SearchSettings, road: str) -> Callable[[], None]:
+    workload = _Workload(settings)
+    if road == "tree":
+        return lambda: workload.tree(settings.space.subnets())
+    return lambda: workload.alone(settings.space.largest)

@@ -1,0 +1,90 @@
+"""What every measurement of the train step runs on: draws of subnets, a batch, trainers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import keras
+import tensorflow as tf
+
+from aec_ofa_tf.layers.prefix import SLICES
+from aec_ofa_tf.models.space import Subnet
+from aec_ofa_tf.models.supernet import Supernet
+from aec_ofa_tf.training.gradients import Gradients, shared_gradients
+from aec_ofa_tf.training.sampler import Sampler, uniform_sampler
+from aec_ofa_tf.training.trainer import StepConfig, Trainer
+from pipelines.benchmarks.settings import FLOAT32, TrainStepSettings
+
+LEARNING_RATE = 1e-3
+Draw = tuple[Subnet, ...]
+"""The K subnets of a step."""
+
+
+def draw_subnets(settings: TrainStepSettings) -> list[Draw]:
+    """The fixed list of draws: those of the uniform sampler for the seeds 0, 1, ..."""
+    subnets = settings.space.subnets()
+    sample = uniform_sampler(subnets, settings.subnets_per_step)
+    member = {str(spec.widths()): spec for spec in subnets}
+    return [
+        tuple(member[str(widths)] for widths in sample(tf.constant([seed, 0])).numpy().tolist())
+        for seed in range(settings.draws)
+    ]
+
+
+def random_batch(settings: TrainStepSettings) -> dict[str, tf.Tensor]:
+    """Noise at the level of log-mels, float32 [clips, frames, mel bins], and soft labels."""
+    network, clips = settings.network, settings.batch_size
+    shape = [clips, network.frames, network.mel_bins]
+    noise = tf.random.stateless_normal(shape, [0, 0], mean=-40.0, stddev=10.0)
+    return {
+        "log_mel": noise,
+        "soft_labels": tf.random.stateless_uniform([clips, network.classes], [0, 1]),
+    }
+
+
+def new_trainer(
+    settings: TrainStepSettings,
+    sampler: Sampler,
+    precision: str = FLOAT32,
+    execution: str = SLICES,
+    gradients: Gradients = shared_gradients,
+) -> Trainer:
+    """A trainer whose weights and optimiser exist."""
+    supernet = Supernet(settings.space.subnets(), settings.network, precision, execution)
+    trainer = Trainer(supernet, sampler, StepConfig(), gradients=gradients)
+    trainer.compile(optimizer=keras.optimizers.Adam(LEARNING_RATE), auto_scale_loss=False)
+    trainer.optimizer.build(supernet.trainable_variables)
+    return trainer
+
+
+class SupernetStep:
+    """One compiled train step for whichever subnets are chosen, in one trace.
+
+    Args:
+        settings: sizes.
+        precision: Keras dtype policy.
+        execution: "slices" or "masks".
+        gradients: with or without sharing.
+    """
+
+    def __init__(
+        self,
+        settings: TrainStepSettings,
+        precision: str = FLOAT32,
+        execution: str = SLICES,
+        gradients: Gradients = shared_gradients,
+    ) -> None:
+        blocks = len(settings.space.full_widths)
+        self._widths = tf.Variable(tf.zeros([settings.subnets_per_step, blocks, 2], tf.int32))
+        trainer = new_trainer(
+            settings, lambda seed: self._widths.read_value(), precision, execution, gradients
+        )
+        self.function = tf.function(trainer.train_step, autograph=False)
+
+    def choose(self, draw: Sequence[Subnet]) -> None:
+        """Sets the subnets of the steps to come."""
+        self._widths.assign([spec.widths() for spec in draw])
+
+    def run(self, batch: dict[str, tf.Tensor]) -> float:
+        """Trains one step and waits for its loss."""
+        return float(self.function(batch)["loss"])

@@ -1,0 +1,121 @@
+import subprocess
+import sys
+
+import pytest
+
+from aec_ofa_tf.costs.budget import Budget, UnsatisfiableBudgetError
+from aec_ofa_tf.costs.cost import METRICS, costs, params
+from aec_ofa_tf.models.network import NetworkConfig
+from aec_ofa_tf.models.space import search_space
+from tests.costs.tables import uniform_table
+
+PAPER = NetworkConfig(classes=527, frames=1000)
+SUBNETS = search_space("[2,2,X]").subnets()
+
+
+@pytest.mark.parametrize(
+    ("text", "bounds"),
+    [
+        ("params<=0.8M", (("params", 0.0, 800_000.0),)),
+        (" params >= 20k ", (("params", 20_000.0, float("inf")),)),
+        ("params=1.8M+-0.2M", (("params", 1.6e6, 2.0e6),)),
+        ("params<=2e6,macs<=4G", (("params", 0.0, 2e6), ("macs", 0.0, 4e9))),
+    ],
+)
+def test_budgets_read_as_bounds(text, bounds):
+    parsed = Budget.parse(text)
+
+    assert [name for name, _, _ in parsed.bounds] == [name for name, _, _ in bounds]
+    assert [b[1:] for b in parsed.bounds] == [pytest.approx(b[1:]) for b in bounds]
+
+
+@pytest.mark.parametrize(
+    "text", ["", "params", "params<0.8M", "size<=1M", "params<=M", "params<=1T"]
+)
+def test_a_budget_that_cannot_be_read_shows_the_form(text):
+    with pytest.raises(ValueError, match=r"for example params<=0\.8M"):
+        Budget.parse(text)
+
+
+def test_members_are_exactly_the_subnets_within_the_paper_s_range():
+    members = Budget.around(1.8e6, 0.2e6).members(SUBNETS, PAPER)
+
+    assert len(members) == 25
+    assert all(1.6e6 <= params(spec, PAPER) <= 2.0e6 for spec in members)
+
+
+def test_bounds_are_met_together():
+    members = Budget.parse("params<=2M,macs<=6G").members(SUBNETS, PAPER)
+    expected = [s for s in SUBNETS if costs(s, PAPER)["params"] <= 2e6]
+    expected = [s for s in expected if costs(s, PAPER)["macs"] <= 6e9]
+
+    assert members == expected
+    assert members
+
+
+def test_an_impossible_budget_names_the_nearest_subnets():
+    with pytest.raises(UnsatisfiableBudgetError, match=r"64x2-51x2-102x2-204x1 \(params 794,666\)"):
+        Budget.parse("params<=0.5M").members(SUBNETS, PAPER)
+    with pytest.raises(UnsatisfiableBudgetError, match=r"params 5,219,279"):
+        Budget.parse("params>=6M").members(SUBNETS, PAPER)
+
+
+@pytest.mark.parametrize("metric", [name for name in METRICS if name != "latency_ms"])
+def test_every_closed_form_can_be_bounded_from_either_side(metric):
+    values = sorted(costs(spec, PAPER)[metric] for spec in SUBNETS)
+    middle = values[len(values) // 2]
+    for text, expected in [
+        (f"{metric}<={middle}", [v for v in values if v <= middle]),
+        (f"{metric}>={middle}", [v for v in values if v >= middle]),
+        (f"{metric}={middle}+-0", [v for v in values if v == middle]),
+    ]:
+        members = Budget.parse(text).members(SUBNETS, PAPER)
+        assert sorted(costs(spec, PAPER)[metric] for spec in members) == expected
+
+
+def test_a_bound_on_latency_asks_for_a_table():
+    with pytest.raises(ValueError, match=r"--latency_table=FILE.*pipelines\.profile_device"):
+        Budget.parse("latency_ms<=20").members(SUBNETS, PAPER)
+
+
+def test_a_bound_on_latency_is_met_by_the_sum_of_layers():
+    table = uniform_table(SUBNETS, PAPER)
+    deep = Budget.parse("latency_ms=2.5+-0").members(SUBNETS, PAPER, table)
+
+    assert deep == [spec for spec in SUBNETS if spec.depths[-1] == 2]
+    with pytest.raises(UnsatisfiableBudgetError, match=r"\(latency_ms 2\.25, params [\d,]+\)"):
+        Budget.parse("latency_ms<=2,params<=1k").members(SUBNETS, PAPER, table)
+
+
+def test_a_large_space_is_refused_without_tensorflow():
+    program = (
+        "import sys\n"
+        "from aec_ofa_tf.models.network import NetworkConfig\n"
+        "from aec_ofa_tf.models.space import search_space\n"
+        "from aec_ofa_tf.costs.budget import Budget, UnsatisfiableBudgetError\n"
+        "ratios = (0.2, 0.4, 0.6, 0.8, 1.0)\n"
+        "space = search_space('[X,X,X]', width_per='layer', width_ratios=ratios)\n"
+        "try:\n"
+        "    Budget.parse('tflite_bytes_int8<=1k').members(space.subnets(), NetworkConfig(5, 50))\n"
+        "except UnsatisfiableBudgetError as error:\n"
+        "    print(space.size, 'tensorflow' in sys.modules, error)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.startswith("27000 False no subnet of the space meets the budget")
+
+
+@pytest.mark.parametrize(
+    "budget", [Budget.parse("params=1M+-5M"), Budget.around(1e6, 5e6)], ids=["text", "paper"]
+)
+def test_a_range_that_begins_below_zero_holds_what_lies_in_it(budget):
+    assert budget.members(SUBNETS, PAPER) == [s for s in SUBNETS if params(s, PAPER) <= 6e6]
+
+
+def test_numbers_that_are_none_are_refused():
+    for around in ((float("nan"), 1.0), (1.0, float("inf"))):
+        with pytest.raises(ValueError, match="finite"):
+            Budget.around(*around)
+    with pytest.raises(ValueError, match="cannot read"):
+        Budget.parse("params<=\u0668k")

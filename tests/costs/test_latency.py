@@ -1,0 +1,101 @@
+import dataclasses
+import json
+
+import pytest
+
+from aec_ofa_tf.costs.cost import METRICS, costs
+from aec_ofa_tf.costs.latency import LatencyTable
+from aec_ofa_tf.costs.layers import Layer, layers
+from aec_ofa_tf.models.network import NetworkConfig
+from aec_ofa_tf.models.space import Subnet, search_space
+from tests.costs.tables import uniform_table
+
+NETWORK = NetworkConfig(classes=5, frames=50, embedding_units=32)
+SPACE = search_space("[2,2,X]", base_channels=4)
+TABLE = uniform_table(SPACE.subnets(), NETWORK)
+
+
+def test_layers_are_named_by_what_they_compute():
+    spec = Subnet.parse("4x2-5+7-9x1")
+    expected = [
+        Layer("input", 1, 1, 50, 64),
+        Layer("convolution", 1, 4, 50, 64),
+        Layer("convolution", 4, 4, 50, 64, pooled=True),
+        Layer("convolution", 4, 5, 25, 32),
+        Layer("convolution", 5, 7, 25, 32, pooled=True),
+        Layer("convolution", 7, 9, 12, 16),
+        Layer("head", 9, 5, 12, 16),
+    ]
+    assert layers(spec, NETWORK) == expected
+
+    pooled = layers(spec, dataclasses.replace(NETWORK, pool_last=True))
+    assert pooled == [
+        *expected[:-2],
+        Layer("convolution", 7, 9, 12, 16, pooled=True),
+        Layer("head", 9, 5, 6, 8),
+    ]
+
+
+def test_latency_is_the_sum_of_the_layers():
+    spec = SPACE.smallest
+    slow = layers(spec, NETWORK)[3]
+    table = dataclasses.replace(TABLE, layer_ms={**TABLE.layer_ms, slow: 10.0})
+
+    assert TABLE.predict(spec, NETWORK) == 0.25 * 9
+    assert table.predict(spec, NETWORK) == 0.25 * 8 + 10.0
+    assert costs(spec, NETWORK, table)["latency_ms"] == table.predict(spec, NETWORK)
+    assert tuple(costs(spec, NETWORK, table)) == METRICS
+    assert tuple(costs(spec, NETWORK)) == METRICS[:-1]
+
+
+def test_a_table_survives_its_file(tmp_path):
+    path = tmp_path / "table.json"
+    table = dataclasses.replace(TABLE, extra={"check": {"median_ape": 0.02}})
+    path.write_text(json.dumps(table.as_json()))
+
+    assert LatencyTable.load(path) == table
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({"format": 2}, '"format": 1'),
+        ({"threads": None}, "'threads' is missing"),
+        ({"network": {"frames": 50}}, "'mel_bins' is missing"),
+        ({"layers": {}}, "'layers' is missing or of another type"),
+        ({"layers": [{"kind": "dense"}]}, "a kind from input, convolution, head"),
+        ({"layers": [{**TABLE.as_json()["layers"][0], "ms": float("nan")}]}, "are positive"),
+        ({"layers": [{**TABLE.as_json()["layers"][0], "ms": True}]}, "'ms' is missing"),
+        ({"layers": TABLE.as_json()["layers"][:1] * 2}, "stands there twice"),
+    ],
+)
+def test_a_damaged_table_is_refused_with_the_remedy(tmp_path, change, expected):
+    path = tmp_path / "table.json"
+    path.write_text(json.dumps({**TABLE.as_json(), **change}))
+
+    with pytest.raises(ValueError, match=r"table\.json is not a latency table") as caught:
+        LatencyTable.load(path)
+    assert expected in str(caught.value)
+    assert "docs/latency_table.md" in str(caught.value)
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "null"])
+def test_a_file_that_is_no_table_is_refused(tmp_path, content):
+    path = tmp_path / "table.json"
+    path.write_text(content)
+
+    with pytest.raises(ValueError, match="is not a latency table"):
+        LatencyTable.load(path)
+
+
+@pytest.mark.parametrize("name", ["frames", "classes", "embedding_units", "mel_bins"])
+def test_a_table_of_another_network_is_refused(name):
+    other = dataclasses.replace(NETWORK, **{name: getattr(NETWORK, name) + 1})
+
+    with pytest.raises(ValueError, match=f"{name} .*measure again"):
+        TABLE.predict(SPACE.smallest, other)
+
+
+def test_a_layer_that_was_not_measured_is_named():
+    with pytest.raises(ValueError, match="no row for a convolution of 8 to 11 channels at 12"):
+        TABLE.predict(Subnet.parse("4x2-8x2-11x2-16x1"), NETWORK)

@@ -16,10 +16,10 @@ from typing import Any
 
 from absl import app, flags
 
+from aec_ofa_tf.averaging import FILE_COLUMNS, NETWORK_COLUMNS, average
 from aec_ofa_tf.files import write_json
+from aec_ofa_tf.workdir import Workdir
 from pipelines import program
-from pipelines.averaging import FILE_COLUMNS, NETWORK_COLUMNS, average
-from pipelines.workdir import Workdir
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("out", None, "File that gets the result too, indented.")
@@ -29,9 +29,9 @@ def main(runs: list[str]) -> dict[str, Any]:
     """Averages the searches and conversions of `runs`; see the module's docstring."""
     if not runs:
         raise app.UsageError("no runs given: name the --workdir of each")
-    from pipelines.stages.tables import markdown  # needs more than the core install
+    from aec_ofa_tf.reporting.tables import markdown  # needs more than the core install
 
-    result = average([Workdir(Path(run)) for run in runs])
+    result = average([Workdir(Path(run)) for run in runs]).as_dict()
     for table, columns in (("networks", NETWORK_COLUMNS), ("files", FILE_COLUMNS)):
         print(f"\n{markdown(result[table], columns)}", file=sys.stderr)
     if FLAGS.out:

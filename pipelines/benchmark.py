@@ -23,8 +23,8 @@ from typing import Any
 from absl import flags
 
 from aec_ofa_tf.files import replacing
-from pipelines import benchmark_flags as benchmark
 from pipelines import program
+from pipelines.flags import benchmark
 
 FLAGS = flags.FLAGS
 flags.DEFINE_string("out", None, "File that gets the result too, indented.")

@@ -13,23 +13,26 @@ from typing import Any
 from absl import flags
 
 import pipelines.flags
+from aec_ofa_tf.dataset import SPLITS
+from aec_ofa_tf.metrics import Metrics
+from aec_ofa_tf.training.config import EvaluationConfig
 from pipelines import program
-from pipelines import training_flags as training
-from pipelines.flags import define_data_dir_flag
-from tfrecords.clip import SPLITS
+from pipelines.flags import data, define, experiment, naming_flags, read
 
 FLAGS = flags.FLAGS
-define_data_dir_flag()
-training.define_evaluation_flags()
-training.define_subnet_flag()
+_BATCH_SIZE = 64
+data.define_data_dir_flag()
+define(EvaluationConfig)
+experiment.define_subnet_flag()
 flags.DEFINE_string("model", None, "A .tflite, a .keras, or a workdir with --subnet or --teacher.")
 flags.DEFINE_enum("split", "evaluation", list(SPLITS), "Which clips.")
-flags.DEFINE_bool("teacher", False, "The workdir's teacher.")
-flags.adopt_module_key_flags(pipelines.flags)
-flags.adopt_module_key_flags(training)
+flags.DEFINE_bool("teacher", False, "Score the workdir's teacher.")
+for module in (pipelines.flags, data, experiment):
+    flags.adopt_module_key_flags(module)
 flags.mark_flags_as_required(["model", "data_dir"])
 
 
+@naming_flags
 def main(_: list[str]) -> dict[str, Any]:
     """Evaluates `--model`; see the module's docstring."""
     model = Path(FLAGS.model)
@@ -39,9 +42,31 @@ def main(_: list[str]) -> dict[str, Any]:
         raise ValueError(f"--model={model} is neither a .tflite, a .keras nor a workdir")
     if not model.is_dir() and (FLAGS.subnet or FLAGS.teacher):
         raise ValueError(f"--subnet and --teacher name a model of a workdir, and {model} is a file")
-    from pipelines.scoring import evaluate_model
+    if model.is_dir() and bool(FLAGS.subnet) == FLAGS.teacher:
+        raise ValueError(f"{model} is a workdir: say which model with --subnet or --teacher")
+    from tfrecords.records import open_records
 
-    return {"model": str(model), "split": FLAGS.split, **evaluate_model(model)}
+    records, config = open_records(FLAGS.data_dir), read(EvaluationConfig)
+    result: dict[str, Any] = {"model": str(model), "split": FLAGS.split}
+    if not model.is_dir():
+        from aec_ofa_tf.export.scoring import evaluate_file
+
+        metrics = evaluate_file(model, records, FLAGS.split, config.batch_size or _BATCH_SIZE)
+        return {**result, **_named(metrics, records.labels)}
+    from aec_ofa_tf.experiment import Experiment
+
+    run = Experiment.open(model, records)
+    if FLAGS.teacher:
+        return {**result, **_named(run.evaluate_teacher(FLAGS.split, config), records.labels)}
+    subnet = run.subnet(FLAGS.subnet)
+    metrics = run.evaluate(subnet, FLAGS.split, config)
+    return {**result, "subnet": str(subnet), **_named(metrics, records.labels)}
+
+
+def _named(metrics: Metrics, labels: tuple[str, ...]) -> dict[str, Any]:
+    """The metrics, with the names of the classes that were left out."""
+    left_out = [labels[index] for index in metrics.undefined_classes]
+    return {**metrics.as_dict(), "undefined_classes": left_out}
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM at places of the program's choice, so that what is told is told whole."""
+"""Ctrl-C and SIGTERM at places of the program's choice, so that reports are whole."""
 
 from __future__ import annotations
 

@@ -17,30 +17,33 @@ from absl import flags
 
 import pipelines.flags
 from aec_ofa_tf.files import write_json
-from aec_ofa_tf.models.network import NetworkConfig
+from aec_ofa_tf.models.network import MEL_BINS, NetworkConfig
 from aec_ofa_tf.models.space import SearchSpace
+from aec_ofa_tf.training.config import NetworkOptions
+from aec_ofa_tf.workdir import Workdir
 from pipelines import program
-from pipelines import training_flags as training
-from pipelines.preflight import network_from_flags, space_from_flags, stored_space
-from pipelines.workdir import Workdir
+from pipelines.flags import experiment, naming_flags, read
 
 FLAGS = flags.FLAGS
-training.define_workdir_flag()
-training.define_space_flags()
-pipelines.flags.define_seed_flag("Of the draw of --check_subnets.")
+experiment.define_workdir_flag()
+experiment.define_space_flags()
+flags.DEFINE_integer("seed", 0, "Seed of the draw of --check_subnets.", 0, 2**31 - 1)
 flags.DEFINE_string("out", None, "The table's file.")
 flags.DEFINE_string("device", f"{platform.machine()} {platform.system()}", "The table's name.")
 flags.DEFINE_integer("classes", 527, "Classes of the classifier; with --workdir the run's.", 1)
 flags.DEFINE_integer("frames", 250, "Log-mel frames of a clip; with --workdir the run's.", 16)
 flags.DEFINE_integer("threads", 1, "Threads of the interpreter.", 1)
 flags.DEFINE_integer("repetitions", 15, "Measurements of each layer and subnet; medians count.", 1)
-flags.DEFINE_enum("quantization", "float32", ["float32", "int8"], "Of the files to be predicted.")
+flags.DEFINE_enum(
+    "quantization", "float32", ["float32", "int8"], "Quantisation of the files to be predicted."
+)
 flags.DEFINE_integer("check_subnets", 20, "Random subnets measured as a whole; 0 for none.", 0)
 flags.adopt_module_key_flags(pipelines.flags)
-flags.adopt_module_key_flags(training)
+flags.adopt_module_key_flags(experiment)
 flags.mark_flag_as_required("out")
 
 
+@naming_flags
 def main(_: list[str]) -> dict[str, Any]:
     """Writes `--out`; see the module's docstring."""
     space, network = _space_and_network()
@@ -65,9 +68,10 @@ def main(_: list[str]) -> dict[str, Any]:
 
 def _space_and_network() -> tuple[SearchSpace, NetworkConfig]:
     if FLAGS.workdir:
-        return stored_space(Workdir(Path(FLAGS.workdir)))
-    space = space_from_flags()
-    return space, network_from_flags(space, FLAGS.classes, FLAGS.frames)
+        return Workdir(Path(FLAGS.workdir)).space_and_network()
+    space = experiment.space_from_flags()
+    sizes = FLAGS.classes, FLAGS.frames, MEL_BINS
+    return space, read(NetworkOptions).network(space, *sizes, single_label=False)
 
 
 if __name__ == "__main__":

@@ -11,44 +11,41 @@ from typing import Any
 from absl import flags
 
 import pipelines.flags
+from aec_ofa_tf.dataset import VALIDATION
+from aec_ofa_tf.search.config import require_validation, subspace
+from aec_ofa_tf.training.config import EvaluationConfig
+from aec_ofa_tf.workdir import Workdir
 from pipelines import program
-from pipelines import training_flags as training
-from pipelines.flags import define_data_dir_flag
-from pipelines.preflight import (
-    check_budgets,
-    check_storage,
-    require_validation,
-    stored_space,
-    subspace_from_flags,
-)
-from pipelines.workdir import Workdir
+from pipelines.flags import data, define, experiment, naming_flags, read
 from tfrecords.manifest import load_manifest
 
 FLAGS = flags.FLAGS
-training.define_workdir_flag()
-define_data_dir_flag()
-training.define_evaluation_flags()
-training.define_search_flags()
-training.define_subspace_flags()
-pipelines.flags.define_seed_flag("Of the draw of candidates.")
-flags.adopt_module_key_flags(pipelines.flags)
-flags.adopt_module_key_flags(training)
+experiment.define_workdir_flag()
+data.define_data_dir_flag()
+define(EvaluationConfig)
+experiment.define_search_flags()
+experiment.define_subspace_flags()
+for module in (pipelines.flags, data, experiment):
+    flags.adopt_module_key_flags(module)
 flags.mark_flags_as_required(["workdir", "data_dir"])
 
 
+@naming_flags
 def main(_: list[str]) -> dict[str, Any]:
     """Searches every budget; see the module's docstring."""
     workdir = Workdir(Path(FLAGS.workdir))
-    trained, network = stored_space(workdir)
-    space = subspace_from_flags(trained)
-    check_budgets(space, network)
-    check_storage()
-    require_validation(load_manifest(Path(FLAGS.data_dir)))
-    from pipelines.experiment import open_trained
-    from pipelines.stages.search import run_search
+    trained, network = workdir.space_and_network()
+    ratios = experiment.width_ratios()
+    space = subspace(trained, FLAGS.space, ratios)
+    config = experiment.search_from_flags(read(EvaluationConfig))
+    config.members(space, network)
+    config.check_storage()
+    require_validation(load_manifest(Path(FLAGS.data_dir)).clips.get(VALIDATION, 0))
+    from aec_ofa_tf.experiment import Experiment
+    from tfrecords.records import open_records
 
-    with workdir.exclusive():
-        return run_search(open_trained(workdir.path), space)
+    found = Experiment.open(workdir.path, open_records(FLAGS.data_dir))
+    return found.search(config, FLAGS.space, ratios).as_dict()
 
 
 if __name__ == "__main__":

@@ -22,11 +22,18 @@ from absl import app, flags
 
 from aec_ofa_tf.audio.io.decode import fit_length
 from aec_ofa_tf.audio.io.sound_source import STANDARD_INPUT
+from aec_ofa_tf.tagging.recordings import (
+    Output,
+    RecordingTagger,
+    TaggingResult,
+    WindowConfig,
+)
 from aec_ofa_tf.tagging.selection import LabelSelection, parse_label_thresholds
 from aec_ofa_tf.tagging.tagger import FRONT_END_FILE, Tagger
-from pipelines import program, tag_flags
+from pipelines import program
+from pipelines.flags import tag as tag_flags
+from pipelines.interrupts import Interrupts
 from pipelines.tag_output import Table, check_distinct, check_plot, open_csv, open_plot
-from pipelines.tagging import Output, Tagging, Windows
 
 FLAGS = flags.FLAGS
 tag_flags.define()
@@ -56,16 +63,18 @@ def main(files: list[str]) -> dict[str, Any]:
         check_plot(Path(FLAGS.plot), len(files))
     tagger = Tagger(FLAGS.model, FLAGS.threads, fit_length=fit_length)
     selection = LabelSelection(tagger.info.labels, FLAGS.top_k, FLAGS.threshold, thresholds)
-    windows = Windows(FLAGS.hop_secs, FLAGS.smoothing_secs, raw, FLAGS.per_window)
+    windows = WindowConfig(FLAGS.hop_secs, FLAGS.smoothing_secs, raw, FLAGS.per_window)
     with ExitStack() as stack:
         persists = bool(FLAGS.csv or FLAGS.plot)
         outputs: list[Output] = [Table(FLAGS.per_window, persists)]
-        tagging = Tagging(tagger, selection, windows, outputs)
+        interrupts = Interrupts()
+        tagging = RecordingTagger(tagger, selection, windows, outputs, interrupts.allowed)
         if FLAGS.plot:
             outputs.append(stack.enter_context(open_plot(Path(FLAGS.plot), selection)))
         if FLAGS.csv:
             outputs.append(stack.enter_context(open_csv(Path(FLAGS.csv), FLAGS.per_window)))
-        result = tagging.tag(files)
+        with interrupts:
+            result = tagging.tag(files)
     return _complain(result)
 
 
@@ -78,15 +87,15 @@ def _check_outputs(files: list[str]) -> None:
         raise ValueError("stdout has the table; give --csv the path of a file to write")
 
 
-def _complain(result: dict[str, Any]) -> dict[str, Any]:
-    """Raises where a file could not be tagged, after what could be tagged is told."""
-    bad = [one for one in result["files"] if "error" in one]
+def _complain(result: TaggingResult) -> dict[str, Any]:
+    """Raises where a file could not be tagged, after what could be tagged is reported."""
+    bad = [one for one in result.files if one.error is not None]
     if not bad:
-        return result
+        return result.as_dict()
     # The program's own last line needs success.
-    program.print_line(json.dumps(result))
-    reasons = "; ".join(f"{one['file']}: {one['error']}" for one in bad)
-    raise ValueError(f"{len(bad)} of {len(result['files'])} could not be tagged: {reasons}")
+    program.print_line(json.dumps(result.as_dict()))
+    reasons = "; ".join(f"{one.file}: {one.error}" for one in bad)
+    raise ValueError(f"{len(bad)} of {len(result.files)} could not be tagged: {reasons}")
 
 
 if __name__ == "__main__":

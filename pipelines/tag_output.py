@@ -9,9 +9,10 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from aec_ofa_tf.files import replacing, require_replaceable
+from aec_ofa_tf.tagging.recordings import Tag, TagResult
 from aec_ofa_tf.tagging.selection import LabelSelection
 from aec_ofa_tf.tagging.tagger import WindowScores
 from pipelines import program
@@ -28,7 +29,7 @@ class Table:
     """Prints to stdout, each line when it is known.
 
     Args:
-        per_window: whether windows are told as well as recordings.
+        per_window: whether windows are printed as well as recordings.
         persists: whether to go on when nobody reads stdout any more, because results go
             elsewhere too; otherwise that ends the program quietly.
     """
@@ -38,7 +39,7 @@ class Table:
         self._persists = persists
         self._file: str | None = None
 
-    def window(self, file: str, scored: WindowScores, tags: list[dict[str, Any]]) -> None:
+    def window(self, file: str, scored: WindowScores, tags: Sequence[Tag]) -> None:
         """Prints a row per label: begin and end in seconds, score, label."""
         if not self._per_window:
             return
@@ -48,31 +49,31 @@ class Table:
             self._say(f"  {'begin':>10} - {'end':>10}  score  label (times in seconds)")
         times = f"{scored.begin_secs:10.2f} - {scored.end_secs:10.2f}"
         for tag in tags:
-            self._say(f"  {times}  {tag['score']:.3f}  {tag['label']}")
+            self._say(f"  {times}  {tag.score:.3f}  {tag.label}")
             times = " " * len(times)
         if not tags:
             self._say(f"  {times}      -")
 
-    def recording(self, result: dict[str, Any]) -> None:
+    def recording(self, result: TagResult) -> None:
         """Prints the labels of a whole recording, or why there are none, and the speed."""
         if self._file is None:
-            self._say(result["file"])
+            self._say(result.file)
         self._file = None
-        if "error" in result:
-            self._say("  not tagged: " + result["error"])
+        if result.tags is None:
+            self._say(f"  not tagged: {result.error}")
             return
-        count = result["windows_scored"]
+        count = result.windows_scored
         self._say(
-            f"  {result['audio_secs']:.2f} s, highest of {count} window{'s' * (count > 1)}"
-            f"{', interrupted' if result.get('interrupted') else ''}"
+            f"  {result.audio_secs:.2f} s, highest of {count} window{'s' * (count > 1)}"
+            f"{', interrupted' if result.interrupted else ''}"
         )
         self._say("  score  label")
-        for tag in result["tags"]:
-            self._say(f"  {tag['score']:.3f}  {tag['label']}")
-        if not result["tags"]:
+        for tag in result.tags:
+            self._say(f"  {tag.score:.3f}  {tag.label}")
+        if not result.tags:
             self._say("      -  nothing reaches its threshold")
         self._say(
-            f"  real-time factor {result['real_time_factor']} (audio seconds per compute second)"
+            f"  real-time factor {result.real_time_factor} (audio seconds per compute second)"
         )
 
     def _say(self, line: str) -> None:
@@ -96,24 +97,22 @@ class CsvFile:
         self._writer.writerow(CSV_COLUMNS)
         self._per_window = per_window
 
-    def window(self, file: str, scored: WindowScores, tags: list[dict[str, Any]]) -> None:
+    def window(self, file: str, scored: WindowScores, tags: Sequence[Tag]) -> None:
         """Writes the rows of a window."""
         if self._per_window:
             self._write(file, scored.begin_secs, scored.end_secs, tags)
 
-    def recording(self, result: dict[str, Any]) -> None:
+    def recording(self, result: TagResult) -> None:
         """Writes the rows of a recording, or of its error."""
-        if "error" in result:
-            self._writer.writerow([result["file"], "", "", "", "", result["error"]])
+        if result.tags is None:
+            self._writer.writerow([result.file, "", "", "", "", result.error])
         elif not self._per_window:
-            self._write(result["file"], 0.0, result["audio_secs"], result["tags"])
+            self._write(result.file, 0.0, result.audio_secs, result.tags)
 
-    def _write(
-        self, file: str, begin_secs: float, end_secs: float, tags: list[dict[str, Any]]
-    ) -> None:
+    def _write(self, file: str, begin_secs: float, end_secs: float, tags: Sequence[Tag]) -> None:
         times = [round(begin_secs, 6), round(end_secs, 6)]
-        told = [(tag["label"], tag["score"]) for tag in tags] or [("", "")]
-        self._writer.writerows([file, *times, label, score, ""] for label, score in told)
+        reported = [(tag.label, f"{tag.score}") for tag in tags] or [("", "")]
+        self._writer.writerows([file, *times, label, score, ""] for label, score in reported)
 
 
 @contextmanager
@@ -144,7 +143,7 @@ class Plot:
         self._current: Timeline | None = None
         self.panels: list[tuple[str, Timeline]] = []
 
-    def window(self, file: str, scored: WindowScores, tags: list[dict[str, Any]]) -> None:
+    def window(self, file: str, scored: WindowScores, tags: Sequence[Tag]) -> None:
         """Adds a column."""
         del tags
         if self._current is None:
@@ -152,10 +151,10 @@ class Plot:
             self.panels.append((file, self._current))
         self._current.add(scored.begin_secs, scored.end_secs, scored.scores)
 
-    def recording(self, result: dict[str, Any]) -> None:
+    def recording(self, result: TagResult) -> None:
         """Ends a panel; of a recording that failed, it shows what came before, and says so."""
-        if "error" in result and self._current is not None:
-            self.panels[-1] = (f"{result['file']} (not tagged to its end)", self._current)
+        if result.error is not None and self._current is not None:
+            self.panels[-1] = (f"{result.file} (not tagged to its end)", self._current)
         self._current = None
 
 

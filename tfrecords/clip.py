@@ -8,10 +8,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-TRAIN = "train"
-VALIDATION = "validation"
-EVALUATION = "evaluation"
-SPLITS = (TRAIN, VALIDATION, EVALUATION)
+from aec_ofa_tf.dataset import EVALUATION, SPLITS, TRAIN, VALIDATION
+
+__all__ = [
+    "EVALUATION",
+    "SPLITS",
+    "TRAIN",
+    "VALIDATION",
+    "Clip",
+    "Row",
+    "Source",
+    "SourceError",
+    "collect",
+]
 
 
 @dataclass(frozen=True)

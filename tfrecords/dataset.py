@@ -3,40 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
 
+from aec_ofa_tf.dataset import Share
 from tfrecords.clip import TRAIN
 from tfrecords.records import Batch, CheckedBatches, Records, clip_lookup, open_records
 from tfrecords.shards import ShardReader
 from tfrecords.soft_labels import open_soft_labels
 
-__all__ = ["CheckedBatches", "Records", "evaluation_batches", "open_records", "training_batches"]
+__all__ = [
+    "CheckedBatches",
+    "Records",
+    "Share",
+    "evaluation_batches",
+    "open_records",
+    "training_batches",
+]
 
 # Decoding FLAC costs more than a small network's step; up to this size its log-mels are kept.
 CACHE_BYTES = 1 << 30
 _CACHE_BATCH = 64
 _PARALLEL_BATCHES = 4
 _PREFETCHED_BATCHES = 2
-
-
-@dataclass(frozen=True)
-class Share:
-    """The replicas that one input pipeline feeds; each gets an equal, contiguous part of a batch.
-
-    Attributes:
-        first: the first replica's number.
-        count: how many it feeds.
-        of: number of replicas in all.
-    """
-
-    first: int = 0
-    count: int = 1
-    of: int = 1
 
 
 def evaluation_batches(
@@ -111,7 +103,7 @@ def training_batches(
     if batch_size % share.of:
         raise ValueError(
             f"a batch of {batch_size} clips cannot be cut into {share.of} equal parts; "
-            f"make --batch_size a multiple of the {share.of} replicas"
+            f"make batch_size a multiple of the {share.of} replicas"
         )
     part = batch_size // share.of
     batch_of = _batch_function(records, split, part, soft_labels)
@@ -146,11 +138,6 @@ def _batch_function(
         return {**parts, "step": step}
 
     return batch_of
-
-
-def input_position(clips: int, batch_size: int, step: int) -> tuple[int, int]:
-    """Epoch, and index in its order, of the clip that comes first after `step` batches."""
-    return divmod(step * batch_size, clips)
 
 
 def clip_order(clips: int, seed: int, epoch: int) -> np.ndarray:

@@ -7,23 +7,26 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from aec_ofa_tf.audio.front_end import FrontEndConfig
+from aec_ofa_tf.dataset import TRAIN, DatasetSummary, Share
 from tfrecords.manifest import Manifest, ManifestError, damage, load_manifest
 from tfrecords.schema import parse_batch
 from tfrecords.shards import RecordError, ShardReader, open_shards
 
 Batch = dict[str, tf.Tensor]
+_READ_AT_ONCE = 256
 # How the message begins when soft labels and records are joined that are of different clips.
 MISMATCH = "soft labels are of other clips"
 
 
 @dataclass(frozen=True)
 class Records:
-    """A directory of records whose manifest has been checked.
+    """A directory of records whose manifest has been checked; an `aec_ofa_tf.dataset.Dataset`.
 
     Attributes:
         data_dir: the directory.
@@ -73,6 +76,28 @@ class Records:
         """Identifies the records."""
         return self.manifest.fingerprint
 
+    @cached_property
+    def single_label(self) -> bool:
+        """Whether every clip has exactly one label.
+
+        The manifest tells mostly; where there are as many labels as clips, they are counted.
+        """
+        labels = sum(sum(counts.values()) for counts in self.manifest.clips_per_label.values())
+        return labels == sum(self.manifest.clips.values()) and all(
+            label_counts(self, split) == {1} for split in self.manifest.clips
+        )
+
+    @property
+    def summary(self) -> DatasetSummary:
+        """What a model card says of the records."""
+        return DatasetSummary(
+            name=self.manifest.configuration.get("dataset", "unnamed"),
+            clips=self.manifest.clips,
+            quarantined=len(self.manifest.quarantined),
+            missing=len(self.manifest.missing),
+            fingerprint=self.fingerprint,
+        )
+
     def clips(self, split: str) -> int:
         """Number of records of a split; 0 for a split that the source did not have."""
         return self.manifest.clips.get(split, 0)
@@ -96,6 +121,67 @@ class Records:
             )
         paths = [self.data_dir / shard.name for shard in shards]
         return open_shards(paths, [shard.clips for shard in shards])
+
+    def evaluation_batches(
+        self,
+        split: str,
+        batch_size: int,
+        features: Sequence[str] = ("log_mel",),
+        limit: int | None = None,
+    ) -> CheckedBatches:
+        """As `dataset.evaluation_batches`; damage is an ordinary error."""
+        from tfrecords import dataset
+
+        return CheckedBatches(dataset.evaluation_batches(self, split, batch_size, features, limit))
+
+    def training_batches(
+        self,
+        batch_size: int,
+        seed: int,
+        start_step: int = 0,
+        soft_labels: Path | None = None,
+        share: Share = Share(),
+    ) -> tf.data.Dataset:
+        """As `dataset.training_batches` of the train split."""
+        from tfrecords import dataset
+
+        return dataset.training_batches(
+            self, batch_size, seed, start_step, soft_labels, share=share
+        )
+
+    def training_position(self, batch_size: int, step: int) -> tuple[int, int]:
+        """Epoch, and index in its order, of the clip that comes first after `step` batches."""
+        return divmod(step * batch_size, self.clips(TRAIN))
+
+    def checked(self, batches: Iterable[Batch]) -> CheckedBatches:
+        """Batches made of these records, damage of the records being an ordinary error."""
+        return CheckedBatches(batches)
+
+    def write_soft_labels(
+        self,
+        predict: Callable[[tf.Tensor], Any],
+        directory: Path,
+        fingerprint: str,
+        batch_size: int,
+    ) -> int:
+        """As `soft_labels.write_soft_labels` of the train split; returns the number of clips."""
+        from tfrecords import soft_labels
+
+        written = soft_labels.write_soft_labels(self, predict, directory, fingerprint, batch_size)
+        return written["clips"]
+
+    def read_soft_labels(self, directory: Path, ids: tf.Tensor) -> np.ndarray | None:
+        """Soft labels of the first training clips: float32 [clips, classes], None if not there.
+
+        Raises:
+            ManifestError: they belong to other records, or a shard is damaged.
+        """
+        from tfrecords import soft_labels
+
+        if not (directory / soft_labels.MANIFEST_NAME).is_file():
+            return None
+        lookup = soft_labels.open_soft_labels(self, directory).lookup()
+        return lookup(tf.range(len(ids), dtype=tf.int64), ids).numpy()
 
 
 def open_records(data_dir: Path | str) -> Records:
@@ -172,6 +258,19 @@ def read_function(reader: ShardReader) -> Callable[[tf.Tensor], tf.Tensor]:
         return tf.ensure_shape(tf.numpy_function(read, [numbers], tf.string), [None])
 
     return function
+
+
+def label_counts(records: Records, split: str) -> set[int]:
+    """Every number of labels that a clip of the split has."""
+    reader = records.reader(split)
+    spec = {"labels": tf.io.VarLenFeature(tf.int64)}
+    found: set[int] = set()
+    for start in range(0, len(reader), _READ_AT_ONCE):
+        count = min(_READ_AT_ONCE, len(reader) - start)
+        serialised = [reader.read(start + number) for number in range(count)]
+        rows = tf.io.parse_example(serialised, spec)["labels"].indices.numpy()[:, 0]
+        found |= set(np.bincount(rows, minlength=count).tolist())
+    return found
 
 
 def _check_features(records: Records, features: Sequence[str]) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from aec_ofa_tf.tasks import get_task
+
 MEL_BINS = 64
 BATCH_NORM_EPSILON = 1e-5
 """PANNs' value; Keras' own default is 1e-3."""
@@ -22,6 +24,7 @@ class NetworkConfig:
             teacher) or only stands between blocks (the paper's supernet).
         block_dropout: dropout rate after each block.
         embedding_dropout: dropout rate before the fully-connected layer.
+        task: name of what the outputs mean (`tasks.TASKS`).
 
     Raises:
         ValueError: a size is not positive, a rate is outside [0, 1), or the clip is too short.
@@ -34,8 +37,10 @@ class NetworkConfig:
     pool_last: bool = False
     block_dropout: float = 0.2
     embedding_dropout: float = 0.5
+    task: str = "multi_label"
 
     def __post_init__(self) -> None:
+        get_task(self.task)
         for name in ("classes", "frames", "embedding_units", "mel_bins"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be positive, received {getattr(self, name)}")

@@ -10,50 +10,55 @@ from matplotlib.figure import Figure
 
 _DPI = 120
 Point = tuple[float, float]
-"""Cost and mAP."""
+"""Cost and score."""
 
 
 def draw_pareto(
-    path: Path, cost: str, points: Sequence[Point], front: Sequence[Point], chosen: Sequence[Point]
+    path: Path,
+    cost: str,
+    figure: str,
+    points: Sequence[Point],
+    front: Sequence[Point],
+    chosen: Sequence[Point],
 ) -> None:
-    """All candidates, the Pareto front and the chosen subnets, validation mAP over a cost."""
-    figure = Figure(figsize=(7, 4.5), layout="constrained")
-    axes = figure.subplots()
+    """All candidates, the Pareto front and the chosen subnets, a validation figure over a cost."""
+    drawing = Figure(figsize=(7, 4.5), layout="constrained")
+    axes = drawing.subplots()
     axes.scatter(*_columns(points), s=14, color="0.6", label=f"{len(points)} subnets")
     axes.step(*_columns(front), where="post", marker="o", ms=4, label="Pareto front")
     axes.scatter(*_columns(chosen), marker="*", s=130, zorder=3, label="chosen")
     axes.set_xlabel(cost)
-    axes.set_ylabel("validation mAP")
+    axes.set_ylabel(f"validation {figure}")
     axes.legend()
-    figure.savefig(path, dpi=_DPI, format="png")
+    drawing.savefig(path, dpi=_DPI, format="png")
 
 
-def draw_spread(path: Path, scores: Mapping[str, Sequence[float]]) -> None:
-    """A box per budget: validation mAP of its candidates (the paper's figure 4)."""
-    figure = Figure(figsize=(max(5, 1.6 * len(scores)), 4.5), layout="constrained")
-    axes = figure.subplots()
+def draw_spread(path: Path, scores: Mapping[str, Sequence[float]], figure: str = "mAP") -> None:
+    """A box per budget: the validation figure of its candidates (the paper's figure 4)."""
+    drawing = Figure(figsize=(max(5, 1.6 * len(scores)), 4.5), layout="constrained")
+    axes = drawing.subplots()
     labels = [f"{budget}\n{len(values)} subnets" for budget, values in scores.items()]
     axes.boxplot(list(scores.values()), showmeans=True)
     axes.set_xticks(range(1, len(labels) + 1), labels, rotation=20, fontsize=8)
-    axes.set_ylabel("validation mAP")
-    figure.savefig(path, dpi=_DPI, format="png")
+    axes.set_ylabel(f"validation {figure}")
+    drawing.savefig(path, dpi=_DPI, format="png")
 
 
-def draw_sensitivity(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    """A panel per block and choice: mean mAP, and of how many subnets, at each width or depth."""
+def draw_sensitivity(path: Path, rows: Sequence[Mapping[str, Any]], figure: str = "mAP") -> None:
+    """A panel per block and choice: the mean figure, and of how many subnets, at each value."""
     panels = sorted({(row["block"], row["choice"]) for row in rows})
     if not panels:
         return
-    figure = Figure(figsize=(2.6 * len(panels), 3), layout="constrained")
-    grid = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
+    drawing = Figure(figsize=(2.6 * len(panels), 3), layout="constrained")
+    grid = drawing.subplots(1, len(panels), sharey=True, squeeze=False)[0]
     for axes, (block, choice) in zip(grid, panels, strict=True):
         chosen = [row for row in rows if (row["block"], row["choice"]) == (block, choice)]
         axes.plot(range(len(chosen)), [row["mAP"] for row in chosen], "o-")
         ticks = [f"{row['value']}\n({row['subnets']})" for row in chosen]
         axes.set_xticks(range(len(chosen)), ticks)
         axes.set_xlabel(f"block {block} {choice}")
-    grid[0].set_ylabel("mean validation mAP (of subnets)")
-    figure.savefig(path, dpi=_DPI, format="png")
+    grid[0].set_ylabel(f"mean validation {figure} (of subnets)")
+    drawing.savefig(path, dpi=_DPI, format="png")
 
 
 def _columns(points: Sequence[Point]) -> tuple[list[float], list[float]]:

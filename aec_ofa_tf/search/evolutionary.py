@@ -35,6 +35,7 @@ class EvolutionSettings:
         name: of the study: what weights, data, space and budget it is of.
         searcher: tells this searcher from those that share the storage, and stays the same when it
             is started again.
+        figure: the metric that is to be as high as possible.
     """
 
     population: int
@@ -43,6 +44,7 @@ class EvolutionSettings:
     storage: str
     name: str
     searcher: str
+    figure: str = "mAP"
 
 
 class EvolutionarySearch:
@@ -106,7 +108,7 @@ class EvolutionarySearch:
         for spec, trial in self._asked.items():
             trial.set_constraint(_EXCESS, 0.0)
             trial.set_user_attr(_METRICS, metrics[spec])
-            self._study.tell(trial, metrics[spec]["mAP"])
+            self._study.tell(trial, metrics[spec][self._settings.figure])
         self._asked = {}
 
     def evaluated(self) -> dict[Subnet, SubnetMetrics]:
@@ -183,7 +185,7 @@ def open_storage(address: str) -> BaseStorage:
     except Exception as error:  # whatever the database's driver raises
         reason = str(error).partition("\n")[0]
         raise ValueError(
-            f"the search's --storage cannot be opened ({type(error).__name__}: {reason}); give an "
+            f"the search's storage cannot be opened ({type(error).__name__}: {reason}); give an "
             "address that SQLAlchemy knows, for example sqlite:////absolute/path/search.db, and "
             "install what it needs"
         ) from error

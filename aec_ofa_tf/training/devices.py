@@ -12,13 +12,14 @@ from functools import cached_property
 import tensorflow as tf
 from absl import logging
 
+from aec_ofa_tf.training.device_config import STRATEGIES
+
 _LOST = (
     tf.errors.UnavailableError,
     tf.errors.AbortedError,
     tf.errors.CancelledError,
     tf.errors.InternalError,
 )
-STRATEGIES = ("none", "mirrored", "multiworker")
 
 
 @dataclass(frozen=True)

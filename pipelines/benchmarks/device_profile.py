@@ -15,9 +15,10 @@ from aec_ofa_tf.costs.layers import Layer, layers
 from aec_ofa_tf.export.part_files import Part, open_parts
 from aec_ofa_tf.models.network import NetworkConfig
 from aec_ofa_tf.models.space import SearchSpace, Subnet
+from aec_ofa_tf.reporting.machine import describe_machine
 from aec_ofa_tf.search import algorithms
 from aec_ofa_tf.tagging.interpreter import TFLiteModel, runtime_version
-from pipelines.benchmarks.machine import OtherLoad, describe_machine
+from pipelines.benchmarks.machine import OtherLoad
 from pipelines.benchmarks.timing import median_seconds
 
 _WARM_UP = 2

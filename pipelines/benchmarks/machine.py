@@ -1,35 +1,14 @@
-"""What the figures of a benchmark depend on besides the code. No TensorFlow here."""
+"""What other programs take of the machine meanwhile. No TensorFlow here."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
 
-from aec_ofa_tf.training.precision import resolve_precision
-from pipelines.benchmarks.settings import BFLOAT16
-
-_CPU_INFO = Path("/proc/cpuinfo")
 _CPU_TIMES = Path("/proc/stat")
 # user, nice, system, idle, iowait, irq, softirq, steal; what follows is in them already.
 _TIMES = 8
 _IDLE = slice(3, 5)
-_FEATURES = ("avx2", "fma", "avx512f", "avx512_vnni", "avx512_bf16", "amx_tile", "amx_bf16")
-
-
-def has_bfloat16_units() -> bool:
-    """Whether the CPU computes in bfloat16; elsewhere TensorFlow emulates it, many times slower."""
-    return resolve_precision("auto") == BFLOAT16
-
-
-def describe_machine() -> dict[str, Any]:
-    """Cores, and what they can compute."""
-    known = set(_CPU_INFO.read_text().split()) if _CPU_INFO.exists() else set()
-    return {
-        "cores": len(os.sched_getaffinity(0)),
-        "cpu_features": [feature for feature in _FEATURES if feature in known],
-        "bfloat16_units": has_bfloat16_units(),
-    }
 
 
 class OtherLoad:

@@ -24,14 +24,15 @@ from aec_ofa_tf.costs.layers import KERNEL_TAPS
 from aec_ofa_tf.metrics import evaluate_scores
 from aec_ofa_tf.models.space import Subnet
 from aec_ofa_tf.models.supernet import Supernet
+from aec_ofa_tf.reporting.machine import describe_machine
 from aec_ofa_tf.search.prefix_tree import SharedLayer, prefix_tree
 from aec_ofa_tf.search.tree_evaluator import TreeEvaluator
 from aec_ofa_tf.training.evaluation import Batches, SubnetEvaluator, all_labels
-from pipelines.benchmarks.machine import OtherLoad, describe_machine
+from aec_ofa_tf.workdir import Workdir
+from pipelines.benchmarks.machine import OtherLoad
 from pipelines.benchmarks.peak import peak_mib
 from pipelines.benchmarks.settings import SearchSettings
 from pipelines.benchmarks.timing import seconds_of
-from pipelines.workdir import Workdir
 
 PAPER_BUDGETS = tuple(Budget.around(params, 0.2e6) for params in (0.8e6, 1.8e6, 2.8e6, 3.8e6))
 """The ranges of the paper's search."""

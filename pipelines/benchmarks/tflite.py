@@ -9,9 +9,10 @@ from typing import Any
 
 from absl import logging
 
+from aec_ofa_tf.reporting.machine import describe_machine
 from pipelines.benchmarks.figures import rounded, warned
 from pipelines.benchmarks.front_end_error import require_librosa, worst_front_end
-from pipelines.benchmarks.machine import OtherLoad, describe_machine
+from pipelines.benchmarks.machine import OtherLoad
 from pipelines.benchmarks.settings import TFLiteSettings
 from pipelines.benchmarks.tag_startup import tag_startup
 from pipelines.benchmarks.tflite_files import ModelFile, describe_files, over_handwritten

@@ -11,16 +11,15 @@ from typing import Any
 
 import numpy as np
 
+from aec_ofa_tf.export.latency import ROUNDS, load_with_clip
 from aec_ofa_tf.tagging.interpreter import TFLiteModel, interpreter_class
 from aec_ofa_tf.tagging.model_file import ModelInfo
 from pipelines.benchmarks.peak import peak_mib
 from pipelines.benchmarks.settings import TFLiteSettings
-from pipelines.benchmarks.timing import all_seconds, median_seconds, seconds_of
+from pipelines.benchmarks.timing import all_seconds, median_seconds
 
 FRONT_END_KIND = ("front_end", "float32")
 _LOADS = 5
-_ROUNDS = 4
-_INVOCATIONS = 5
 _BYTES_PER_WEIGHT = 4
 
 
@@ -90,22 +89,6 @@ def describe_files(files: Sequence[ModelFile], settings: TFLiteSettings) -> list
     return rows
 
 
-def latency_ms(paths: Sequence[Path], threads: int = 1) -> dict[Path, float]:
-    """The median invocation of every file, which take turns; one is open at a time.
-
-    Raises:
-        ValueError: a file is not one that TFLite can run.
-    """
-    taken: dict[Path, list[float]] = {path: [] for path in paths}
-    order = list(paths)
-    for _ in range(_ROUNDS):
-        for path in order:
-            model = _load(path, threads)
-            taken[path] += [seconds_of(model.invoke) for _ in range(_INVOCATIONS)]
-        order.reverse()
-    return {path: 1e3 * median(seconds) for path, seconds in taken.items()}
-
-
 def over_handwritten(file: ModelFile, twin: ModelFile, settings: TFLiteSettings) -> dict[str, Any]:
     """A file's median latency over that of its hand-written equal, the two taking turns.
 
@@ -113,11 +96,11 @@ def over_handwritten(file: ModelFile, twin: ModelFile, settings: TFLiteSettings)
     """
     taken: dict[str, list[float]] = {"file": [], "handwritten": []}
     pair = {"file": file, "handwritten": twin}
-    for _ in range(_ROUNDS):
+    for _ in range(ROUNDS):
         models = {name: _open(which, settings.threads) for name, which in pair.items()}
         runs = {name: model.invoke for name, model in models.items()}
         all_seconds(runs, settings.warm_up)
-        for name, seconds in all_seconds(runs, -(-settings.repetitions // _ROUNDS)).items():
+        for name, seconds in all_seconds(runs, -(-settings.repetitions // ROUNDS)).items():
             taken[name] += seconds
         pair = dict(reversed(pair.items()))
     own, other = median(taken["file"]), median(taken["handwritten"])
@@ -162,18 +145,10 @@ def _same_front_end(one: ModelFile, other: ModelFile) -> bool:
 
 def _open(file: ModelFile, threads: int) -> TFLiteModel:
     """The file, with a clip in it that it has computed."""
-    return _load(file.path, threads)
-
-
-def _load(path: str | Path, threads: int) -> TFLiteModel:
-    model = TFLiteModel(path, threads)
-    rng = np.random.default_rng(0)
-    level, spread = (0.0, 0.1) if model.info.input == "waveform" else (-40.0, 10.0)
-    model.scores(rng.normal(level, spread, model.input_shape).astype(np.float32))
-    return model
+    return load_with_clip(file.path, threads)
 
 
 def _prepare(path: str, threads: int) -> Callable[[], None]:
     """What `peak_mib` runs: load, first clip, and one more."""
     interpreter_class()  # the library itself, which no file is to be charged with
-    return lambda: _load(path, threads).invoke()
+    return lambda: load_with_clip(path, threads).invoke()

@@ -7,10 +7,11 @@ from typing import Any
 
 from absl import logging
 
+from aec_ofa_tf.reporting.machine import describe_machine, has_bfloat16_units
 from pipelines.benchmarks.comparison import compare_bfloat16, compare_float32
 from pipelines.benchmarks.figures import rounded, warned
 from pipelines.benchmarks.loop_overhead import measure_loop
-from pipelines.benchmarks.machine import OtherLoad, describe_machine, has_bfloat16_units
+from pipelines.benchmarks.machine import OtherLoad
 from pipelines.benchmarks.memory import measure_memory
 from pipelines.benchmarks.operations import achieved_gflops, counted_ratios
 from pipelines.benchmarks.settings import BFLOAT16, FLOAT32, TrainStepSettings

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from absl import flags
 from absl.testing import flagsaver
+from pipelines.experiment import open_trained
+from pipelines.stages.conversion_clips import conversion_clips
 
 from aec_ofa_tf.export.representative import choose_representative
 from pipelines import train  # noqa: F401 - defines the flags
-from pipelines.experiment import open_trained
-from pipelines.stages.conversion_clips import conversion_clips
 from tfrecords.clip import TRAIN, VALIDATION
 from tfrecords.dataset import evaluation_batches
 

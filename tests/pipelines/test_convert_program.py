@@ -5,9 +5,9 @@ from dataclasses import replace
 
 import pytest
 
+from aec_ofa_tf.export.scoring import evaluate_keras, evaluate_tflite
 from aec_ofa_tf.tagging.model_file import read_bundle, read_info, write_bundle
-from pipelines.scoring import evaluate_keras, evaluate_tflite
-from pipelines.workdir import Workdir
+from aec_ofa_tf.workdir import Workdir
 from tests.pipelines.conftest import changed, export, run_program
 from tfrecords.records import open_records
 
@@ -26,12 +26,31 @@ def test_convert_writes_what_is_asked_for(trained, tmp_path):
     assert result["file"] == str(tmp_path / "log_mel-float16.tflite")
     assert result["max_abs_error"] <= 1e-2
     names = {path.name for path in tmp_path.iterdir()}
-    assert names == {
-        "model.keras",
-        "front_end.tflite",
-        "log_mel-float16.tflite",
-        "log_mel-dynamic.tflite",
-    }
+    files = {"log_mel-float16.tflite", "log_mel-dynamic.tflite"}
+    cards = {f"{file}.md" for file in files}
+    assert names - {"labels.txt"} == {"model.keras", "front_end.tflite", *files, *cards}
+    card = (tmp_path / "log_mel-float16.tflite.md").read_text()
+    assert f"{result['mAP']:.4f}" in card
+    assert "Licence of the data: not stated." in card
+
+
+def test_the_teacher_is_converted_like_a_subnet(trained):
+    result = run_program(
+        "convert",
+        f"--workdir={trained.workdir}",
+        f"--data_dir={trained.data_dir}",
+        "--teacher",
+    ).result
+
+    path = trained.workdir / "export" / "teacher" / "log_mel-float32.tflite"
+    assert result["file"] == str(path)
+    assert result["subnet"] == "4x2-8x2-16x2-32x2"
+    assert read_info(path).extra["training_steps"] == 12
+    assert result["keras_mAP"] == pytest.approx(
+        evaluate_keras(
+            trained.workdir / "teacher.keras", open_records(trained.data_dir), "evaluation", 8
+        ).mAP
+    )
 
 
 def test_integers_at_both_ends_stand_beside_floats_and_score_alike(trained, tmp_path):
@@ -113,7 +132,8 @@ def test_a_family_is_files_a_table_and_cards(trained, tmp_path):
             assert shown in card
         assert "Licence of the data: CC BY 4.0." in card
         assert all(f"- {label}\n" in card for label in read_info(path).labels)
-    assert not list((trained.workdir / "export").rglob("*.md"))
+    before = trained.workdir / "export"
+    assert not any("CC BY" in card.read_text() for card in before.rglob("*.md"))
 
 
 def test_a_family_is_whole_again_after_a_loss_and_kept_by_a_failure(trained, tmp_path):
@@ -146,8 +166,8 @@ def test_a_family_is_whole_again_after_a_loss_and_kept_by_a_failure(trained, tmp
 @pytest.mark.parametrize(
     ("flags", "expected"),
     [
-        (["--family", "--subnet=largest"], "one of --subnet=SUBNET and --family"),
-        ([], "one of --subnet=SUBNET and --family"),
+        (["--family", "--subnet=largest"], "one of --subnet=SUBNET, --teacher and --family"),
+        ([], "one of --subnet=SUBNET, --teacher and --family"),
         (["--subnet=largest", "--data_licence=CC0"], "add it"),
         (["--family", "--noscore"], "leave out --noscore"),
         (["--family"], "{workdir} holds no experiment"),
@@ -174,7 +194,7 @@ def test_convert_does_not_mix_subnets_in_a_folder(trained):
     )
 
     assert done.code == 1
-    assert "use another --out" in done.stderr.splitlines()[-1]
+    assert "use another folder (out)" in done.stderr.splitlines()[-1]
 
 
 def test_convert_does_not_mix_training_runs_in_a_folder(trained, tmp_path):
@@ -190,7 +210,7 @@ def test_convert_does_not_mix_training_runs_in_a_folder(trained, tmp_path):
     )
 
     assert done.code == 1
-    assert "another training run: use another --out" in done.stderr.splitlines()[-1]
+    assert "another training run: use another folder" in done.stderr.splitlines()[-1]
 
 
 def test_convert_refuses_waveform_float16_with_evidence(trained, tmp_path):

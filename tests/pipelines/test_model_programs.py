@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 import soundfile
 
+from aec_ofa_tf.export.scoring import evaluate_tflite
 from aec_ofa_tf.tagging.model_file import read_bundle, write_bundle
-from pipelines.scoring import evaluate_tflite
 from tests.pipelines.conftest import RANK_SWAP, export, run_program
 from tfrecords.records import open_records
 

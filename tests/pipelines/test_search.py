@@ -18,8 +18,7 @@ from tensorboard.plugins.hparams.metadata import (
 
 from aec_ofa_tf.costs.layers import layers
 from aec_ofa_tf.models.space import Subnet, search_space
-from pipelines.preflight import stored_space
-from pipelines.workdir import Workdir
+from aec_ofa_tf.workdir import Workdir
 from tests.pipelines.conftest import ROOT, program, run_program
 
 
@@ -232,7 +231,7 @@ def test_a_latency_budget_needs_a_table_of_this_network_and_then_holds(trained, 
 
     # A table of a part of the space is enough to search that part.
     only = search_space("[2,2,2]", 4, width_ratios=(0.4,)).largest
-    network = stored_space(Workdir(trained.workdir))[1]
+    network = Workdir(trained.workdir).space_and_network()[1]
     needed = [layer._asdict() for layer in layers(only, network)]
     content["layers"] = [
         row for row in content["layers"] if {**row, "ms": 0} in ({**n, "ms": 0} for n in needed)

@@ -93,7 +93,7 @@ def test_workers_that_were_started_with_different_flags_are_told(trained, workdi
     messages = [worker.communicate()[1].splitlines()[-1] for worker in workers]
 
     assert [worker.returncode for worker in workers] == [1, 1]
-    assert all("started with the same flags" in message for message in messages)
+    assert all("started with the same settings" in message for message in messages)
     assert not reached(workdir / "checkpoints" / "supernet", 0)
 
 

@@ -89,7 +89,7 @@ def test_tensorboard_gets_losses_rates_and_validation(trained):
     [
         ("--base_channels=6", "belongs to another experiment: "),
         ("--space=EW", "belongs to another experiment: "),
-        ("--teacher_steps=13", "teacher_steps was 12, now 13"),
+        ("--teacher_steps=13", "--teacher_steps was 12, now 13"),
         ("--budget=params<=1k", "the nearest are 4x2-"),
         ("--stages=teacher,fly", "unknown --stages"),
         ("--input=video", "received 'video'"),

@@ -1,13 +1,19 @@
-"""Flags that several programs share. Importing this module defines them."""
+"""Flags of data sets, and the preparation that they describe. No TensorFlow here."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from absl import flags
 
+from aec_ofa_tf.audio.front_end import PANNS
 from aec_ofa_tf.audio.io.decode import LENGTH_POLICIES
+from tfrecords.manifest import Manifest
 from tfrecords.sources.audioset import PAPER_VALIDATION_CLIPS, AudiosetFiles
 from tfrecords.sources.folder import WHOLE_NAME
-from tfrecords.sources.registry import READERS, SCENES
+from tfrecords.sources.registry import READERS, SCENES, SourceOptions, read_source
+
+FLAGS = flags.FLAGS
 
 # Seconds of a clip where --clip_secs is not given: what the layout's recordings last.
 CLIP_SECS = {"synthetic": 2.5, "scenes": 5.0, "esc50": 5.0}
@@ -30,9 +36,31 @@ def define_data_dir_flag() -> None:
         flags.DEFINE_string("data_dir", None, "Folder of records, written by prepare.")
 
 
-def define_seed_flag(meaning: str) -> None:
-    """Defines --seed, which TensorFlow's stateless draws take as int32."""
-    flags.DEFINE_integer("seed", 0, meaning, lower_bound=0, upper_bound=2**31 - 1)
+def prepare_from_flags() -> Manifest:
+    """Prepares what the flags ask for, or finds it done.
+
+    Raises:
+        ValueError: a flag is missing or wrong, or as `tfrecords.prepare.prepare`.
+        OSError: a file cannot be read or written, or another job works in the directory.
+    """
+    if not FLAGS.data_dir:
+        raise ValueError("--data_dir is required: the folder for the records")
+    PANNS.clip_samples(_clip_secs())  # before scenes of that length are mixed
+    source = read_source(FLAGS.dataset, _source_options())
+    # TensorFlow is slow to import and not needed for --help, a mistyped flag or a wrong source.
+    from tfrecords.prepare import PrepareConfig, prepare
+
+    config = PrepareConfig(
+        dataset=FLAGS.dataset,
+        clip_secs=_clip_secs(),
+        length_policy=FLAGS.length_policy,
+        payload=FLAGS.payload,
+        seed=FLAGS.seed,
+        clips_per_shard=FLAGS.clips_per_shard,
+        max_bad_fraction=FLAGS.max_bad_fraction,
+        max_missing_fraction=FLAGS.max_missing_fraction,
+    )
+    return prepare(source, config, Path(FLAGS.data_dir), FLAGS.beam_arg)
 
 
 def _define_records() -> None:
@@ -65,7 +93,7 @@ def _define_records() -> None:
         ("log_mel", "audio"),
         "What records hold: log-mel in float16, or 24-bit FLAC, which waveform-in models need.",
     )
-    define_seed_flag("Of everything that is random.")
+    flags.DEFINE_integer("seed", 0, "Seed of everything that is random.", 0, 2**31 - 1)
     flags.DEFINE_integer(
         "clips_per_shard", 128, "Clips in a file of records, the unit of resuming.", lower_bound=1
     )
@@ -124,3 +152,37 @@ def _define_sources() -> None:
 def _audioset_parts() -> dict[str, str]:
     names = ("train", "evaluation", "pool", "labels", "audio")
     return {name: getattr(AudiosetFiles, name) for name in names}
+
+
+def _clip_secs() -> float:
+    default = CLIP_SECS.get(FLAGS.dataset, CLIP_SECS_OTHERWISE)
+    return default if FLAGS.clip_secs is None else FLAGS.clip_secs
+
+
+def _source_options() -> SourceOptions:
+    source = Path(FLAGS.source) if FLAGS.source else None
+    parts = {name: FLAGS[f"audioset_{name}"].value for name in ("train", "evaluation", "pool")}
+    return SourceOptions(
+        source=source,
+        generated=Path(FLAGS.data_dir) / "source",
+        clip_secs=_clip_secs(),
+        seed=FLAGS.seed,
+        clips=(FLAGS.train_clips, FLAGS.validation_clips, FLAGS.evaluation_clips),
+        folds=(_folds("validation_folds"), _folds("eval_folds")),
+        fractions=(FLAGS.validation_fraction, FLAGS.evaluation_fraction),
+        source_pattern=FLAGS.source_pattern,
+        labels_file=Path(FLAGS.labels_file) if FLAGS.labels_file else None,
+        audioset=AudiosetFiles(
+            source, labels=FLAGS.audioset_labels, audio=FLAGS.audioset_audio, **parts
+        )
+        if source
+        else None,
+        max_bad_fraction=FLAGS.max_bad_fraction,
+    )
+
+
+def _folds(name: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(fold) for fold in FLAGS[name].value if fold)
+    except ValueError as error:
+        raise ValueError(f"--{name} takes whole numbers, received {FLAGS[name].value}") from error

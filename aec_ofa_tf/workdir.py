@@ -1,15 +1,34 @@
-"""The run directory: configuration, stages and their results, one writer."""
+"""The run directory: configuration, stages and their results, one writer. No TensorFlow here."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from aec_ofa_tf.config import ConfigError
 from aec_ofa_tf.files import exclusive, fingerprint, read_json, write_json
+from aec_ofa_tf.models.network import NetworkConfig
+from aec_ofa_tf.models.space import SearchSpace
+
+_HELD: set[Path] = set()
+"""Run directories whose lock this process holds."""
+
+
+@dataclass(frozen=True)
+class StageRecord:
+    """What a run directory remembers of a stage.
+
+    Attributes:
+        settings: what its outcome depends on, as JSON values.
+        result: what it ended with, as JSON values; None while it is not done.
+    """
+
+    settings: Mapping[str, Any]
+    result: Mapping[str, Any] | None
 
 
 @dataclass(frozen=True)
@@ -31,11 +50,21 @@ class Workdir:
     def exclusive(self) -> Iterator[None]:
         """Holds the directory against other jobs, unless this one only reads.
 
+        Blocks may be nested in one process.
+
         Raises:
             OSError: another job works here.
         """
-        with exclusive(self.path) if self.writable else nullcontext():
+        place = self.path.resolve()
+        if place in _HELD or not self.writable:
             yield
+            return
+        with exclusive(self.path):
+            _HELD.add(place)
+            try:
+                yield
+            finally:
+                _HELD.discard(place)
 
     def claim(self, config: Mapping[str, Any]) -> None:
         """Writes the configuration, or compares it with the one that stands.
@@ -50,7 +79,7 @@ class Workdir:
         if not self.writable:
             raise ValueError(
                 f"{path} is not there, which the cluster's first worker has written: all workers "
-                "must share --workdir"
+                "must share the run directory"
             )
         write_json(path, config)
         (self.path / "fingerprint").write_text(fingerprint(config) + "\n", encoding="ascii")
@@ -65,73 +94,86 @@ class Workdir:
         if not path.exists():
             raise ValueError(
                 f"{self.path} holds no experiment (no config.json); "
-                "point --workdir at the directory of a finished `python -m pipelines.train`"
+                "give the run directory of an experiment that was trained"
             )
         config = read_json(path)
         if not isinstance(config, dict) or {"space", "network", "labels"} - config.keys():
             raise ValueError(f"{path} is damaged: it describes no search space; restore it")
         return config
 
-    def stage_result(
-        self, name: str, settings: Mapping[str, Any], begun: bool = False
-    ) -> dict[str, Any] | None:
-        """The result of a stage that is done, or None after noting its settings.
+    def space_and_network(self) -> tuple[SearchSpace, NetworkConfig]:
+        """Search space and network of the experiment.
+
+        Raises:
+            ValueError: the directory is not an experiment.
+        """
+        config = self.config()
+        space: dict[str, Any] = {
+            key: tuple(value) if isinstance(value, list) else value
+            for key, value in config["space"].items()
+        }
+        return SearchSpace(**space), NetworkConfig(**config["network"])
+
+    def begin_stage(
+        self,
+        name: str,
+        settings: Mapping[str, Any],
+        begun: bool = False,
+        owner: type | None = None,
+    ) -> StageRecord | None:
+        """The record of a stage that is done, or None after noting its settings.
 
         Args:
             name: of the stage.
             settings: what its outcome depends on.
             begun: whether there is work that other settings would spoil.
+            owner: the configuration whose fields the settings are, for the error.
 
         Raises:
-            ValueError: the stage was begun or finished with other settings.
+            ConfigError: the stage was begun or finished with other settings.
         """
         record = self._stage_record(name)
-        if record is not None and (begun or record["result"] is not None):
-            self._compare(record["settings"], settings, f"stage {name} in {self.path} has run")
-            return record["result"]
-        self._write(name, settings, None)
+        if record is not None and (begun or record.result is not None):
+            what = f"stage {name} in {self.path} has run"
+            self._compare(record.settings, settings, what, owner)
+            return record if record.result is not None else None
+        self._write(name, StageRecord(settings, None))
         return None
 
     def finish_stage(
         self, name: str, result: Mapping[str, Any], settings: Mapping[str, Any] | None = None
     ) -> None:
-        """Marks a stage as done, with `settings` where `stage_result` has not noted them."""
+        """Marks a stage as done, with `settings` where `begin_stage` has not noted them."""
         if settings is None:
             settings = read_json(self._stage_path(name))["settings"]
-        self._write(name, settings, result)
+        self._write(name, StageRecord(settings, result))
 
-    def same_result(self, name: str, settings: Mapping[str, Any]) -> dict[str, Any] | None:
+    def same_stage(self, name: str, settings: Mapping[str, Any]) -> Mapping[str, Any] | None:
         """The result of a stage if it was finished with just these settings."""
         record = self._stage_record(name)
-        same = record is not None and record["settings"] == _as_json(settings)
-        return record["result"] if record is not None and same else None
+        same = record is not None and record.settings == _as_json(settings)
+        return record.result if record is not None and same else None
 
-    def require_stage(self, name: str) -> dict[str, Any]:
-        """The record of a finished stage: its `settings` and `result`.
+    def require_stage(self, name: str) -> StageRecord:
+        """The record of a finished stage.
 
         Raises:
             ValueError: it is not done.
         """
         record = self._stage_record(name)
-        if record is None or record["result"] is None:
-            raise ValueError(
-                f"stage {name} is not done in {self.path}: run `python -m pipelines.train` with "
-                f"--stages={name} and the same flags first"
-            )
+        if record is None or record.result is None:
+            raise ValueError(f"stage {name} is not done in {self.path}: run it first")
         return record
 
-    def search_result(self) -> dict[str, Any]:
-        """What the search found: `budgets`, a row each, and the `largest` subnet.
+    def search_result(self) -> Mapping[str, Any]:
+        """What the search found, as JSON values: `budgets`, a row each, and the `largest` subnet.
 
         Raises:
             ValueError: nothing has been searched.
         """
         path = self.path / "search" / "result.json"
         if not path.exists():
-            raise ValueError(
-                f"there is no search result in {self.path}: run `python -m pipelines.search` or "
-                "--stages=search first"
-            )
+            raise ValueError(f"there is no search result in {self.path}: search first")
         return read_json(path)
 
     def winners(self) -> dict[str, str]:
@@ -142,7 +184,7 @@ class Workdir:
         """
         return {row["budget"]: row["subnet"] for row in self.search_result()["budgets"]}
 
-    def _stage_record(self, name: str) -> dict[str, Any] | None:
+    def _stage_record(self, name: str) -> StageRecord | None:
         path = self._stage_path(name)
         if not path.exists():
             return None
@@ -151,24 +193,34 @@ class Workdir:
             raise ValueError(
                 f"{path} is damaged: it has no settings and result; restore or remove it"
             )
-        return record
+        return StageRecord(record["settings"], record["result"])
 
     def _stage_path(self, name: str) -> Path:
         return self.path / "stages" / f"{name}.json"
 
-    def _write(
-        self, name: str, settings: Mapping[str, Any], result: Mapping[str, Any] | None
-    ) -> None:
+    def _write(self, name: str, record: StageRecord) -> None:
         if self.writable:
-            write_json(self._stage_path(name), {"settings": settings, "result": result})
+            write_json(
+                self._stage_path(name), {"settings": record.settings, "result": record.result}
+            )
 
-    def _compare(self, old: Mapping[str, Any], new: Mapping[str, Any], what: str) -> None:
+    def _compare(
+        self,
+        old: Mapping[str, Any],
+        new: Mapping[str, Any],
+        what: str,
+        owner: type | None = None,
+    ) -> None:
         new = _as_json(new)
         names = sorted(set(old) | set(new))
         differing = [name for name in names if old.get(name) != new.get(name)]
         if differing:
             details = "; ".join(f"{n} was {old.get(n)!r}, now {new.get(n)!r}" for n in differing)
-            raise ValueError(f"{what}: {details}. Use another --workdir, or the same settings")
+            raise ConfigError(
+                f"{what}: {details}. Use another run directory, or the same settings",
+                *differing,
+                owner=owner,
+            )
 
 
 def _as_json(value: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,26 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from absl import flags
 from tqdm import tqdm
 
+from aec_ofa_tf.dataset import EVALUATION, TRAIN, VALIDATION
 from aec_ofa_tf.files import fingerprint
-from aec_ofa_tf.metrics import evaluate_scores
+from aec_ofa_tf.metrics import defined_classes
+from aec_ofa_tf.models.keras_files import model_fingerprint
 from aec_ofa_tf.models.space import Subnet
 from aec_ofa_tf.models.supernet import Statistics, Supernet
 from aec_ofa_tf.search.bootstrap import bootstrap_interval
+from aec_ofa_tf.search.config import SearchConfig
 from aec_ofa_tf.search.store import EvaluationStore, SubnetMetrics
 from aec_ofa_tf.search.tree_evaluator import TreeEvaluator
 from aec_ofa_tf.training.evaluation import Batches, all_labels
-from pipelines.experiment import Experiment
-from pipelines.stages.models import model_fingerprint
-from tfrecords.clip import EVALUATION, TRAIN, VALIDATION
+from aec_ofa_tf.training.run import Run
 
-FLAGS = flags.FLAGS
 FEWER_CLIPS = 4
 """The proxy with fewer validation clips sees one in so many."""
 
@@ -49,27 +48,26 @@ class SearchEvaluation:
     """Scores subnets by walks of the prefix tree, each subnet once per split and supernet.
 
     Args:
-        experiment: records, calibration clips and where results are kept.
+        run: data, calibration clips and where results are kept.
+        config: of the search.
         supernet: the trained supernet.
     """
 
-    def __init__(self, experiment: Experiment, supernet: Supernet) -> None:
+    def __init__(self, run: Run, config: SearchConfig, supernet: Supernet) -> None:
+        self._run, self._config, self._sizes = run, config, run.sizes(config.evaluation)
         self.key = fingerprint(
             {
                 "weights": model_fingerprint(supernet),
-                "records": experiment.records.fingerprint,
-                "calibration_clips": experiment.calibration_clips,
-                "batch_size": experiment.batch_size,
+                "records": run.records.fingerprint,
+                "calibration_clips": self._sizes.calibration_clips,
+                "batch_size": self._sizes.batch_size,
             }
         )
-        share = FLAGS.search_memory_mib * 2**20 // _MEMORY_SHARES
-        self._experiment = replace(experiment, held_bytes=share)
-        self._evaluator = self._experiment.evaluator(supernet)
-        self._tree = TreeEvaluator(self._evaluator, share, FLAGS.subnets_per_walk)
+        self._held_bytes = config.search_memory_mib * 2**20 // _MEMORY_SHARES
+        self._evaluator = run.evaluator(supernet, self._sizes, self._held_bytes)
+        self._tree = TreeEvaluator(self._evaluator, self._held_bytes, config.subnets_per_walk)
         self.splits = {
-            name: self._open(name)
-            for name in (VALIDATION, EVALUATION)
-            if experiment.records.clips(name)
+            name: self._open(name) for name in (VALIDATION, EVALUATION) if run.records.clips(name)
         }
 
     def validation(self, subnets: Sequence[Subnet]) -> Mapping[Subnet, SubnetMetrics]:
@@ -96,7 +94,7 @@ class SearchEvaluation:
     def metrics(self, split: str, subnets: Sequence[Subnet]) -> Mapping[Subnet, SubnetMetrics]:
         """Metrics of every subnet on a split; on the evaluation split with `interval`.
 
-        `mAP_fewer_clips` is the mAP on one validation clip in four.
+        `mAP_fewer_clips`, or that of the task's figure, is of one validation clip in four.
         """
         known = self.splits[split].store.known
         missing = [spec for spec in subnets if spec not in known]
@@ -105,18 +103,18 @@ class SearchEvaluation:
         return {spec: known[spec] for spec in subnets}
 
     def without_recalibration(self, subnets: Sequence[Subnet]) -> dict[Subnet, float]:
-        """Validation mAP where every subnet takes over the largest subnet's statistics."""
-        statistics = self._evaluator.recalibrate(self._experiment.space.largest)
-        labels = self.splits[VALIDATION].labels
+        """The validation figure where every subnet takes over the largest subnet's statistics."""
+        statistics = self._evaluator.recalibrate(self._run.space.largest)
+        labels, task = self.splits[VALIDATION].labels, self._run.task
         return {
-            spec: evaluate_scores(scores, labels).mAP
+            spec: task.figure_of(task.metrics(scores, labels))
             for spec, scores in self._scores(VALIDATION, subnets, statistics)
         }
 
     def _open(self, name: str) -> Split:
-        batches = self._experiment.split(name)
-        path = self._experiment.workdir.path / "search" / f"{name}.jsonl"
-        draws = {"resamples": FLAGS.bootstrap_resamples, "seed": FLAGS.seed}
+        batches = self._run.batches(name, self._sizes.batch_size, held_bytes=self._held_bytes)
+        path = self._run.workdir.path / "search" / f"{name}.jsonl"
+        draws = {"resamples": self._config.bootstrap_resamples, "seed": self._config.seed}
         key = fingerprint({"key": self.key, **draws}) if name == EVALUATION else self.key
         return Split(batches, all_labels(batches), EvaluationStore(path, key))
 
@@ -124,12 +122,12 @@ class SearchEvaluation:
         """Every subnet's scores as they come, behind a progress bar of batches."""
         if not subnets:
             return
-        clips, batch = len(self.splits[split].labels), self._experiment.batch_size
+        clips, batch = len(self.splits[split].labels), self._sizes.batch_size
         groups = self._tree.groups(subnets, clips)
         batches = -(-clips // batch)
         if statistics is None:
-            available = self._experiment.records.clips(TRAIN)
-            batches += max(1, min(self._experiment.calibration_clips, available) // batch)
+            available = self._run.records.clips(TRAIN)
+            batches += max(1, min(self._sizes.calibration_clips, available) // batch)
         name = f"{len(subnets)} subnets, {split}"
         with tqdm(desc=name, total=len(groups) * batches, unit="batch") as bar:
             for group in groups:
@@ -138,20 +136,20 @@ class SearchEvaluation:
                 )
 
     def _measure(self, split: str, scores: np.ndarray) -> dict[str, Any]:
-        labels = self.splits[split].labels
-        metrics = evaluate_scores(scores, labels).as_dict()
+        labels, task, config = self.splits[split].labels, self._run.task, self._config
+        metrics = task.metrics(scores, labels).as_dict()
         if split == EVALUATION:
             interval = bootstrap_interval(
-                scores, labels, metrics["mAP"], FLAGS.bootstrap_resamples, FLAGS.seed
+                scores, labels, metrics["mAP"], config.bootstrap_resamples, config.seed
             )
             return {**metrics, "interval": list(interval)}
-        fewer = slice(None, None, FEWER_CLIPS)
-        return {**metrics, "mAP_fewer_clips": _mean_average_precision(scores[fewer], labels[fewer])}
+        return {**metrics, **self._on_fewer_clips(scores, labels)}
 
-
-def _mean_average_precision(scores: np.ndarray, labels: np.ndarray) -> float | None:
-    """None where no class can be scored on so few clips."""
-    positives = labels.sum(axis=0)
-    if not ((positives > 0) & (positives < len(labels))).any():
-        return None
-    return evaluate_scores(scores, labels).mAP
+    def _on_fewer_clips(self, scores: np.ndarray, labels: np.ndarray) -> dict[str, float | None]:
+        """`mAP_fewer_clips` and the like; None where no class can be scored on so few clips."""
+        task, fewer = self._run.task, slice(None, None, FEWER_CLIPS)
+        names = dict.fromkeys(("mAP", task.figure))
+        if not defined_classes(labels[fewer]).any():
+            return {f"{name}_fewer_clips": None for name in names}
+        metrics = task.metrics(scores[fewer], labels[fewer])
+        return {f"{name}_fewer_clips": getattr(metrics, name) for name in names}

@@ -1,0 +1,318 @@
+"""An experiment: a data set, a search space and a run directory; its methods are the stages."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import keras
+
+from aec_ofa_tf.dataset import EVALUATION, Dataset
+from aec_ofa_tf.export import stage as exports
+from aec_ofa_tf.export.config import ExportConfig
+from aec_ofa_tf.export.results import ExportResult, FamilyResult
+from aec_ofa_tf.export.scoring import evaluate_file, require_clips
+from aec_ofa_tf.metrics import Metrics
+from aec_ofa_tf.models.keras_files import load_model
+from aec_ofa_tf.models.space import SearchSpace, Subnet
+from aec_ofa_tf.models.supernet import Supernet
+from aec_ofa_tf.search.config import SearchConfig, subspace
+from aec_ofa_tf.search.results import SearchResult
+from aec_ofa_tf.search.run import run_search
+from aec_ofa_tf.training import stages
+from aec_ofa_tf.training.config import (
+    EvaluationConfig,
+    NetworkOptions,
+    SubnetConfig,
+    SupernetConfig,
+    TeacherConfig,
+)
+from aec_ofa_tf.training.device_config import DeviceConfig
+from aec_ofa_tf.training.devices import Devices, open_devices
+from aec_ofa_tf.training.results import (
+    SoftLabelsResult,
+    SubnetResult,
+    SupernetResult,
+    TeacherResult,
+)
+from aec_ofa_tf.training.run import Run
+from aec_ofa_tf.workdir import Workdir
+
+PathLike = str | os.PathLike[str]
+
+
+class Experiment:
+    """A search space that is trained on one data set in one run directory.
+
+    Every stage resumes where it was stopped and is skipped when it is done; other settings than
+    those that it was begun with are refused.
+
+        records = ofa.open_records("data")
+        experiment = ofa.Experiment("run", records, ofa.search_space("[2,2,X]", 16))
+        experiment.train_teacher(ofa.TeacherConfig(base_channels=16, steps=300))
+        experiment.soft_labels()
+        experiment.train_supernet(ofa.SupernetConfig(largest_steps=0, steps=200))
+        best = experiment.search(ofa.SearchConfig(["params<=50k"])).budgets[0]
+        experiment.export(ofa.ExportConfig(quantizations=["int8"]), best.subnet, out="phone")
+
+    Args:
+        workdir: the run directory, which is made where it is not there.
+        records: the data, such as `tfrecords.open_records` opens.
+        space: the subnets.
+        options: what all subnets share.
+        devices: where training runs: a configuration, or devices that are open already.
+
+    Attributes:
+        run: what the stages share.
+
+    Raises:
+        ValueError: the run directory belongs to another experiment.
+        OSError: another job works in it.
+    """
+
+    def __init__(
+        self,
+        workdir: PathLike,
+        records: Dataset,
+        space: SearchSpace = SearchSpace(),
+        options: NetworkOptions = NetworkOptions(),
+        devices: DeviceConfig | Devices = DeviceConfig(),
+    ) -> None:
+        if isinstance(devices, DeviceConfig):
+            devices = open_devices(devices.strategy, devices.logical_cpus)
+        network = options.network(
+            space,
+            classes=len(records.labels),
+            frames=records.frames,
+            mel_bins=records.front_end.mel_bins,
+            single_label=options.task == "auto" and records.single_label,
+        )
+        directory = Workdir(Path(workdir), writable=devices.chief)
+        self.run = Run(directory, records, space, network, devices)
+        with directory.exclusive():
+            if devices.chief:
+                directory.claim(self.run.config)
+        devices.wait_for_all()
+        directory.claim(self.run.config)
+
+    @classmethod
+    def open(cls, workdir: PathLike, records: Dataset) -> Experiment:
+        """The experiment that stands in a run directory.
+
+        Raises:
+            ValueError: there is none, or the records have other labels or another front end.
+        """
+        directory = Workdir(Path(workdir))
+        space, network = directory.space_and_network()
+        experiment = cls.__new__(cls)
+        experiment.run = Run(directory, records, space, network, open_devices("none"))
+        directory.claim(experiment.run.config)
+        return experiment
+
+    def __repr__(self) -> str:
+        run = self.run
+        done = sorted(path.stem for path in (run.workdir.path / "stages").glob("*.json"))
+        return (
+            f"Experiment({str(run.workdir.path)!r}, {len(run.records.labels)} labels, "
+            f"{run.network.task}, space {run.space}, stages begun: {', '.join(done) or 'none'})"
+        )
+
+    @property
+    def workdir(self) -> Workdir:
+        """The run directory."""
+        return self.run.workdir
+
+    @property
+    def space(self) -> SearchSpace:
+        """The trained search space."""
+        return self.run.space
+
+    def train_teacher(self, config: TeacherConfig = TeacherConfig()) -> TeacherResult:
+        """Trains the teacher on the labels and leaves it as `teacher.keras`.
+
+        Raises:
+            ValueError: the stage was begun with other settings, or the data do not fit.
+        """
+        with self.workdir.exclusive():
+            return stages.train_teacher(self.run, config)
+
+    def soft_labels(self, batch_size: int | None = None) -> SoftLabelsResult:
+        """Keeps the teacher's scores of the clean training clips.
+
+        Args:
+            batch_size: clips that the teacher scores at once; by default as in its training.
+
+        Raises:
+            ValueError: there is no teacher, or the soft labels are of another one.
+        """
+        with self.workdir.exclusive():
+            return stages.write_soft_labels(self.run, batch_size)
+
+    def train_supernet(self, config: SupernetConfig = SupernetConfig()) -> SupernetResult:
+        """Trains the supernet.
+
+        Raises:
+            ValueError: an earlier stage is missing, this one was begun with other settings, or
+                the teacher does not fit.
+        """
+        with self.workdir.exclusive():
+            return stages.train_supernet(self.run, config)
+
+    def train_subnet(
+        self, subnet: Subnet | str, config: SubnetConfig = SubnetConfig()
+    ) -> SubnetResult:
+        """Trains one subnet alone and saves it as `.keras`.
+
+        Raises:
+            ValueError: an earlier stage is missing, or this one was begun with other settings.
+        """
+        with self.workdir.exclusive():
+            return stages.train_subnet(self.run, self.subnet(subnet), config)
+
+    def search(
+        self,
+        config: SearchConfig,
+        space: str | None = None,
+        width_ratios: Sequence[float] | None = None,
+    ) -> SearchResult:
+        """Searches the best subnet of every budget.
+
+        Args:
+            config: budgets and algorithm.
+            space: the part of the trained space to search, such as [2,2,2]; all by default.
+            width_ratios: the width ratios to search; the trained ones by default.
+
+        Raises:
+            ValueError: a budget meets no subnet, there are no validation clips, or the supernet
+                is not trained.
+        """
+        part = subspace(self.space, space, width_ratios)
+        with self.workdir.exclusive():
+            return run_search(self.run, config, part)
+
+    def export(
+        self,
+        config: ExportConfig = ExportConfig(),
+        subnet: Subnet | str | None = None,
+        *,
+        teacher: bool = False,
+        out: PathLike | None = None,
+        score: bool = True,
+    ) -> ExportResult:
+        """Converts the winners of the search, or one subnet, or the teacher, to TFLite files.
+
+        Args:
+            config: which files.
+            subnet: one subnet; by default the winner of every budget.
+            teacher: the teacher instead.
+            out: the folder, of one subnet or the teacher; by default in `export` of the run
+                directory.
+            score: whether to score the files on the evaluation split; the winners' always are.
+
+        Raises:
+            ValueError: both subnet and teacher are given, or an earlier stage is missing.
+            RuntimeError: a conversion failed, or a file differs from Keras beyond its bound.
+        """
+        if teacher and subnet is not None:
+            raise ValueError("export takes a subnet or the teacher, received both")
+        folder = None if out is None else Path(out)
+        with self.workdir.exclusive():
+            if teacher:
+                return exports.export_teacher(self.run, config, folder, score)
+            if subnet is not None:
+                one = self.subnet(subnet)
+                return exports.export_subnet(self.run, one, config, folder, score)
+            if folder is not None:
+                raise ValueError("out is for one subnet or the teacher; family() takes a folder")
+            return exports.export_winners(self.run, config)
+
+    def family(
+        self,
+        config: ExportConfig = ExportConfig(),
+        out: PathLike | None = None,
+        data_licence: str = "",
+    ) -> FamilyResult:
+        """Converts the winners of the search, and describes all files in a table and in cards.
+
+        Args:
+            config: which files.
+            out: root of the folders; by default `export` of the run directory.
+            data_licence: the data's licence, for the cards.
+
+        Raises:
+            ValueError: nothing has been searched, or `out` holds files of other subnets.
+            RuntimeError: a conversion failed, or a file differs from Keras beyond its bound.
+        """
+        folder = None if out is None else Path(out)
+        with self.workdir.exclusive():
+            return exports.export_family(self.run, config, folder, data_licence)
+
+    def evaluate(
+        self,
+        subnet: Subnet | str,
+        split: str = EVALUATION,
+        evaluation: EvaluationConfig = EvaluationConfig(),
+    ) -> Metrics:
+        """Recalibrates a subnet of the trained supernet and scores it on a split.
+
+        Raises:
+            ValueError: the supernet is not trained, or the split has no clips.
+        """
+        sizes = self.run.sizes(evaluation)
+        require_clips(self.run.records, split)
+        evaluator = self.run.evaluator(self.load_supernet(), sizes)
+        return evaluator.evaluate(self.subnet(subnet), self.run.batches(split, sizes.batch_size))
+
+    def evaluate_teacher(
+        self, split: str = EVALUATION, evaluation: EvaluationConfig = EvaluationConfig()
+    ) -> Metrics:
+        """Scores the teacher on a split.
+
+        Raises:
+            ValueError: there is no teacher, or the split has no clips.
+        """
+        sizes = self.run.sizes(evaluation, stages.TEACHER)
+        return evaluate_file(self.run.teacher_path, self.run.records, split, sizes.batch_size)
+
+    def load_supernet(self) -> Supernet:
+        """The trained supernet.
+
+        Raises:
+            ValueError: it is not trained.
+            OSError: its last checkpoint cannot be read.
+        """
+        return self.run.load_supernet()
+
+    def teacher(self) -> keras.Model:
+        """The trained teacher.
+
+        Raises:
+            ValueError: there is none.
+        """
+        return load_model(self.run.teacher_path)
+
+    def search_result(self) -> SearchResult:
+        """What all searches of this run have found.
+
+        Raises:
+            ValueError: nothing has been searched.
+        """
+        return SearchResult.from_dict(self.workdir.search_result())
+
+    def winners(self) -> dict[str, Subnet]:
+        """The subnet that the search found for every budget.
+
+        Raises:
+            ValueError: nothing has been searched.
+        """
+        found = self.workdir.winners()
+        return {budget: self.space.parse_subnet(text) for budget, text in found.items()}
+
+    def subnet(self, subnet: Subnet | str) -> Subnet:
+        """A subnet of the space, by its text or as it is.
+
+        Raises:
+            ValueError: it is not in the space.
+        """
+        return self.space.parse_subnet(str(subnet))

@@ -1,0 +1,90 @@
+"""The clips that conversions look at, and those that fine-tuning learns from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import tensorflow as tf
+
+from aec_ofa_tf.dataset import TRAIN, VALIDATION, Dataset
+from aec_ofa_tf.export.config import ExportConfig
+from aec_ofa_tf.export.representative import choose_representative, with_silence
+
+_POOL_PER_CLIP = 8
+"""Training clips that representative ones are chosen from, per clip wanted."""
+
+
+@dataclass(frozen=True, eq=False)
+class ConversionClips:
+    """Clips of one form, log-mel or waveform.
+
+    Attributes:
+        parity_clips: for the comparison with Keras, float32 [clips, frames, mel_bins] or
+            [clips, samples].
+        parity_labels: their labels, float32 [clips, classes].
+        representative_clips: training clips that int8 is calibrated on, of the same form.
+    """
+
+    parity_clips: np.ndarray
+    parity_labels: np.ndarray
+    representative_clips: np.ndarray
+
+
+def conversion_clips(
+    records: Dataset, config: ExportConfig, feature: str, batch_size: int
+) -> ConversionClips:
+    """Reads the clips of conversions.
+
+    Args:
+        records: the data; without a validation split its first training clips are compared on.
+        config: how many clips.
+        feature: what the clips should be, "log_mel" or "waveform".
+        batch_size: clips that are read at once.
+    """
+    split = VALIDATION if records.clips(VALIDATION) else TRAIN
+    parity = _read(records, split, config.parity_clips, feature, batch_size)
+    limit = _POOL_PER_CLIP * config.representative_clips
+    pool = _read(records, TRAIN, limit, "log_mel", batch_size)
+    chosen = choose_representative(
+        pool["log_mel"], pool["labels"], max(2, config.representative_clips), config.seed
+    )
+    # Waveforms of the whole pool would fill a gigabyte.
+    representative = _read(records, TRAIN, limit, feature, batch_size, chosen)[feature]
+    return ConversionClips(
+        parity[feature],
+        parity["labels"],
+        with_silence(representative, feature, records.front_end),
+    )
+
+
+def tuning_clips(records: Dataset, clips: int, batch_size: int) -> tuple[np.ndarray, tf.Tensor]:
+    """The first clean training clips, which are a random sample, and their ids.
+
+    Returns:
+        float32 [clips, frames, mel_bins] and string [clips].
+    """
+    batches = list(records.evaluation_batches(TRAIN, batch_size, limit=clips))
+    log_mel = np.concatenate([batch["log_mel"].numpy() for batch in batches])
+    return log_mel, tf.concat([batch["id"] for batch in batches], axis=0)
+
+
+def _read(
+    records: Dataset,
+    split: str,
+    limit: int,
+    feature: str,
+    batch_size: int,
+    chosen: np.ndarray | None = None,
+) -> dict[str, np.ndarray]:
+    """A feature and the labels of the first clips of a split, or of the chosen ones of them."""
+    found: dict[str, list[np.ndarray]] = {feature: [], "labels": []}
+    start = 0
+    for batch in records.evaluation_batches(split, batch_size, (feature,), limit):
+        count = len(batch["labels"])
+        rows = np.arange(count) if chosen is None else np.sort(chosen - start)
+        rows = rows[(rows >= 0) & (rows < count)]
+        for name, arrays in found.items():
+            arrays.append(batch[name].numpy()[rows])
+        start += count
+    return {name: np.concatenate(arrays) for name, arrays in found.items()}

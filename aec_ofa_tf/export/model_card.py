@@ -1,0 +1,177 @@
+"""A model card beside every TFLite file. No TensorFlow here."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tabulate import tabulate
+
+from aec_ofa_tf.dataset import EVALUATION, SPLITS, DatasetSummary
+from aec_ofa_tf.export.results import ConvertedFile
+from aec_ofa_tf.files import replacing
+from aec_ofa_tf.tagging.model_file import ModelInfo
+
+NOT_STATED = "not stated"
+_SHORTER = {
+    "pad": "is padded with silence",
+    "repeat": "is repeated",
+    "crop": "was not among the training clips; it is not to be scored",
+}
+
+
+@dataclass(frozen=True)
+class CardContext:
+    """What the cards of files that were made together have in common.
+
+    Attributes:
+        data: the data set.
+        machine: where latency was measured, as `describe_machine` has it.
+        data_licence: the recordings' licence; "" if the user gave none.
+    """
+
+    data: DatasetSummary
+    machine: Mapping[str, Any]
+    data_licence: str = ""
+
+    @property
+    def licence(self) -> str:
+        """The licence of the data, or that it was not stated."""
+        return self.data_licence or NOT_STATED
+
+
+def card_path(path: Path) -> Path:
+    """Where a file's card stands."""
+    return path.with_name(f"{path.name}.md")
+
+
+def write_card(file: ConvertedFile, info: ModelInfo, context: CardContext) -> None:
+    """Writes the model card of a TFLite file beside it.
+
+    Args:
+        file: the file, with its scores and its latency where they are known.
+        info: its metadata.
+        context: data and machine.
+    """
+    sections = {
+        "Labels": _labels(info),
+        "Tensors": _tensors(info),
+        "Data": _data(file, info, context),
+        "Figures": _figures(file, info, context),
+        "Limits": _limits(file, info),
+    }
+    path = file.path
+    lines = [f"# {path.parent.name}/{path.name}", "", _summary(file, info)]
+    for title, text in sections.items():
+        lines += ["", f"## {title}", "", text]
+    with replacing(card_path(path)) as temporary:
+        temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def _summary(file: ConvertedFile, info: ModelInfo) -> str:
+    run = info.extra.get("run", "an unnamed run")
+    tuned = info.extra.get("fine_tuning")
+    tuning = f" It was fine-tuned for int8 in {tuned['qat_steps']} steps." if tuned else ""
+    origin = f"of the run `{run}`"
+    if file.budget:
+        origin = (
+            f"found for the budget `{file.budget}` in the weight-sharing supernet of the run "
+            f"`{run}`"
+        )
+    return (
+        f"Recognises {len(info.labels)} kinds of sounds. A network with the channels "
+        f"`{info.subnet}`, {origin}, {info.quantization}.{tuning}"
+    )
+
+
+def _labels(info: ModelInfo) -> str:
+    return "\n".join(f"- {label}" for label in info.labels)
+
+
+def _tensors(info: ModelInfo) -> str:
+    front_end = info.front_end
+    if info.input == "waveform":
+        taken = (
+            f"`[1, {info.clip_samples}]`: mono samples at {info.sample_rate_hz} Hz within [-1, 1]. "
+            "The log-mel front end is inside, in float32"
+        )
+    else:
+        frames = info.clip_samples // front_end["hop_samples"]
+        taken = (
+            f"`[1, {frames}, {front_end['mel_bins']}]`: log-mel in dB, which `front_end.tflite` "
+            f"beside this file computes from {info.clip_samples} samples at "
+            f"{info.sample_rate_hz} Hz"
+        )
+    return (
+        f"- In: {info.io_type} {taken}.\n"
+        f"- Out: {info.io_type} `[1, {len(info.labels)}]`: a score from 0 to 1 for every label, "
+        "independent of the others."
+    )
+
+
+def _data(file: ConvertedFile, info: ModelInfo, context: CardContext) -> str:
+    data = context.data
+    clips = ", ".join(f"{data.clips.get(split, 0):,} {split}" for split in SPLITS)
+    secs = info.clip_samples / info.sample_rate_hz
+    chosen = ", the subnet was chosen on the validation split" if file.budget else ""
+    return (
+        f"- Data set: {data.name}; clips of {secs:g} s: {clips}. Left out: {data.quarantined:,} "
+        f"that could not be decoded, {data.missing:,} without a file.\n"
+        f"- Weights were trained on the train split{chosen}; scores, where they are given below, "
+        "are those of the evaluation split.\n"
+        f"- Records: `{data.fingerprint}`.\n"
+        f"- Licence of the data: {context.licence}."
+    )
+
+
+def _figures(file: ConvertedFile, info: ModelInfo, context: CardContext) -> str:
+    machine = context.machine
+    rows = [
+        ("size", f"{file.bytes:,} bytes"),
+        ("parameters", f"{info.params:,}"),
+        ("multiply-adds of a clip, without the front end", f"{file.macs:,}"),
+    ]
+    if file.latency_ms is not None:
+        rows.append(("latency, median, one thread", f"{file.latency_ms:.2f} ms"))
+    error = f"{file.max_abs_error:.2g}"
+    rows.append(("greatest difference from Keras' scores on parity clips", error))
+    if file.scores:
+        figure, clips = file.scores.figure, context.data.clips[EVALUATION]
+        score, drop = f"{file.scores.own[figure]:.4f}", f"{file.scores.drop:.4f}"
+        rows.append((f"{figure} on {clips:,} evaluation clips", score))
+        tuned = " fine-tuned alike in float32" if "fine_tuning" in info.extra else ""
+        rows.append((f"drop of {figure}, from the Keras model{tuned}", drop))
+    table = tabulate(rows, headers=("figure", ""), tablefmt="github", disable_numparse=True)
+    if file.latency_ms is None:
+        return table
+    features = " ".join(machine["cpu_features"]) or "none of note"
+    return (
+        f"{table}\n\nLatency is that of a machine ({platform.machine()}, {machine['cores']} cores, "
+        f"{features}), not of a phone."
+    )
+
+
+def _limits(file: ConvertedFile, info: ModelInfo) -> str:
+    front_end = info.front_end
+    secs = info.clip_samples / info.sample_rate_hz
+    limits = [
+        f"It takes {secs:g} s at a time. Longer audio is cut into windows; shorter audio "
+        f"{_SHORTER[info.length_policy]}.",
+        f"It takes one channel at {info.sample_rate_hz} Hz, resampled where need be, and uses "
+        f"nothing below {front_end['min_hz']:g} Hz or above {front_end['max_hz']:g} Hz.",
+        "A sound that has no label gets scores too. Scores are not calibrated probabilities, and "
+        "no thresholds were chosen.",
+        "Not tested: recordings of other sources, rooms and microphones than the data set's; "
+        "phones; delegates other than the interpreter's own.",
+    ]
+    if file.scores is None:
+        limits.append("Not tested: accuracy on evaluation clips.")
+    if info.quantization not in ("float32", "float16"):
+        limits.append(
+            "Integer kernels round differently from device to device, so that scores may differ "
+            "in the last steps."
+        )
+    return "\n".join(f"- {limit}" for limit in limits)

@@ -1,0 +1,145 @@
+"""What conversions end with. No TensorFlow here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+MODEL_FILE = "model.keras"
+"""The Keras model beside the TFLite files that were made of it."""
+
+FINE_TUNED_FILE = "model-fine_tuned.keras"
+"""The float32 model that `int8_qat` files are compared with."""
+
+_QAT = "int8_qat"
+
+
+@dataclass(frozen=True)
+class FileScores:
+    """How a file scores on the evaluation split, and the Keras model that it was made of.
+
+    Attributes:
+        figure: the task's figure, "mAP" or "accuracy".
+        own: the file's metrics by name, `figure` and mAP among them.
+        reference: those of the Keras model.
+    """
+
+    figure: str
+    own: Mapping[str, float]
+    reference: Mapping[str, float]
+
+    @property
+    def drop(self) -> float:
+        """The Keras model's figure minus the file's."""
+        return self.reference[self.figure] - self.own[self.figure]
+
+    def as_dict(self) -> dict[str, float]:
+        """For JSON: `mAP`, `keras_mAP` and `map_drop`, and the same of another figure."""
+        row: dict[str, float] = {}
+        for name in dict.fromkeys(("mAP", self.figure)):
+            own, reference = self.own[name], self.reference[name]
+            drop = {f"{name.lower()}_drop": reference - own}
+            row |= {name: own, f"keras_{name}": reference, **drop}
+        return row
+
+
+@dataclass(frozen=True)
+class ConvertedFile:
+    """A TFLite file that was made.
+
+    Attributes:
+        file: where it is.
+        bytes: its size, model card included.
+        max_abs_error: the largest difference of any score from Keras on the parity clips.
+        quantization: its quantisation.
+        input: what it takes, "log_mel" or "waveform".
+        subnet: the network's shape.
+        params: trainable weights.
+        macs: multiply-adds of a clip.
+        sha256: of the file's bytes.
+        io_type: type of the tensors at both ends.
+        parity_map_drop: Keras' figure minus the file's on the parity clips; None where their
+            labels do not define it.
+        scores: on the evaluation split; None where they were not computed.
+        latency_ms: median of an invocation on one thread of this machine; None if not measured.
+        budget: the budget that the subnet was found for, if any.
+        card: the file's model card.
+    """
+
+    file: str
+    bytes: int
+    max_abs_error: float
+    quantization: str
+    input: str
+    subnet: str
+    params: int
+    macs: int
+    sha256: str
+    io_type: str = "float32"
+    parity_map_drop: float | None = None
+    scores: FileScores | None = None
+    latency_ms: float | None = None
+    budget: str | None = None
+    card: str | None = None
+
+    @property
+    def path(self) -> Path:
+        """Where the file is."""
+        return Path(self.file)
+
+    @property
+    def reference(self) -> Path:
+        """The Keras model that the file was made of and is compared with."""
+        return self.path.with_name(FINE_TUNED_FILE if self.quantization == _QAT else MODEL_FILE)
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON; what is not known is left out."""
+        row = {field.name: getattr(self, field.name) for field in fields(self)}
+        scores = {"scores": None, **(self.scores.as_dict() if self.scores else {})}
+        unknown = {n for n in ("latency_ms", "budget", "card") if row[n] is None} | {"scores"}
+        return {name: value for name, value in {**row, **scores}.items() if name not in unknown}
+
+    @classmethod
+    def from_dict(cls, row: Mapping[str, Any], figure: str) -> ConvertedFile:
+        """What `as_dict` described of a network whose task has this figure."""
+        known = {field.name: row[field.name] for field in fields(cls) if field.name in row}
+        if "mAP" in row:
+            names = dict.fromkeys(("mAP", figure))
+            own = {name: row[name] for name in names}
+            reference = {name: row[f"keras_{name}"] for name in names}
+            known["scores"] = FileScores(figure, own, reference)
+        return cls(**known)
+
+
+@dataclass(frozen=True)
+class ExportResult:
+    """Files that were made together.
+
+    Attributes:
+        files: the TFLite files.
+    """
+
+    files: tuple[ConvertedFile, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return {"files": [file.as_dict() for file in self.files]}
+
+
+@dataclass(frozen=True)
+class FamilyResult:
+    """The winners of all budgets in all forms.
+
+    Attributes:
+        table: path of the Markdown table, beside which CSV and JSON stand.
+        files: a row for every file; paths are relative to the table's folder.
+    """
+
+    table: str
+    files: tuple[ConvertedFile, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return {"table": self.table, "files": [file.as_dict() for file in self.files]}

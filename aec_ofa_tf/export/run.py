@@ -1,0 +1,295 @@
+"""Trained networks as standalone `.keras` and TFLite files, beside their labels and model cards."""
+
+from __future__ import annotations
+
+import itertools
+import tempfile
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import keras
+from absl import logging
+
+from aec_ofa_tf.costs.cost import costs, params
+from aec_ofa_tf.dataset import EVALUATION, TRAIN
+from aec_ofa_tf.export.clips import ConversionClips, conversion_clips
+from aec_ofa_tf.export.config import QAT, ExportConfig
+from aec_ofa_tf.export.convert import convert_models
+from aec_ofa_tf.export.fine_tune import FineTuned
+from aec_ofa_tf.export.fine_tuning import fine_tuned
+from aec_ofa_tf.export.latency import measure_latency_ms
+from aec_ofa_tf.export.parity import check_fine_tuned
+from aec_ofa_tf.export.request import Conversion, ConversionRequest
+from aec_ofa_tf.export.results import (
+    FINE_TUNED_FILE,
+    MODEL_FILE,
+    ConvertedFile,
+    FileScores,
+)
+from aec_ofa_tf.export.scoring import evaluate_keras, evaluate_tflite
+from aec_ofa_tf.files import fingerprint, sha256_of
+from aec_ofa_tf.metrics import Metrics
+from aec_ofa_tf.models.keras_files import load_model, save_model
+from aec_ofa_tf.models.materialise import materialise
+from aec_ofa_tf.models.network import NetworkConfig
+from aec_ofa_tf.models.space import Subnet
+from aec_ofa_tf.tagging.model_file import ModelInfo, read_info
+from aec_ofa_tf.tagging.tagger import FRONT_END_FILE
+from aec_ofa_tf.training.run import Run, Sizes
+from aec_ofa_tf.training.stages import SUPERNET, TEACHER, teacher_network, trained_teacher
+
+
+@dataclass(frozen=True, eq=False)
+class TrainedNetwork:
+    """A network that can become files.
+
+    Attributes:
+        subnet: its shape.
+        network: its static parts.
+        model: in Keras, with scores.
+        stage: the stage that trained it.
+        steps: how many steps that took.
+    """
+
+    subnet: Subnet
+    network: NetworkConfig
+    model: keras.Model
+    stage: str
+    steps: int
+
+
+def trained_subnets(run: Run, subnets: list[Subnet], sizes: Sizes) -> dict[Subnet, TrainedNetwork]:
+    """Subnets of the trained supernet, recalibrated.
+
+    Raises:
+        ValueError: the supernet is not trained.
+    """
+    supernet = run.load_supernet()
+    evaluator = run.evaluator(supernet, sizes)
+    settings = run.workdir.require_stage(SUPERNET).settings
+    steps = settings["largest_steps"] + settings["steps"]
+    found = {}
+    for subnet in dict.fromkeys(subnets):
+        statistics = evaluator.recalibrate(subnet)
+        model = materialise(supernet, subnet, statistics, run.task.activation)
+        found[subnet] = TrainedNetwork(subnet, run.network, model, SUPERNET, steps)
+    return found
+
+
+def teacher(run: Run) -> TrainedNetwork:
+    """The trained teacher.
+
+    Raises:
+        ValueError: there is none.
+    """
+    config = trained_teacher(run)
+    model = load_model(run.teacher_path)
+    return TrainedNetwork(config.subnet, teacher_network(run, config), model, TEACHER, config.steps)
+
+
+def convert_networks(
+    run: Run, config: ExportConfig, folders: Mapping[Path, TrainedNetwork], sizes: Sizes
+) -> list[ConvertedFile]:
+    """Writes `model.keras` and the TFLite files of a configuration into each network's folder.
+
+    Beside `int8_qat` files stands `model-fine_tuned.keras`, with which they are compared.
+
+    Raises:
+        ValueError: a combination of input and quantisation is unknown or refused.
+        RuntimeError: fine-tuning or a conversion failed or lost too much accuracy, or a file
+            differs from Keras beyond its bound.
+    """
+    kinds = config.kinds(run.records.payload)
+    features = dict.fromkeys(feature for feature, _ in kinds)
+    clips = {
+        feature: conversion_clips(run.records, config, feature, sizes.batch_size)
+        for feature in features
+    }
+    with tempfile.TemporaryDirectory() as twins:
+        tuned = _fine_tuned(run, config, folders, clips.get("log_mel"), sizes, Path(twins))
+        work = []
+        for (folder, network), kind in itertools.product(folders.items(), kinds):
+            tuning = tuned[id(network)] if kind[1] == QAT else None
+            request = _request(run, config, folder, network, kind, clips[kind[0]], tuning)
+            if tuning:
+                check_fine_tuned(network.model, tuning.model, request)
+            work.append((tuning.model if tuning else network.model, request))
+        conversions = convert_models(work)
+    for folder, network in folders.items():
+        save_model(network.model, folder / MODEL_FILE)
+        if id(network) in tuned:
+            save_model(tuned[id(network)].model, folder / FINE_TUNED_FILE)
+    requests = [request for _, request in work]
+    return [_row(*pair) for pair in zip(requests, conversions, strict=True)]
+
+
+def with_scores(run: Run, files: list[ConvertedFile], batch_size: int) -> list[ConvertedFile]:
+    """Adds what files, and the Keras models behind them, score on the evaluation split, if any."""
+    records = run.records
+    if not records.clips(EVALUATION):
+        return files
+    references = {
+        path: _figures(run, evaluate_keras(path, records, EVALUATION, batch_size))
+        for path in dict.fromkeys(file.reference for file in files)
+    }
+    found = []
+    for file in files:
+        own = _figures(run, evaluate_tflite(file.path, records, EVALUATION))
+        scores = FileScores(run.task.figure, own, references[file.reference])
+        found.append(replace(file, scores=scores))
+    return found
+
+
+def with_latency(files: list[ConvertedFile]) -> list[ConvertedFile]:
+    """Adds the median time of an invocation on one thread of this machine."""
+    taken = measure_latency_ms([file.path for file in files])
+    return [replace(file, latency_ms=taken[file.path]) for file in files]
+
+
+def files_of_others(run: Run, folder: Path, network: Subnet, stage: str) -> list[Path]:
+    """The TFLite files in a folder that are of another network, or of one trained otherwise.
+
+    Beside them `model.keras` would mislead.
+    """
+    own = str(network), _run_fingerprint(run, stage)
+    found = []
+    for path in sorted(folder.glob("*.tflite")):
+        try:
+            info = read_info(path)
+        except ValueError:  # none of ours
+            continue
+        if path.name != FRONT_END_FILE and own != (info.subnet, info.extra.get("run_fingerprint")):
+            found.append(path)
+    return found
+
+
+def require_no_others(run: Run, folder: Path, network: Subnet, stage: str) -> None:
+    """Refuses a folder that holds `files_of_others`.
+
+    Raises:
+        ValueError: it does.
+    """
+    others = files_of_others(run, folder, network, stage)
+    if others:
+        raise ValueError(
+            f"{others[0]} is of another subnet than {network}, or of another training run: use "
+            "another folder (out)"
+        )
+
+
+def log_files(files: list[ConvertedFile]) -> None:
+    """Reports size and score of every file."""
+    for file in files:
+        text = ""
+        if file.scores:
+            figure, own, reference = file.scores.figure, file.scores.own, file.scores.reference
+            text = f", {figure} {own[figure]:.3f}, Keras {reference[figure]:.3f}"
+        logging.info("%s: %s bytes%s", file.file, f"{file.bytes:,}", text)
+
+
+def _figures(run: Run, metrics: Metrics) -> dict[str, float]:
+    return {name: getattr(metrics, name) for name in dict.fromkeys(("mAP", run.task.figure))}
+
+
+def _fine_tuned(
+    run: Run,
+    config: ExportConfig,
+    folders: Mapping[Path, TrainedNetwork],
+    clips: ConversionClips | None,
+    sizes: Sizes,
+    folder: Path,
+) -> dict[int, FineTuned]:
+    """Networks as `int8_qat` files are made of, by identity; none where no such file is wanted."""
+    if not config.uses_qat:
+        return {}
+    clips = clips or conversion_clips(run.records, config, "log_mel", sizes.batch_size)
+    networks = {id(network): network for network in folders.values()}
+    models = {f"{n.stage} {n.subnet}": n.model for n in networks.values()}
+    tuned = fine_tuned(run, config, models, clips.representative_clips, folder)
+    return {key: tuned[f"{n.stage} {n.subnet}"] for key, n in networks.items()}
+
+
+def _request(
+    run: Run,
+    config: ExportConfig,
+    folder: Path,
+    network: TrainedNetwork,
+    kind: tuple[str, str],
+    clips: ConversionClips,
+    tuning: FineTuned | None,
+) -> ConversionRequest:
+    info = _info(run, config, network, *kind)
+    return ConversionRequest(
+        folder / _file_name(*kind, config.io_type),
+        info,
+        clips.parity_clips,
+        clips.representative_clips,
+        twin=tuning.twin if tuning else None,
+        parity_labels=clips.parity_labels,
+        max_map_drop=config.max_map_drop,
+    )
+
+
+def _file_name(feature: str, quantization: str, io_type: str) -> str:
+    """`log_mel-int8.tflite`, or `log_mel-int8-io_int8.tflite` with integers at both ends."""
+    ends = "" if io_type == "float32" else f"-io_{io_type}"
+    return f"{feature}-{quantization}{ends}.tflite"
+
+
+def _info(
+    run: Run, config: ExportConfig, network: TrainedNetwork, input_kind: str, quantization: str
+) -> ModelInfo:
+    records = run.records
+    return ModelInfo(
+        labels=records.labels,
+        sample_rate_hz=records.front_end.sample_rate_hz,
+        clip_samples=records.clip_samples,
+        length_policy=records.length_policy,
+        front_end=asdict(records.front_end),
+        input=input_kind,
+        quantization=quantization,
+        subnet=str(network.subnet),
+        params=params(network.subnet, network.network),
+        extra=_extra(run, config, network, quantization),
+        io_type=config.io_type,
+    )
+
+
+def _extra(
+    run: Run, config: ExportConfig, network: TrainedNetwork, quantization: str
+) -> dict[str, Any]:
+    """What a model file says of its training, JSON values."""
+    records = run.records
+    extra = {
+        "macs": costs(network.subnet, network.network)["macs"],
+        "embedding_units": network.network.embedding_units,
+        "pool_last": network.network.pool_last,
+        "run": run.workdir.path.resolve().name,
+        "run_fingerprint": _run_fingerprint(run, network.stage),
+        "dataset": records.summary.name,
+        "records_fingerprint": records.fingerprint,
+        "training_steps": network.steps,
+        "seed": run.workdir.require_stage(network.stage).settings["seed"],
+    }
+    if quantization != QAT:
+        return extra
+    clips = min(config.qat_clips, records.clips(TRAIN))
+    return {**extra, "fine_tuning": {**config.qat_settings, "qat_clips": clips}}
+
+
+def _run_fingerprint(run: Run, stage: str) -> str:
+    settings = run.workdir.require_stage(stage).settings
+    return fingerprint({"config": run.config, stage: settings})
+
+
+def _row(request: ConversionRequest, conversion: Conversion) -> ConvertedFile:
+    info = request.info
+    return ConvertedFile(
+        **asdict(conversion),
+        subnet=info.subnet,
+        params=info.params,
+        macs=info.extra["macs"],
+        sha256=sha256_of(Path(request.path)),
+    )

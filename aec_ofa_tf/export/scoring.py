@@ -1,0 +1,97 @@
+"""How model files score on a split of a data set."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+from tqdm import tqdm
+
+from aec_ofa_tf.dataset import EVALUATION, Dataset
+from aec_ofa_tf.metrics import Metrics, evaluate_scores
+from aec_ofa_tf.models.keras_files import load_model
+from aec_ofa_tf.tagging.interpreter import TFLiteModel
+
+
+def evaluate_file(
+    path: str | os.PathLike[str], records: Dataset, split: str = EVALUATION, batch_size: int = 64
+) -> Metrics:
+    """Scores a `.tflite` or `.keras` file on a split.
+
+    Args:
+        path: the file.
+        records: the data.
+        split: which clips.
+        batch_size: clips per batch of a Keras model; TFLite files take one clip at a time.
+
+    Raises:
+        ValueError: the file is not a model that fits the data, or the split has no clips.
+    """
+    require_clips(records, split)
+    if Path(path).suffix == ".tflite":
+        return evaluate_tflite(Path(path), records, split)
+    return evaluate_keras(Path(path), records, split, batch_size)
+
+
+def require_clips(records: Dataset, split: str) -> None:
+    """Refuses a split without clips.
+
+    Raises:
+        ValueError: there are none.
+    """
+    if not records.clips(split):
+        raise ValueError(f"the records have no {split} clips")
+
+
+def evaluate_tflite(path: Path, records: Dataset, split: str, threads: int = 1) -> Metrics:
+    """Runs the TFLite file itself on every clip of a split.
+
+    Raises:
+        ValueError: the file is no classifier, was made for other labels, clips or another front end
+            than the records have, or takes waveforms where the records hold log-mel.
+    """
+    model = TFLiteModel(path, threads)
+    info = model.info
+    if not info.labels:
+        raise ValueError(f"{path} has no labels: it is not a classifier")
+    if info.labels != records.labels:
+        raise ValueError(f"{path} knows other labels than the records")
+    if info.clip_samples != records.clip_samples:
+        raise ValueError(
+            f"{path} takes clips of {info.clip_samples} samples, the records hold clips of "
+            f"{records.clip_samples}"
+        )
+    if info.front_end != asdict(records.front_end):
+        raise ValueError(
+            f"{path} expects another front end than the records were made with: "
+            f"{info.front_end} and {asdict(records.front_end)}"
+        )
+    scores, labels = [], []
+    batches = records.evaluation_batches(split, 1, features=(info.input,))
+    for batch in tqdm(batches, total=records.clips(split), desc=path.name, unit="clip"):
+        scores.append(model.scores(batch[info.input][0].numpy()))
+        labels.append(batch["labels"][0].numpy())
+    return evaluate_scores(np.stack(scores), np.stack(labels))
+
+
+def evaluate_keras(path: Path, records: Dataset, split: str, batch_size: int) -> Metrics:
+    """Runs a `.keras` file on every clip of a split.
+
+    Raises:
+        ValueError: the file is no model or does not fit the records.
+    """
+    model = load_model(path)
+    shapes = (None, records.frames, records.front_end.mel_bins), (None, len(records.labels))
+    if (model.input_shape, model.output_shape) != shapes:
+        raise ValueError(
+            f"{path} maps {model.input_shape} to {model.output_shape}, the records need "
+            f"{shapes[0]} to {shapes[1]}"
+        )
+    predict = tf.function(lambda log_mel: model(log_mel, training=False), reduce_retracing=True)
+    batches = records.evaluation_batches(split, batch_size)
+    pairs = [(predict(batch["log_mel"]).numpy(), batch["labels"].numpy()) for batch in batches]
+    scores, labels = zip(*pairs, strict=True)
+    return evaluate_scores(np.concatenate(scores), np.concatenate(labels))

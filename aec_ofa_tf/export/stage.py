@@ -1,0 +1,243 @@
+"""The exports of an experiment: searched subnets, one subnet, the teacher, and a whole family."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from absl import logging
+
+from aec_ofa_tf.export.config import ExportConfig
+from aec_ofa_tf.export.model_card import CardContext, card_path, write_card
+from aec_ofa_tf.export.results import (
+    FINE_TUNED_FILE,
+    MODEL_FILE,
+    ConvertedFile,
+    ExportResult,
+    FamilyResult,
+)
+from aec_ofa_tf.export.run import (
+    TrainedNetwork,
+    convert_networks,
+    files_of_others,
+    log_files,
+    require_no_others,
+    teacher,
+    trained_subnets,
+    with_latency,
+    with_scores,
+)
+from aec_ofa_tf.files import sha256_of
+from aec_ofa_tf.models.space import Subnet
+from aec_ofa_tf.reporting.machine import describe_machine
+from aec_ofa_tf.reporting.tables import write_tables
+from aec_ofa_tf.tagging.interpreter import runtime_version
+from aec_ofa_tf.tagging.model_file import read_info
+from aec_ofa_tf.tagging.tagger import FRONT_END_FILE
+from aec_ofa_tf.training.run import Run, Sizes
+from aec_ofa_tf.training.stages import SUPERNET, TEACHER
+
+NAME = "convert"
+"""The stage's name in the run directory."""
+
+_TABLE = "family"
+_COLUMNS = {"budget": "", "file": "", "bytes": ",d", "params": ",d", "macs": ",d"}
+
+
+def export_winners(run: Run, config: ExportConfig) -> ExportResult:
+    """Converts the winner of every budget and scores every file on the evaluation split.
+
+    The files of budget `params<=60k` stand in `export/params_max_60k`. Nothing is done again if
+    the files are those of an earlier run with the same settings.
+
+    Raises:
+        ValueError: nothing has been searched.
+        RuntimeError: a conversion failed, or a file differs from Keras beyond its bound.
+    """
+    winners, sizes = run.workdir.winners(), run.sizes(config.evaluation)
+    subnets = {budget_folder(budget): subnet for budget, subnet in winners.items()}
+    settings = {
+        **config.settings,
+        "subnets": subnets,
+        "batch_size": sizes.batch_size,
+        "calibration_clips": sizes.calibration_clips,
+        SUPERNET: dict(run.workdir.require_stage(SUPERNET).settings),
+    }
+    done = run.workdir.same_stage(NAME, settings)
+    if done and all(_stands(row, run.export_path) for row in done["files"] + done["companions"]):
+        return ExportResult(
+            tuple(ConvertedFile.from_dict(row, run.task.figure) for row in done["files"])
+        )
+    folders = _winner_folders(run, run.export_path)
+    networks = _networks(run, folders, sizes)
+    files = with_scores(run, convert_networks(run, config, networks, sizes), sizes.batch_size)
+    for folder, subnet in folders.items():
+        for stale in files_of_others(run, folder, subnet, SUPERNET):
+            stale.unlink()
+            card_path(stale).unlink(missing_ok=True)
+    budgets = {budget_folder(budget): budget for budget in winners}
+    files = [replace(file, budget=budgets[file.path.parent.name]) for file in files]
+    _write_cards(run, files)
+    log_files(files)
+    files = [replace(file, budget=None) for file in files]
+    rows = [file.as_dict() for file in files]
+    stage = {"files": rows, "companions": _companions(folders)}
+    run.workdir.finish_stage(NAME, stage, settings)
+    return ExportResult(tuple(files))
+
+
+def export_subnet(
+    run: Run, subnet: Subnet, config: ExportConfig, out: Path | None = None, score: bool = True
+) -> ExportResult:
+    """Converts one subnet of the trained supernet, and measures the files' latency.
+
+    Args:
+        run: with a trained supernet.
+        subnet: which.
+        config: which files.
+        out: the folder; by default `export/SUBNET` of the run directory.
+        score: whether to score the files on the evaluation split.
+
+    Raises:
+        ValueError: the folder holds files of another network.
+        RuntimeError: a conversion failed, or a file differs from Keras beyond its bound.
+    """
+    folder = out or run.export_path / str(subnet)
+    require_no_others(run, folder, subnet, SUPERNET)
+    sizes = run.sizes(config.evaluation)
+    return _export_one(run, config, folder, trained_subnets(run, [subnet], sizes)[subnet], score)
+
+
+def export_teacher(
+    run: Run, config: ExportConfig, out: Path | None = None, score: bool = True
+) -> ExportResult:
+    """Converts the teacher like a subnet; its folder is `export/teacher` by default.
+
+    Raises:
+        ValueError: there is no teacher, or the folder holds files of another network.
+        RuntimeError: a conversion failed, or a file differs from Keras beyond its bound.
+    """
+    folder, network = out or run.export_path / TEACHER, teacher(run)
+    require_no_others(run, folder, network.subnet, TEACHER)
+    return _export_one(run, config, folder, network, score)
+
+
+def export_family(
+    run: Run, config: ExportConfig, out: Path | None = None, data_licence: str = ""
+) -> FamilyResult:
+    """Converts the winner of every budget that was searched, and describes every file in a table.
+
+    Args:
+        run: with a search result.
+        config: which files.
+        out: root of the folders; by default `export` of the run directory, where what
+            `export_winners` has made with the same settings is not made again.
+        data_licence: what the cards say of it.
+
+    Raises:
+        ValueError: nothing has been searched, or `out` holds files of other subnets.
+        RuntimeError: a conversion failed, or a file differs from Keras beyond its bound.
+    """
+    root = out or run.export_path
+    files = _files_in(run, config, out) if out else list(export_winners(run, config).files)
+    budgets = {budget_folder(budget): budget for budget in run.workdir.winners()}
+    files = [
+        replace(file, budget=budgets[file.path.resolve().relative_to(root.resolve()).parts[0]])
+        for file in with_latency(files)
+    ]
+    context = CardContext(run.records.summary, describe_machine(), data_licence)
+    rows = []
+    for file in files:
+        write_card(file, read_info(file.path), context)
+        place = file.path.resolve().relative_to(root.resolve())
+        rows.append(replace(file, file=str(place), card=str(card_path(place))))
+    about = {
+        "machine": context.machine,
+        "runtime": runtime_version(),
+        "threads": 1,
+        "data_licence": context.licence,
+    }
+    _warn_of_others(rows, root)
+    columns = _columns(run.task.figure)
+    table = write_tables([row.as_dict() for row in rows], columns, root / _TABLE, about)
+    print(table, file=sys.stderr)
+    return FamilyResult(str(root / f"{_TABLE}.md"), tuple(rows))
+
+
+def budget_folder(budget: str) -> str:
+    """A budget as a folder name: `params<=60k` becomes `params_max_60k`."""
+    for sign, word in (("<=", "_max_"), (">=", "_min_"), ("+-", "_pm_")):
+        budget = budget.replace(sign, word)
+    return re.sub(r"[^A-Za-z0-9.]+", "_", budget)
+
+
+def _columns(figure: str) -> dict[str, str]:
+    return {**_COLUMNS, "latency_ms": ".2f", figure: ".4f", f"{figure.lower()}_drop": ".4f"}
+
+
+def _export_one(
+    run: Run, config: ExportConfig, folder: Path, network: TrainedNetwork, score: bool
+) -> ExportResult:
+    sizes = run.sizes(config.evaluation, network.stage)
+    files = with_latency(convert_networks(run, config, {folder: network}, sizes))
+    if score:
+        files = with_scores(run, files, sizes.batch_size)
+    _write_cards(run, files)
+    return ExportResult(tuple(files))
+
+
+def _write_cards(run: Run, files: Iterable[ConvertedFile]) -> None:
+    context = CardContext(run.records.summary, describe_machine())
+    for file in files:
+        write_card(file, read_info(file.path), context)
+
+
+def _winner_folders(run: Run, root: Path) -> dict[Path, Subnet]:
+    """A folder in `root` for the subnet of every budget."""
+    return {
+        root / budget_folder(budget): run.space.parse_subnet(subnet)
+        for budget, subnet in run.workdir.winners().items()
+    }
+
+
+def _networks(run: Run, folders: Mapping[Path, Subnet], sizes: Sizes) -> dict[Path, TrainedNetwork]:
+    networks = trained_subnets(run, list(folders.values()), sizes)
+    return {folder: networks[subnet] for folder, subnet in folders.items()}
+
+
+def _files_in(run: Run, config: ExportConfig, out: Path) -> list[ConvertedFile]:
+    sizes = run.sizes(config.evaluation)
+    folders = _winner_folders(run, out)
+    for folder, subnet in folders.items():
+        require_no_others(run, folder, subnet, SUPERNET)
+    files = convert_networks(run, config, _networks(run, folders, sizes), sizes)
+    return with_scores(run, files, sizes.batch_size)
+
+
+def _companions(folders: Iterable[Path]) -> list[dict[str, str]]:
+    """What stands beside the TFLite files of these folders."""
+    names = (MODEL_FILE, FINE_TUNED_FILE, FRONT_END_FILE)
+    paths = [folder / name for folder in folders for name in names]
+    return [{"file": str(path), "sha256": sha256_of(path)} for path in paths if path.is_file()]
+
+
+def _stands(file: Mapping[str, Any], export: Path) -> bool:
+    """Whether a file is in this folder still, as it was written."""
+    path = Path(file["file"])
+    is_here = path.is_file() and path.resolve().is_relative_to(export.resolve())
+    return is_here and sha256_of(path) == file.get("sha256")
+
+
+def _warn_of_others(rows: Iterable[ConvertedFile], root: Path) -> None:
+    """Warns of files of earlier calls, whose figures are not at hand."""
+    standing = {str(path.relative_to(root)) for path in root.glob("*/*-*.tflite")}
+    others = sorted(standing - {row.file for row in rows})
+    if others:
+        logging.warning(
+            "the table has the files of this call, not those of earlier ones: %s",
+            ", ".join(others),
+        )

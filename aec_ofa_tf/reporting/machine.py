@@ -1,0 +1,32 @@
+"""The machine that figures were measured on. No TensorFlow here."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+_CPU_INFO = Path("/proc/cpuinfo")
+_FEATURES = ("avx2", "fma", "avx512f", "avx512_vnni", "avx512_bf16", "amx_tile", "amx_bf16")
+_BFLOAT16_FEATURES = {"avx512_bf16", "amx_bf16"}
+
+
+def cpu_features() -> set[str]:
+    """The kernel's names of what the CPU can do; none where it does not say."""
+    return set(_CPU_INFO.read_text().split()) if _CPU_INFO.exists() else set()
+
+
+def has_bfloat16_units() -> bool:
+    """Whether the CPU computes in bfloat16; elsewhere TensorFlow emulates it, many times slower."""
+    return bool(_BFLOAT16_FEATURES & cpu_features())
+
+
+def describe_machine() -> dict[str, Any]:
+    """Cores, and what they can compute, as JSON values."""
+    known = cpu_features()
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return {
+        "cores": cores,
+        "cpu_features": [feature for feature in _FEATURES if feature in known],
+        "bfloat16_units": has_bfloat16_units(),
+    }

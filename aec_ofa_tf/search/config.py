@@ -1,0 +1,165 @@
+"""What a search is asked for, checked before anything is evaluated. No TensorFlow here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from aec_ofa_tf.config import ConfigError, check_fields, choice, number, switch
+from aec_ofa_tf.costs.budget import Budget
+from aec_ofa_tf.costs.latency import LatencyTable
+from aec_ofa_tf.models.network import NetworkConfig
+from aec_ofa_tf.models.space import SearchSpace, Subnet, search_space
+from aec_ofa_tf.training.config import EvaluationConfig
+
+ALGORITHMS = ("exhaustive", "random", "evolutionary")
+
+
+@dataclass(frozen=True)
+class SearchConfig:
+    """The search for the best subnet of every budget (paper 2.4).
+
+    Attributes:
+        budgets: What a subnet may cost, each a `Budget` or its text, e.g. params<=0.8M or
+            macs<=4G,tflite_bytes<=3M.
+        algorithm: exhaustive: every subnet of a budget; random: the paper's sample of population;
+            evolutionary: generations of population subnets, bred by NSGA-II, for very large
+            spaces.
+        population: Candidates per budget, or per generation.
+        generations: Generations of the evolutionary algorithm.
+        seed: Seed of the draw of candidates and of the bootstrap.
+        storage: Optuna's database of the evolutionary algorithm; several searchers may share one.
+            Default: SQLite in the run directory.
+        latency_table: File with a device's layer times, for budgets on latency_ms: what
+            profile_device writes.
+        search_memory_mib: Memory for clips and scores in MiB. Clips that do not fit are read again
+            in every walk; the scores of one subnet and the activations of one batch are held in
+            any case.
+        subnets_per_walk: Subnets evaluated in a walk of their tree: more subnets share more
+            computation, fewer are lost by a kill.
+        bootstrap_resamples: Resamples for the interval of the winners' figure.
+        rank_correlation: Also rank the candidates by fewer clips and without recalibration, and
+            compare.
+        evaluation: batch size and calibration clips.
+
+    Raises:
+        ConfigError: a value is outside its bounds, there is no budget, or a storage is given that
+            the algorithm does not use.
+        ValueError: a budget cannot be read.
+    """
+
+    budgets: Sequence[Budget | str] = ()
+    algorithm: str = choice("exhaustive", ALGORITHMS)
+    population: int = number(25, 1)
+    generations: int = number(10, 1)
+    seed: int = number(0, 0, 2**31 - 1)
+    storage: str | None = None
+    latency_table: Path | None = None
+    search_memory_mib: int = number(2048, 1)
+    subnets_per_walk: int = number(32, 1)
+    bootstrap_resamples: int = number(200, 100)
+    rank_correlation: bool = switch(False)
+    evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+        texts = [self.budgets] if isinstance(self.budgets, str) else self.budgets
+        budgets = tuple(Budget.parse(one) if isinstance(one, str) else one for one in texts)
+        object.__setattr__(self, "budgets", budgets)
+        if not budgets:
+            raise ConfigError(
+                "search needs a budget: give budgets, for example params<=0.8M", "budgets"
+            )
+        if self.storage and self.algorithm != "evolutionary":
+            raise ConfigError(
+                "storage is that of algorithm='evolutionary': add it", "storage", "algorithm"
+            )
+
+    @property
+    def parsed_budgets(self) -> tuple[Budget, ...]:
+        """The budgets as typed values."""
+        return tuple(one for one in self.budgets if isinstance(one, Budget))
+
+    @property
+    def bounded_costs(self) -> set[str]:
+        """Names of the costs that some budget bounds."""
+        return {metric for budget in self.parsed_budgets for metric, _, _ in budget.bounds}
+
+    def load_latency_table(self) -> LatencyTable | None:
+        """The device's layer times, if a table was given.
+
+        Raises:
+            ValueError: the file is not a table.
+            OSError: it cannot be read.
+        """
+        return LatencyTable.load(self.latency_table) if self.latency_table else None
+
+    def check_storage(self) -> None:
+        """Opens the storage, if one was given, so that a wrong address fails before training.
+
+        Raises:
+            ValueError: it cannot be opened.
+        """
+        if self.storage:
+            # Optuna takes half a second to import.
+            from aec_ofa_tf.search.evolutionary import open_storage
+
+            open_storage(self.storage)
+
+    def members(
+        self, space: SearchSpace, network: NetworkConfig
+    ) -> Mapping[Budget, Sequence[Subnet]]:
+        """The subnets of a space that meet each budget.
+
+        Raises:
+            UnsatisfiableBudgetError: there is none; the message names the nearest subnets.
+            ValueError: a budget bounds the latency and there is no table, or one of another
+                network.
+        """
+        subnets, latency = space.subnets(), self.load_latency_table()
+        return {budget: budget.members(subnets, network, latency) for budget in self.parsed_budgets}
+
+
+def subspace(
+    trained: SearchSpace, name: str | None = None, width_ratios: Sequence[float] | None = None
+) -> SearchSpace:
+    """The part of a trained space that a name and width ratios describe.
+
+    Args:
+        trained: the space.
+        name: such as [2,2,2]; None for the trained depths.
+        width_ratios: those to search; None for the trained ones.
+
+    Raises:
+        ConfigError: they describe subnets that were not trained.
+        ValueError: they describe no space.
+    """
+    ratios = tuple(width_ratios) if width_ratios else trained.width_ratios
+    sizes = trained.base_channels, trained.width_per, trained.width_multiple
+    part = search_space(name or f"[{','.join(trained.depths)}]", *sizes, ratios)
+    outside = [subnet for subnet in part.subnets() if subnet not in trained]
+    if outside:
+        raise ConfigError(
+            f"{len(outside)} subnets of the space {part} were not trained, {outside[0]} for one: "
+            f"space and width_ratios must name a part of {trained}",
+            *("space", "width_ratios"),
+        )
+    return part
+
+
+def require_validation(clips: int) -> None:
+    """Refuses to search without validation clips.
+
+    Args:
+        clips: how many there are.
+
+    Raises:
+        ConfigError: there are none.
+    """
+    if not clips:
+        raise ConfigError(
+            "search ranks subnets on validation clips and the records hold none: prepare with a "
+            "validation split (validation_folds, validation_fraction)",
+            *("validation_folds", "validation_fraction"),
+        )

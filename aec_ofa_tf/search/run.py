@@ -1,0 +1,147 @@
+"""The search: the best subnet for every budget, on the validation split (paper 2.4)."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Mapping, Sequence
+
+from absl import logging
+
+from aec_ofa_tf.costs.budget import Budget
+from aec_ofa_tf.costs.cost import costs
+from aec_ofa_tf.dataset import EVALUATION, VALIDATION
+from aec_ofa_tf.files import fingerprint
+from aec_ofa_tf.models.space import SearchSpace, Subnet
+from aec_ofa_tf.search import algorithms
+from aec_ofa_tf.search.algorithms import Algorithm
+from aec_ofa_tf.search.config import SearchConfig, require_validation
+from aec_ofa_tf.search.driver import search
+from aec_ofa_tf.search.evaluation import SearchEvaluation
+from aec_ofa_tf.search.report import Findings, report
+from aec_ofa_tf.search.results import BudgetResult, SearchResult, SubnetScores
+from aec_ofa_tf.training.run import Run
+
+_MANY = 2000
+
+
+def run_search(run: Run, config: SearchConfig, space: SearchSpace | None = None) -> SearchResult:
+    """Searches every budget and scores the winners once on the evaluation split.
+
+    Args:
+        run: with a trained supernet.
+        config: budgets and algorithm.
+        space: the part of the trained space to search; all of it by default.
+
+    Returns:
+        A row per budget, and the largest subnet beside them; `search/result.json` gets it too.
+
+    Raises:
+        ValueError: a budget meets no subnet, or there are no validation clips.
+    """
+    space = space or run.space
+    require_validation(run.records.clips(VALIDATION))
+    members = config.members(space, run.network)
+    evaluation = SearchEvaluation(run, config, run.load_supernet())
+    latency = config.load_latency_table()
+    cost_of = {subnet: costs(subnet, run.network, latency) for subnet in space.subnets()}
+    searchers = {
+        budget: _algorithm(run, config, evaluation.key, budget, found, cost_of)
+        for budget, found in members.items()
+    }
+    found = search(
+        searchers,
+        evaluation.validation,
+        lambda subnet: cost_of[subnet]["params"],
+        run.task.figure,
+    )
+    findings = Findings(
+        candidates={str(budget): list(metrics) for budget, metrics in found.items()},
+        costs=cost_of,
+        metrics=evaluation.known_of(cost_of, found.values()),
+        figure=run.task.figure,
+        space=str(space),
+        latency_device=latency.device if latency else None,
+    )
+    largest = run.space.largest
+    if EVALUATION in evaluation.splits:  # in one walk
+        winners = [subnets[0] for subnets in findings.candidates.values()]
+        evaluation.metrics(EVALUATION, [*winners, largest])
+    # A table of the part that was searched need not know the largest subnet of all.
+    cost = findings.costs.get(largest) or costs(largest, run.network)
+    budgets = tuple(
+        _row(budget, found, findings, evaluation, config) for budget, found in members.items()
+    )
+    return report(run, config, evaluation, findings, budgets, _scores(largest, cost, evaluation))
+
+
+def _algorithm(
+    run: Run,
+    config: SearchConfig,
+    key: str,
+    budget: Budget,
+    members: Sequence[Subnet],
+    costs_of: Mapping[Subnet, Mapping[str, float]],
+) -> Algorithm:
+    """The algorithm of the configuration, for one budget."""
+    if config.algorithm == "exhaustive":
+        if len(members) > _MANY:
+            logging.warning(
+                "%s: every one of %d subnets is evaluated; the algorithm evolutionary tries "
+                "generations of population subnets",
+                *(budget, len(members)),
+            )
+        return algorithms.exhaustive(members)
+    if config.algorithm == "random":
+        return algorithms.random(members, config.population, config.seed)
+    from aec_ofa_tf.search.evolutionary import EvolutionarySearch, EvolutionSettings
+
+    folder = (run.workdir.path / "search").resolve()
+    folder.mkdir(parents=True, exist_ok=True)
+    study = [key, budget.bounds, sorted(map(str, costs_of)), config.population]
+    return EvolutionarySearch(
+        list(costs_of),
+        members,
+        lambda subnet: budget.excess(costs_of[subnet]),
+        EvolutionSettings(
+            population=config.population,
+            generations=config.generations,
+            seed=config.seed,
+            storage=config.storage or f"sqlite:///{folder / 'optuna.db'}",
+            name=f"{budget.ranges} {fingerprint({'study': study})[:12]}",
+            searcher=f"{socket.gethostname()}:{folder}",
+            figure=run.task.figure,
+        ),
+    )
+
+
+def _row(
+    budget: Budget,
+    members: Sequence[Subnet],
+    findings: Findings,
+    evaluation: SearchEvaluation,
+    config: SearchConfig,
+) -> BudgetResult:
+    """The best candidate, and how far it is known to be from the best in the budget's range."""
+    candidates = findings.candidates[str(budget)]
+    best, scores = candidates[0], findings.scores
+    in_range = [scores[subnet] for subnet in members if subnet in scores]
+    return BudgetResult(
+        budget=str(budget),
+        algorithm=config.algorithm,
+        space=findings.space,
+        best=_scores(best, findings.costs[best], evaluation),
+        figure=findings.figure,
+        score=scores[best],
+        gap=max(in_range) - scores[best],
+        evaluated=len(in_range),
+        in_budget=len(members),
+        candidates=len(candidates),
+        latency_device=findings.latency_device,
+    )
+
+
+def _scores(
+    subnet: Subnet, cost: Mapping[str, float], evaluation: SearchEvaluation
+) -> SubnetScores:
+    on = {split: evaluation.metrics(split, [subnet])[subnet] for split in evaluation.splits}
+    return SubnetScores(str(subnet), cost, on[VALIDATION], on.get(EVALUATION))

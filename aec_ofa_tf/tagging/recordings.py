@@ -1,0 +1,363 @@
+"""From recordings to labels, window by window, reported as they come. No TensorFlow here."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from aec_ofa_tf.audio.io.pcm_stream import PcmFormat
+from aec_ofa_tf.audio.io.sound_reader import WaveformReader
+from aec_ofa_tf.audio.io.sound_source import STANDARD_INPUT, DecodeError
+from aec_ofa_tf.tagging.selection import LabelSelection
+from aec_ofa_tf.tagging.tagger import Tagger, WindowScores
+
+RECENT_WINDOWS = 10_000
+"""Windows of a recording that the result lists; of a longer one, the last so many."""
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Tag:
+    """A label that was recognised.
+
+    Attributes:
+        label: its name.
+        score: between 0 and 1.
+    """
+
+    label: str
+    score: float
+
+
+@dataclass(frozen=True)
+class WindowTags:
+    """The labels of a part of a recording.
+
+    Attributes:
+        begin_secs: time at which the part begins.
+        end_secs: time at which it ends.
+        tags: the labels, the highest score first.
+    """
+
+    begin_secs: float
+    end_secs: float
+    tags: tuple[Tag, ...]
+
+
+@dataclass(frozen=True)
+class TagResult:
+    """The labels of a recording.
+
+    Attributes:
+        file: its path, or "-" for standard input.
+        tags: the labels with their scores over all windows, the highest first; None where the
+            recording could not be tagged.
+        audio_secs: how much was tagged.
+        compute_secs: how long that took, without waiting for standard input.
+        windows_scored: how many windows were scored.
+        windows: the last of them, where they were asked for; otherwise None.
+        error: why the recording could not be tagged.
+        interrupted: whether a signal ended it.
+    """
+
+    file: str
+    tags: tuple[Tag, ...] | None
+    audio_secs: float = 0.0
+    compute_secs: float = 0.0
+    windows_scored: int = 0
+    windows: tuple[WindowTags, ...] | None = None
+    error: str | None = None
+    interrupted: bool = False
+
+    @property
+    def real_time_factor(self) -> float | None:
+        """Audio seconds per compute second."""
+        return _ratio(self.audio_secs, self.compute_secs)
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON; what does not apply is left out."""
+        if self.windows_scored == 0 and self.interrupted and self.compute_secs == 0.0:
+            return {"file": self.file, "error": self.error, "interrupted": True}
+        row = {**asdict(self), "real_time_factor": self.real_time_factor}
+        unknown = {name for name in ("tags", "windows", "error") if row[name] is None}
+        if not self.interrupted:
+            unknown.add("interrupted")
+        return {name: value for name, value in row.items() if name not in unknown}
+
+
+@dataclass(frozen=True)
+class TaggingResult:
+    """The labels of several recordings.
+
+    Attributes:
+        files: a result for each.
+        startup_secs: from the start of the process to the first score, without waiting for
+            standard input; None where the system does not say.
+    """
+
+    files: tuple[TagResult, ...]
+    startup_secs: float | None
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        audio_secs = round(sum(file.audio_secs for file in self.files), 6)
+        compute_secs = round(sum(file.compute_secs for file in self.files), 6)
+        return {
+            "files": [file.as_dict() for file in self.files],
+            "audio_secs": audio_secs,
+            "compute_secs": compute_secs,
+            "real_time_factor": _ratio(audio_secs, compute_secs),
+            "real_time_factor_is": "audio seconds per compute second",
+            "startup_secs": self.startup_secs,
+        }
+
+
+class Output(Protocol):
+    """Where results go as they come."""
+
+    def window(self, file: str, scored: WindowScores, tags: Sequence[Tag]) -> None:
+        """Takes a window of a recording with its labels."""
+
+    def recording(self, result: TagResult) -> None:
+        """Takes the result of a whole recording, after its windows."""
+
+
+@dataclass(frozen=True)
+class WindowConfig:
+    """How a recording is cut and what is reported of it.
+
+    Attributes:
+        hop_secs: time from the begin of a window to the begin of the next one; None is the clip's
+            length.
+        smoothing_secs: a window's scores become the mean over it and the windows that begin less
+            than this before it.
+        raw: the format of standard input, if it has no header.
+        listed: whether the result lists windows too.
+    """
+
+    hop_secs: float | None = None
+    smoothing_secs: float = 0.0
+    raw: PcmFormat | None = None
+    listed: bool = False
+
+
+class RecordingTagger:
+    """Tags recordings one after another.
+
+    Args:
+        tagger: the model.
+        selection: which labels are reported.
+        windows: how a recording is cut.
+        outputs: where results go.
+        waiting: makes the context in which the next window is waited for; a program may let
+            signals through there, and nowhere else. A KeyboardInterrupt in it ends the recording.
+
+    Attributes:
+        startup_secs: as in `TaggingResult`, once there is a score.
+
+    Raises:
+        ValueError: hop or smoothing are impossible.
+    """
+
+    def __init__(
+        self,
+        tagger: Tagger,
+        selection: LabelSelection,
+        windows: WindowConfig = WindowConfig(),
+        outputs: Sequence[Output] = (),
+        waiting: Callable[[], AbstractContextManager[None]] = nullcontext,
+    ) -> None:
+        self._tagger = tagger
+        self._selection = selection
+        self._windows = windows
+        self._outputs = outputs
+        self._waiting = waiting
+        self.startup_secs: float | None = None
+        self._has_scored = False
+        tagger.to_samples(windows.smoothing_secs)
+        self._check_hop()
+        self._check_smoothing()
+        highest = float(selection.thresholds.max())
+        if highest > 1.0:
+            _log.warning("no score reaches %g: scores lie between 0 and 1", highest)
+
+    def tag(self, files: Sequence[str]) -> TaggingResult:
+        """Tags every recording; those that cannot be tagged have an `error`.
+
+        An interrupt ends it: what was tagged of standard input stands as it is; a file that was
+        not read to its end, and those behind it, are errors.
+
+        Args:
+            files: paths; "-" is standard input.
+        """
+        results: list[TagResult] = []
+        for file in files:
+            stopped = bool(results) and results[-1].interrupted
+            result = _not_reached(file) if stopped else self.tag_recording(file)
+            results.append(result)
+            for output in self._outputs:
+                output.recording(result)
+        return TaggingResult(tuple(results), self.startup_secs)
+
+    def tag_recording(self, file: str) -> TagResult:
+        """Tags one recording; `tag` passes the result on to the outputs too."""
+        raw = self._windows.raw if file == STANDARD_INPUT else None
+        reader = WaveformReader(file, self._tagger.info.sample_rate_hz, raw)
+        summary = _Summary(self._windows.listed)
+        error, interrupted = None, False
+        begin = time.perf_counter()
+        try:
+            self._score(file, reader, summary)
+        except DecodeError as reason:
+            error = reason.reason
+        except KeyboardInterrupt:
+            interrupted = True
+            if file != STANDARD_INPUT or summary.best is None:
+                error = f"interrupted after {summary.end_secs:.2f} s were tagged"
+        for note in reader.notes:
+            _log.warning("%s: %s", file, note)
+        has_tags = summary.best is not None and error is None
+        return TagResult(
+            file=file,
+            tags=_tags(self._selection, summary.best) if has_tags else None,
+            audio_secs=round(summary.end_secs, 6),
+            compute_secs=round(time.perf_counter() - begin - reader.waited_secs, 6),
+            windows_scored=summary.count,
+            windows=summary.windows,
+            error=error,
+            interrupted=interrupted,
+        )
+
+    def _score(self, file: str, reader: WaveformReader, summary: _Summary) -> None:
+        windows = self._tagger.score_windows(
+            reader, self._windows.hop_secs, self._windows.smoothing_secs
+        )
+        while True:
+            with self._waiting():
+                scored = next(windows, None)
+            if scored is None:
+                return
+            self._note_first_score(reader)
+            tags = _tags(self._selection, scored.scores)
+            summary.add(scored, tags)
+            for output in self._outputs:
+                output.window(file, scored, tags)
+
+    def _note_first_score(self, reader: WaveformReader) -> None:
+        if not self._has_scored:
+            self._has_scored = True
+            age_secs = process_age_secs()
+            if age_secs is not None:
+                self.startup_secs = round(age_secs - reader.waited_secs, 3)
+
+    def _check_hop(self) -> None:
+        hop_secs, info = self._windows.hop_secs, self._tagger.info
+        if hop_secs is None:
+            return
+        if self._tagger.to_samples(hop_secs) < 1:
+            raise ValueError(
+                f"the hop is at least one sample, 1/{info.sample_rate_hz} s; received {hop_secs} s"
+            )
+        clip_secs = info.clip_samples / info.sample_rate_hz
+        if hop_secs > clip_secs:
+            _log.warning(
+                "a hop of %g s is longer than the model's clip of %g s: what lies between two "
+                "windows is not tagged",
+                *(hop_secs, clip_secs),
+            )
+
+    def _check_smoothing(self) -> None:
+        info, smoothing_secs = self._tagger.info, self._windows.smoothing_secs
+        hop_secs = self._windows.hop_secs or info.clip_samples / info.sample_rate_hz
+        if 0 < smoothing_secs <= hop_secs:
+            _log.warning(
+                "smoothing over %g s joins no windows that are %g s apart: lower the hop",
+                *(smoothing_secs, hop_secs),
+            )
+
+
+class _Summary:
+    """What is kept of a recording's windows, however many there are."""
+
+    def __init__(self, listed: bool) -> None:
+        self.best: np.ndarray | None = None
+        self.end_secs = 0.0
+        self.count = 0
+        self._listed = listed
+        self._recent: deque[WindowTags] = deque(maxlen=RECENT_WINDOWS)
+
+    @property
+    def windows(self) -> tuple[WindowTags, ...] | None:
+        return tuple(self._recent) if self._listed else None
+
+    def add(self, scored: WindowScores, tags: tuple[Tag, ...]) -> None:
+        self.count += 1
+        self.best = scored.scores if self.best is None else np.maximum(self.best, scored.scores)
+        self.end_secs = scored.end_secs
+        if self._listed:
+            times = round(scored.begin_secs, 6), round(scored.end_secs, 6)
+            self._recent.append(WindowTags(*times, tags))
+
+
+def tag_file(
+    tagger: Tagger,
+    path: str | os.PathLike[str],
+    top_k: int = 3,
+    threshold: float = 0.0,
+    windows: WindowConfig = WindowConfig(listed=True),
+) -> TagResult:
+    """Tags one recording of any length, rate and format that soundfile reads.
+
+    Args:
+        tagger: the model.
+        path: the recording.
+        top_k: largest number of labels that are reported.
+        threshold: lowest score that is reported.
+        windows: how the recording is cut.
+
+    Raises:
+        DecodeError: the recording cannot be read.
+        ValueError: an argument is impossible.
+    """
+    selection = LabelSelection(tagger.info.labels, top_k, threshold)
+    result = RecordingTagger(tagger, selection, windows).tag_recording(os.fspath(path))
+    if result.error is not None:
+        raise DecodeError(os.fspath(path), result.error)
+    return result
+
+
+def process_age_secs() -> float | None:
+    """How long ago this process started, the interpreter's own start included.
+
+    From /proc, to 0.01 s; None where there is none.
+    """
+    try:
+        stat = Path("/proc/self/stat").read_text(encoding="utf-8", errors="replace")
+        started_ticks = int(stat.rpartition(")")[2].split()[19])
+        ticks_per_sec = os.sysconf("SC_CLK_TCK")
+        return time.clock_gettime(time.CLOCK_BOOTTIME) - started_ticks / ticks_per_sec
+    except (OSError, AttributeError, ValueError, IndexError):
+        return None
+
+
+def _not_reached(file: str) -> TagResult:
+    return TagResult(file, None, error="not reached: interrupted", interrupted=True)
+
+
+def _tags(selection: LabelSelection, scores: np.ndarray | None) -> tuple[Tag, ...]:
+    found = () if scores is None else selection(scores)
+    return tuple(Tag(label, round(score, 6)) for label, score in found)
+
+
+def _ratio(audio_secs: float, compute_secs: float) -> float | None:
+    return round(audio_secs / compute_secs, 2) if audio_secs and compute_secs > 0 else None

@@ -1,0 +1,219 @@
+"""Training one network step by step: what teacher, supernet and subnet stages share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from aec_ofa_tf.audio.augment import SpecAugmentConfig
+from aec_ofa_tf.dataset import VALIDATION, Share
+from aec_ofa_tf.models.network import NetworkConfig
+from aec_ofa_tf.models.space import Subnet
+from aec_ofa_tf.models.supernet import Supernet
+from aec_ofa_tf.reporting.summaries import SummaryLog
+from aec_ofa_tf.training.checkpoints import CheckpointStore
+from aec_ofa_tf.training.config import TrainConfig
+from aec_ofa_tf.training.device_config import check_divisible
+from aec_ofa_tf.training.loop import Feed, LoopConfig, StepLoop
+from aec_ofa_tf.training.precision import resolve_precision
+from aec_ofa_tf.training.results import scalar_names
+from aec_ofa_tf.training.run import Run, Sizes
+from aec_ofa_tf.training.sampler import Sampler
+from aec_ofa_tf.training.trainer import StepConfig, Trainer
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A part of a training run with its own sampler.
+
+    Attributes:
+        sampler: which subnets a step computes.
+        until: the step number at which it ends.
+    """
+
+    sampler: Sampler
+    until: int
+
+
+@dataclass(frozen=True)
+class DistillationSource:
+    """Where soft targets come from.
+
+    Attributes:
+        soft_labels: the directory of the teacher's cached outputs.
+        teacher: the teacher itself, from log-mel to scores.
+    """
+
+    soft_labels: Path | None = None
+    teacher: Callable[[tf.Tensor], tf.Tensor] | None = None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One training from its first step to its last.
+
+    Attributes:
+        name: of the stage: its checkpoints, summaries and progress bar.
+        phases: samplers in order; one optimiser serves all.
+        step: what a step does.
+        watched: subnets whose validation figure is reported, by name.
+        source: the teacher's outputs, or the teacher, where they are the target.
+    """
+
+    name: str
+    phases: Sequence[Phase]
+    step: StepConfig
+    watched: Mapping[str, Subnet]
+    source: DistillationSource = DistillationSource()
+
+
+def step_config(train: TrainConfig, target: str, mixup: bool, label_weight: float) -> StepConfig:
+    """The train step that a configuration describes."""
+    return StepConfig(
+        target=target,
+        seed=train.seed,
+        mixup=mixup and train.mixup_alpha > 0,
+        mixup_alpha=train.mixup_alpha,
+        time_roll=train.time_roll,
+        gain_db=train.gain_db,
+        label_weight=label_weight,
+        spec_augment=SpecAugmentConfig(
+            time_frames=train.time_mask_frames, mel_bins=train.mel_mask_bins
+        ),
+        jit_compile=train.jit_compile,
+    )
+
+
+def new_network(
+    run: Run, subnets: Sequence[Subnet], network: NetworkConfig, train: TrainConfig
+) -> Supernet:
+    """A network with fresh weights on all devices."""
+    keras.utils.set_random_seed(train.seed)
+    with run.devices.strategy.scope():
+        return Supernet(subnets, network, resolve_precision(train.precision), train.execution)
+
+
+def fit(run: Run, supernet: Supernet, plan: Plan, train: TrainConfig) -> dict[str, float]:
+    """Trains a network through the plan's phases, resuming where a checkpoint stands.
+
+    Args:
+        run: data, devices and run directory.
+        supernet: the network, changed in place.
+        plan: what is trained.
+        train: how.
+
+    Returns:
+        The task's figure on the validation split by `watched` name; empty where the data has no
+        validation split, and on workers that are not the chief.
+
+    Raises:
+        ValueError: the batch cannot be cut into equal parts for the replicas, or a checkpoint is
+            of another run.
+    """
+    devices, name = run.devices, plan.name
+    feed = training_feed(run, train, plan.step.mixup, plan.source.soft_labels)
+    optimizer = _optimizer(run, supernet, train, plan.phases[-1].until)
+    store = _store(run, name, supernet, optimizer, _position(run, train, feed.batch_size))
+    step = store.restore()
+    devices.require_same(f"{name} {step}", "they restored different steps; share the run directory")
+    log = SummaryLog(run.workdir.path / "events" / name if devices.chief else None)
+    validate = _validation(run, supernet, plan.watched, train) if devices.chief else dict
+
+    def scalars() -> dict[str, float]:
+        return scalar_names(run.task.figure, validate())
+
+    for phase in plan.phases:
+        with devices.strategy.scope():
+            trainer = Trainer(supernet, phase.sampler, plan.step, plan.source.teacher)
+            trainer.compile(optimizer=optimizer, auto_scale_loss=False)
+        loop = StepLoop(trainer, devices, store, log, scalars, name)
+        every = train.checkpoint_every, train.summary_every, train.validate_every
+        step = loop.run(feed, step, LoopConfig(phase.until, *every))
+    validation = validate()
+    log.scalars(step, scalar_names(run.task.figure, validation))
+    return validation
+
+
+def training_feed(run: Run, train: TrainConfig, mixup: bool, soft_labels: Path | None) -> Feed:
+    """Batches for every replica, and whose clips they hold.
+
+    Args:
+        run: data and devices.
+        train: batch size and seed.
+        mixup: whether pairs of clips are mixed, so that twice as many are read.
+        soft_labels: the teacher's cached outputs, or None.
+
+    Raises:
+        ValueError: the batch cannot be cut into equal parts for the replicas.
+    """
+    strategy, records = run.devices.strategy, run.records
+    check_divisible(train.batch_size, run.devices.replicas)
+    batch_size = train.batch_size * (2 if mixup else 1)
+
+    def batches_from(start: int) -> Any:
+        def part(context: tf.distribute.InputContext) -> tf.data.Dataset:
+            count = context.num_replicas_in_sync // context.num_input_pipelines
+            first = context.input_pipeline_id * count
+            share = Share(first, count, context.num_replicas_in_sync)
+            batches = records.training_batches(batch_size, train.seed, start, soft_labels, share)
+            # Names are looked up when they are needed: strings cannot go to a GPU.
+            return batches.map(lambda batch: {k: v for k, v in batch.items() if k != "id"})
+
+        return records.checked(strategy.distribute_datasets_from_function(part))
+
+    def ids(step: int) -> list[str]:
+        batch = next(iter(records.training_batches(batch_size, train.seed, step)))
+        return [name.decode(errors="replace") for name in batch["id"].numpy()]
+
+    return Feed(batches_from, batch_size, ids)
+
+
+def _position(run: Run, train: TrainConfig, batch_size: int) -> Callable[[int], dict[str, int]]:
+    """What a checkpoint keeps beside weights and optimiser: seed, and the next clip's place."""
+
+    def position(step: int) -> dict[str, int]:
+        epoch, index = run.records.training_position(batch_size, step)
+        return {"seed": train.seed, "epoch": epoch, "index": index}
+
+    return position
+
+
+def _optimizer(run: Run, supernet: Supernet, train: TrainConfig, steps: int) -> keras.Optimizer:
+    with run.devices.strategy.scope():
+        rate: float | keras.optimizers.schedules.LearningRateSchedule = train.learning_rate
+        if train.schedule == "cosine":
+            rate = keras.optimizers.schedules.CosineDecay(train.learning_rate, steps)
+        optimizer = keras.optimizers.Adam(rate)
+        if supernet.compute_dtype == "float16":
+            optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
+        optimizer.build(supernet.trainable_variables)
+    return optimizer
+
+
+def _store(
+    run: Run,
+    name: str,
+    supernet: Supernet,
+    optimizer: keras.Optimizer,
+    position: Callable[[int], dict[str, int]],
+) -> CheckpointStore:
+    path, writable = run.checkpoints(name), run.devices.chief
+    return CheckpointStore(path, supernet, optimizer, position, writable=writable)
+
+
+def _validation(
+    run: Run, supernet: Supernet, watched: Mapping[str, Subnet], train: TrainConfig
+) -> Callable[[], dict[str, float]]:
+    if not run.records.clips(VALIDATION):
+        return dict
+    evaluator = run.evaluator(supernet, Sizes(train.batch_size, train.calibration_clips))
+    batches = run.batches(VALIDATION, train.batch_size)
+    return lambda: {
+        name: run.task.figure_of(evaluator.evaluate(subnet, batches))
+        for name, subnet in watched.items()
+    }

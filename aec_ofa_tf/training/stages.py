@@ -1,0 +1,245 @@
+"""The stages that train: teacher, soft labels, supernet, and a single subnet."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+import tensorflow as tf
+
+from aec_ofa_tf.config import from_values
+from aec_ofa_tf.costs.cost import costs, params
+from aec_ofa_tf.dataset import EVALUATION, VALIDATION
+from aec_ofa_tf.models.keras_files import load_model, model_fingerprint, save_model
+from aec_ofa_tf.models.materialise import copy_subnet, materialise
+from aec_ofa_tf.models.network import NetworkConfig
+from aec_ofa_tf.models.space import SearchSpace, Subnet
+from aec_ofa_tf.models.supernet import Supernet
+from aec_ofa_tf.training.config import SubnetConfig, SupernetConfig, TeacherConfig, resume_key
+from aec_ofa_tf.training.devices import peers_watched
+from aec_ofa_tf.training.fit import (
+    DistillationSource,
+    Phase,
+    Plan,
+    fit,
+    new_network,
+    step_config,
+)
+from aec_ofa_tf.training.results import (
+    SoftLabelsResult,
+    SubnetResult,
+    SupernetResult,
+    TeacherResult,
+)
+from aec_ofa_tf.training.run import Run, Sizes
+from aec_ofa_tf.training.sampler import (
+    Sampler,
+    constant_sampler,
+    sandwich_sampler,
+    uniform_sampler,
+)
+
+TEACHER, SOFT_LABELS, SUPERNET = "teacher", "soft_labels", "supernet"
+_WATCHED_RATIOS = (0.6, 0.8)
+_TARGETS = {"cache": "soft_labels", "online": "teacher", "largest": "largest"}
+
+
+def train_teacher(run: Run, config: TeacherConfig) -> TeacherResult:
+    """Trains the teacher on the labels and leaves it, recalibrated, as `teacher.keras`.
+
+    Raises:
+        ValueError: the stage was begun with other settings, or the data do not fit.
+    """
+    train = config.train
+    done = run.begin(TEACHER, _settings(run, config), config)
+    if done:
+        return TeacherResult(**done.result or {})
+    subnet, network = config.subnet, teacher_network(run, config)
+    teacher = new_network(run, [subnet], network, train)
+    phases = [Phase(constant_sampler(subnet), config.steps)]
+    step = step_config(train, "labels", mixup=True, label_weight=0.0)
+    with peers_watched(run.devices):
+        validation = fit(run, teacher, Plan(TEACHER, phases, step, {TEACHER: subnet}), train)
+    if run.devices.chief:
+        sizes = Sizes(train.batch_size, train.calibration_clips)
+        statistics = run.evaluator(teacher, sizes).recalibrate(subnet)
+        model = materialise(teacher, subnet, statistics, run.task.activation)
+        save_model(model, run.teacher_path)
+    result = TeacherResult(str(subnet), params(subnet, network), run.task.figure, validation)
+    return TeacherResult(**run.finish(TEACHER, asdict(result)))
+
+
+def teacher_network(run: Run, config: TeacherConfig) -> NetworkConfig:
+    """The static parts of the teacher: PANNs' CNN10 pools after all four blocks."""
+    units = config.subnet.blocks[-1][-1]
+    return dataclasses.replace(run.network, embedding_units=units, pool_last=True)
+
+
+def trained_teacher(run: Run) -> TeacherConfig:
+    """The shape and the steps of the teacher that was trained.
+
+    Raises:
+        ValueError: none was.
+    """
+    return from_values(TeacherConfig, run.workdir.require_stage(TEACHER).settings)
+
+
+def write_soft_labels(run: Run, batch_size: int | None = None) -> SoftLabelsResult:
+    """Keeps the teacher's scores of the clean training clips; whole shards are kept as they are.
+
+    Args:
+        run: with a trained teacher.
+        batch_size: clips that the teacher scores at once; by default as in its training.
+
+    Raises:
+        ValueError: there is no teacher, or the soft labels are of another one.
+    """
+    settings = run.workdir.require_stage(TEACHER).settings
+    teacher = load_model(run.teacher_path)
+    fingerprint = model_fingerprint(teacher)
+    run.workdir.begin_stage(SOFT_LABELS, {"teacher": fingerprint}, begun=True)
+    clips = run.records.write_soft_labels(
+        tf.function(lambda log_mel: teacher(log_mel, training=False)),
+        run.soft_labels_path,
+        fingerprint,
+        batch_size or settings["batch_size"],
+    )
+    result = SoftLabelsResult(fingerprint, clips)
+    run.workdir.finish_stage(SOFT_LABELS, asdict(result))
+    return result
+
+
+def train_supernet(run: Run, config: SupernetConfig) -> SupernetResult:
+    """Trains the supernet on what `config.distill_from` says.
+
+    Raises:
+        ValueError: an earlier stage is missing, this one was begun with other settings, or the
+            teacher has other widths.
+    """
+    train = config.train
+    source, teacher = _source(run, config)
+    settings = {**_settings(run, config), "teacher": teacher}
+    done = run.begin(SUPERNET, settings, config)
+    if done:
+        return SupernetResult(**done.result or {})
+    subnets = run.space.subnets()
+    if config.init == "teacher":
+        config.check_teacher(trained_teacher(run), run.space)
+    supernet = new_network(run, subnets, run.network, train)
+    if config.init == "teacher":
+        _copy_teacher(run, supernet)
+    phases = [
+        Phase(constant_sampler(run.space.largest), config.largest_steps),
+        Phase(_sampler(run.space, config), config.last_step),
+    ]
+    target = _TARGETS[config.distill_from]
+    step = step_config(train, target, config.student_mixup, config.label_weight)
+    with peers_watched(run.devices):
+        plan = Plan(SUPERNET, phases, step, _watched(run.space), source)
+        validation = fit(run, supernet, plan, train)
+    result = SupernetResult(len(subnets), run.task.figure, validation)
+    return SupernetResult(**run.finish(SUPERNET, asdict(result)))
+
+
+def train_subnet(run: Run, subnet: Subnet, config: SubnetConfig) -> SubnetResult:
+    """Trains one subnet alone and saves it as `.keras`.
+
+    Raises:
+        ValueError: an earlier stage is missing, or this one was begun with other settings.
+    """
+    train, distill = config.train, config.objective == "distill"
+    if distill:
+        run.workdir.require_stage(SOFT_LABELS)
+    name = f"subnet-{subnet}-{config.objective}-{config.init}-{config.steps}"
+    done = run.begin(name, _settings(run, config), config)
+    if done:
+        return SubnetResult(**done.result or {})
+    network = new_network(run, [subnet], run.network, train)
+    if config.init == "supernet":
+        _copy_weights(run, copy_subnet(run.load_supernet(), subnet), network)
+    weight = config.label_weight if distill else 0.0
+    step = step_config(train, "soft_labels" if distill else "labels", False, weight)
+    phases = [Phase(constant_sampler(subnet), config.steps)]
+    source = DistillationSource(run.soft_labels_path if distill else None)
+    with peers_watched(run.devices):
+        plan = Plan(name, phases, step, {"subnet": subnet}, source)
+        validation = fit(run, network, plan, train)
+    result: dict[str, Any] = {}
+    if run.devices.chief:
+        result = asdict(_finished_subnet(run, name, network, train.batch_size, validation, config))
+    return SubnetResult(**run.finish(name, result))
+
+
+def _finished_subnet(
+    run: Run,
+    name: str,
+    network: Supernet,
+    batch_size: int,
+    validation: Mapping[str, float],
+    config: SubnetConfig,
+) -> SubnetResult:
+    """Saves the subnet and scores it."""
+    (subnet,) = network.subnets
+    evaluator = run.evaluator(network, Sizes(batch_size, config.train.calibration_clips))
+    path = run.workdir.path / "subnets" / f"{name}.keras"
+    statistics = evaluator.recalibrate(subnet)
+    save_model(materialise(network, subnet, statistics, run.task.activation), path)
+    split = EVALUATION if run.records.clips(EVALUATION) else VALIDATION
+    metrics = evaluator.evaluate(subnet, run.batches(split, batch_size))
+    return SubnetResult(
+        subnet=str(subnet),
+        costs=costs(subnet, run.network),
+        figure=run.task.figure,
+        validation=validation,
+        split=split,
+        metrics=metrics.as_dict(),
+        file=str(path),
+    )
+
+
+def _settings(run: Run, config: Any) -> dict[str, Any]:
+    return {"records": run.records.fingerprint, **resume_key(config)}
+
+
+def _source(run: Run, config: SupernetConfig) -> tuple[DistillationSource, str | None]:
+    """Where the targets come from, and the fingerprint of the teacher behind them."""
+    if config.distill_from == "largest":
+        return DistillationSource(), None
+    if config.distill_from == "cache":
+        result = run.workdir.require_stage(SOFT_LABELS).result or {}
+        return DistillationSource(run.soft_labels_path), result["teacher"]
+    run.workdir.require_stage(TEACHER)
+    with run.devices.strategy.scope():
+        model = load_model(run.teacher_path)
+    teacher = DistillationSource(teacher=lambda log_mel: model(log_mel, training=False))
+    return teacher, model_fingerprint(model)
+
+
+def _sampler(space: SearchSpace, config: SupernetConfig) -> Sampler:
+    if config.sampler == "largest":
+        return constant_sampler(space.largest)
+    if config.sampler == "sandwich":
+        return sandwich_sampler(space, config.subnets_per_step)
+    return uniform_sampler(space.subnets(), config.subnets_per_step)
+
+
+def _watched(space: SearchSpace) -> dict[str, Subnet]:
+    fixed = {f"ratio_{ratio}": space.fixed_ratio(ratio) for ratio in _WATCHED_RATIOS}
+    members = {name: subnet for name, subnet in fixed.items() if subnet in space}
+    return {"smallest": space.smallest, **members, "largest": space.largest}
+
+
+def _copy_teacher(run: Run, supernet: Supernet) -> None:
+    """Starts the supernet from the teacher's weights, whose widths are those of the largest."""
+    config = trained_teacher(run)
+    teacher = Supernet([config.subnet], teacher_network(run, config))
+    run.restore(TEACHER, teacher, config.steps)
+    _copy_weights(run, teacher, supernet)
+
+
+def _copy_weights(run: Run, source: Supernet, target: Supernet) -> None:
+    with run.devices.strategy.scope():
+        for mine, theirs in zip(target.weights, source.weights, strict=True):
+            mine.assign(theirs)

@@ -1,0 +1,154 @@
+"""Flags and configuration dataclasses: the one place where they meet. No TensorFlow here.
+
+The flags of a configuration are made of its fields: name, type, default, bounds and, from the
+docstring of the dataclass, help. `define` defines them, `read` builds the configuration.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import re
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from absl import flags
+
+from aec_ofa_tf.config import ConfigError
+from aec_ofa_tf.export.config import ExportConfig
+from aec_ofa_tf.search.config import SearchConfig
+from aec_ofa_tf.training.config import SupernetConfig, TeacherConfig
+
+FLAGS = flags.FLAGS
+Config = TypeVar("Config")
+_RENAMED: dict[type, dict[str, str]] = {
+    TeacherConfig: {"steps": "teacher_steps", "base_channels": "teacher_base_channels"},
+    SupernetConfig: {"steps": "supernet_steps", "init": "supernet_init"},
+    ExportConfig: {"inputs": "input", "quantizations": "quantization"},
+    SearchConfig: {"budgets": "budget"},
+}
+"""Flags that are not called like their field."""
+
+
+def define(kind: type, leave_out: Iterable[str] = (), **others: Any) -> None:
+    """Defines a flag for every field of a configuration, but for configurations within it.
+
+    Flags that are there already, because two configurations have them in common, stay.
+
+    Args:
+        kind: the dataclass.
+        leave_out: fields without a flag.
+        others: default values by field where they are not the dataclass'.
+    """
+    meanings = documentation(kind)
+    for field in dataclasses.fields(kind):
+        name = flag_name(kind, field.name)
+        if field.default is dataclasses.MISSING or field.name in leave_out or name in FLAGS:
+            continue
+        default = others.get(field.name, field.default)
+        _define(name, field, default, _with_dashes(meanings[field.name], meanings))
+
+
+def read(kind: type[Config], **given: Any) -> Config:
+    """The configuration that the flags describe.
+
+    Args:
+        kind: the dataclass.
+        given: fields that are not read from flags.
+
+    Raises:
+        ConfigError: the configuration is impossible.
+    """
+    values = {}
+    for field in dataclasses.fields(kind):  # type: ignore[arg-type]
+        name = flag_name(kind, field.name)
+        if field.name not in given and name in FLAGS:
+            value = FLAGS[name].value
+            values[field.name] = Path(value) if value and "Path" in str(field.type) else value
+    return kind(**values, **given)
+
+
+def flag_name(kind: type | None, field: str) -> str:
+    """The flag of a configuration's field."""
+    return _RENAMED.get(kind, {}).get(field, field) if kind else field
+
+
+def naming_flags(main: Callable[[list[str]], dict[str, Any]]) -> Callable[..., dict[str, Any]]:
+    """A main whose errors name flags where the library's name parameters."""
+
+    @functools.wraps(main)
+    def run(arguments: list[str]) -> dict[str, Any]:
+        try:
+            return main(arguments)
+        except (ValueError, RuntimeError) as error:
+            message = with_flags(error)
+            if message == str(error):
+                raise
+            kind = RuntimeError if isinstance(error, RuntimeError) else ValueError
+            raise kind(message) from error
+
+    return run
+
+
+def with_flags(error: Exception) -> str:
+    """The message of an error, with the names of parameters as this program's flags."""
+    message = str(error)
+    named = set()
+    if isinstance(error, ConfigError):
+        for parameter in error.parameters:
+            flag = flag_name(error.owner, parameter)
+            if flag in FLAGS:
+                message = _replaced(message, parameter, f"--{flag}")
+                named |= {flag, parameter}
+    # Other errors are known by names that are no ordinary words.
+    for flag in set(own_flags()) - named:
+        if "_" in flag:
+            message = _replaced(message, flag, f"--{flag}")
+    return message
+
+
+def own_flags() -> dict[str, flags.Flag]:
+    """The flags of this program that our programs define, by name."""
+    return {
+        flag.name: flag
+        for module, found in FLAGS.flags_by_module_dict().items()
+        if module.startswith("pipelines")
+        for flag in found
+    }
+
+
+def documentation(kind: type) -> dict[str, str]:
+    """What the docstring of a dataclass says of its fields."""
+    text = (kind.__doc__ or "").partition("Attributes:")[2].partition("Raises:")[0]
+    entries = re.split(r"\n {8}(?=\w+: )", text)
+    pairs = (entry.partition(": ") for entry in entries[1:])
+    return {name: " ".join(meaning.split()) for name, _, meaning in pairs}
+
+
+def _define(name: str, field: dataclasses.Field[Any], default: Any, meaning: str) -> None:
+    kind, bounds = str(field.type), field.metadata
+    least, most = bounds.get("least"), bounds.get("most")
+    if "choices" in bounds:
+        flags.DEFINE_enum(name, default, bounds["choices"], meaning)
+    elif kind.startswith("int"):
+        flags.DEFINE_integer(name, default, meaning, least, most)
+    elif kind.startswith("float"):
+        flags.DEFINE_float(name, default, meaning, least, most)
+    elif kind.startswith("bool"):
+        flags.DEFINE_bool(name, default, meaning)
+    elif kind.startswith("Sequence"):
+        flags.DEFINE_list(name, list(default), meaning)
+    else:
+        flags.DEFINE_string(name, default, meaning)
+
+
+def _with_dashes(text: str, names: Iterable[str]) -> str:
+    for name in names:
+        text = _replaced(text, name, f"--{name}") if "_" in name else text
+    return text
+
+
+def _replaced(text: str, word: str, by: str) -> str:
+    """Replaces a whole word that is no part of a path, a flag or a longer name."""
+    return re.sub(rf"(?<![\w/.'-]){re.escape(word)}(?![\w/'-])", by, text)

@@ -1,0 +1,208 @@
+"""Flags of training, search and conversion, and the configurations that they describe.
+
+No TensorFlow here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from absl import flags
+
+from aec_ofa_tf.audio.front_end import FrontEndConfig
+from aec_ofa_tf.costs.budget import Budget
+from aec_ofa_tf.export.config import ExportConfig
+from aec_ofa_tf.files import replacing
+from aec_ofa_tf.models.network import NetworkConfig
+from aec_ofa_tf.models.space import SearchSpace, search_space
+from aec_ofa_tf.search.config import SearchConfig
+from aec_ofa_tf.training.config import (
+    EvaluationConfig,
+    NetworkOptions,
+    SubnetConfig,
+    SupernetConfig,
+    TeacherConfig,
+    TrainConfig,
+)
+from aec_ofa_tf.training.device_config import DeviceConfig
+from pipelines.flags import define, own_flags, read
+from tfrecords.manifest import Manifest
+
+FLAGS = flags.FLAGS
+STAGES = ("prepare", "teacher", "soft_labels", "supernet", "search", "convert")
+
+
+@dataclass(frozen=True)
+class TrainFlags:
+    """Everything that `train` is asked for; of stages that are not wanted, None.
+
+    Attributes:
+        stages: the stages to run.
+        space: the search space.
+        options: what all subnets share.
+        devices: where training runs.
+        teacher: the stage `teacher`.
+        supernet: the stage `supernet`.
+        subnet: the stage `subnet`.
+        search: the stage `search`.
+        export: the stage `convert`.
+    """
+
+    stages: tuple[str, ...]
+    space: SearchSpace
+    options: NetworkOptions
+    devices: DeviceConfig
+    teacher: TeacherConfig | None
+    supernet: SupernetConfig | None
+    subnet: SubnetConfig | None
+    search: SearchConfig | None
+    export: ExportConfig | None
+
+
+def define_workdir_flag() -> None:
+    """Defines --workdir."""
+    flags.DEFINE_string("workdir", None, "Directory of one experiment.")
+
+
+def define_space_flags() -> None:
+    """Defines the search space and the static parts of the network."""
+    flags.DEFINE_string(
+        "space",
+        "[2,2,X]",
+        "Search space: depths of blocks 2 to 4, X where elastic ([2,2,X], [X,X,X], [2,X,X], ...), "
+        "or EW for elastic width only with the added ratio 0.2.",
+    )
+    flags.DEFINE_list("width_ratios", None, "Width ratios in place of the preset's.")
+    flags.DEFINE_enum("width_per", "block", ["block", "layer"], "What has a width of its own.")
+    flags.DEFINE_integer("width_multiple", 1, "Round widths to a multiple of this (8 for int8).", 1)
+    flags.DEFINE_integer("base_channels", 64, "Channels of the first block; each next doubles.", 1)
+    define(NetworkOptions)
+
+
+def define_subspace_flags() -> None:
+    """Defines the part of a trained space to search."""
+    flags.DEFINE_string("space", None, "Part of the trained space, such as [2,2,2]; default: all.")
+    flags.DEFINE_list("width_ratios", None, "Width ratios to search; default: the trained ones.")
+
+
+def define_subnet_flag() -> None:
+    """Defines --subnet."""
+    flags.DEFINE_string(
+        "subnet", None, "largest, smallest, a width ratio, or widths such as 64x2-51x2-102x2-204x1."
+    )
+
+
+def define_search_flags() -> None:
+    """Defines budgets and the search for each."""
+    flags.DEFINE_multi_string(
+        "budget",
+        [],
+        "What a subnet may cost, e.g. 'params<=0.8M' or 'macs<=4G,tflite_bytes<=3M'; repeatable.",
+    )
+    flags.DEFINE_multi_float(
+        "params",
+        [],
+        "The paper's budget: so many parameters, give or take --tolerance; repeatable.",
+        1.0,
+    )
+    flags.DEFINE_float("tolerance", 0.2e6, "Half the width of each range that --params names.", 0.0)
+    define(SearchConfig, ("budgets",))
+
+
+def define_train_flags() -> None:
+    """Defines all flags of `train` but those of its data."""
+    define_workdir_flag()
+    define_space_flags()
+    for kind in (TrainConfig, TeacherConfig, SupernetConfig, DeviceConfig, SubnetConfig):
+        define(kind)
+    define_subnet_flag()
+    define_search_flags()
+    define(ExportConfig)
+    flags.DEFINE_list("stages", list(STAGES), f"Any of {', '.join(STAGES)}, subnet; in this order.")
+
+
+def train_flags() -> TrainFlags:
+    """What the flags of `train` ask for.
+
+    Raises:
+        ValueError: a flag is wrong, or two contradict each other.
+    """
+    stages = tuple(FLAGS.stages) if FLAGS["stages"].present else needed_stages()
+    unknown = sorted(set(stages) - {*STAGES, "subnet"})
+    if unknown:
+        raise ValueError(f"unknown --stages {unknown}; there are {', '.join(STAGES)} and subnet")
+    train, devices = read(TrainConfig), read(DeviceConfig)
+    evaluation = EvaluationConfig(train.batch_size, train.calibration_clips)
+    return TrainFlags(
+        stages,
+        space_from_flags(),
+        read(NetworkOptions),
+        devices,
+        read(TeacherConfig, train=train) if "teacher" in stages else None,
+        read(SupernetConfig, train=train) if "supernet" in stages else None,
+        read(SubnetConfig, train=train) if "subnet" in stages else None,
+        search_from_flags(evaluation) if "search" in stages else None,
+        read(ExportConfig, evaluation=evaluation) if "convert" in stages else None,
+    )
+
+
+def needed_stages() -> tuple[str, ...]:
+    """All stages but those whose products these flags leave unused."""
+    unused = {"online": {"soft_labels"}, "largest": {"teacher", "soft_labels"}}
+    left_out = unused.get(FLAGS.distill_from, set())
+    if FLAGS.supernet_init == "teacher":
+        left_out = left_out - {"teacher"}
+    if FLAGS.strategy == "multiworker":
+        left_out = left_out | {"prepare"}  # hosts share records, which one has prepared
+    return tuple(stage for stage in STAGES if stage not in left_out)
+
+
+def search_from_flags(evaluation: EvaluationConfig) -> SearchConfig:
+    """The search that the flags describe; the budgets of `--params` are the paper's ranges.
+
+    Raises:
+        ValueError: a budget cannot be read, there is none, or a value is impossible.
+    """
+    budgets = [Budget.parse(text) for text in FLAGS.budget]
+    budgets += [Budget.around(value, FLAGS.tolerance) for value in FLAGS.params]
+    if not budgets:
+        raise ValueError("search needs a budget: --budget='params<=0.8M' or --params=0.8e6")
+    return read(SearchConfig, budgets=budgets, evaluation=evaluation)
+
+
+def space_from_flags() -> SearchSpace:
+    """The search space that the flags describe.
+
+    Raises:
+        ValueError: it is not one.
+    """
+    sizes = FLAGS.base_channels, FLAGS.width_per, FLAGS.width_multiple
+    return search_space(FLAGS.space, *sizes, width_ratios())
+
+
+def width_ratios() -> tuple[float, ...] | None:
+    """The ratios of --width_ratios, if it is given.
+
+    Raises:
+        ValueError: one is no number.
+    """
+    try:
+        return FLAGS.width_ratios and tuple(float(ratio) for ratio in FLAGS.width_ratios)
+    except ValueError as error:
+        raise ValueError(f"--width_ratios takes numbers, received {FLAGS.width_ratios}") from error
+
+
+def network_on(manifest: Manifest, space: SearchSpace, options: NetworkOptions) -> NetworkConfig:
+    """The static parts of the supernet on records, as far as costs depend on them."""
+    front_end = FrontEndConfig(**manifest.configuration["front_end"])
+    frames = front_end.frames(manifest.configuration["clip_secs"])
+    return options.network(space, len(manifest.labels), frames, front_end.mel_bins, False)
+
+
+def write_flags(path: Path, stages: tuple[str, ...]) -> None:
+    """Keeps the flags of a run as a flagfile, its stages spelled out."""
+    FLAGS.stages = list(stages)
+    lines = (flag.serialize() for _, flag in sorted(own_flags().items()))
+    with replacing(path) as temporary:
+        temporary.write_text("".join(f"{line}\n" for line in lines if line), encoding="utf-8")

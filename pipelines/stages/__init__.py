@@ -1,1 +1,0 @@
-"""The stages of `pipelines.train`, one module each: from the experiment to a JSON result."""

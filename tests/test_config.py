@@ -1,0 +1,106 @@
+"""What the configuration dataclasses refuse, and what resumes by them."""
+
+import pytest
+
+from aec_ofa_tf.config import ConfigError, from_values, outcome
+from aec_ofa_tf.export.config import ExportConfig
+from aec_ofa_tf.models.space import search_space
+from aec_ofa_tf.search.config import SearchConfig, subspace
+from aec_ofa_tf.training.config import (
+    EvaluationConfig,
+    NetworkOptions,
+    SubnetConfig,
+    SupernetConfig,
+    TeacherConfig,
+    TrainConfig,
+)
+from aec_ofa_tf.training.device_config import DeviceConfig, check_devices
+
+
+@pytest.mark.parametrize(
+    ("make", "expected"),
+    [
+        (lambda: TrainConfig(batch_size=0), "batch_size is at least 1, received 0"),
+        (lambda: TrainConfig(batch_size=2.5), "batch_size is a whole number"),
+        (lambda: TrainConfig(learning_rate=float("nan")), "learning_rate is at least"),
+        (lambda: TrainConfig(schedule="linear"), "schedule is one of constant, cosine"),
+        (lambda: TrainConfig(seed=2**31), "seed is a number from 0"),
+        (lambda: TrainConfig(jit_compile=True), "add execution='masks'"),
+        (lambda: TeacherConfig(steps=0), "steps is at least 1"),
+        (lambda: SupernetConfig(label_weight=3), "label_weight is a number from 0 to 1"),
+        (lambda: SupernetConfig(sampler="sandwich", subnets_per_step=1), "subnets_per_step"),
+        (lambda: SupernetConfig(distill_from="largest"), "add sampler='sandwich'"),
+        (lambda: SubnetConfig(objective="both"), "objective is one of labels, distill"),
+        (lambda: NetworkOptions(task="ranking"), "task is one of auto, multi_label"),
+        (lambda: NetworkOptions(block_dropout=2), "block_dropout is a number from 0 to 1"),
+        (lambda: DeviceConfig(logical_cpus=2), "add it"),
+        (lambda: EvaluationConfig(batch_size=0), "batch_size is at least 1"),
+        (lambda: SearchConfig(), "search needs a budget"),
+        (lambda: SearchConfig(["params<8"]), "cannot read the budget"),
+        (lambda: SearchConfig(["params<=8k"], storage="x"), "storage is that of"),
+        (lambda: SearchConfig(["params<=8k"], algorithm="guess"), "algorithm is one of"),
+        (lambda: ExportConfig(inputs=()), "name no file to make"),
+        (lambda: ExportConfig(quantizations=("int4",)), "received .*int4"),
+        (lambda: ExportConfig(inputs="waveform", quantizations="float16"), "cannot be float16"),
+        (lambda: ExportConfig(io_type="int8"), "cannot have int8 tensors"),
+        (lambda: ExportConfig(max_map_drop=-1), "max_map_drop is at least 0"),
+    ],
+)
+def test_an_impossible_value_fails_when_the_configuration_is_made(make, expected):
+    with pytest.raises(ValueError, match=expected):
+        make()
+
+
+def test_devices_that_cannot_train_so_are_refused():
+    with pytest.raises(ConfigError, match="batch_size=64 cannot be cut"):
+        check_devices(TrainConfig(), DeviceConfig("mirrored", 3))
+
+
+def test_a_teacher_of_other_widths_is_refused():
+    config, space = SupernetConfig(init="teacher"), search_space("[2,2,X]", 16)
+
+    config.check_teacher(TeacherConfig(base_channels=16), space)
+    with pytest.raises(ConfigError, match="this one has 8x2-16x2-32x2-64x2"):
+        config.check_teacher(TeacherConfig(base_channels=8), space)
+
+
+def test_budgets_are_read_at_the_door():
+    assert SearchConfig("params<=8k") == SearchConfig(["params<=8k"])
+    assert SearchConfig("params<=8k,macs>=1").bounded_costs == {"params", "macs"}
+
+
+def test_a_part_of_the_trained_space_can_be_named_and_no_other():
+    trained = search_space("[2,2,X]", 16)
+
+    assert subspace(trained) == trained
+    assert subspace(trained, "[2,2,2]", (0.4,)).size == 1
+    with pytest.raises(ConfigError, match="were not trained"):
+        subspace(trained, "[X,2,2]")
+
+
+def test_the_resume_key_is_what_changes_the_outcome():
+    train = TrainConfig(batch_size=8, checkpoint_every=3, execution="masks")
+    values = outcome(TeacherConfig(train, steps=5))
+
+    assert values["batch_size"] == 8
+    assert values["steps"] == 5
+    assert not {"checkpoint_every", "execution", "train"} & values.keys()
+    assert from_values(TeacherConfig, values) == TeacherConfig(steps=5)
+
+
+def test_pairs_that_cannot_be_made_are_left_out_where_others_can(caplog):
+    config = ExportConfig(inputs=("log_mel", "waveform"), quantizations=("float32", "float16"))
+
+    assert config.kinds("audio") == [
+        ("log_mel", "float32"),
+        ("log_mel", "float16"),
+        ("waveform", "float32"),
+    ]
+    assert "left out: a waveform-in model cannot be float16" in caplog.text
+    with pytest.raises(ConfigError, match="payload='audio'"):
+        config.kinds("log_mel")
+
+
+def test_fine_tuning_is_part_of_the_resume_key_where_there_is_any():
+    assert "qat_steps" not in ExportConfig().settings
+    assert ExportConfig(quantizations=("int8_qat",)).settings["qat_steps"] == 300

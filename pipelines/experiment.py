@@ -158,10 +158,11 @@ def experiment_from_flags(devices: Devices) -> Iterator[Experiment]:
     """
     records = open_records(FLAGS.data_dir)
     space = space_from_flags()
-    network = network_from_flags(space, len(records.labels), records.frames)
+    sizes = len(records.labels), records.frames, records.front_end.mel_bins
+    network = network_from_flags(space, *sizes)
     workdir = Workdir(Path(FLAGS.workdir), writable=devices.chief)
-    sizes = FLAGS.batch_size, FLAGS.calibration_clips
-    experiment = Experiment(workdir, records, space, network, *sizes, devices)
+    counts = FLAGS.batch_size, FLAGS.calibration_clips
+    experiment = Experiment(workdir, records, space, network, *counts, devices)
     with workdir.exclusive():
         if devices.chief:
             workdir.claim(experiment.config())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from absl import flags
 
 from aec_ofa_tf.audio.io.decode import LENGTH_POLICIES
+from pipelines import front_end_flags
 from tfrecords.sources.audioset import PAPER_VALIDATION_CLIPS, AudiosetFiles
 from tfrecords.sources.folder import WHOLE_NAME
 from tfrecords.sources.registry import READERS, SCENES
@@ -20,6 +21,8 @@ def define_prepare_flags() -> None:
         return
     define_data_dir_flag()
     _define_records()
+    front_end_flags.define_front_end_flags()
+    flags.adopt_module_key_flags(front_end_flags)
     _define_bounds()
     _define_sources()
 

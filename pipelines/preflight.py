@@ -208,10 +208,10 @@ def described_by_flags() -> tuple[SearchSpace, NetworkConfig]:
         ValueError: the flags describe no space, or there is no manifest.
     """
     manifest = load_manifest(Path(FLAGS.data_dir))
-    front_end = FrontEndConfig(**manifest.configuration["front_end"])
+    front_end = FrontEndConfig.from_dict(manifest.configuration["front_end"])
     space = space_from_flags()
     frames = front_end.frames(manifest.configuration["clip_secs"])
-    return space, network_from_flags(space, len(manifest.labels), frames)
+    return space, network_from_flags(space, len(manifest.labels), frames, front_end.mel_bins)
 
 
 def stored_space(workdir: Workdir) -> tuple[SearchSpace, NetworkConfig]:
@@ -263,11 +263,14 @@ def _width_ratios() -> tuple[float, ...] | None:
         raise ValueError(f"--width_ratios takes numbers, received {FLAGS.width_ratios}") from error
 
 
-def network_from_flags(space: SearchSpace, classes: int, frames: int) -> NetworkConfig:
+def network_from_flags(
+    space: SearchSpace, classes: int, frames: int, mel_bins: int
+) -> NetworkConfig:
     """The static parts of the supernet."""
     return NetworkConfig(
         classes=classes,
         frames=frames,
+        mel_bins=mel_bins,
         embedding_units=space.base_channels * 2 ** len(space.depths),
         pool_last=FLAGS.pool_last,
         block_dropout=FLAGS.block_dropout,

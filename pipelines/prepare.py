@@ -1,7 +1,11 @@
-"""Turns recordings into records: python -m pipelines.prepare --dataset=synthetic --data_dir=DIR.
+r"""Turns recordings into records: python -m pipelines.prepare --dataset=synthetic --data_dir=DIR.
 
 A folder in the ESC-50 layout instead:
 python -m pipelines.prepare --dataset=esc50 --source=ESC-50 --data_dir=DIR --eval_folds=5
+
+Spoken commands of one second at 16 kHz, in a folder per word:
+python -m pipelines.prepare --dataset=folder --source=WORDS --front_end=keyword_16k --clip_secs=1 \
+    --data_dir=DIR
 """
 
 from __future__ import annotations
@@ -13,8 +17,8 @@ from typing import Any
 from absl import flags
 
 import pipelines.flags
-from aec_ofa_tf.audio.front_end import PANNS
 from pipelines import program
+from pipelines.front_end_flags import front_end_from_flags
 from tfrecords.manifest import Manifest
 from tfrecords.sources.audioset import AudiosetFiles
 from tfrecords.sources.registry import SourceOptions, read_source
@@ -33,7 +37,8 @@ def prepare_from_flags() -> Manifest:
     """
     if not FLAGS.data_dir:
         raise ValueError("--data_dir is required: the folder for the records")
-    PANNS.clip_samples(_clip_secs())  # before scenes of that length are mixed
+    front_end = front_end_from_flags()
+    front_end.clip_samples(_clip_secs())  # before scenes of that length are mixed
     source = read_source(FLAGS.dataset, _source_options())
     # TensorFlow is slow to import and not needed for --help, a mistyped flag or a wrong source.
     from tfrecords.prepare import PrepareConfig, prepare
@@ -45,6 +50,7 @@ def prepare_from_flags() -> Manifest:
         payload=FLAGS.payload,
         seed=FLAGS.seed,
         clips_per_shard=FLAGS.clips_per_shard,
+        front_end=front_end,
         max_bad_fraction=FLAGS.max_bad_fraction,
         max_missing_fraction=FLAGS.max_missing_fraction,
     )

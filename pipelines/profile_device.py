@@ -32,6 +32,7 @@ flags.DEFINE_string("out", None, "The table's file.")
 flags.DEFINE_string("device", f"{platform.machine()} {platform.system()}", "The table's name.")
 flags.DEFINE_integer("classes", 527, "Classes of the classifier; with --workdir the run's.", 1)
 flags.DEFINE_integer("frames", 250, "Log-mel frames of a clip; with --workdir the run's.", 16)
+flags.DEFINE_integer("mel_bins", 64, "Mel bins of a frame; with --workdir the run's.", 16)
 flags.DEFINE_integer("threads", 1, "Threads of the interpreter.", 1)
 flags.DEFINE_integer("repetitions", 15, "Measurements of each layer and subnet; medians count.", 1)
 flags.DEFINE_enum("quantization", "float32", ["float32", "int8"], "Of the files to be predicted.")
@@ -67,7 +68,7 @@ def _space_and_network() -> tuple[SearchSpace, NetworkConfig]:
     if FLAGS.workdir:
         return stored_space(Workdir(Path(FLAGS.workdir)))
     space = space_from_flags()
-    return space, network_from_flags(space, FLAGS.classes, FLAGS.frames)
+    return space, network_from_flags(space, FLAGS.classes, FLAGS.frames, FLAGS.mel_bins)
 
 
 if __name__ == "__main__":

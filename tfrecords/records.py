@@ -51,7 +51,7 @@ class Records:
     @cached_property
     def front_end(self) -> FrontEndConfig:
         """The log-mel's numbers."""
-        return FrontEndConfig(**self.manifest.configuration["front_end"])
+        return FrontEndConfig.from_dict(self.manifest.configuration["front_end"])
 
     @property
     def clip_secs(self) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -126,6 +126,7 @@ def fit(
             of another run.
     """
     devices = experiment.devices
+    config = replace(config, floor_db=experiment.records.front_end.floor_db)
     feed = training_feed(experiment, config.mixup, teaching.soft_labels)
     optimizer = _optimizer(experiment, supernet, phases[-1].until)
     store = _store(experiment, name, supernet, optimizer, feed.batch_size)

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from aec_ofa_tf.audio.mel import KALDI, MEL_SCALES, SLANEY, empty_filters, triangular_filters
+from aec_ofa_tf.audio.mel import KALDI, MEL_SCALES, SLANEY, check_filters, triangular_filters
 
 PERIODIC, SYMMETRIC = WINDOWS = ("periodic", "symmetric")
 CLIP, ADD = FLOOR_RULES = ("clip", "add")
@@ -68,7 +68,7 @@ class FrontEndConfig:
             object.__setattr__(self, "fft_samples", _power_of_two(self.window_samples))
         for problem in self._wrong_values():
             raise ValueError(problem)
-        _check_filters(self)
+        check_filters(*_filter_arguments(self))
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> FrontEndConfig:
@@ -191,47 +191,12 @@ def mel_filters(config: FrontEndConfig) -> np.ndarray:
     Returns:
         float32 [fft_samples // 2 + 1, mel_bins]; power spectrum @ filters = mel power.
     """
-    return triangular_filters(
-        config.mel_scale,
-        config.sample_rate_hz,
-        config.fft_samples,
-        config.mel_bins,
-        config.min_hz,
-        config.max_hz,
-    ).astype(np.float32)
+    return triangular_filters(*_filter_arguments(config)).astype(np.float32)
 
 
-def _check_filters(config: FrontEndConfig) -> None:
-    def empty(fft_samples: int, mel_bins: int) -> int:
-        return empty_filters(
-            config.mel_scale,
-            config.sample_rate_hz,
-            fft_samples,
-            mel_bins,
-            config.min_hz,
-            config.max_hz,
-        )
-
-    count = empty(config.fft_samples, config.mel_bins)
-    if not count:
-        return
-    remedies = []
-    # There are fewer filters than FFT bins wherever all of them are reached.
-    bins = min(config.mel_bins, config.fft_samples)
-    while bins > 1 and empty(config.fft_samples, bins):
-        bins -= max(1, bins // 50)
-    if not empty(config.fft_samples, bins):
-        remedies.append(f"mel_bins={bins}")
-    for size in (config.fft_samples * 2, config.fft_samples * 4, config.fft_samples * 8):
-        if not empty(size, config.mel_bins):
-            remedies.append(f"fft_samples={size}")
-            break
-    spacing = config.sample_rate_hz / config.fft_samples
-    raise ValueError(
-        f"no FFT bin reaches {count} of {config.mel_bins} mel filters between {config.min_hz:g} "
-        f"and {config.max_hz:g} Hz, because bins are {spacing:g} Hz apart: use "
-        f"{' or '.join([*remedies, 'a wider range of min_hz to max_hz'])}"
-    )
+def _filter_arguments(config: FrontEndConfig) -> tuple[str, int, int, int, float, float]:
+    sizes = config.sample_rate_hz, config.fft_samples, config.mel_bins
+    return config.mel_scale, *sizes, config.min_hz, config.max_hz
 
 
 def _power_of_two(samples: int) -> int:

@@ -51,6 +51,39 @@ def empty_filters(
     return int((first >= end).sum())
 
 
+def check_filters(
+    scale: str, sample_rate_hz: int, fft_samples: int, mel_bins: int, min_hz: float, max_hz: float
+) -> None:
+    """Refuses `triangular_filters` (same arguments) some of which no FFT bin reaches.
+
+    Raises:
+        ValueError: there are such filters; the message says how many and what would help.
+    """
+
+    def empty(fft_samples: int, mel_bins: int) -> int:
+        return empty_filters(scale, sample_rate_hz, fft_samples, mel_bins, min_hz, max_hz)
+
+    count = empty(fft_samples, mel_bins)
+    if not count:
+        return
+    remedies = []
+    # Where every filter is reached there are fewer of them than samples in the FFT.
+    bins = min(mel_bins, fft_samples)
+    while bins > 1 and empty(fft_samples, bins):
+        bins -= max(1, bins // 50)
+    if not empty(fft_samples, bins):
+        remedies.append(f"mel_bins={bins}")
+    for size in (fft_samples * 2, fft_samples * 4, fft_samples * 8):
+        if not empty(size, mel_bins):
+            remedies.append(f"fft_samples={size}")
+            break
+    raise ValueError(
+        f"no FFT bin reaches {count} of {mel_bins} mel filters between {min_hz:g} and {max_hz:g} "
+        f"Hz, because bins are {sample_rate_hz / fft_samples:g} Hz apart: use "
+        f"{' or '.join([*remedies, 'a wider range of min_hz to max_hz'])}"
+    )
+
+
 def _corners(
     scale: str, sample_rate_hz: int, fft_samples: int, mel_bins: int, min_hz: float, max_hz: float
 ) -> tuple[np.ndarray, np.ndarray]:

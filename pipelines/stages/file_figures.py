@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from aec_ofa_tf.tasks import MULTI_LABEL
 from pipelines.benchmarks.tflite_files import latency_ms
 from pipelines.experiment import Experiment
 from pipelines.scoring import evaluate_keras, evaluate_tflite
@@ -34,12 +35,14 @@ def with_scores(experiment: Experiment, files: Sequence[FileRow]) -> list[dict[s
     if not records.clips(EVALUATION):
         return [dict(file) for file in files]
     keras_map = {
-        path: evaluate_keras(path, records, EVALUATION, experiment.batch_size).mAP
+        path: MULTI_LABEL.figure_of(
+            evaluate_keras(path, records, EVALUATION, experiment.batch_size)
+        )
         for path in dict.fromkeys(map(reference_file, files))
     }
     rows = []
     for file in files:
-        score = evaluate_tflite(Path(file["file"]), records, EVALUATION).mAP
+        score = MULTI_LABEL.figure_of(evaluate_tflite(Path(file["file"]), records, EVALUATION))
         reference = keras_map[reference_file(file)]
         rows.append({**file, "mAP": score, "keras_mAP": reference, "map_drop": reference - score})
     return rows

@@ -16,6 +16,7 @@ from aec_ofa_tf.models.network import NetworkConfig
 from aec_ofa_tf.models.space import Subnet
 from aec_ofa_tf.models.supernet import Supernet
 from aec_ofa_tf.reporting.summaries import SummaryLog
+from aec_ofa_tf.tasks import MULTI_LABEL
 from aec_ofa_tf.training.checkpoints import CheckpointStore
 from aec_ofa_tf.training.loop import LoopConfig, StepLoop
 from aec_ofa_tf.training.precision import resolve_precision
@@ -185,6 +186,6 @@ def _validation(
     evaluator = experiment.evaluator(supernet)
     batches = experiment.split(VALIDATION)
     return lambda: {
-        f"validation_mAP/{name}": evaluator.evaluate(spec, batches).mAP
+        f"validation_mAP/{name}": MULTI_LABEL.figure_of(evaluator.evaluate(spec, batches))
         for name, spec in watched.items()
     }

@@ -17,6 +17,7 @@ from aec_ofa_tf.models.supernet import Statistics, Supernet
 from aec_ofa_tf.search.bootstrap import bootstrap_interval
 from aec_ofa_tf.search.store import EvaluationStore, SubnetMetrics
 from aec_ofa_tf.search.tree_evaluator import TreeEvaluator
+from aec_ofa_tf.tasks import MULTI_LABEL
 from aec_ofa_tf.training.evaluation import Batches, all_labels
 from pipelines.experiment import Experiment
 from pipelines.stages.models import model_fingerprint
@@ -109,7 +110,7 @@ class SearchEvaluation:
         statistics = self._evaluator.recalibrate(self._experiment.space.largest)
         labels = self.splits[VALIDATION].labels
         return {
-            spec: evaluate_scores(scores, labels).mAP
+            spec: MULTI_LABEL.figure_of(evaluate_scores(scores, labels))
             for spec, scores in self._scores(VALIDATION, subnets, statistics)
         }
 
@@ -154,4 +155,4 @@ def _mean_average_precision(scores: np.ndarray, labels: np.ndarray) -> float | N
     positives = labels.sum(axis=0)
     if not ((positives > 0) & (positives < len(labels))).any():
         return None
-    return evaluate_scores(scores, labels).mAP
+    return MULTI_LABEL.figure_of(evaluate_scores(scores, labels))

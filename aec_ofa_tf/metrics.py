@@ -1,4 +1,7 @@
-"""Multi-label metrics: mAP, ROC-AUC, d' (PANNs `evaluate.py`; AudioSet)."""
+"""Scores against labels: mAP, ROC-AUC, d' (PANNs `evaluate.py`; AudioSet) and accuracy.
+
+`aec_ofa_tf.per_class` has the same class by class. No TensorFlow here.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,6 @@ from statistics import NormalDist
 from typing import Any
 
 import numpy as np
-from scipy.stats import rankdata
 
 _MAX_AUC = 1.0 - 1e-9
 """Keeps d' finite (at most 8.5) where every clip is ranked right."""
@@ -17,6 +19,10 @@ _MAX_AUC = 1.0 - 1e-9
 @dataclass(frozen=True)
 class Metrics:
     """Macro means over the classes that have both positive and negative clips.
+
+    Metrics of several labels per clip always have the first three. Metrics of one label per clip
+    always have the accuracy; where every class is in all of the clips or in none (clips of a
+    single class), the first three are None.
 
     Attributes:
         mAP: mean average precision.
@@ -28,9 +34,9 @@ class Metrics:
         undefined_classes: indices of the classes that were left out.
     """
 
-    mAP: float  # noqa: N815 - the field's spelling
-    mAUC: float  # noqa: N815
-    d_prime: float
+    mAP: float | None  # noqa: N815 - the field's spelling
+    mAUC: float | None  # noqa: N815
+    d_prime: float | None
     accuracy: float | None
     clips: int
     undefined_classes: tuple[int, ...]
@@ -55,39 +61,78 @@ def defined_classes(labels: np.ndarray) -> np.ndarray:
     return (positives > 0) & (positives < len(labels))
 
 
-def evaluate_scores(scores: np.ndarray, labels: np.ndarray) -> Metrics:
+def evaluate_scores(scores: np.ndarray, labels: np.ndarray, single_label: bool = False) -> Metrics:
     """Scores against labels.
 
     Args:
         scores: float [clips, classes]; any monotone function of the probability will do.
         labels: {0, 1} [clips, classes].
+        single_label: whether every clip has exactly one label, so that the accuracy is defined
+            even where no class can be ranked.
 
     Returns:
         The metrics.
 
     Raises:
-        ValueError: the shapes differ, a score is not finite, or no class is defined.
+        ValueError: the shapes differ, there are no clips, a score is not finite, a clip of
+            `single_label` has none or several labels, or no class is defined in other clips.
+    """
+    check_scores(scores, labels)
+    one_each = has_one_label_each(labels)
+    if single_label and not one_each:
+        raise ValueError(not_single_label(labels))
+    defined = defined_classes(labels)
+    if not single_label and not defined.any():
+        raise ValueError("no class has both a clip with it and a clip without it: nothing to score")
+    left_out = tuple(np.flatnonzero(~defined).tolist())
+    accuracy = float(hits(scores, labels).mean()) if one_each else None
+    if not defined.any():
+        return Metrics(None, None, None, accuracy, len(labels), left_out)
+    mean_auc = float(_areas_under_curve(scores[:, defined], labels[:, defined]).mean())
+    return Metrics(
+        mAP=float(average_precisions(scores[:, defined], labels[:, defined]).mean()),
+        mAUC=mean_auc,
+        d_prime=math.sqrt(2.0) * NormalDist().inv_cdf(min(max(mean_auc, 1e-9), _MAX_AUC)),
+        accuracy=accuracy,
+        clips=len(labels),
+        undefined_classes=left_out,
+    )
+
+
+def check_scores(scores: np.ndarray, labels: np.ndarray) -> None:
+    """Refuses scores that cannot be compared with labels.
+
+    Raises:
+        ValueError: the shapes differ, there are no clips, or a score is not finite.
     """
     if scores.shape != labels.shape or scores.ndim != 2:
         raise ValueError(
             f"scores and labels must be [clips, classes] alike, received {scores.shape} and "
             f"{labels.shape}"
         )
+    if not len(labels):
+        raise ValueError("there are no clips to score")
     if not np.isfinite(scores).all():
         raise ValueError(f"{(~np.isfinite(scores)).any(axis=1).sum()} clips have scores not finite")
-    defined = defined_classes(labels)
-    if not defined.any():
-        raise ValueError("no class has both a clip with it and a clip without it: nothing to score")
-    mean_auc = float(_areas_under_curve(scores[:, defined], labels[:, defined]).mean())
-    single = bool((labels.sum(axis=1) == 1).all())
-    return Metrics(
-        mAP=float(_average_precisions(scores[:, defined], labels[:, defined]).mean()),
-        mAUC=mean_auc,
-        d_prime=math.sqrt(2.0) * NormalDist().inv_cdf(min(max(mean_auc, 1e-9), _MAX_AUC)),
-        accuracy=float((scores.argmax(1) == labels.argmax(1)).mean()) if single else None,
-        clips=len(labels),
-        undefined_classes=tuple(np.flatnonzero(~defined).tolist()),
+
+
+def has_one_label_each(labels: np.ndarray) -> bool:
+    """Whether every clip has exactly one label; labels are {0, 1} [clips, classes]."""
+    return bool((labels.sum(axis=1) == 1).all())
+
+
+def not_single_label(labels: np.ndarray) -> str:
+    """What is wrong with labels, {0, 1} [clips, classes], that should be one for every clip."""
+    counts = labels.sum(axis=1)
+    return (
+        f"{(counts != 1).sum()} of {len(labels)} clips do not have exactly one label (the first "
+        f"such clip has {counts[counts != 1][0]:g}): use the task multi_label"
     )
+
+
+def hits(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Which clips of one label each have it as their highest score: bool [clips]."""
+    return scores.argmax(1) == labels.argmax(1)
 
 
 def weighted_average_precision(
@@ -124,7 +169,16 @@ def weighted_average_precision(
     return np.where(defined, total / np.maximum(positives, 1), np.nan)
 
 
-def _average_precisions(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
+def average_precisions(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Average precision of every class.
+
+    Args:
+        scores: float [clips, classes].
+        labels: {0, 1} [clips, classes].
+
+    Returns:
+        float64 [classes]; NaN where all clips have the class, or none.
+    """
     once = np.ones((1, len(labels)), np.int64)
     pairs = zip(scores.T, labels.T, strict=True)
     return np.concatenate([weighted_average_precision(*pair, once) for pair in pairs])
@@ -132,6 +186,8 @@ def _average_precisions(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
 def _areas_under_curve(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """By the rank-sum statistic: ROC-AUC is the share of pairs that are ranked right."""
+    from scipy.stats import rankdata  # not in the core install
+
     ranks = rankdata(scores, axis=0)
     positives = labels.sum(axis=0, dtype=np.int64)
     least = positives * (positives + 1) / 2

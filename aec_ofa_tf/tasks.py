@@ -1,21 +1,25 @@
 """What a network's outputs mean: several labels per clip, or exactly one.
 
-A task knows the activation, the loss, the metrics and the figure that candidates are ranked by.
+A task defines the activation, the loss, the metrics and the figure that candidates are ranked by.
 TensorFlow is imported when a loss or scores are computed, not before.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
 from aec_ofa_tf.metrics import Metrics, evaluate_scores
+from aec_ofa_tf.per_class import PerClassReport, per_class_report
 
 if TYPE_CHECKING:
     import tensorflow as tf
+
+ClassWeights = Sequence[float] | np.ndarray
 
 
 @dataclass(frozen=True)
@@ -26,22 +30,31 @@ class Task(ABC):
         name: as flags, configurations and model files have it.
         activation: Keras name of the function from logits to scores.
         figure: the field of `Metrics` that candidates are ranked by and tables show first.
+        single_label: whether every clip has exactly one label.
     """
 
     name: ClassVar[str]
     activation: ClassVar[str]
     figure: ClassVar[str]
+    single_label: ClassVar[bool]
 
     @abstractmethod
-    def loss(self, logits: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
+    def loss(
+        self, logits: tf.Tensor, targets: tf.Tensor, class_weights: ClassWeights | None = None
+    ) -> tf.Tensor:
         """The mean loss over clips; linear in the targets.
 
         Args:
             logits: float32 or float64 [clips, classes].
             targets: [clips, classes] in [0, 1]: labels, or a teacher's scores.
+            class_weights: [classes], how much each class counts; None for all alike. They are
+                divided by their mean, so that the loss keeps its scale.
 
         Returns:
             Scalar of the logits' dtype.
+
+        Raises:
+            ValueError: as `normalised_weights`.
         """
 
     @abstractmethod
@@ -49,12 +62,32 @@ class Task(ABC):
         """Scores in [0, 1], [clips, classes], from logits of the same shape."""
 
     def metrics(self, scores: np.ndarray, labels: np.ndarray) -> Metrics:
-        """All metrics of some scores, float [clips, classes], against {0, 1} labels."""
-        return evaluate_scores(scores, labels)
+        """All metrics of some scores, float [clips, classes], against {0, 1} labels.
+
+        Raises:
+            ValueError: as `metrics.evaluate_scores`.
+        """
+        return evaluate_scores(scores, labels, self.single_label)
 
     def figure_of(self, metrics: Metrics) -> float:
-        """The figure that candidates are ranked by."""
-        return getattr(metrics, self.figure)
+        """The figure that candidates are ranked by.
+
+        Raises:
+            ValueError: these metrics do not have it.
+        """
+        value = getattr(metrics, self.figure)
+        if value is None:
+            raise ValueError(
+                f"{self.figure} is not defined for these {metrics.clips} clips: the task "
+                f"{self.name} does not fit their labels"
+            )
+        return value
+
+    def per_class(
+        self, scores: np.ndarray, labels: np.ndarray, names: Sequence[str]
+    ) -> PerClassReport:
+        """Results of every class (`per_class.per_class_report`)."""
+        return per_class_report(scores, labels, names, self.single_label)
 
 
 class MultiLabel(Task):
@@ -63,9 +96,12 @@ class MultiLabel(Task):
     name = "multi_label"
     activation = "sigmoid"
     figure = "mAP"
+    single_label = False
 
-    def loss(self, logits: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
-        """Mean over clips and classes of -(t ln s + (1 - t) ln(1 - s)), s = sigmoid(logits).
+    def loss(
+        self, logits: tf.Tensor, targets: tf.Tensor, class_weights: ClassWeights | None = None
+    ) -> tf.Tensor:
+        """Mean over clips and classes of -w (t ln s + (1 - t) ln(1 - s)), s = sigmoid(logits).
 
         With targets from {0, 1} the loss to labels; with a teacher's scores the distillation loss
         of the paper's equation 2, which is printed there without its minus sign.
@@ -74,6 +110,8 @@ class MultiLabel(Task):
 
         targets = tf.cast(targets, logits.dtype)
         losses = tf.nn.sigmoid_cross_entropy_with_logits(labels=targets, logits=logits)
+        if class_weights is not None:
+            losses *= _weights_like(class_weights, logits)
         return tf.reduce_mean(losses)
 
     def scores(self, logits: tf.Tensor) -> tf.Tensor:
@@ -89,12 +127,22 @@ class SingleLabel(Task):
     name = "single_label"
     activation = "softmax"
     figure = "accuracy"
+    single_label = True
 
-    def loss(self, logits: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
-        """Mean over clips of -sum over classes of t ln s, s = softmax(logits)."""
+    def loss(
+        self, logits: tf.Tensor, targets: tf.Tensor, class_weights: ClassWeights | None = None
+    ) -> tf.Tensor:
+        """Mean over clips of -sum over classes of w t ln s, s = softmax(logits).
+
+        The mean is over clips, not over the weights of their classes, so that the loss stays
+        linear in the targets and equal batches of replicas may be averaged.
+        """
         import tensorflow as tf
 
         targets = tf.cast(targets, logits.dtype)
+        if class_weights is not None:
+            targets *= _weights_like(class_weights, logits)
+            return -tf.reduce_mean(tf.reduce_sum(targets * tf.nn.log_softmax(logits), axis=-1))
         losses = tf.nn.softmax_cross_entropy_with_logits(labels=targets, logits=logits)
         return tf.reduce_mean(losses)
 
@@ -120,3 +168,64 @@ def get_task(name: str) -> Task:
     if name not in _TASKS:
         raise ValueError(f"task is one of {', '.join(TASKS)}, received {name!r}")
     return _TASKS[name]
+
+
+def default_task(has_one_label_per_clip: bool) -> str:
+    """The name of the task where the user names none.
+
+    Args:
+        has_one_label_per_clip: whether every clip of the records has exactly one label
+            (`Manifest.has_one_label_per_clip`).
+    """
+    return SINGLE_LABEL.name if has_one_label_per_clip else MULTI_LABEL.name
+
+
+def normalised_weights(class_weights: ClassWeights, classes: int) -> np.ndarray:
+    """Class weights divided by their mean.
+
+    Args:
+        class_weights: how much each class counts, none negative and not all 0.
+        classes: how many there are.
+
+    Returns:
+        float64 [classes] with a mean of 1.
+
+    Raises:
+        ValueError: the weights are not as described.
+    """
+    weights = np.asarray(class_weights, np.float64)
+    if weights.shape != (classes,):
+        raise ValueError(
+            f"class_weights are one number for each of {classes} classes, received an array of "
+            f"shape {weights.shape}"
+        )
+    if not np.isfinite(weights).all() or (weights < 0).any() or not weights.any():
+        raise ValueError(
+            f"class_weights are finite, none is negative and not all are 0, received {weights}"
+        )
+    return weights / weights.mean()
+
+
+def balanced_class_weights(clips: Sequence[int]) -> tuple[float, ...]:
+    """Weights by which every class counts alike, however many clips have it.
+
+    In inverse proportion to the number of clips, with a mean of 1; scikit-learn's "balanced", up
+    to a factor. A class without clips is weighted as if it had one.
+
+    Args:
+        clips: number of training clips of every class.
+
+    Raises:
+        ValueError: there are no classes, or a number is negative.
+    """
+    counts = np.asarray(clips, np.float64)
+    if counts.ndim != 1 or not counts.size or (counts < 0).any():
+        raise ValueError(f"expected a number of clips for every class, received {clips}")
+    weights = normalised_weights(1.0 / np.maximum(counts, 1.0), len(counts))
+    return tuple(weights.tolist())
+
+
+def _weights_like(class_weights: ClassWeights, logits: tf.Tensor) -> tf.Tensor:
+    import tensorflow as tf
+
+    return tf.constant(normalised_weights(class_weights, logits.shape[-1]), logits.dtype)

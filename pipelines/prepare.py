@@ -1,7 +1,11 @@
-"""Turns recordings into records: python -m pipelines.prepare --dataset=synthetic --data_dir=DIR.
+r"""Turns recordings into records: python -m pipelines.prepare --dataset=synthetic --data_dir=DIR.
 
 A folder in the ESC-50 layout instead:
 python -m pipelines.prepare --dataset=esc50 --source=ESC-50 --data_dir=DIR --eval_folds=5
+
+Spoken commands of one second at 16 kHz, in a folder per word:
+python -m pipelines.prepare --dataset=folder --source=WORDS --front_end=keyword_16k --clip_secs=1 \
+    --data_dir=DIR
 """
 
 from __future__ import annotations

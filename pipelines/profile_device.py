@@ -17,7 +17,7 @@ from absl import flags
 
 import pipelines.flags
 from aec_ofa_tf.files import write_json
-from aec_ofa_tf.models.network import MEL_BINS, NetworkConfig
+from aec_ofa_tf.models.network import NetworkConfig
 from aec_ofa_tf.models.space import SearchSpace
 from aec_ofa_tf.training.config import NetworkOptions
 from aec_ofa_tf.workdir import Workdir
@@ -32,6 +32,7 @@ flags.DEFINE_string("out", None, "The table's file.")
 flags.DEFINE_string("device", f"{platform.machine()} {platform.system()}", "The table's name.")
 flags.DEFINE_integer("classes", 527, "Classes of the classifier; with --workdir the run's.", 1)
 flags.DEFINE_integer("frames", 250, "Log-mel frames of a clip; with --workdir the run's.", 16)
+flags.DEFINE_integer("mel_bins", 64, "Mel bins of a frame; with --workdir the run's.", 16)
 flags.DEFINE_integer("threads", 1, "Threads of the interpreter.", 1)
 flags.DEFINE_integer("repetitions", 15, "Measurements of each layer and subnet; medians count.", 1)
 flags.DEFINE_enum(
@@ -70,7 +71,7 @@ def _space_and_network() -> tuple[SearchSpace, NetworkConfig]:
     if FLAGS.workdir:
         return Workdir(Path(FLAGS.workdir)).space_and_network()
     space = experiment.space_from_flags()
-    sizes = FLAGS.classes, FLAGS.frames, MEL_BINS
+    sizes = FLAGS.classes, FLAGS.frames, FLAGS.mel_bins
     return space, read(NetworkOptions).network(space, *sizes, single_label=False)
 
 

@@ -2,7 +2,7 @@ import math
 
 import numpy as np
 import pytest
-from sklearn.metrics import average_precision_score, roc_auc_score
+from sklearn.metrics import accuracy_score, average_precision_score, roc_auc_score
 
 from aec_ofa_tf.metrics import evaluate_scores
 
@@ -66,8 +66,37 @@ def test_any_monotone_function_of_the_scores_gives_the_same_metrics():
         (np.zeros((2, 3)), np.zeros((2, 2)), "alike"),
         (np.full((2, 1), np.nan), np.array([[0], [1]]), "2 clips have scores not finite"),
         (np.zeros((2, 1)), np.ones((2, 1)), "nothing to score"),
+        (np.zeros((0, 2)), np.zeros((0, 2)), "no clips"),
     ],
 )
 def test_what_cannot_be_scored_is_refused(scores, labels, message):
     with pytest.raises(ValueError, match=message):
         evaluate_scores(scores, labels)
+
+
+def test_one_label_per_clip_has_an_accuracy_where_no_class_can_be_ranked():
+    labels, scores = np.eye(3)[[1, 1, 1, 1]], np.eye(3)[[1, 1, 1, 0]]
+    metrics = evaluate_scores(scores, labels, single_label=True)
+
+    assert metrics.accuracy == pytest.approx(0.75)
+    assert (metrics.mAP, metrics.mAUC, metrics.d_prime) == (None, None, None)
+    assert metrics.as_dict()["undefined_classes"] == 3
+    with pytest.raises(ValueError, match="nothing to score"):
+        evaluate_scores(scores, labels)
+
+
+def test_the_accuracy_counts_clips_of_classes_that_are_left_out_of_the_map():
+    labels = np.eye(4)[[0, 1, 0, 1]]
+    scores = np.eye(4)[[0, 1, 3, 1]]
+    metrics = evaluate_scores(scores, labels, single_label=True)
+
+    assert metrics == evaluate_scores(scores, labels)
+    assert metrics.undefined_classes == (2, 3)
+    assert metrics.accuracy == pytest.approx(accuracy_score(labels.argmax(1), scores.argmax(1)))
+
+
+def test_clips_of_several_labels_are_refused_where_one_is_expected():
+    labels = np.array([[1, 0], [1, 1], [0, 0]])
+    message = "2 of 3 clips do not have exactly one label .* has 2.: use the task multi_label"
+    with pytest.raises(ValueError, match=message):
+        evaluate_scores(np.zeros((3, 2)), labels, single_label=True)

@@ -70,6 +70,8 @@ class Manifest:
         silent: number of clips that are digital silence throughout.
         notes: clip id -> what was odd about it, though accepted.
         facts: what the source says of itself.
+        clips_per_count: number of labels, as text -> clips of all splits that carry as many;
+            empty where earlier versions wrote the records.
     """
 
     configuration: Mapping[str, Any]
@@ -81,6 +83,7 @@ class Manifest:
     silent: int = 0
     notes: Mapping[str, str] = field(default_factory=dict)
     facts: Mapping[str, Any] = field(default_factory=dict)
+    clips_per_count: Mapping[str, int] = field(default_factory=dict)
 
     @cached_property
     def clips(self) -> dict[str, int]:
@@ -89,6 +92,21 @@ class Manifest:
         for shard in self.shards:
             counts[shard.split] = counts.get(shard.split, 0) + shard.clips
         return counts
+
+    @cached_property
+    def has_one_label_per_clip(self) -> bool:
+        """Whether every clip has exactly one of two or more labels (`tasks.default_task`).
+
+        Where there is no `clips_per_count`, every split having as many labels as clips decides.
+        """
+        if not self.clips or len(self.labels) < 2:
+            return False
+        if self.clips_per_count:
+            return set(self.clips_per_count) == {"1"}
+        return all(
+            sum(self.clips_per_label.get(split, {}).values()) == clips
+            for split, clips in self.clips.items()
+        )
 
     @cached_property
     def fingerprint(self) -> str:

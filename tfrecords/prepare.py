@@ -7,6 +7,7 @@ import io
 import logging
 import os
 import threading
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import redirect_stderr, suppress
 from pathlib import Path
@@ -127,7 +128,7 @@ def _remove_strays(data_dir: Path, jobs: list[ShardJob]) -> None:
 
 def _jobs(source: Source, config: PrepareConfig, data_dir: Path) -> list[ShardJob]:
     jobs = []
-    configuration = fingerprint(config.stored())
+    configuration = fingerprint(config.shard_key())
     for split in SPLITS:
         clips = sorted(source.split(split), key=lambda clip: _stable_hash(clip.id))
         size = config.clips_per_shard
@@ -256,7 +257,11 @@ def _manifest(
     for report in reports:
         for label, count in report.clips_per_label.items():
             per_label[report.shard.split][label] += count
+    per_count: Counter[str] = Counter()
+    for report in reports:
+        per_count.update(report.clips_per_count)
     shards: tuple[Shard, ...] = tuple(report.shard for report in reports)
+    known = per_count.total() == sum(shard.clips for shard in shards)
     return Manifest(
         configuration=configuration,
         labels=source.labels,
@@ -267,4 +272,5 @@ def _manifest(
         silent=sum(report.silent for report in reports),
         notes={key: note for report in reports for key, note in report.notes.items()},
         facts=dict(source.facts),
+        clips_per_count=dict(sorted(per_count.items())) if known else {},
     )

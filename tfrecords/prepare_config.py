@@ -14,6 +14,10 @@ from tfrecords.clip import Source
 from tfrecords.schema import PAYLOADS
 from tfrecords.shard_writer import ClipFormat
 
+_FIRST_FRONT_END = {
+    name: getattr(PANNS, name) for name in ("window", "mel_scale", "floor_rule", "pre_emphasis")
+}
+
 
 class PrepareError(ValueError):
     """A preparation that is refused or given up; names the cause and the remedy."""
@@ -75,6 +79,22 @@ class PrepareConfig:
         del configuration["max_bad_fraction"], configuration["max_missing_fraction"]
         return configuration
 
+    def shard_key(self) -> dict[str, Any]:
+        """What the bytes of a shard depend on, written as the first version wrote it.
+
+        Fields of the front end that came later are left out where they mean what was meant
+        before, so that whole shards of earlier versions are kept.
+        """
+        configuration = self.stored()
+        shortest = 1 << (self.front_end.window_samples - 1).bit_length()
+        meant = {**_FIRST_FRONT_END, "fft_samples": shortest}
+        configuration["front_end"] = {
+            name: value
+            for name, value in configuration["front_end"].items()
+            if name not in meant or value != meant[name]
+        }
+        return configuration
+
 
 def check_configuration(found: dict[str, Any], wanted: dict[str, Any], data_dir: Path) -> None:
     """Refuses to mix two configurations in one directory.
@@ -82,6 +102,7 @@ def check_configuration(found: dict[str, Any], wanted: dict[str, Any], data_dir:
     Raises:
         PrepareError: names what differs.
     """
+    found, wanted = _with_whole_front_end(found), _with_whole_front_end(wanted)
     keys = sorted(found.keys() | wanted.keys())
     differing = [key for key in keys if found.get(key) != wanted.get(key)]
     if not differing:
@@ -96,6 +117,14 @@ def check_configuration(found: dict[str, Any], wanted: dict[str, Any], data_dir:
         f"{data_dir} was prepared with another configuration ({'; '.join(words)}); use another "
         "--data_dir, or remove this one"
     )
+
+
+def _with_whole_front_end(configuration: dict[str, Any]) -> dict[str, Any]:
+    """The configuration, with the fields that front ends of older records do not list."""
+    if not isinstance(configuration.get("front_end"), dict):
+        return configuration
+    front_end = FrontEndConfig.from_dict(configuration["front_end"])
+    return {**configuration, "front_end": asdict(front_end)}
 
 
 def _source_fingerprint(source: Source) -> str:

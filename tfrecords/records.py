@@ -19,7 +19,6 @@ from tfrecords.schema import parse_batch
 from tfrecords.shards import RecordError, ShardReader, open_shards
 
 Batch = dict[str, tf.Tensor]
-_READ_AT_ONCE = 256
 # How the message begins when soft labels and records are joined that are of different clips.
 MISMATCH = "soft labels are of other clips"
 
@@ -54,7 +53,7 @@ class Records:
     @cached_property
     def front_end(self) -> FrontEndConfig:
         """The log-mel's numbers."""
-        return FrontEndConfig(**self.manifest.configuration["front_end"])
+        return FrontEndConfig.from_dict(self.manifest.configuration["front_end"])
 
     @property
     def clip_secs(self) -> float:
@@ -76,16 +75,10 @@ class Records:
         """Identifies the records."""
         return self.manifest.fingerprint
 
-    @cached_property
+    @property
     def single_label(self) -> bool:
-        """Whether every clip has exactly one label.
-
-        The manifest tells mostly; where there are as many labels as clips, they are counted.
-        """
-        labels = sum(sum(counts.values()) for counts in self.manifest.clips_per_label.values())
-        return labels == sum(self.manifest.clips.values()) and all(
-            label_counts(self, split) == {1} for split in self.manifest.clips
-        )
+        """Whether every clip has exactly one label."""
+        return self.manifest.has_one_label_per_clip
 
     @property
     def summary(self) -> DatasetSummary:
@@ -258,19 +251,6 @@ def read_function(reader: ShardReader) -> Callable[[tf.Tensor], tf.Tensor]:
         return tf.ensure_shape(tf.numpy_function(read, [numbers], tf.string), [None])
 
     return function
-
-
-def label_counts(records: Records, split: str) -> set[int]:
-    """Every number of labels that a clip of the split has."""
-    reader = records.reader(split)
-    spec = {"labels": tf.io.VarLenFeature(tf.int64)}
-    found: set[int] = set()
-    for start in range(0, len(reader), _READ_AT_ONCE):
-        count = min(_READ_AT_ONCE, len(reader) - start)
-        serialised = [reader.read(start + number) for number in range(count)]
-        rows = tf.io.parse_example(serialised, spec)["labels"].indices.numpy()[:, 0]
-        found |= set(np.bincount(rows, minlength=count).tolist())
-    return found
 
 
 def _check_features(records: Records, features: Sequence[str]) -> None:

@@ -80,6 +80,7 @@ class ShardReport:
         quarantined: clips without a record, as they could not be decoded.
         silent: clips that are digital silence.
         notes: clip id -> oddities that were accepted.
+        clips_per_count: number of labels, as text -> clips that carry as many.
     """
 
     job: str
@@ -88,6 +89,7 @@ class ShardReport:
     quarantined: tuple[Rejected, ...]
     silent: int
     notes: dict[str, str]
+    clips_per_count: dict[str, int]
 
 
 def report_path(shard: Path) -> Path:
@@ -106,6 +108,8 @@ def finished(job: ShardJob) -> ShardReport | None:
             quarantined=tuple(Rejected(**clip) for clip in value["quarantined"]),
             silent=value["silent"],
             notes=value["notes"],
+            # Reports of earlier versions do not have it; the manifest then leaves it out too.
+            clips_per_count=value.get("clips_per_count", {}),
         )
     except (OSError, ValueError, KeyError, TypeError):
         return None  # absent or damaged: the shard is written anew
@@ -151,6 +155,7 @@ class _Tally:
         self.clips = 0
         self.silent = 0
         self.labels: Counter[str] = Counter()
+        self.counts: Counter[str] = Counter()
         self.quarantined: list[Rejected] = []
         self.notes: dict[str, str] = {}
 
@@ -158,6 +163,7 @@ class _Tally:
         self.clips += 1
         self.silent += is_silent
         self.labels.update(clip.labels)
+        self.counts[str(len(set(clip.labels)))] += 1
         if notes:
             self.notes[clip.id] = "; ".join(notes)
 
@@ -172,6 +178,7 @@ class _Tally:
             quarantined=tuple(self.quarantined),
             silent=self.silent,
             notes=self.notes,
+            clips_per_count=dict(self.counts),
         )
 
 

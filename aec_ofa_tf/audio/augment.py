@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -65,9 +64,6 @@ def mix_pairs(values: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
     return weights * values[0::2] + (1 - weights) * values[1::2]
 
 
-_FLOOR_DB = 10.0 * math.log10(PANNS.power_floor)
-
-
 def time_roll(log_mel: tf.Tensor, positions: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     """Rotates each clip over time by its own uniform shift.
 
@@ -90,7 +86,11 @@ def time_roll(log_mel: tf.Tensor, positions: tf.Tensor, seed: tf.Tensor) -> tf.T
 
 
 def random_gain(
-    log_mel: tf.Tensor, positions: tf.Tensor, seed: tf.Tensor, gain_db: float
+    log_mel: tf.Tensor,
+    positions: tf.Tensor,
+    seed: tf.Tensor,
+    gain_db: float,
+    floor_db: float = PANNS.floor_db,
 ) -> tf.Tensor:
     """Makes each clip louder or softer by its own gain, uniform in [-gain_db, gain_db].
 
@@ -101,6 +101,7 @@ def random_gain(
         positions: int32 [batch] in the global batch.
         seed: int32 [2], stateless.
         gain_db: the greatest gain.
+        floor_db: `FrontEndConfig.floor_db` of the front end that made the clips.
 
     Returns:
         [batch, frames, mel bins] in dB.
@@ -108,7 +109,7 @@ def random_gain(
     gains = per_clip(
         lambda s: tf.random.stateless_uniform([1, 1], s, -gain_db, gain_db), positions, seed
     )
-    return tf.maximum(log_mel + tf.cast(gains, log_mel.dtype), _FLOOR_DB)
+    return tf.maximum(log_mel + tf.cast(gains, log_mel.dtype), floor_db)
 
 
 @dataclass(frozen=True)

@@ -1,16 +1,18 @@
-"""PANNs' log-mel as TensorFlow ops: the one implementation for preparation, training and TFLite."""
+"""Log-mel as TensorFlow ops: the one implementation for preparation, training and TFLite."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
+import numpy as np
 import tensorflow as tf
 
-from aec_ofa_tf.audio.front_end import PANNS, FrontEndConfig, mel_filters
+from aec_ofa_tf.audio.front_end import ADD, PANNS, PERIODIC, FrontEndConfig, mel_filters
 
 
 def log_mel(waveform: tf.Tensor, config: FrontEndConfig = PANNS) -> tf.Tensor:
-    """10 * log10(max(mel filters * |STFT|^2, floor)), without top-dB clipping (PANNs).
+    """10 * log10 of mel filters * |STFT|^2, with a floor, without top-dB clipping (PANNs).
 
     The STFT is centred with reflect padding; of its samples // hop + 1 frames the last is
     dropped, so that 10 s give the paper's 1000 frames. With a static shape it converts to
@@ -24,21 +26,48 @@ def log_mel(waveform: tf.Tensor, config: FrontEndConfig = PANNS) -> tf.Tensor:
         float32 [..., samples // hop_samples, mel_bins] in dB.
 
     Raises:
-        ValueError: the number of samples is not static or not a multiple of the hop.
+        ValueError: the number of samples is not static, not a multiple of the hop, or less than
+            `config.min_samples`.
     """
     _check_samples(waveform, config)
-    half = config.window_samples // 2
+    half = config.fft_samples // 2
     paddings = [[0, 0]] * (waveform.shape.rank - 1) + [[half, half]]
-    padded = tf.pad(tf.cast(waveform, tf.float32), paddings, mode="REFLECT")
+    padded = tf.pad(_emphasised(waveform, config), paddings, mode="REFLECT")
+    # Pre-emphasis has taken a sample, and the last frame with it.
+    end = None if config.pre_emphasis else -config.hop_samples
     spectrum = tf.signal.stft(
-        padded[..., : -config.hop_samples],
-        frame_length=config.window_samples,
+        padded[..., :end],
+        frame_length=config.fft_samples,
         frame_step=config.hop_samples,
-        window_fn=tf.signal.hann_window,
+        window_fn=_window_function(config),
     )
     power = tf.square(tf.abs(spectrum))
     mel_power = tf.linalg.matmul(power, mel_filters(config))
-    return tf.math.log(tf.maximum(mel_power, config.power_floor)) * (10.0 / math.log(10.0))
+    if config.floor_rule == ADD:
+        floored = mel_power + config.power_floor
+    else:
+        floored = tf.maximum(mel_power, config.power_floor)
+    return tf.math.log(floored) * (10.0 / math.log(10.0))
+
+
+def _emphasised(waveform: tf.Tensor, config: FrontEndConfig) -> tf.Tensor:
+    waveform = tf.cast(waveform, tf.float32)
+    if not config.pre_emphasis:
+        return waveform
+    return waveform[..., 1:] - config.pre_emphasis * waveform[..., :-1]
+
+
+def _window_function(config: FrontEndConfig) -> Callable[..., tf.Tensor]:
+    """The Hann window with zeros on both sides, up to the length of the FFT."""
+    length, periodic = config.window_samples, config.window == PERIODIC
+    if length == config.fft_samples and periodic:
+        return tf.signal.hann_window
+    # tf.signal's periodic window of an odd length is a symmetric one.
+    phase = 2.0 * math.pi * np.arange(length) / max(1, length if periodic else length - 1)
+    before = (config.fft_samples - length) // 2
+    after = config.fft_samples - length - before
+    padded = np.pad(0.5 - 0.5 * np.cos(phase), (before, after))
+    return lambda _, dtype: tf.constant(padded, dtype)
 
 
 def _check_samples(waveform: tf.Tensor, config: FrontEndConfig) -> None:
@@ -47,4 +76,8 @@ def _check_samples(waveform: tf.Tensor, config: FrontEndConfig) -> None:
         raise ValueError(
             f"log_mel needs a static number of samples that is a multiple of {config.hop_samples}, "
             f"received shape {waveform.shape}"
+        )
+    if samples < config.min_samples:
+        raise ValueError(
+            f"log_mel needs at least {config.min_samples} samples, received shape {waveform.shape}"
         )

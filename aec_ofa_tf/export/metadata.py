@@ -82,11 +82,7 @@ def describe(info: ModelInfo) -> str:
         else f"Log-mel of {clip}."
     )
     place = "in front_end.tflite" if info.input == "log_mel" else "in this file, float32"
-    features = (
-        f"Front end ({place}): log-mel in dB, {front_end.mel_bins} bins from {front_end.min_hz:g} "
-        f"to {front_end.max_hz:g} Hz, Hann window of {front_end.window_samples} samples, hop of "
-        f"{front_end.hop_samples}, power floor {front_end.power_floor:g}."
-    )
+    features = f"Front end ({place}): {front_end}."
     extra = [f"{name}: {_text(value)}" for name, value in info.extra.items()]
     return " ".join([network, features, "; ".join(extra)]).rstrip()
 

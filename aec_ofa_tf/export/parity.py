@@ -13,6 +13,7 @@ from aec_ofa_tf.export.request import ConversionRequest
 from aec_ofa_tf.metrics import defined_classes, evaluate_scores
 from aec_ofa_tf.tagging.interpreter import TFLiteModel
 from aec_ofa_tf.tagging.model_file import ModelInfo, write_bundle
+from aec_ofa_tf.tasks import MULTI_LABEL
 
 MAX_ABS_ERROR = {"float32": 1e-4, "float16": 1e-2}
 """How far a score may lie from Keras' (a logit: times the largest). Others are bound by mAP."""
@@ -158,4 +159,5 @@ def _map_drop(
 ) -> float | None:
     if labels is None or not defined_classes(labels).any():
         return None
-    return evaluate_scores(expected, labels).mAP - evaluate_scores(received, labels).mAP
+    before, after = evaluate_scores(expected, labels), evaluate_scores(received, labels)
+    return MULTI_LABEL.figure_of(before) - MULTI_LABEL.figure_of(after)

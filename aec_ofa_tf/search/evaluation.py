@@ -137,19 +137,19 @@ class SearchEvaluation:
 
     def _measure(self, split: str, scores: np.ndarray) -> dict[str, Any]:
         labels, task, config = self.splits[split].labels, self._run.task, self._config
-        metrics = task.metrics(scores, labels).as_dict()
+        metrics = task.metrics(scores, labels)
         if split == EVALUATION:
-            interval = bootstrap_interval(
-                scores, labels, metrics["mAP"], config.bootstrap_resamples, config.seed
-            )
-            return {**metrics, "interval": list(interval)}
-        return {**metrics, **self._on_fewer_clips(scores, labels)}
+            draws = config.bootstrap_resamples, config.seed
+            value = task.figure_of(metrics)
+            interval = bootstrap_interval(scores, labels, value, *draws, figure=task.figure)
+            return {**metrics.as_dict(), "interval": list(interval)}
+        return {**metrics.as_dict(), **self._on_fewer_clips(scores, labels)}
 
     def _on_fewer_clips(self, scores: np.ndarray, labels: np.ndarray) -> dict[str, float | None]:
         """`mAP_fewer_clips` and the like; None where no class can be scored on so few clips."""
         task, fewer = self._run.task, slice(None, None, FEWER_CLIPS)
         names = dict.fromkeys(("mAP", task.figure))
-        if not defined_classes(labels[fewer]).any():
+        if not (task.single_label or defined_classes(labels[fewer]).any()):
             return {f"{name}_fewer_clips": None for name in names}
         metrics = task.metrics(scores[fewer], labels[fewer])
         return {f"{name}_fewer_clips": getattr(metrics, name) for name in names}

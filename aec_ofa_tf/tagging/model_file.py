@@ -12,6 +12,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from aec_ofa_tf.audio.front_end import FrontEndConfig
+
 INPUTS = ("log_mel", "waveform")
 QUANTIZATIONS = ("float32", "float16", "dynamic", "int8", "int8_qat")
 IO_TYPES = ("float32", "int8")
@@ -174,6 +176,8 @@ def _parse_card(card: Any, labels: list[str], path: str | os.PathLike[str]) -> M
     try:
         # Cards of files older than this field speak of float32 tensors.
         card = {"io_type": "float32", **card}
+        # The same for fields of the front end: cards are compared as wholes.
+        card["front_end"] = asdict(FrontEndConfig.from_dict(card["front_end"]))
         fields = {name: card[name] for name in ModelInfo.__dataclass_fields__ if name != "labels"}
         if card["labels"] != len(labels):
             raise ValueError(f"{card['labels']} labels declared, {len(labels)} found")

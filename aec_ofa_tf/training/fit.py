@@ -72,7 +72,9 @@ class Plan:
     source: DistillationSource = DistillationSource()
 
 
-def step_config(train: TrainConfig, target: str, mixup: bool, label_weight: float) -> StepConfig:
+def step_config(
+    run: Run, train: TrainConfig, target: str, mixup: bool, label_weight: float
+) -> StepConfig:
     """The train step that a configuration describes."""
     return StepConfig(
         target=target,
@@ -81,6 +83,7 @@ def step_config(train: TrainConfig, target: str, mixup: bool, label_weight: floa
         mixup_alpha=train.mixup_alpha,
         time_roll=train.time_roll,
         gain_db=train.gain_db,
+        floor_db=run.records.front_end.floor_db,
         label_weight=label_weight,
         spec_augment=SpecAugmentConfig(
             time_frames=train.time_mask_frames, mel_bins=train.mel_mask_bins

@@ -59,7 +59,7 @@ def train_teacher(run: Run, config: TeacherConfig) -> TeacherResult:
     subnet, network = config.subnet, teacher_network(run, config)
     teacher = new_network(run, [subnet], network, train)
     phases = [Phase(constant_sampler(subnet), config.steps)]
-    step = step_config(train, "labels", mixup=True, label_weight=0.0)
+    step = step_config(run, train, "labels", mixup=True, label_weight=0.0)
     with peers_watched(run.devices):
         validation = fit(run, teacher, Plan(TEACHER, phases, step, {TEACHER: subnet}), train)
     if run.devices.chief:
@@ -135,7 +135,7 @@ def train_supernet(run: Run, config: SupernetConfig) -> SupernetResult:
         Phase(_sampler(run.space, config), config.last_step),
     ]
     target = _TARGETS[config.distill_from]
-    step = step_config(train, target, config.student_mixup, config.label_weight)
+    step = step_config(run, train, target, config.student_mixup, config.label_weight)
     with peers_watched(run.devices):
         plan = Plan(SUPERNET, phases, step, _watched(run.space), source)
         validation = fit(run, supernet, plan, train)
@@ -160,7 +160,7 @@ def train_subnet(run: Run, subnet: Subnet, config: SubnetConfig) -> SubnetResult
     if config.init == "supernet":
         _copy_weights(run, copy_subnet(run.load_supernet(), subnet), network)
     weight = config.label_weight if distill else 0.0
-    step = step_config(train, "soft_labels" if distill else "labels", False, weight)
+    step = step_config(run, train, "soft_labels" if distill else "labels", False, weight)
     phases = [Phase(constant_sampler(subnet), config.steps)]
     source = DistillationSource(run.soft_labels_path if distill else None)
     with peers_watched(run.devices):

@@ -16,6 +16,7 @@ from aec_ofa_tf.audio.augment import (
     spec_augment_mask,
     time_roll,
 )
+from aec_ofa_tf.audio.front_end import PANNS
 from aec_ofa_tf.layers.moments import replica_count
 from aec_ofa_tf.layers.prefix import MASKS
 from aec_ofa_tf.models.draws import Draws, dropout_masks
@@ -41,6 +42,7 @@ class StepConfig:
         mixup_alpha: of the Beta distribution of the mixing weight.
         time_roll: rotate each clip over time.
         gain_db: the greatest gain by which a clip is made louder or softer; 0 for none.
+        floor_db: level of digital silence in the records' front end, the least after a gain.
         label_weight: share of the true label in a teacher's target.
         spec_augment: stripes to blank.
         jit_compile: run forward and backward passes through XLA, which needs execution by masks.
@@ -55,6 +57,7 @@ class StepConfig:
     mixup_alpha: float = 1.0
     time_roll: bool = False
     gain_db: float = 0.0
+    floor_db: float = PANNS.floor_db
     label_weight: float = 0.0
     spec_augment: SpecAugmentConfig = field(default_factory=SpecAugmentConfig)
     jit_compile: bool = False
@@ -144,7 +147,9 @@ class Trainer(keras.Model):
         if self.config.time_roll:
             log_mel = time_roll(log_mel, positions, seeds[3])
         if self.config.gain_db:
-            log_mel = random_gain(log_mel, positions, seeds[4], self.config.gain_db)
+            log_mel = random_gain(
+                log_mel, positions, seeds[4], self.config.gain_db, self.config.floor_db
+            )
         draws = self._draws(clips, seeds[1], seeds[2])
         return Lesson(log_mel, self._targets(batch, log_mel, draws.mixup), draws)
 

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from aec_ofa_tf.audio.front_end import FrontEndConfig
+from aec_ofa_tf.audio.front_end import ADD, SYMMETRIC, FrontEndConfig
+from aec_ofa_tf.audio.mel import KALDI, triangular_filters
 from aec_ofa_tf.export.job import FRONT_END
 from aec_ofa_tf.tagging.interpreter import interpreter_class
 from aec_ofa_tf.tagging.model_file import read_bundle
@@ -133,18 +134,48 @@ def cut_after_front_end(content: bytes, name: str) -> bytes:
 
 
 def librosa_log_mel(waveform: np.ndarray, config: FrontEndConfig) -> np.ndarray:
-    """The reference, computed in double precision: float64 [frames, mel_bins] in dB."""
+    """The reference, computed in double precision: float64 [frames, mel_bins] in dB.
+
+    librosa's STFT and filters; Kaldi's filters, which it has not, are this project's own.
+    """
     import librosa
 
-    power = librosa.feature.melspectrogram(
-        y=waveform.astype(np.float64),
-        sr=config.sample_rate_hz,
-        n_fft=config.window_samples,
+    samples = waveform.astype(np.float64)
+    if config.pre_emphasis:
+        samples = samples[1:] - config.pre_emphasis * samples[:-1]
+    spectrum = librosa.stft(
+        samples,
+        n_fft=config.fft_samples,
         hop_length=config.hop_samples,
+        win_length=config.window_samples,
+        window=_window(config),
         pad_mode="reflect",
-        n_mels=config.mel_bins,
-        fmin=config.min_hz,
-        fmax=config.max_hz,
-        dtype=np.float64,
+        dtype=np.complex128,
     )
-    return librosa.power_to_db(power, ref=1.0, amin=config.power_floor, top_db=None).T[:-1]
+    mel_power = _filters(config).T @ np.abs(spectrum) ** 2
+    add = config.power_floor if config.floor_rule == ADD else 0.0
+    log_mel = 10.0 * np.log10(np.maximum(mel_power + add, config.power_floor))
+    return log_mel.T[: len(waveform) // config.hop_samples]
+
+
+def _window(config: FrontEndConfig) -> np.ndarray:
+    length = config.window_samples
+    return np.hanning(length) if config.window == SYMMETRIC else np.hanning(length + 1)[:-1]
+
+
+def _filters(config: FrontEndConfig) -> np.ndarray:
+    import librosa
+
+    edges = config.min_hz, config.max_hz
+    sizes = config.sample_rate_hz, config.fft_samples, config.mel_bins
+    if config.mel_scale == KALDI:
+        return triangular_filters(KALDI, *sizes, *edges)
+    rate_hz, fft_samples, mel_bins = sizes
+    return librosa.filters.mel(
+        sr=rate_hz,
+        n_fft=fft_samples,
+        n_mels=mel_bins,
+        fmin=edges[0],
+        fmax=edges[1],
+        dtype=np.float64,
+    ).T

@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from aec_ofa_tf.audio.front_end import PANNS
 from aec_ofa_tf.files import sha256_of
 from pipelines.benchmarks.settings import TrainStepSettings
 from tfrecords.clip import TRAIN
@@ -28,7 +27,7 @@ def write_random_records(settings: TrainStepSettings, data_dir: Path) -> Records
         settings: frames, classes and batch size.
         data_dir: where they go.
     """
-    network = settings.network
+    network, front_end = settings.network, settings.front_end
     generator = np.random.default_rng(0)
     clips = _BATCHES * settings.batch_size
     data_dir.mkdir(parents=True)
@@ -41,8 +40,8 @@ def write_random_records(settings: TrainStepSettings, data_dir: Path) -> Records
     configuration = {
         "payload": "log_mel",
         "length_policy": "pad",
-        "front_end": asdict(PANNS),
-        "clip_secs": network.frames * PANNS.hop_samples / PANNS.sample_rate_hz,
+        "front_end": asdict(front_end),
+        "clip_secs": network.frames * front_end.hop_samples / front_end.sample_rate_hz,
     }
     labels = tuple(f"class {number}" for number in range(network.classes))
     Manifest(configuration, labels, (shard,), {}).save(data_dir)

@@ -27,6 +27,7 @@ from aec_ofa_tf.models.supernet import Supernet
 from aec_ofa_tf.reporting.machine import describe_machine
 from aec_ofa_tf.search.prefix_tree import SharedLayer, prefix_tree
 from aec_ofa_tf.search.tree_evaluator import TreeEvaluator
+from aec_ofa_tf.tasks import MULTI_LABEL
 from aec_ofa_tf.training.evaluation import Batches, SubnetEvaluator, all_labels
 from aec_ofa_tf.workdir import Workdir
 from pipelines.benchmarks.machine import OtherLoad
@@ -95,13 +96,15 @@ class _Workload:
     def tree(self, subnets: Sequence[Subnet]) -> None:
         for group in self.groups(subnets):
             for spec, scores in self._tree.scores(group, self._batches):
-                self._found["tree"][spec] = evaluate_scores(scores, self._labels).mAP
+                metrics = evaluate_scores(scores, self._labels)
+                self._found["tree"][spec] = MULTI_LABEL.figure_of(metrics)
 
     def groups(self, subnets: Sequence[Subnet]) -> list[list[Subnet]]:
         return self._tree.groups(subnets, len(self._labels))
 
     def alone(self, spec: Subnet) -> None:
-        self._found["alone"][spec] = self._evaluator.evaluate(spec, self._batches).mAP
+        metrics = self._evaluator.evaluate(spec, self._batches)
+        self._found["alone"][spec] = MULTI_LABEL.figure_of(metrics)
 
     def max_map_difference(self, subnets: Sequence[Subnet]) -> float:
         tree, alone = self._found["tree"], self._found["alone"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from aec_ofa_tf.audio.front_end import PANNS, FrontEndConfig
 from aec_ofa_tf.models.network import NetworkConfig
 from aec_ofa_tf.models.space import SearchSpace
 
@@ -27,6 +28,7 @@ class TrainStepSettings:
         precisions: Keras dtype policies to measure.
         bfloat16_draws: how many of the draws are measured in bfloat16 too; None for all of them
             where the CPU computes in bfloat16, and one, measured once, where it is emulated.
+        front_end: of the records, which hold noise; its mel bins are the network's.
 
     Raises:
         ValueError: a precision is unknown, or float32 is not among them.
@@ -41,6 +43,7 @@ class TrainStepSettings:
     loop_steps: int
     precisions: tuple[str, ...]
     bfloat16_draws: int | None
+    front_end: FrontEndConfig = PANNS
 
     def __post_init__(self) -> None:
         if FLOAT32 not in self.precisions or not set(self.precisions) <= set(PRECISIONS):
@@ -82,6 +85,7 @@ class TFLiteSettings:
         threads: of the interpreter.
         warm_up: invocations that do not count.
         repetitions: measurements of every file, of which median and 90th percentile count.
+        front_end: of files of random weights; its mel bins are the network's.
 
     Raises:
         ValueError: a file is not there, or listed twice.
@@ -93,6 +97,7 @@ class TFLiteSettings:
     threads: int
     warm_up: int
     repetitions: int
+    front_end: FrontEndConfig = PANNS
 
     def __post_init__(self) -> None:
         for path in self.models:

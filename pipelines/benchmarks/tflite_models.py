@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 from absl import logging
 
-from aec_ofa_tf.audio.front_end import PANNS, FrontEndConfig
+from aec_ofa_tf.audio.front_end import FrontEndConfig
 from aec_ofa_tf.audio.log_mel import log_mel
 from aec_ofa_tf.costs.cost import params
 from aec_ofa_tf.export.convert import convert_models
@@ -21,7 +21,6 @@ from aec_ofa_tf.export.part_files import randomise
 from aec_ofa_tf.export.request import ConversionRequest, check_kind
 from aec_ofa_tf.export.tuning import FineTuning
 from aec_ofa_tf.models.cnn10 import build_cnn10
-from aec_ofa_tf.models.network import NetworkConfig
 from aec_ofa_tf.models.space import Subnet
 from aec_ofa_tf.tagging.model_file import INPUTS, ModelInfo, read_info
 from aec_ofa_tf.tagging.tagger import FRONT_END_FILE
@@ -97,19 +96,19 @@ def _random_work(settings: TFLiteSettings, folder: Path) -> Work:
     for spec in dict.fromkeys((settings.space.largest, settings.space.smallest)):
         model = build_cnn10(spec, settings.network)
         _make_plausible(model)
-        info = _info(spec, settings.network)
+        info = _info(spec, settings)
         for form, quantization in kinds:
             card = dataclasses.replace(info, input=form, quantization=quantization)
             path = folder / str(spec) / f"{form}-{quantization}.tflite"
             work.append((model, _request(path, card)))
-    return [*work, _tuned_work(settings.network, folder)]
+    return [*work, _tuned_work(settings, folder)]
 
 
-def _tuned_work(network: NetworkConfig, folder: Path) -> tuple[keras.Model, ConversionRequest]:
+def _tuned_work(settings: TFLiteSettings, folder: Path) -> tuple[keras.Model, ConversionRequest]:
     """A waveform-in int8_qat file for its front end, which is the same whatever the widths."""
-    model = build_cnn10(_THIN, network)
+    model = build_cnn10(_THIN, settings.network)
     _make_plausible(model)
-    card = dataclasses.replace(_info(_THIN, network), quantization="int8_qat")
+    card = dataclasses.replace(_info(_THIN, settings), quantization="int8_qat")
     clips = _request(folder, card).parity_clips
     data = TuningData(clips, model.predict(clips, verbose=0), clips)
     place = folder / "tuning"
@@ -162,13 +161,14 @@ def _make_plausible(model: keras.Model) -> None:
     norm.moving_variance.assign(np.full(norm.moving_variance.shape, 100.0))
 
 
-def _info(spec: Subnet, network: NetworkConfig) -> ModelInfo:
+def _info(spec: Subnet, settings: TFLiteSettings) -> ModelInfo:
+    network, front_end = settings.network, settings.front_end
     return ModelInfo(
         labels=tuple(f"class {number}" for number in range(network.classes)),
-        sample_rate_hz=PANNS.sample_rate_hz,
-        clip_samples=network.frames * PANNS.hop_samples,
+        sample_rate_hz=front_end.sample_rate_hz,
+        clip_samples=network.frames * front_end.hop_samples,
         length_policy="pad",
-        front_end=dataclasses.asdict(PANNS),
+        front_end=dataclasses.asdict(front_end),
         input="log_mel",
         quantization="float32",
         subnet=str(spec),

@@ -14,6 +14,7 @@ from pipelines.benchmarks.settings import (
     TFLiteSettings,
     TrainStepSettings,
 )
+from pipelines.flags import front_end as front_end_flags
 
 FLAGS = flags.FLAGS
 TRAIN_STEP, SEARCH, TFLITE = SUITES = ("train_step", "search", "tflite")
@@ -42,10 +43,12 @@ flags.DEFINE_integer("classes", 527, "Classes of the classifier.", 1)
 flags.DEFINE_integer(
     "frames",
     None,
-    f"Log-mel frames of a clip, 10 ms each. Default: {_FRAMES}; suite tflite: {_TEN_SECS_FRAMES}, "
-    "a clip of 10 s.",
+    f"Log-mel frames of a clip, 10 ms each with panns_32k. Default: {_FRAMES}; suite tflite: "
+    f"{_TEN_SECS_FRAMES}, a clip of 10 s.",
     16,
 )
+front_end_flags.define_front_end_flags()
+flags.adopt_module_key_flags(front_end_flags)
 flags.DEFINE_integer("batch_size", 8, "Clips of a step.", 1)
 flags.DEFINE_integer("subnets_per_step", 4, "K, the subnets of a step.", 1)
 flags.DEFINE_integer("draws", 12, "Draws of K subnets, with the seeds 0, 1, ...", 1)
@@ -97,6 +100,7 @@ def train_step_settings() -> TrainStepSettings:
         loop_steps=FLAGS.loop_steps,
         precisions=tuple(FLAGS.precisions),
         bfloat16_draws=FLAGS.bfloat16_draws,
+        front_end=front_end_flags.front_end_from_flags(),
     )
 
 
@@ -125,7 +129,7 @@ def tflite_settings() -> TFLiteSettings:
             missing or named twice.
     """
     space, network = _space_and_network(_TEN_SECS_FRAMES)
-    sizes = ("space", "base_channels", "classes", "frames")
+    sizes = ("space", "base_channels", "classes", "frames", *front_end_flags.NAMES)
     given = [f"--{name}" for name in sizes if FLAGS[name].present]
     if FLAGS.model and given:
         raise ValueError(f"{', '.join(given)} mean nothing beside --model, which has its own sizes")
@@ -136,6 +140,7 @@ def tflite_settings() -> TFLiteSettings:
         threads=FLAGS.threads,
         warm_up=FLAGS.warm_up,
         repetitions=FLAGS.repetitions or _INVOCATIONS,
+        front_end=front_end_flags.front_end_from_flags(),
     )
 
 
@@ -146,5 +151,9 @@ def _space_and_network(frames: int) -> tuple[SearchSpace, NetworkConfig]:
                 f"--{name} means nothing to --suite={FLAGS.suite}; it is for {' and '.join(suites)}"
             )
     space = search_space(FLAGS.space, FLAGS.base_channels)
-    units = space.full_widths[-1]
-    return space, NetworkConfig(FLAGS.classes, FLAGS.frames or frames, embedding_units=units)
+    return space, NetworkConfig(
+        FLAGS.classes,
+        FLAGS.frames or frames,
+        embedding_units=space.full_widths[-1],
+        mel_bins=front_end_flags.front_end_from_flags().mel_bins,
+    )

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from absl import flags
 
-from aec_ofa_tf.audio.front_end import PANNS
 from aec_ofa_tf.audio.io.decode import LENGTH_POLICIES
+from pipelines.flags import front_end
 from tfrecords.manifest import Manifest
 from tfrecords.sources.audioset import PAPER_VALIDATION_CLIPS, AudiosetFiles
 from tfrecords.sources.folder import WHOLE_NAME
@@ -26,6 +26,8 @@ def define_prepare_flags() -> None:
         return
     define_data_dir_flag()
     _define_records()
+    front_end.define_front_end_flags()
+    flags.adopt_module_key_flags(front_end)
     _define_bounds()
     _define_sources()
 
@@ -45,7 +47,8 @@ def prepare_from_flags() -> Manifest:
     """
     if not FLAGS.data_dir:
         raise ValueError("--data_dir is required: the folder for the records")
-    PANNS.clip_samples(_clip_secs())  # before scenes of that length are mixed
+    features = front_end.front_end_from_flags()
+    features.clip_samples(_clip_secs())  # before scenes of that length are mixed
     source = read_source(FLAGS.dataset, _source_options())
     # TensorFlow is slow to import and not needed for --help, a mistyped flag or a wrong source.
     from tfrecords.prepare import PrepareConfig, prepare
@@ -57,6 +60,7 @@ def prepare_from_flags() -> Manifest:
         payload=FLAGS.payload,
         seed=FLAGS.seed,
         clips_per_shard=FLAGS.clips_per_shard,
+        front_end=features,
         max_bad_fraction=FLAGS.max_bad_fraction,
         max_missing_fraction=FLAGS.max_missing_fraction,
     )

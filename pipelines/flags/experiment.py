@@ -195,7 +195,7 @@ def width_ratios() -> tuple[float, ...] | None:
 
 def network_on(manifest: Manifest, space: SearchSpace, options: NetworkOptions) -> NetworkConfig:
     """The static parts of the supernet on records, as far as costs depend on them."""
-    front_end = FrontEndConfig(**manifest.configuration["front_end"])
+    front_end = FrontEndConfig.from_dict(manifest.configuration["front_end"])
     frames = front_end.frames(manifest.configuration["clip_secs"])
     return options.network(space, len(manifest.labels), frames, front_end.mel_bins, False)
 

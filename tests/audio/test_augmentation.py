@@ -88,6 +88,8 @@ def test_a_gain_shifts_a_clip_by_one_number_and_stops_at_the_floor():
     assert len(np.unique(louder.round(4))) == 6
     assert np.abs(louder).max() <= 6.001
     assert silence.min() == -100.0
+    clips, seed = tf.fill([6, 20, 3], -49.0), [0, 1]
+    assert random_gain(clips, tf.range(6), seed, 6.0, floor_db=-50.0).numpy().min() == -50.0
 
 
 def test_mixup_mixes_neighbours_and_their_labels_with_one_weight():

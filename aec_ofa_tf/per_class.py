@@ -1,0 +1,181 @@
+"""Results class by class: average precision, precision and recall, and confusions.
+
+No TensorFlow here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from aec_ofa_tf.metrics import (
+    average_precisions,
+    check_scores,
+    has_one_label_each,
+    not_single_label,
+)
+
+WORST_CONFUSIONS = 10
+
+
+@dataclass(frozen=True)
+class ClassResult:
+    """How well one class is recognised.
+
+    Attributes:
+        label: its name.
+        clips: clips that have it.
+        average_precision: of ranking all clips by its score; None where all clips have it, or
+            none.
+        precision: share of the clips classified as it that are of it; None where there are none.
+        recall: share of its clips that are classified as it; None where there are none.
+        f1: 2 * right / (classified as it + clips); None where both are 0.
+
+    The last three are those of the highest score of a clip, and None for several labels per clip.
+    """
+
+    label: str
+    clips: int
+    average_precision: float | None
+    precision: float | None = None
+    recall: float | None = None
+    f1: float | None = None
+
+
+@dataclass(frozen=True)
+class Confusion:
+    """Clips of one class that are classified as another.
+
+    Attributes:
+        label: the class that they have.
+        classified_as: the class of their highest score.
+        clips: how many.
+        share: of the clips that have the label.
+    """
+
+    label: str
+    classified_as: str
+    clips: int
+    share: float
+
+
+@dataclass(frozen=True)
+class PerClassReport:
+    """Every class, and for one label per clip which classes are confused.
+
+    Attributes:
+        classes: in the order of the labels.
+        confusions: the most frequent ones first; empty for several labels per clip.
+    """
+
+    classes: tuple[ClassResult, ...]
+    confusions: tuple[Confusion, ...] = ()
+
+    def rows(self) -> list[dict[str, str | int | float | None]]:
+        """A table's rows, the hardest class first; columns that no class has are left out."""
+        rows = [asdict(result) for result in self.classes]
+        columns = [name for name in rows[0] if any(row[name] is not None for row in rows)]
+        first = "f1" if "f1" in columns else "average_precision"
+        rows.sort(key=lambda row: (row[first] is None, row[first] or 0.0))
+        return [{name: row[name] for name in columns} for row in rows]
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return {
+            "classes": self.rows(),
+            "confusions": [asdict(confusion) for confusion in self.confusions],
+        }
+
+
+def per_class_report(
+    scores: np.ndarray, labels: np.ndarray, names: Sequence[str], single_label: bool
+) -> PerClassReport:
+    """Results of every class.
+
+    Args:
+        scores: float [clips, classes].
+        labels: {0, 1} [clips, classes].
+        names: of the classes, in order.
+        single_label: whether clips have one label each and are classified by their highest score.
+
+    Raises:
+        ValueError: as `metrics.evaluate_scores`, or the number of names differs.
+    """
+    check_scores(scores, labels)
+    if len(names) != labels.shape[1] or not names:
+        raise ValueError(f"{labels.shape[1]} classes need as many names, received {len(names)}")
+    clips = labels.sum(axis=0).astype(int).tolist()
+    precisions = [_or_none(value) for value in average_precisions(scores, labels)]
+    if not single_label:
+        rows = zip(names, clips, precisions, strict=True)
+        return PerClassReport(tuple(ClassResult(*row) for row in rows))
+    matrix = confusion(scores, labels)
+    right, chosen, present = np.diag(matrix), matrix.sum(axis=0), matrix.sum(axis=1)
+    columns = (
+        _shares(right, chosen),
+        _shares(right, present),
+        _shares(2 * right, chosen + present),
+    )
+    rows = zip(names, clips, precisions, *columns, strict=True)
+    return PerClassReport(tuple(ClassResult(*row) for row in rows), worst_confusions(matrix, names))
+
+
+def confusion(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """The confusion matrix of clips with one label each.
+
+    Args:
+        scores: float [clips, classes].
+        labels: {0, 1} [clips, classes].
+
+    Returns:
+        int64 [classes, classes]: clips by their label (rows) and their highest score (columns).
+
+    Raises:
+        ValueError: as `metrics.evaluate_scores`, or a clip has none or several labels.
+    """
+    check_scores(scores, labels)
+    if not has_one_label_each(labels):
+        raise ValueError(not_single_label(labels))
+    classes = labels.shape[1]
+    places = labels.argmax(1) * classes + scores.argmax(1)
+    return np.bincount(places, minlength=classes**2).reshape(classes, classes)
+
+
+def worst_confusions(
+    matrix: np.ndarray, names: Sequence[str], most: int = WORST_CONFUSIONS
+) -> tuple[Confusion, ...]:
+    """The pairs of classes that are confused most often, the most frequent first.
+
+    Args:
+        matrix: of `confusion`.
+        names: of the classes, in order.
+        most: how many at most.
+    """
+    wrong = matrix - np.diag(np.diag(matrix))
+    order = np.argsort(-wrong, axis=None, kind="stable")[:most]
+    pairs = zip(*np.unravel_index(order, matrix.shape), strict=True)
+    return tuple(
+        Confusion(
+            names[row], names[column], int(wrong[row, column]), _share(wrong, matrix, row, column)
+        )
+        for row, column in pairs
+        if wrong[row, column]
+    )
+
+
+def _share(wrong: np.ndarray, matrix: np.ndarray, row: int, column: int) -> float:
+    return float(wrong[row, column] / matrix[row].sum())
+
+
+def _shares(parts: np.ndarray, wholes: np.ndarray) -> list[float | None]:
+    """Part by whole, None where the whole is 0."""
+    return [
+        float(part / whole) if whole else None for part, whole in zip(parts, wholes, strict=True)
+    ]
+
+
+def _or_none(value: float) -> float | None:
+    return None if np.isnan(value) else float(value)

@@ -1,0 +1,49 @@
+"""Flags of the log-mel front end, and the configuration that they describe. No TensorFlow here."""
+
+from __future__ import annotations
+
+from absl import flags
+
+from aec_ofa_tf.audio.front_end import PRESETS, FrontEndConfig, front_end
+
+FLAGS = flags.FLAGS
+_INTEGERS = {
+    "sample_rate_hz": "Rate that clips are resampled to.",
+    "window_samples": "Length of the Hann window.",
+    "hop_samples": "Samples between frames.",
+    "fft_samples": "Length of the FFT; 0: the next power of two after the window.",
+    "mel_bins": "Number of mel filters.",
+}
+_FLOATS = {
+    "min_hz": "Lower edge of the lowest mel filter.",
+    "max_hz": "Upper edge of the highest mel filter.",
+}
+
+NAMES = ("front_end", *_INTEGERS, *_FLOATS)
+"""The names of all these flags."""
+
+
+def define_front_end_flags() -> None:
+    """Defines --front_end and its overrides. A second call changes nothing."""
+    if "front_end" in FLAGS:
+        return
+    flags.DEFINE_enum("front_end", "panns_32k", sorted(PRESETS), "Preset of the log-mel front end.")
+    for name, meaning in _INTEGERS.items():
+        flags.DEFINE_integer(name, None, f"{meaning} Default: that of --front_end.")
+    for name, meaning in _FLOATS.items():
+        flags.DEFINE_float(name, None, f"{meaning} Default: that of --front_end.")
+
+
+def front_end_from_flags() -> FrontEndConfig:
+    """The preset of `--front_end` with the given overrides.
+
+    Raises:
+        ValueError: a value is invalid, alone or beside the others; the message begins with the
+            flags.
+    """
+    overrides = {name: FLAGS[name].value for name in NAMES[1:] if FLAGS[name].value is not None}
+    try:
+        return front_end(FLAGS.front_end, **overrides)
+    except ValueError as error:
+        given = "".join(f" --{name}={value}" for name, value in overrides.items())
+        raise ValueError(f"--front_end={FLAGS.front_end}{given}: {error}") from error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -38,10 +37,10 @@ def evaluate_tflite(path: Path, records: Records, split: str, threads: int = 1) 
             f"{path} takes clips of {model.info.clip_samples} samples, the records in "
             f"{records.data_dir} hold clips of {records.clip_samples}"
         )
-    if model.info.front_end != asdict(records.front_end):
+    if model.info.front_end != records.front_end:
         raise ValueError(
             f"{path} expects another front end than the records in {records.data_dir} were made "
-            f"with: {model.info.front_end} and {asdict(records.front_end)}"
+            f"with: {model.info.front_end} and {records.front_end}"
         )
     feature = model.info.input
     batches = CheckedBatches(evaluation_batches(records, split, 1, features=(feature,)))

@@ -18,6 +18,7 @@ from aec_ofa_tf.audio.io.sound_reader import WaveformReader
 from aec_ofa_tf.audio.io.sound_source import STANDARD_INPUT, DecodeError
 from aec_ofa_tf.tagging.selection import LabelSelection
 from aec_ofa_tf.tagging.tagger import Tagger, WindowScores
+from aec_ofa_tf.tagging.windows import OverallScores
 from pipelines.interrupts import Interrupts
 
 RECENT_WINDOWS = 10_000
@@ -151,7 +152,7 @@ class Tagging:
     def _tag_recording(self, file: str) -> dict[str, Any]:
         raw = self._windows.raw if file == STANDARD_INPUT else None
         reader = WaveformReader(file, self._tagger.info.sample_rate_hz, raw)
-        summary = _Summary(self._windows.listed)
+        summary = _Summary(self._windows.listed, self._tagger.info.task)
         result: dict[str, Any] = {"file": file}
         begin = time.perf_counter()
         try:
@@ -195,8 +196,9 @@ class Tagging:
 class _Summary:
     """What is kept of a recording's windows, however many there are."""
 
-    def __init__(self, listed: bool) -> None:
+    def __init__(self, listed: bool, task: str) -> None:
         self.best: np.ndarray | None = None
+        self._overall = OverallScores(task)
         self.end_secs = 0.0
         self._count = 0
         self._listed = listed
@@ -204,7 +206,7 @@ class _Summary:
 
     def add(self, scored: WindowScores, tags: list[dict[str, Any]]) -> None:
         self._count += 1
-        self.best = scored.scores if self.best is None else np.maximum(self.best, scored.scores)
+        self.best = self._overall.add(scored.scores)
         self.end_secs = scored.end_secs
         if self._listed:
             times = {"begin_secs": scored.begin_secs, "end_secs": scored.end_secs}

@@ -22,7 +22,7 @@ from aec_ofa_tf.export.request import ConversionRequest
 from aec_ofa_tf.files import fingerprint, sha256_of
 from aec_ofa_tf.models.materialise import materialise
 from aec_ofa_tf.models.space import Subnet
-from aec_ofa_tf.tagging.model_file import ModelInfo, read_info
+from aec_ofa_tf.tagging.model_file import LABELS_FILE, ModelInfo, read_info
 from aec_ofa_tf.tagging.tagger import FRONT_END_FILE
 from pipelines.experiment import Experiment
 from pipelines.preflight import conversion_kinds
@@ -86,7 +86,7 @@ def winner_folders(winners: Mapping[str, str], export: Path) -> dict[Path, Subne
 
 def _companions(folders: Iterable[Path]) -> list[dict[str, str]]:
     """What stands beside the TFLite files of these folders."""
-    names = (KERAS_FILE, FINE_TUNED_FILE, FRONT_END_FILE)
+    names = (KERAS_FILE, FINE_TUNED_FILE, FRONT_END_FILE, LABELS_FILE)
     paths = [folder / name for folder in folders for name in names]
     return [{"file": str(path), "sha256": sha256_of(path)} for path in paths if path.is_file()]
 
@@ -158,7 +158,7 @@ def convert_subnets(experiment: Experiment, folders: dict[Path, Subnet]) -> list
                 info,
                 **clips[info.input],
                 twin=tuning.twin if tuning else None,
-                max_map_drop=FLAGS.max_map_drop,
+                max_figure_drop=FLAGS.max_map_drop,
             )
             if tuning:
                 check_fine_tuned(models[spec], tuning.model, request)
@@ -206,13 +206,15 @@ def _info(experiment: Experiment, spec: Subnet, input_kind: str, quantization: s
         sample_rate_hz=records.front_end.sample_rate_hz,
         clip_samples=records.clip_samples,
         length_policy=records.length_policy,
-        front_end=asdict(records.front_end),
+        front_end=records.front_end,
         input=input_kind,
         quantization=quantization,
         subnet=str(spec),
         params=params(spec, experiment.network),
         extra=_extra(experiment, spec, quantization),
         io_type=FLAGS.io_type,
+        task=getattr(experiment.network, "task", "multi_label"),
+        network="CNN10",
     )
 
 

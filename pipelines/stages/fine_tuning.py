@@ -10,7 +10,7 @@ import tensorflow as tf
 from absl import flags, logging
 
 from aec_ofa_tf.export.fine_tune import FineTuned, TuningData, fine_tune
-from aec_ofa_tf.export.tuning import FineTuning
+from aec_ofa_tf.export.request import FineTuning
 from aec_ofa_tf.models.space import Subnet
 from pipelines.experiment import Experiment
 from pipelines.stages.soft_labels import soft_labels_path

@@ -97,9 +97,9 @@ def _tensors(info: ModelInfo) -> str:
             "The log-mel front end is inside, in float32"
         )
     else:
-        frames = info.clip_samples // front_end["hop_samples"]
+        frames = info.clip_samples // front_end.hop_samples
         taken = (
-            f"`[1, {frames}, {front_end['mel_bins']}]`: log-mel in dB, which `front_end.tflite` "
+            f"`[1, {frames}, {front_end.mel_bins}]`: log-mel in dB, which `front_end.tflite` "
             f"beside this file computes from {info.clip_samples} samples at "
             f"{info.sample_rate_hz} Hz"
         )
@@ -157,7 +157,7 @@ def _limits(info: ModelInfo, figures: Mapping[str, Any], circumstances: Circumst
         f"It hears {secs:g} s at a time. Longer audio is cut into windows; shorter audio "
         f"{_SHORTER[info.length_policy]}.",
         f"It hears one channel at {info.sample_rate_hz} Hz, resampled where need be, and nothing "
-        f"below {front_end['min_hz']:g} Hz or above {front_end['max_hz']:g} Hz.",
+        f"below {front_end.min_hz:g} Hz or above {front_end.max_hz:g} Hz.",
         "A sound of no label gets scores too. Scores are not calibrated probabilities, and no "
         "thresholds were chosen.",
         "Not tested: recordings of other sources, rooms and microphones than the dataset's; "

@@ -49,7 +49,7 @@ class Exported:
         return Path(self.conversions[spec, form, quantization].file)
 
 
-def _randomise(model: keras.Model, seed: int) -> None:
+def randomise(model: keras.Model, seed: int) -> None:
     """Batch norms of a trained network's kind, so that folding them wrongly would show."""
     rng = np.random.default_rng(seed)
     norms = [x for x in model.layers if isinstance(x, keras.layers.BatchNormalization)]
@@ -72,7 +72,7 @@ def random_cnn10() -> Callable[..., keras.Model]:
         keras.utils.set_random_seed(seed)
         network = NetworkConfig(classes=len(LABELS), frames=FRAMES, embedding_units=24)
         model = build_cnn10(Subnet.parse(spec), network, activation)
-        _randomise(model, seed)
+        randomise(model, seed)
         return model
 
     return build
@@ -100,7 +100,7 @@ def info() -> ModelInfo:
         sample_rate_hz=PANNS.sample_rate_hz,
         clip_samples=SAMPLES,
         length_policy="repeat",
-        front_end=dataclasses.asdict(PANNS),
+        front_end=PANNS,
         input="log_mel",
         quantization="float32",
         subnet=LARGEST,

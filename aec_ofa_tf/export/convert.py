@@ -1,4 +1,4 @@
-"""From a Keras model to TFLite files that have been shown to compute the same."""
+"""From a Keras model to TFLite files that compute the same, which is checked."""
 
 from __future__ import annotations
 
@@ -12,19 +12,30 @@ import numpy as np
 import tensorflow as tf
 from absl import logging
 
-from aec_ofa_tf.audio.front_end import FrontEndConfig
 from aec_ofa_tf.audio.log_mel import log_mel
-from aec_ofa_tf.export.features import log_mel_batches
-from aec_ofa_tf.export.job import FRONT_END, ConversionJob, run_child, write_jobs
+from aec_ofa_tf.export.child import CONVERTER, FRONT_END, ConversionJob, run_child, write_jobs
 from aec_ofa_tf.export.metadata import add_metadata
-from aec_ofa_tf.export.parity import Parity, check_measurable, check_parity, run_draft
+from aec_ofa_tf.export.parity import (
+    Parity,
+    check_measurable,
+    check_parity,
+    log_mel_batches,
+    run_draft,
+)
 from aec_ofa_tf.export.request import Conversion, ConversionRequest, check_requests
 from aec_ofa_tf.export.rounding import ROUNDED, round_first_convolution
-from aec_ofa_tf.tagging.model_file import ModelInfo, read_info, write_bundle
+from aec_ofa_tf.files import replacing
+from aec_ofa_tf.tagging.model_file import (
+    LABELS_FILE,
+    ModelInfo,
+    labels_text,
+    read_info,
+    write_bundle,
+)
 from aec_ofa_tf.tagging.tagger import FRONT_END_FILE, check_front_end
 
 MAX_FRONT_END_ERROR_DB = 1e-3
-"""How far `front_end.tflite` may lie from `log_mel` on white noise."""
+"""Largest difference of `front_end.tflite` from `log_mel` on white noise."""
 
 
 def convert(model: keras.Model, request: ConversionRequest) -> Conversion:
@@ -36,21 +47,22 @@ def convert_models(work: Sequence[tuple[keras.Model, ConversionRequest]]) -> lis
     """Makes TFLite files and compares each with the model that it was made from.
 
     Conversion runs in one child process, because TensorFlow's converter aborts on what it cannot
-    convert. The front end stays float32 in every file. Next to files that take log-mel stands
-    `front_end.tflite`, which computes it from a waveform. Files appear under their final names
-    only when every one of them has been made and lies within its bound.
+    convert. The front end stays float32 in every file. Beside the files are `labels.txt` and, for
+    files that take log-mel, `front_end.tflite`, which computes log-mel from a waveform. Files
+    appear under their final names only when every one of them has been made and is within its
+    bound.
 
     Args:
         work: models from float32 [batch, frames, mel_bins] to float32 [batch, classes], of
-            built-in Keras layers only, each with what to make of it. A model may come several
-            times; all share clip length and front end.
+            built-in Keras layers only, each with the file to make from it. A model may be listed
+            several times; all share clip length and front end.
 
     Returns:
         One conversion per request, in their order.
 
     Raises:
-        ValueError: a request does not fit its model or cannot be met, or another front end
-            stands where the file should go.
+        ValueError: a request is invalid or does not fit its model, or the front end or the
+            labels of another model are in the folder.
         RuntimeError: the converter failed, or a file differs from Keras by more than its bound
             (`check_parity`).
         OSError: a file cannot be written.
@@ -61,6 +73,7 @@ def convert_models(work: Sequence[tuple[keras.Model, ConversionRequest]]) -> lis
     requests = [request for _, request in work]
     front_end_info = _front_end_info(requests[0].info)
     front_ends = _front_end_paths(requests, front_end_info)
+    labels = _label_files(requests)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         drafts = _run(work, front_end_info if front_ends else None, folder)
@@ -72,6 +85,9 @@ def convert_models(work: Sequence[tuple[keras.Model, ConversionRequest]]) -> lis
             _check_front_end_values(drafts[-1], front_end_info, folder)
     for path in front_ends:
         write_bundle(drafts[-1], front_end_info, path)
+    for path, text in labels.items():
+        with replacing(path) as temporary:
+            temporary.write_bytes(text.encode("utf-8"))
     for request, draft in zip(requests, drafts, strict=False):
         write_bundle(draft, request.info, request.path)
     return [_answer(request, parity) for request, parity in zip(requests, parities, strict=True)]
@@ -82,7 +98,8 @@ def _answer(request: ConversionRequest, parity: Parity) -> Conversion:
         file=str(request.path),
         bytes=Path(request.path).stat().st_size,
         max_abs_error=parity.max_abs_error,
-        parity_map_drop=parity.map_drop,
+        figure=parity.figure,
+        parity_drop=parity.drop,
         quantization=request.info.quantization,
         input=request.info.input,
         io_type=request.info.io_type,
@@ -104,7 +121,7 @@ def _front_end_info(info: ModelInfo) -> ModelInfo:
 
 
 def _front_end_paths(requests: Sequence[ConversionRequest], info: ModelInfo) -> list[Path]:
-    """Where the front end goes; another model's files there may need another front end."""
+    """The front end's path in every folder; another front end there belongs to other files."""
     folders = {Path(r.path).parent for r in requests if r.info.input == "log_mel"}
     paths = [folder / FRONT_END_FILE for folder in sorted(folders)]
     for path in filter(Path.exists, paths):
@@ -115,6 +132,25 @@ def _front_end_paths(requests: Sequence[ConversionRequest], info: ModelInfo) -> 
         else:
             check_front_end(path, found, info)
     return paths
+
+
+def _label_files(requests: Sequence[ConversionRequest]) -> dict[Path, str]:
+    """Path and content of `labels.txt` of every folder.
+
+    Raises:
+        ValueError: a folder holds the labels of another model.
+    """
+    texts = {
+        Path(request.path).parent / LABELS_FILE: labels_text(request.info.labels)
+        for request in requests
+    }
+    for path, text in texts.items():
+        if path.exists() and path.read_bytes() != text.encode("utf-8"):
+            raise ValueError(
+                f"{path} has other labels than the files to be written; keep models of different "
+                "labels in folders of their own, or remove it"
+            )
+    return texts
 
 
 def _run(
@@ -132,7 +168,7 @@ def _run(
         jobs.append(_job(FRONT_END, front_end_info, len(jobs)))
     write_jobs(jobs, folder)
     names = ", ".join(Path(request.path).name for _, request in work)
-    run_child(["-m", "aec_ofa_tf.export.tflite_converter"], folder, f"converting to {names}")
+    run_child(["-m", CONVERTER], folder, f"converting to {names}")
     infos = [request.info for _, request in work] + ([front_end_info] if front_end_info else [])
     return [
         add_metadata((folder / job.output).read_bytes(), info)
@@ -147,7 +183,7 @@ def _prepared(
     folder: Path,
     saved: dict[tuple[int, int, str], str],
 ) -> ConversionJob:
-    """A request's job; saves the network and the clips that the child needs and has not yet."""
+    """A request's job; saves the network and the clips for the child, unless `saved` has them."""
     info = request.info
     if request.twin:
         return _job(info.input, info, index, str(request.twin.resolve()))
@@ -184,7 +220,7 @@ def _job(
 def _check_front_end_values(tflite_bytes: bytes, info: ModelInfo, folder: Path) -> None:
     noise = np.random.default_rng(0).normal(0.0, 0.1, info.clip_samples).astype(np.float32)
     received = run_draft(tflite_bytes, info, noise[None], folder)
-    expected = log_mel(tf.constant(noise[None]), FrontEndConfig(**info.front_end)).numpy()
+    expected = log_mel(tf.constant(noise[None]), info.front_end).numpy()
     error = float(np.max(np.abs(received - expected)))
     if not error <= MAX_FRONT_END_ERROR_DB:
         raise RuntimeError(

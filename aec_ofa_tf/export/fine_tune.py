@@ -1,4 +1,4 @@
-"""A CNN10 fine-tuned by distillation, in float32 and with its int8 arithmetic simulated."""
+"""A network fine-tuned by distillation, in float32 and with its int8 arithmetic simulated."""
 
 from __future__ import annotations
 
@@ -9,32 +9,36 @@ import keras
 import numpy as np
 from absl import logging
 
-from aec_ofa_tf.export.folded import fold, folded_layers, unfold
-from aec_ofa_tf.export.job import run_child
-from aec_ofa_tf.export.tuning import (
+from aec_ofa_tf.export.child import (
     CALIBRATION_FILE,
     CLIPS_FILE,
     PROGRESS,
     TARGETS_FILE,
+    TRAINER,
     TUNED_FILE,
     TWIN_FOLDER,
     WEIGHTS_FILE,
-    FineTuning,
     TuningJob,
+    TuningLosses,
     read_losses,
+    run_child,
     write_tuning_job,
 )
+from aec_ofa_tf.export.fold import fold, unfold
+from aec_ofa_tf.export.folded_graph import FoldedGraph
+from aec_ofa_tf.export.request import FineTuning
+from aec_ofa_tf.tasks import TASKS, Task, get_task
 
 
 @dataclass(frozen=True, eq=False)
 class TuningData:
-    """What a network is fine-tuned on.
+    """The data of fine-tuning.
 
     Attributes:
         clips: float32 [clips, frames, mel_bins] log-mel in dB.
         targets: float32 [clips, classes], soft labels in [0, 1].
-        calibration_clips: float32 [clips, frames, mel_bins]; the ranges of the network's
-            activations start from these.
+        calibration_clips: float32 [clips, frames, mel_bins]; they set the first ranges of the
+            network's activations.
     """
 
     clips: np.ndarray
@@ -47,15 +51,15 @@ class FineTuned:
     """A network after fine-tuning.
 
     Attributes:
-        model: in float32, of `build_cnn10`: what the quantised file is compared with.
+        model: the network in float32; the quantised file is compared with it.
         twin: folder of a SavedModel of the same network that was fine-tuned in the same way with
-            int8 arithmetic simulated; `convert_models` makes `int8_qat` files of it.
-        losses: of every step, of "float32" and "int8_qat".
+            int8 arithmetic simulated; `convert_models` makes `int8_qat` files from it.
+        losses: the losses of both.
     """
 
     model: keras.Model
     twin: Path
-    losses: dict[str, list[float]]
+    losses: TuningLosses
 
 
 def fine_tune(
@@ -63,28 +67,31 @@ def fine_tune(
 ) -> FineTuned:
     """Fine-tunes a network towards soft labels, twice, in a child process.
 
-    Batch norms are folded first, so that the weights that are trained are those of the file.
-    Both networks see the same clips in the same order: their difference is what int8 costs.
-    The same arguments give the same weights, on one type of machine.
+    Batch norms are folded first, so that the trained weights are those of the file. Both networks
+    see the same clips in the same order: their difference is the cost of int8. The loss is that of
+    the task whose activation the model ends in. The same arguments give the same weights on one
+    type of machine.
 
     Args:
-        model: of `build_cnn10`, with sigmoid scores; it is not changed.
+        model: a plain Keras model as `fold` takes it, whose scores are sigmoids (multi_label) or
+            a softmax (single_label); it is not changed.
         data: clean clips with soft labels.
-        settings: how.
-        folder: an empty folder that the answer refers to; keep it until files are made.
+        settings: how it is trained.
+        folder: an empty folder for the result's files; keep it until the files are converted.
 
     Returns:
         The float32 network and the folder of the simulated one.
 
     Raises:
-        ValueError: the model is none of these, or the data do not fit it.
+        ValueError: a layer is not supported (`fold`), the model has logits as outputs, or the data
+            do not fit it.
         RuntimeError: the child process failed.
     """
+    folded = fold(model)
+    task = _task(folded.graph)
     _check(model, data)
-    _, frames, mel_bins = model.input_shape
-    job = TuningJob(folded_layers(model), frames, mel_bins, settings)
-    write_tuning_job(job, folder)
-    np.savez(folder / WEIGHTS_FILE, **fold(model))
+    write_tuning_job(TuningJob(folded.graph, task.name, settings), folder)
+    np.savez(folder / WEIGHTS_FILE, **folded.weights)
     arrays = {
         CLIPS_FILE: data.clips,
         TARGETS_FILE: data.targets,
@@ -92,8 +99,8 @@ def fine_tune(
     }
     for name, array in arrays.items():
         np.save(folder / name, array.astype(np.float32, copy=False))
-    run_child(["-m", "aec_ofa_tf.export.qat_trainer"], folder, "fine-tuning for int8_qat", _report)
-    # They are large, and the twin is all that conversion reads.
+    run_child(["-m", TRAINER], folder, "fine-tuning for int8_qat", _report)
+    # They are large, and conversion reads the twin only.
     for name in arrays:
         (folder / name).unlink()
     with np.load(folder / TUNED_FILE, allow_pickle=False) as archive:
@@ -106,13 +113,18 @@ def _report(line: str) -> None:
         logging.info("%s", line)
 
 
-def _check(model: keras.Model, data: TuningData) -> None:
-    layer = model.layers[-1]
-    if layer.name != "classifier" or layer.activation is not keras.activations.sigmoid:
+def _task(graph: FoldedGraph) -> Task:
+    """The task whose activation the network ends in."""
+    tasks = {task.activation: task for task in map(get_task, TASKS)}
+    if graph.activation not in tasks:
         raise ValueError(
-            "int8_qat is for networks of build_cnn10 whose scores are sigmoids, received one that "
-            f"ends in {layer.name!r}"
+            f"int8_qat is for networks that end in {' or '.join(tasks)}, received one whose last "
+            f"layer is {graph.output!r} with the activation {graph.activation}"
         )
+    return tasks[graph.activation]
+
+
+def _check(model: keras.Model, data: TuningData) -> None:
     clip, classes = model.input_shape[1:], model.output_shape[1:]
     shapes = data.clips.shape[1:], data.targets.shape[1:], data.calibration_clips.shape[1:]
     few = min(len(data.clips), len(data.calibration_clips)) < 1

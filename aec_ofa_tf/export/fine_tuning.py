@@ -12,7 +12,7 @@ from absl import logging
 from aec_ofa_tf.export.clips import tuning_clips
 from aec_ofa_tf.export.config import ExportConfig
 from aec_ofa_tf.export.fine_tune import FineTuned, TuningData, fine_tune
-from aec_ofa_tf.export.tuning import FineTuning
+from aec_ofa_tf.export.request import FineTuning
 from aec_ofa_tf.training.run import Run
 
 _BATCH = 32

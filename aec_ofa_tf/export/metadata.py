@@ -1,10 +1,10 @@
-"""TFLite metadata: what a file tells clients that know nothing of this project.
+"""TFLite metadata: the description of a file for clients that know nothing of this project.
 
 The standard (https://ai.google.dev/edge/litert/conversion/tensorflow/metadata) puts a second
 flatbuffer, of `metadata_schema.fbs`, into a buffer of the model and the files that it names into a
 zip at the end, where `write_bundle` keeps them. MediaPipe has generated code for that schema but is
-far too heavy for one flatbuffer of a few hundred bytes, so that its few tables are written here by
-the numbers of their fields.
+far too heavy for one flatbuffer of a few hundred bytes; its few tables are therefore written here
+by the numbers of their fields.
 """
 
 from __future__ import annotations
@@ -17,18 +17,17 @@ import flatbuffers
 import numpy as np
 from tensorflow.lite.python import schema_py_generated as schema
 
-from aec_ofa_tf.audio.front_end import FrontEndConfig
 from aec_ofa_tf.tagging.model_file import LABELS_FILE, ModelInfo
 
 METADATA_NAME = "TFLITE_METADATA"
 """The model's entry that points at the metadata's buffer."""
 
 METADATA_IDENTIFIER = b"M001"
-"""Of a metadata flatbuffer."""
+"""File identifier of a metadata flatbuffer."""
 
 _MODEL_IDENTIFIER = b"TFL3"
 _BUFFER_ALIGNMENT = 16
-# Of the schema: members of its union and enumeration, and the versions that brought them.
+# Numbers from the schema: members of its union and enumeration, and the versions that added them.
 _FEATURE_PROPERTIES, _AUDIO_PROPERTIES = 1, 4
 _TENSOR_AXIS_LABELS = 2
 _PARSER_VERSION, _PARSER_VERSION_WITH_AUDIO = "1.0.0", "1.3.0"
@@ -38,11 +37,12 @@ def add_metadata(tflite_bytes: bytes, info: ModelInfo) -> bytes:
     """Adds TFLite metadata to a model.
 
     Args:
-        tflite_bytes: a flatbuffer with one input and one output, without metadata of that kind.
-        info: the model card that it is made from.
+        tflite_bytes: a flatbuffer with one input and one output, without such metadata.
+        info: the model card that the metadata are made from.
 
     Returns:
-        The flatbuffer with it; it computes the same, and its buffers stay aligned to 16 bytes.
+        The flatbuffer with metadata; it computes the same, and its buffers stay aligned to 16
+        bytes.
 
     Raises:
         ValueError: the model already has metadata, or more than one input or output.
@@ -68,16 +68,16 @@ def add_metadata(tflite_bytes: bytes, info: ModelInfo) -> bytes:
 
 
 def describe(info: ModelInfo) -> str:
-    """What a model is, in words: the network, its clip, its front end, and all that is `extra`."""
-    front_end = FrontEndConfig(**info.front_end)
+    """A model in words: the network, its clip, its front end, and everything in `extra`."""
+    front_end = info.front_end
     clip = (
         f"a clip of {info.clip_samples / info.sample_rate_hz:g} s, {info.clip_samples} mono "
         f"samples at {info.sample_rate_hz} Hz"
     )
     network = (
         f"Sound recognition: scores of {len(info.labels)} classes for {clip}; shorter audio: "
-        f"{info.length_policy}. CNN10 with {info.subnet} channels, {info.params} trainable "
-        f"parameters, {info.quantization}."
+        f"{info.length_policy}. {_network(info)}, {info.params} trainable parameters, "
+        f"{info.quantization}."
         if info.labels
         else f"Log-mel of {clip}."
     )
@@ -110,7 +110,7 @@ def _metadata(info: ModelInfo) -> bytes:
         },
     )
     texts = {
-        0: f"CNN10 {info.subnet}" if info.labels else "log-mel front end",
+        0: _network(info) if info.labels else "log-mel front end",
         1: describe(info),
         2: str(info.extra.get("run_fingerprint", "")),
         7: _PARSER_VERSION_WITH_AUDIO if waveform else _PARSER_VERSION,
@@ -139,7 +139,11 @@ def _output(builder: flatbuffers.Builder, info: ModelInfo) -> int:
     text = "names of the classes, one a line"
     names = {0: builder.CreateString(LABELS_FILE), 1: builder.CreateString(text)}
     labels = _table(builder, names, bytes_={2: _TENSOR_AXIS_LABELS})
-    description = f"one score per class, [1, classes], {_type(info)}"
+    meaning = {
+        "multi_label": "scores of the classes, independent of each other",
+        "single_label": "scores of the classes, which sum to 1",
+    }[info.task]
+    description = f"{meaning}, [1, classes], {_type(info)}"
     return _tensor(builder, "scores", description, {6: _tables(builder, [labels])})
 
 
@@ -156,7 +160,7 @@ def _table(
     words: Mapping[int, int] | None = None,
     bytes_: Mapping[int, int] | None = None,
 ) -> int:
-    """A table; its fields, by number: what was written before, unsigned words, and bytes."""
+    """A table; its fields, by number: offsets of earlier objects, unsigned words, and bytes."""
     words, bytes_ = words or {}, bytes_ or {}
     builder.StartObject(1 + max([*offsets, *words, *bytes_], default=-1))
     for slot, offset in offsets.items():
@@ -173,6 +177,10 @@ def _tables(builder: flatbuffers.Builder, offsets: Sequence[int]) -> int:
     for offset in reversed(offsets):
         builder.PrependUOffsetTRelative(offset)
     return builder.EndVector()
+
+
+def _network(info: ModelInfo) -> str:
+    return f"{info.network} {info.subnet}".lstrip()
 
 
 def _type(info: ModelInfo) -> str:

@@ -21,6 +21,10 @@ _SHORTER = {
     "repeat": "is repeated",
     "crop": "was not among the training clips; it is not to be scored",
 }
+_SCORES = {
+    "multi_label": "independent of the others",
+    "single_label": "all of which sum to 1",
+}
 
 
 @dataclass(frozen=True)
@@ -82,7 +86,7 @@ def _summary(file: ConvertedFile, info: ModelInfo) -> str:
             f"`{run}`"
         )
     return (
-        f"Recognises {len(info.labels)} kinds of sounds. A network with the channels "
+        f"Recognises {len(info.labels)} kinds of sounds. {info.network or 'A network'} "
         f"`{info.subnet}`, {origin}, {info.quantization}.{tuning}"
     )
 
@@ -99,16 +103,16 @@ def _tensors(info: ModelInfo) -> str:
             "The log-mel front end is inside, in float32"
         )
     else:
-        frames = info.clip_samples // front_end["hop_samples"]
+        frames = info.clip_samples // front_end.hop_samples
         taken = (
-            f"`[1, {frames}, {front_end['mel_bins']}]`: log-mel in dB, which `front_end.tflite` "
+            f"`[1, {frames}, {front_end.mel_bins}]`: log-mel in dB, which `front_end.tflite` "
             f"beside this file computes from {info.clip_samples} samples at "
             f"{info.sample_rate_hz} Hz"
         )
     return (
         f"- In: {info.io_type} {taken}.\n"
         f"- Out: {info.io_type} `[1, {len(info.labels)}]`: a score from 0 to 1 for every label, "
-        "independent of the others."
+        f"{_SCORES[info.task]}."
     )
 
 
@@ -161,7 +165,7 @@ def _limits(file: ConvertedFile, info: ModelInfo) -> str:
         f"It takes {secs:g} s at a time. Longer audio is cut into windows; shorter audio "
         f"{_SHORTER[info.length_policy]}.",
         f"It takes one channel at {info.sample_rate_hz} Hz, resampled where need be, and uses "
-        f"nothing below {front_end['min_hz']:g} Hz or above {front_end['max_hz']:g} Hz.",
+        f"nothing below {front_end.min_hz:g} Hz or above {front_end.max_hz:g} Hz.",
         "A sound that has no label gets scores too. Scores are not calibrated probabilities, and "
         "no thresholds were chosen.",
         "Not tested: recordings of other sources, rooms and microphones than the data set's; "

@@ -1,22 +1,27 @@
-"""Whether a TFLite file computes what its Keras model computes, and as well."""
+"""Whether a TFLite file computes what its Keras model computes, and ranks clips as well."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import keras
 import numpy as np
+import tensorflow as tf
 
-from aec_ofa_tf.export.features import log_mel_batches
+from aec_ofa_tf.audio.log_mel import log_mel
 from aec_ofa_tf.export.request import ConversionRequest
-from aec_ofa_tf.metrics import defined_classes, evaluate_scores
+from aec_ofa_tf.metrics import defined_classes
 from aec_ofa_tf.tagging.interpreter import TFLiteModel
 from aec_ofa_tf.tagging.model_file import ModelInfo, write_bundle
-from aec_ofa_tf.tasks import MULTI_LABEL
+from aec_ofa_tf.tasks import Task, get_task
 
 MAX_ABS_ERROR = {"float32": 1e-4, "float16": 1e-2}
-"""How far a score may lie from Keras' (a logit: times the largest). Others are bound by mAP."""
+"""Largest difference of a score from Keras' (of a logit: times the largest one), by quantisation.
+The others are bounded by the drop of the task's figure."""
+
+_BATCH = 16
 
 
 @dataclass(frozen=True)
@@ -25,27 +30,63 @@ class Parity:
 
     Attributes:
         max_abs_error: the largest difference of any score.
-        map_drop: Keras' mAP minus the file's; None where no class is defined by labels.
+        figure: name of the task's figure, "mAP" or "accuracy".
+        drop: Keras' figure minus the file's; None where the labels do not define it.
     """
 
     max_abs_error: float
-    map_drop: float | None
+    figure: str
+    drop: float | None
+
+
+def log_mel_batches(clips: np.ndarray, info: ModelInfo) -> Iterator[tf.Tensor]:
+    """Parity or representative clips as the batches that a network takes.
+
+    Args:
+        clips: float32 [clips, frames, mel_bins] or [clips, samples], as `info.input` says.
+        info: model card of the file that takes such clips.
+
+    Yields:
+        Float32 [batch, frames, mel_bins] in dB, in the clips' order.
+    """
+    for start in range(0, len(clips), _BATCH):
+        batch = tf.constant(clips[start : start + _BATCH], tf.float32)
+        yield log_mel(batch, info.front_end) if info.input == "waveform" else batch
+
+
+def figure_of(task: Task, scores: np.ndarray, labels: np.ndarray | None) -> float | None:
+    """The task's figure.
+
+    Args:
+        task: names the figure.
+        scores: float [clips, classes].
+        labels: {0, 1} of the same shape, or None.
+
+    Returns:
+        None where there are no labels, where none of the classes is in some of the clips and
+        missing in others, and for an accuracy where not every clip has exactly one label.
+    """
+    if labels is None or not defined_classes(labels).any():
+        return None
+    return task.figure_of(task.metrics(scores, labels))
 
 
 def check_measurable(request: ConversionRequest) -> None:
-    """Refuses a bound on the mAP where the parity clips cannot tell it: it would hold nothing back.
+    """Rejects a bound on the task's figure that the parity clips cannot measure.
 
     Raises:
-        ValueError: the quantisation is bound by mAP alone, and no class is in some of the parity
-            clips and missing in others.
+        ValueError: the quantisation is bounded by the figure alone, and the labels of the parity
+            clips do not define it (`figure_of`).
     """
-    by_map = request.info.quantization not in MAX_ABS_ERROR and np.isfinite(request.max_map_drop)
-    labels = request.parity_labels
-    if by_map and (labels is None or not defined_classes(labels).any()):
+    info, labels = request.info, request.parity_labels
+    task = get_task(info.task)
+    is_bounded = info.quantization not in MAX_ABS_ERROR and np.isfinite(request.max_figure_drop)
+    if is_bounded and (labels is None or figure_of(task, labels, labels) is None):
         raise ValueError(
-            f"{Path(request.path).name}: mAP may fall by {request.max_map_drop:g}, but the "
-            f"{len(request.parity_clips)} parity clips have no class that only some of them hold: "
-            "compare on more clips, or give up the bound (max_map_drop=inf)"
+            f"{Path(request.path).name}: {task.figure} may fall by {request.max_figure_drop:g}, "
+            f"but the {len(request.parity_clips)} parity clips do not define it: they have no "
+            "class that only some of them hold, or not exactly one label each. Compare on more "
+            "clips, or remove the bound (max_figure_drop=inf)"
         )
 
 
@@ -56,8 +97,8 @@ def check_parity(
 
     Args:
         model: from float32 [batch, frames, mel_bins] to float32 [batch, classes].
-        request: what the file should be; scores are bound by `MAX_ABS_ERROR`, in quantisations
-            that it does not name the mAP by `request.max_map_drop`.
+        request: what the file should be; scores are bounded by `MAX_ABS_ERROR`, and in
+            quantisations that it does not list the task's figure by `request.max_figure_drop`.
         tflite_bytes: the flatbuffer.
         folder: for temporary files.
 
@@ -70,40 +111,42 @@ def check_parity(
     expected = _keras_scores(model, request.parity_clips, request.info)
     received = run_draft(tflite_bytes, request.info, request.parity_clips, folder)
     error = _checked_error(request, expected, received)
-    return Parity(error, _checked_map_drop(request, expected, received))
+    drop = _checked_drop(request, expected, received)
+    return Parity(error, get_task(request.info.task).figure, drop)
 
 
 def check_fine_tuned(model: keras.Model, tuned: keras.Model, request: ConversionRequest) -> None:
-    """Refuses fine-tuning that lost what the network knew: its file is compared with it alone.
+    """Rejects fine-tuning that made the network worse; its file is compared with `tuned` alone.
 
     Args:
-        model: before fine-tuning.
-        tuned: after it, in float32.
-        request: with the clips, the labels and the bound on the mAP.
+        model: the network before fine-tuning.
+        tuned: the network after it, in float32.
+        request: the clips, the labels and the bound on the task's figure.
 
     Raises:
-        RuntimeError: the mAP fell by more than that.
+        RuntimeError: the figure fell by more than the bound.
     """
     before, after = (
         _keras_scores(network, request.parity_clips, request.info) for network in (model, tuned)
     )
-    drop = _map_drop(before, after, request.parity_labels)
-    if drop is not None and drop > request.max_map_drop:
+    task = get_task(request.info.task)
+    drop = _drop(task, before, after, request.parity_labels)
+    if drop is not None and drop > request.max_figure_drop:
         raise RuntimeError(
-            f"{Path(request.path).name}: fine-tuning lowered the mAP by {drop:.4f} (bound "
-            f"{request.max_map_drop:g}) on {len(before)} clips; no file was written. Lower its "
-            "learning rate (--qat_learning_rate), or change its steps"
+            f"{Path(request.path).name}: fine-tuning lowered {task.figure} by {drop:.4f} (bound "
+            f"{request.max_figure_drop:g}) on {len(before)} clips; no file was written. Lower the "
+            "learning_rate of FineTuning, or change its steps"
         )
 
 
 def run_draft(tflite_bytes: bytes, info: ModelInfo, clips: np.ndarray, folder: Path) -> np.ndarray:
-    """What the file will compute, by the interpreter that `tag` uses.
+    """The outputs of a file, computed by the interpreter that `Tagger` uses.
 
     Args:
         tflite_bytes: the flatbuffer.
         info: its model card.
         clips: float32 [clips, ...] of the form that the file takes.
-        folder: for the draft.
+        folder: folder for the draft.
 
     Returns:
         float32 [clips, ...], one output per clip.
@@ -138,26 +181,25 @@ def _checked_error(request: ConversionRequest, expected: np.ndarray, received: n
     return error
 
 
-def _checked_map_drop(
+def _checked_drop(
     request: ConversionRequest, expected: np.ndarray, received: np.ndarray
 ) -> float | None:
-    info = request.info
-    drop = _map_drop(expected, received, request.parity_labels)
-    is_bound = info.quantization not in MAX_ABS_ERROR
-    if drop is not None and is_bound and drop > request.max_map_drop:
+    info, task = request.info, get_task(request.info.task)
+    drop = _drop(task, expected, received, request.parity_labels)
+    is_bounded = info.quantization not in MAX_ABS_ERROR
+    if drop is not None and is_bounded and drop > request.max_figure_drop:
         raise RuntimeError(
-            f"{Path(request.path).name}: the mAP of the {info.quantization} {info.input} file is "
-            f"{drop:.4f} below Keras' (bound {request.max_map_drop:g}) on {len(expected)} clips; "
-            "no file was written. Give more, or more varied, representative clips, choose another "
-            "quantisation, or allow a larger drop (max_map_drop)"
+            f"{Path(request.path).name}: {task.figure} of the {info.quantization} {info.input} "
+            f"file is {drop:.4f} below Keras' (bound {request.max_figure_drop:g}) on "
+            f"{len(expected)} clips; no file was written. Give more, or more varied, "
+            "representative clips, choose another quantisation, or allow a larger drop "
+            "(max_figure_drop)"
         )
     return drop
 
 
-def _map_drop(
-    expected: np.ndarray, received: np.ndarray, labels: np.ndarray | None
+def _drop(
+    task: Task, expected: np.ndarray, received: np.ndarray, labels: np.ndarray | None
 ) -> float | None:
-    if labels is None or not defined_classes(labels).any():
-        return None
-    before, after = evaluate_scores(expected, labels), evaluate_scores(received, labels)
-    return MULTI_LABEL.figure_of(before) - MULTI_LABEL.figure_of(after)
+    before, after = (figure_of(task, scores, labels) for scores in (expected, received))
+    return None if before is None or after is None else before - after

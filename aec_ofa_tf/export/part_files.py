@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,7 +11,7 @@ import numpy as np
 
 from aec_ofa_tf.audio.front_end import PANNS
 from aec_ofa_tf.costs.layers import HEAD, INPUT, Layer
-from aec_ofa_tf.export.job import ConversionJob, run_child, write_jobs
+from aec_ofa_tf.export.child import ConversionJob, run_child, write_jobs
 from aec_ofa_tf.models.cnn10 import build_cnn10
 from aec_ofa_tf.models.layer_models import build_layer
 from aec_ofa_tf.models.network import NetworkConfig
@@ -75,7 +74,7 @@ def _write_model(
         content="log_mel",
         quantization=quantization,
         samples=network.frames * PANNS.hop_samples,
-        front_end=dataclasses.asdict(PANNS),
+        front_end=PANNS,
         output=f"{index}.flatbuffer",
         model=f"{index}.keras",
         representative=f"{index}.npy",

@@ -1,7 +1,7 @@
 """The child process that fine-tunes: `python -m aec_ofa_tf.export.qat_trainer` in a job folder.
 
-It trains the network twice, with the same clips in the same order: in float32, which is what a
-quantised file is to be compared with, and with int8 arithmetic simulated.
+It trains the network twice, with the same clips in the same order: in float32, with which the
+quantised file is compared, and with int8 arithmetic simulated.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 import tf_keras
 
-from aec_ofa_tf.export.tuning import (
+from aec_ofa_tf.export.child import (
     CALIBRATION_FILE,
     CLIPS_FILE,
     PROGRESS,
@@ -22,12 +22,14 @@ from aec_ofa_tf.export.tuning import (
     TUNED_FILE,
     TWIN_FOLDER,
     WEIGHTS_FILE,
-    FineTuning,
+    TuningJob,
+    TuningLosses,
     read_tuning_job,
     write_losses,
 )
-from aec_ofa_tf.export.twin import LOGITS, build_twin, named_variables, set_output_ranges
-from aec_ofa_tf.training.losses import binary_cross_entropy
+from aec_ofa_tf.export.request import FineTuning
+from aec_ofa_tf.export.twin import build_twin, named_variables, set_output_ranges
+from aec_ofa_tf.tasks import get_task
 
 _REPORTS = 10
 """Lines of progress per network."""
@@ -43,33 +45,34 @@ def main() -> None:
         np.load(folder / name, allow_pickle=False)
         for name in (CLIPS_FILE, TARGETS_FILE, CALIBRATION_FILE)
     )
-    plain, quantized = build_twin(job, weights), build_twin(job, weights, quantized=True)
+    plain = build_twin(job.graph, weights)
+    quantized = build_twin(job.graph, weights, quantized=True)
     set_output_ranges(quantized, plain, calibration)
-    losses = {
-        "float32": train(plain, clips, targets, job.settings, "float32"),
-        "int8_qat": train(quantized, clips, targets, job.settings, "int8_qat"),
-    }
+    losses = TuningLosses(
+        float32=train(plain, job, clips, targets, "float32"),
+        int8_qat=train(quantized, job, clips, targets, "int8_qat"),
+    )
     tuned = {name: variable.numpy() for name, variable in named_variables(plain).items()}
     np.savez(folder / TUNED_FILE, **tuned)
-    _save(quantized, (job.frames, job.mel_bins), folder / TWIN_FOLDER)
+    _save(quantized, job.graph.input_shape, folder / TWIN_FOLDER)
     write_losses(losses, folder)
 
 
 def train(
     model: tf_keras.Model,
+    job: TuningJob,
     clips: np.ndarray,
     targets: np.ndarray,
-    settings: FineTuning,
     name: str,
-) -> list[float]:
+) -> tuple[float, ...]:
     """Trains a twin in place towards soft labels.
 
     Args:
         model: of `build_twin`.
+        job: the model's layers, the task and the settings.
         clips: float32 [clips, frames, mel_bins].
         targets: float32 [clips, classes] in [0, 1].
-        settings: how.
-        name: for the progress that is printed.
+        name: name of the twin in the lines of progress.
 
     Returns:
         The loss of every step, before its update.
@@ -77,21 +80,23 @@ def train(
     Raises:
         FloatingPointError: a loss is not finite.
     """
-    logits = tf_keras.Model(model.input, model.get_layer(LOGITS).output)
+    settings, loss_of = job.settings, get_task(job.task).loss
+    logits = tf_keras.Model(model.input, model.get_layer(job.graph.logits).output)
     variables = list(named_variables(model).values())
     schedule = tf_keras.optimizers.schedules.CosineDecay(settings.learning_rate, settings.steps)
     optimizer = tf_keras.optimizers.Adam(schedule)
     optimizer.build(variables)
 
-    # AutoGraph has nothing to convert here and takes longest of all in doing so.
+    # AutoGraph has nothing to convert here and takes longer than the rest of tracing.
     @tf.function(autograph=False)
     def step(batch: tf.Tensor, wanted: tf.Tensor) -> tf.Tensor:
         with tf.GradientTape() as tape:
-            loss = binary_cross_entropy(logits(batch, training=True), wanted)
+            loss = loss_of(logits(batch, training=True), wanted)
         optimizer.apply_gradients(zip(tape.gradient(loss, variables), variables, strict=True))
         return loss
 
-    losses, began = [], time.monotonic()
+    losses: list[float] = []
+    began = time.monotonic()
     for number, rows in enumerate(_order(len(clips), settings), start=1):
         losses.append(float(step(tf.constant(clips[rows]), tf.constant(targets[rows]))))
         if not np.isfinite(losses[-1]):
@@ -105,9 +110,9 @@ def train(
                 f"{seconds:.0f} s",
                 flush=True,
             )
-    # Scales of weights are those of the last call in training, before the last update.
+    # The scales of the weights are those before the last update until the next call in training.
     logits(tf.constant(clips[rows]), training=True)
-    return losses
+    return tuple(losses)
 
 
 def _order(clips: int, settings: FineTuning) -> list[np.ndarray]:
@@ -119,10 +124,10 @@ def _order(clips: int, settings: FineTuning) -> list[np.ndarray]:
     return list(order[:wanted].reshape(settings.steps, settings.batch_size))
 
 
-def _save(model: tf_keras.Model, clip_shape: tuple[int, int], folder: Path) -> None:
+def _save(model: tf_keras.Model, clip_shape: tuple[int, ...], folder: Path) -> None:
     """Writes a twin for inference as a SavedModel whose `scores` maps one clip to its scores."""
     module = tf.Module()
-    # Of the model itself Keras would trace every layer apart.
+    # Saving the model itself would make Keras trace every layer on its own.
     module.kept = model.variables
     module.scores = tf.function(
         partial(model, training=False),

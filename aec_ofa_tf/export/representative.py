@@ -1,4 +1,4 @@
-"""Which clips show int8 quantisation the range of values that it must represent."""
+"""Choice of the clips on which int8 quantisation finds the ranges of values."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from aec_ofa_tf.audio.front_end import FrontEndConfig
 def choose_representative(
     log_mel: np.ndarray, labels: np.ndarray, count: int, seed: int = 0
 ) -> np.ndarray:
-    """Draws clips balanced over classes, the quietest and the loudest always among them.
+    """Draws clips balanced over classes, always with the quietest and the loudest.
 
-    Scales are set by the extremes that calibration sees: without silence the -100 dB floor would
-    saturate, without loud clips the peaks would. Classes then take turns, each giving a random
-    clip that is not yet chosen.
+    The extremes of these clips set the scales: without silence the -100 dB floor would saturate,
+    without loud clips the peaks would. Then the classes take turns; each adds a random clip that
+    is not yet chosen.
 
     Args:
         log_mel: [clips, frames, mel_bins] in dB.
         labels: [clips, classes], positive where the clip has the class.
-        count: how many to choose; all clips if there are no more.
-        seed: of the draw.
+        count: number of clips to choose; all clips if there are fewer.
+        seed: seed of the draw.
 
     Returns:
         int64 [min(count, clips)], distinct indices into `log_mel`.
@@ -44,12 +44,12 @@ def choose_representative(
 
 
 def with_silence(clips: np.ndarray, input_kind: str, front_end: FrontEndConfig) -> np.ndarray:
-    """Adds a digitally silent clip, which recordings hardly ever hold and devices do hear.
+    """Adds a digitally silent clip, which is rare in recordings but occurs on devices.
 
     Args:
         clips: float32 [clips, frames, mel_bins] in dB, or [clips, samples].
         input_kind: which of the two, "log_mel" or "waveform".
-        front_end: whose floor silence has.
+        front_end: the front end, whose power floor is the log-mel of silence.
 
     Returns:
         float32 [clips + 1, ...], the silent clip last.
@@ -59,7 +59,7 @@ def with_silence(clips: np.ndarray, input_kind: str, front_end: FrontEndConfig) 
 
 
 def _taking_turns(labels: np.ndarray, generator: np.random.Generator) -> list[int]:
-    """Every clip at least once: the first of each class, the second of each, ..."""
+    """Every clip at least once: the first clip of each class, then the second of each, ..."""
     order = generator.permutation(len(labels))
     queues = [order[labels[order, label] > 0] for label in range(labels.shape[1])]
     longest = max((len(queue) for queue in queues), default=0)

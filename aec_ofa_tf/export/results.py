@@ -27,21 +27,23 @@ class FileScores:
     """
 
     figure: str
-    own: Mapping[str, float]
-    reference: Mapping[str, float]
+    own: Mapping[str, float | None]
+    reference: Mapping[str, float | None]
 
     @property
     def drop(self) -> float:
         """The Keras model's figure minus the file's."""
-        return self.reference[self.figure] - self.own[self.figure]
+        return (self.reference[self.figure] or 0.0) - (self.own[self.figure] or 0.0)
 
-    def as_dict(self) -> dict[str, float]:
+    def as_dict(self) -> dict[str, float | None]:
         """For JSON: `mAP`, `keras_mAP` and `map_drop`, and the same of another figure."""
-        row: dict[str, float] = {}
+        row: dict[str, float | None] = {}
         for name in dict.fromkeys(("mAP", self.figure)):
             own, reference = self.own[name], self.reference[name]
-            drop = {f"{name.lower()}_drop": reference - own}
-            row |= {name: own, f"keras_{name}": reference, **drop}
+            row |= {name: own, f"keras_{name}": reference}
+            # Nothing can be ranked where all clips are of one class.
+            if own is not None and reference is not None:
+                row[f"{name.lower()}_drop"] = reference - own
         return row
 
 
@@ -60,8 +62,9 @@ class ConvertedFile:
         macs: multiply-adds of a clip.
         sha256: of the file's bytes.
         io_type: type of the tensors at both ends.
-        parity_map_drop: Keras' figure minus the file's on the parity clips; None where their
-            labels do not define it.
+        figure: the task's figure, "mAP" or "accuracy".
+        parity_drop: Keras' figure minus the file's on the parity clips; None where their labels
+            do not define it.
         scores: on the evaluation split; None where they were not computed.
         latency_ms: median of an invocation on one thread of this machine; None if not measured.
         budget: the budget that the subnet was found for, if any.
@@ -78,7 +81,8 @@ class ConvertedFile:
     macs: int
     sha256: str
     io_type: str = "float32"
-    parity_map_drop: float | None = None
+    figure: str = "mAP"
+    parity_drop: float | None = None
     scores: FileScores | None = None
     latency_ms: float | None = None
     budget: str | None = None
@@ -97,14 +101,17 @@ class ConvertedFile:
     def as_dict(self) -> dict[str, Any]:
         """For JSON; what is not known is left out."""
         row = {field.name: getattr(self, field.name) for field in fields(self)}
+        row[f"parity_{self.figure.lower()}_drop"] = row.pop("parity_drop")
         scores = {"scores": None, **(self.scores.as_dict() if self.scores else {})}
         unknown = {n for n in ("latency_ms", "budget", "card") if row[n] is None} | {"scores"}
         return {name: value for name, value in {**row, **scores}.items() if name not in unknown}
 
     @classmethod
-    def from_dict(cls, row: Mapping[str, Any], figure: str) -> ConvertedFile:
-        """What `as_dict` described of a network whose task has this figure."""
+    def from_dict(cls, row: Mapping[str, Any]) -> ConvertedFile:
+        """What `as_dict` described."""
+        figure = row["figure"]
         known = {field.name: row[field.name] for field in fields(cls) if field.name in row}
+        known["parity_drop"] = row[f"parity_{figure.lower()}_drop"]
         if "mAP" in row:
             names = dict.fromkeys(("mAP", figure))
             own = {name: row[name] for name in names}

@@ -1,8 +1,8 @@
-"""Rounds the first convolution by what it hears; to the nearest is best only for white noise.
+"""Data-aware rounding of the first convolution, for int8 and float16.
 
-Most of int8's error comes from here, and of float16's: a filter has 9 weights, neighbouring bins of
-a spectrogram are much alike, and so the rounding errors of one filter add up instead of averaging
-out.
+Most of the error of int8, and of float16, comes from this layer: a filter has few weights, and
+neighbouring bins of a spectrogram have similar values, so that the rounding errors of one filter
+add up instead of averaging out. Rounding to nearest is best only for white noise.
 """
 
 from __future__ import annotations
@@ -14,62 +14,112 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from aec_ofa_tf.export.folded import affine, set_affine
+from aec_ofa_tf.export.keras_graph import DROPOUT, KerasGraph, affine, set_affine
 
-_INPUT_NORM, _CONVOLUTION, _NORM = "input_norm", "block1_conv1", "block1_norm1"
 _LARGEST = 127
 """TFLite's int8 weights lie in [-127, 127], with a scale per output channel."""
+
+_MAX_ENUMERATED = 12
+"""Filters of up to so many weights are rounded by trying all combinations."""
+
+_BEFORE = (
+    keras.layers.InputLayer,
+    keras.layers.BatchNormalization,
+    keras.layers.Reshape,
+    keras.layers.ZeroPadding2D,
+    *DROPOUT,
+)
+"""Layers that may stand between the input and the first convolution."""
 
 
 def round_first_convolution(
     model: keras.Model, log_mel_batches: Iterable[tf.Tensor], quantization: str = "int8"
 ) -> keras.Model:
-    """A copy whose first convolution loses as little as it can when its weights are rounded.
+    """A copy whose first convolution changes its output the least when its weights are rounded.
 
-    Of all ways to round the weights of a filter up or down, the one that changes its output the
-    least on the clips (the objective of AdaRound, Nagel et al. 2020, here solved by trying all
-    512). What is left of the output's mean goes into the batch norm (bias correction, Nagel et
-    al. 2019). The weights of the copy are numbers that TFLite's file can hold, so that the
-    converter has nothing to round.
+    Every weight is rounded up or down, in the combination that changes the filter's output the
+    least on the clips (the objective of AdaRound, Nagel et al. 2020). Filters of up to
+    `_MAX_ENUMERATED` weights are solved exactly, larger ones by local search. The change of the
+    output's mean is corrected in the batch norm or the bias (bias correction, Nagel et al. 2019).
+    The weights of the copy are numbers that a TFLite file can hold, so that the converter does not
+    round them again.
 
     Args:
-        model: of `build_cnn10`; it is not changed. A model without its layers is returned as is.
-        log_mel_batches: float32 [batch, frames, mel_bins] in dB, clips such as will be heard.
+        model: a plain Keras model; it is not changed. The first convolution is the first Conv2D
+            after the input's normalisation, of one input channel and any kernel size. A model
+            without one is returned unchanged.
+        log_mel_batches: float32 [batch, frames, mel_bins] in dB, clips like those of the device.
         quantization: one of `ROUNDED`.
 
     Returns:
         A model with the same layers, float32.
     """
-    if not {_INPUT_NORM, _CONVOLUTION, _NORM} <= {layer.name for layer in model.layers}:
+    name = _first_convolution(model)
+    if not name:
         return model
-    mean, covariance = _patch_moments(model.get_layer(_INPUT_NORM), log_mel_batches)
+    mean, covariance = _patch_moments(model, model.get_layer(name), log_mel_batches)
     copy = keras.models.clone_model(model)
     copy.set_weights(model.get_weights())
-    norm = copy.get_layer(_NORM)
-    kernel = model.get_layer(_CONVOLUTION).get_weights()[0]
+    convolution, norm = copy.get_layer(name), KerasGraph(copy).norm_after(name)
+    kernel = convolution.kernel.numpy()
     filters = kernel.reshape(-1, kernel.shape[-1]).T.astype(np.float64)
-    if quantization == "float16":
-        # The converter multiplies a batch norm into the weights before it rounds them; int8's
-        # scales take that in.
-        scale, shift = affine(norm)
-        filters *= scale[:, None]
-        set_affine(norm, np.ones_like(scale), shift)
+    if quantization == "float16" and norm is not None:
+        # The converter multiplies a batch norm into the weights before it rounds them to float16;
+        # the scales of int8 absorb that factor.
+        filters *= _take_scale(convolution, norm)[:, None]
     neighbours = _NEIGHBOURS[quantization]
     rounded = np.array([_rounded(weights, neighbours(weights), covariance) for weights in filters])
-    copy.get_layer(_CONVOLUTION).set_weights([rounded.T.reshape(kernel.shape)])
-    norm.moving_mean.assign(norm.moving_mean.numpy() + (rounded - filters) @ mean)
+    convolution.kernel.assign(rounded.T.reshape(kernel.shape))
+    change = (rounded - filters) @ mean
+    if norm is not None:
+        norm.moving_mean.assign(norm.moving_mean.numpy() + change)
+    elif convolution.use_bias:
+        convolution.bias.assign(convolution.bias.numpy() - change)
     return copy
 
 
+def _first_convolution(model: keras.Model) -> str:
+    """Name of the convolution to round; "" if there is none."""
+    try:
+        graph = KerasGraph(model)
+    except ValueError:  # no functional model
+        return ""
+    node = next((node for node in graph.nodes if not isinstance(node.layer, _BEFORE)), None)
+    if node is None or type(node.layer) is not keras.layers.Conv2D:
+        return ""
+    has_one_channel = node.layer.kernel.shape[2] == 1 and node.layer.groups == 1
+    return node.name if has_one_channel and node.layer.data_format == "channels_last" else ""
+
+
+def _take_scale(
+    convolution: keras.layers.Conv2D, norm: keras.layers.BatchNormalization
+) -> np.ndarray:
+    """The batch norm's scale [channels], which it then no longer applies; it only adds."""
+    scale, shift = affine(norm)
+    if convolution.use_bias:
+        shift = shift + convolution.bias.numpy() * scale
+        convolution.bias.assign(np.zeros_like(shift))
+    set_affine(norm, np.ones_like(scale), shift)
+    return scale
+
+
 def _patch_moments(
-    input_norm: keras.layers.Layer, log_mel_batches: Iterable[tf.Tensor]
+    model: keras.Model, convolution: keras.layers.Conv2D, log_mel_batches: Iterable[tf.Tensor]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Mean [9] and covariance [9, 9] of the 3x3 patches that the first convolution sees."""
-    total, products, count = np.zeros(9), np.zeros((9, 9)), 0
+    """Mean [weights] and covariance [weights, weights] of the patches under the kernel."""
+    image_of = keras.Model(model.inputs[0], convolution.input)
+    height, width = convolution.kernel_size
+    size = height * width
+    total, products, count = np.zeros(size), np.zeros((size, size)), 0
     for batch in log_mel_batches:
-        image = input_norm(batch, training=False)[..., None]
-        patches = tf.image.extract_patches(image, [1, 3, 3, 1], [1] * 4, [1] * 4, "SAME")
-        patches = patches.numpy().reshape(-1, 9).astype(np.float64)
+        patches = tf.image.extract_patches(
+            image_of(batch, training=False),
+            [1, height, width, 1],
+            [1, *convolution.strides, 1],
+            [1, *convolution.dilation_rate, 1],
+            convolution.padding.upper(),
+        )
+        patches = patches.numpy().reshape(-1, size).astype(np.float64)
         total += patches.sum(0)
         products += patches.T @ patches
         count += len(patches)
@@ -78,25 +128,52 @@ def _patch_moments(
 
 
 def _rounded(weights: np.ndarray, neighbours: np.ndarray, covariance: np.ndarray) -> np.ndarray:
-    """A filter's nine weights, each as one of its two neighbours [9, 2]."""
+    """A filter's weights, each as one of its two neighbours [weights, 2]."""
+    if len(weights) > _MAX_ENUMERATED:
+        return _rounded_by_search(weights, neighbours, covariance)
     candidates = np.array(list(itertools.product(*neighbours)))
     errors = candidates - weights
     variances = np.einsum("ci,ij,cj->c", errors, covariance, errors)
     return candidates[np.argmin(variances)]
 
 
+def _rounded_by_search(
+    weights: np.ndarray, neighbours: np.ndarray, covariance: np.ndarray
+) -> np.ndarray:
+    """From the nearest neighbours on, the best change of one or two weights while one helps.
+
+    Changing weight i by d_i changes the variance e'Ce by 2 d_i (Ce)_i + d_i^2 C_ii; two weights
+    together by the sum of both and 2 d_i d_j C_ij.
+    """
+    rows = np.arange(len(weights))
+    sides = np.argmin(np.abs(neighbours - weights[:, None]), axis=1)
+    diagonal = np.diag(covariance)
+    while True:
+        chosen = neighbours[rows, sides]
+        steps = neighbours[rows, 1 - sides] - chosen
+        single = 2 * steps * (covariance @ (chosen - weights)) + steps**2 * diagonal
+        change = single[:, None] + single + 2 * np.outer(steps, steps) * covariance
+        np.fill_diagonal(change, single)
+        first, second = np.unravel_index(np.argmin(change), change.shape)
+        # Far above the rounding of the sums, so that the search ends.
+        if change[first, second] >= -1e-9 * np.sum(np.outer(weights, weights) * covariance):
+            return chosen
+        flipped = list({int(first), int(second)})
+        sides[flipped] = 1 - sides[flipped]
+
+
 def _int8_neighbours(weights: np.ndarray) -> np.ndarray:
-    """The multiples of the filter's scale below and above each weight, the largest as it is."""
+    """The multiples of the filter's scale below and above each weight; the largest weight stays."""
     scale = np.max(np.abs(weights)) / _LARGEST
     if scale == 0.0:
         return np.stack([weights, weights], axis=-1)
     steps = weights / scale
-    # What lies on a multiple already, as the largest weight does, stays there.
+    # A weight that is a multiple already, as the largest one is, stays.
     return np.stack([np.floor(steps + 1e-9), np.ceil(steps - 1e-9)], axis=-1) * scale
 
 
 def _float16_neighbours(weights: np.ndarray) -> np.ndarray:
-    """The float16 nearest to each weight, and the one on the weight's other side."""
+    """The float16 nearest to each weight, and the next one on the weight's other side."""
     near = weights.astype(np.float16)
     side = np.sign(weights - near.astype(np.float64))
     other = np.nextafter(near, (side * np.inf).astype(np.float16), dtype=np.float16)
@@ -108,4 +185,4 @@ _NEIGHBOURS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "float16": _float16_neighbours,
 }
 ROUNDED = tuple(_NEIGHBOURS)
-"""Quantisations whose first convolution is rounded so."""
+"""Quantisations whose first convolution is rounded by `round_first_convolution`."""

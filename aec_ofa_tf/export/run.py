@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import tempfile
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,9 @@ from aec_ofa_tf.tagging.model_file import ModelInfo, read_info
 from aec_ofa_tf.tagging.tagger import FRONT_END_FILE
 from aec_ofa_tf.training.run import Run, Sizes
 from aec_ofa_tf.training.stages import SUPERNET, TEACHER, teacher_network, trained_teacher
+
+FAMILY = "CNN10"
+"""What model files call the family of networks."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -189,7 +192,7 @@ def log_files(files: list[ConvertedFile]) -> None:
         logging.info("%s: %s bytes%s", file.file, f"{file.bytes:,}", text)
 
 
-def _figures(run: Run, metrics: Metrics) -> dict[str, float]:
+def _figures(run: Run, metrics: Metrics) -> dict[str, float | None]:
     return {name: getattr(metrics, name) for name in dict.fromkeys(("mAP", run.task.figure))}
 
 
@@ -228,7 +231,7 @@ def _request(
         clips.representative_clips,
         twin=tuning.twin if tuning else None,
         parity_labels=clips.parity_labels,
-        max_map_drop=config.max_map_drop,
+        max_figure_drop=config.max_map_drop,
     )
 
 
@@ -247,13 +250,15 @@ def _info(
         sample_rate_hz=records.front_end.sample_rate_hz,
         clip_samples=records.clip_samples,
         length_policy=records.length_policy,
-        front_end=asdict(records.front_end),
+        front_end=records.front_end,
         input=input_kind,
         quantization=quantization,
         subnet=str(network.subnet),
         params=params(network.subnet, network.network),
         extra=_extra(run, config, network, quantization),
         io_type=config.io_type,
+        task=network.network.task,
+        network=FAMILY,
     )
 
 
@@ -287,7 +292,14 @@ def _run_fingerprint(run: Run, stage: str) -> str:
 def _row(request: ConversionRequest, conversion: Conversion) -> ConvertedFile:
     info = request.info
     return ConvertedFile(
-        **asdict(conversion),
+        file=conversion.file,
+        bytes=conversion.bytes,
+        max_abs_error=conversion.max_abs_error,
+        quantization=conversion.quantization,
+        input=conversion.input,
+        io_type=conversion.io_type,
+        figure=conversion.figure,
+        parity_drop=conversion.parity_drop,
         subnet=info.subnet,
         params=info.params,
         macs=info.extra["macs"],

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -64,17 +63,17 @@ def evaluate_tflite(path: Path, records: Dataset, split: str, threads: int = 1) 
             f"{path} takes clips of {info.clip_samples} samples, the records hold clips of "
             f"{records.clip_samples}"
         )
-    if info.front_end != asdict(records.front_end):
+    if info.front_end != records.front_end:
         raise ValueError(
             f"{path} expects another front end than the records were made with: "
-            f"{info.front_end} and {asdict(records.front_end)}"
+            f"{info.front_end} and {records.front_end}"
         )
     scores, labels = [], []
     batches = records.evaluation_batches(split, 1, features=(info.input,))
     for batch in tqdm(batches, total=records.clips(split), desc=path.name, unit="clip"):
         scores.append(model.scores(batch[info.input][0].numpy()))
         labels.append(batch["labels"][0].numpy())
-    return evaluate_scores(np.stack(scores), np.stack(labels))
+    return evaluate_scores(np.stack(scores), np.stack(labels), records.single_label)
 
 
 def evaluate_keras(path: Path, records: Dataset, split: str, batch_size: int) -> Metrics:
@@ -94,4 +93,4 @@ def evaluate_keras(path: Path, records: Dataset, split: str, batch_size: int) ->
     batches = records.evaluation_batches(split, batch_size)
     pairs = [(predict(batch["log_mel"]).numpy(), batch["labels"].numpy()) for batch in batches]
     scores, labels = zip(*pairs, strict=True)
-    return evaluate_scores(np.concatenate(scores), np.concatenate(labels))
+    return evaluate_scores(np.concatenate(scores), np.concatenate(labels), records.single_label)

@@ -36,7 +36,7 @@ from aec_ofa_tf.models.space import Subnet
 from aec_ofa_tf.reporting.machine import describe_machine
 from aec_ofa_tf.reporting.tables import write_tables
 from aec_ofa_tf.tagging.interpreter import runtime_version
-from aec_ofa_tf.tagging.model_file import read_info
+from aec_ofa_tf.tagging.model_file import LABELS_FILE, read_info
 from aec_ofa_tf.tagging.tagger import FRONT_END_FILE
 from aec_ofa_tf.training.run import Run, Sizes
 from aec_ofa_tf.training.stages import SUPERNET, TEACHER
@@ -69,9 +69,7 @@ def export_winners(run: Run, config: ExportConfig) -> ExportResult:
     }
     done = run.workdir.same_stage(NAME, settings)
     if done and all(_stands(row, run.export_path) for row in done["files"] + done["companions"]):
-        return ExportResult(
-            tuple(ConvertedFile.from_dict(row, run.task.figure) for row in done["files"])
-        )
+        return ExportResult(tuple(ConvertedFile.from_dict(row) for row in done["files"]))
     folders = _winner_folders(run, run.export_path)
     networks = _networks(run, folders, sizes)
     files = with_scores(run, convert_networks(run, config, networks, sizes), sizes.batch_size)
@@ -220,7 +218,7 @@ def _files_in(run: Run, config: ExportConfig, out: Path) -> list[ConvertedFile]:
 
 def _companions(folders: Iterable[Path]) -> list[dict[str, str]]:
     """What stands beside the TFLite files of these folders."""
-    names = (MODEL_FILE, FINE_TUNED_FILE, FRONT_END_FILE)
+    names = (MODEL_FILE, FINE_TUNED_FILE, FRONT_END_FILE, LABELS_FILE)
     paths = [folder / name for folder in folders for name in names]
     return [{"file": str(path), "sha256": sha256_of(path)} for path in paths if path.is_file()]
 

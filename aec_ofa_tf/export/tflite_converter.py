@@ -1,6 +1,7 @@
 """The converter's child process: `python -m aec_ofa_tf.export.tflite_converter` in a job folder.
 
-It alone calls TensorFlow's converter, which aborts the process on models that it cannot convert.
+No other module calls TensorFlow's converter, which aborts its process on models that it cannot
+convert.
 """
 
 from __future__ import annotations
@@ -15,10 +16,10 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
+from tensorflow.lite.python import schema_py_generated as schema
 
-from aec_ofa_tf.audio.front_end import FrontEndConfig
 from aec_ofa_tf.audio.log_mel import log_mel
-from aec_ofa_tf.export.job import FRONT_END, ConversionJob, read_jobs
+from aec_ofa_tf.export.child import FRONT_END, ConversionJob, read_jobs
 
 
 def main() -> None:
@@ -37,7 +38,7 @@ def main() -> None:
 
 
 def _load(job: ConversionJob, folder: Path) -> Any:
-    """The job's network: a Keras model, what `qat_trainer` saved, or None."""
+    """The job's network: a Keras model, the module that `qat_trainer` saved, or None."""
     if not job.model:
         return None
     if job.quantization == "int8_qat":
@@ -62,7 +63,7 @@ def _save(network: Any, job: ConversionJob, saved_model: str) -> None:
 
 
 def _graph(network: Any, job: ConversionJob) -> tuple[Callable[[tf.Tensor], tf.Tensor], list[int]]:
-    config = FrontEndConfig(**job.front_end)  # type: ignore[arg-type]
+    config = job.front_end
 
     def front_end(waveform: tf.Tensor) -> tf.Tensor:
         # Quantisation finds the front end by this name.
@@ -91,7 +92,7 @@ def _convert(job: ConversionJob, saved_model: str, folder: Path) -> bytes:
     if job.quantization == "float16":
         converter.target_spec.supported_types = [tf.float16]
     if job.quantization == "int8_qat":
-        # Scales come from the simulation, which the front end has no part in.
+        # Scales come from the simulation; the front end is outside of it and stays float32.
         return _with_ends(converter, job).convert()
     if job.quantization != "int8":
         return converter.convert()
@@ -122,7 +123,7 @@ def _quantize_after_front_end(
 ) -> bytes:
     """Integers after the front end only: a power spectrum spans far more than 8 bits.
 
-    TensorFlow's quantisation debugger is its one way to keep chosen operators in float32.
+    Only TensorFlow's quantisation debugger can keep chosen operators in float32.
     """
     float_model = tf.lite.TFLiteConverter.from_saved_model(saved_model).convert()
     options = tf.lite.experimental.QuantizationDebugOptions(
@@ -135,10 +136,8 @@ def _quantize_after_front_end(
 
 
 def _front_end_tensors(tflite_bytes: bytes) -> list[str]:
-    # Operators are listed by a method that TensorFlow keeps private but its own tools use.
-    interpreter = tf.lite.Interpreter(model_content=tflite_bytes)
-    names = {tensor["index"]: tensor["name"] for tensor in interpreter.get_tensor_details()}
-    outputs = [names[i] for op in interpreter._get_ops_details() for i in op["outputs"]]
+    (graph,) = schema.ModelT.InitFromPackedBuf(tflite_bytes, 0).subgraphs
+    outputs = [graph.tensors[i].name.decode() for op in graph.operators for i in op.outputs]
     found = [name for name in outputs if name.startswith(f"{FRONT_END}/")]
     if not found:
         raise RuntimeError(f"the converted graph has no operators under {FRONT_END}/: {outputs}")

@@ -1,11 +1,13 @@
-"""The tf_keras twin of a folded CNN10, plain or with int8 arithmetic simulated.
+"""The tf_keras twin of a folded network, plain or with int8 arithmetic simulated.
 
-To be imported in a child process: tensorflow-model-optimization knows tf_keras layers only, and
-importing it sets TF_USE_LEGACY_KERAS for the whole process.
+For a child process only: tensorflow-model-optimization supports tf_keras layers only, and importing
+it sets TF_USE_LEGACY_KERAS for the whole process.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,45 +15,43 @@ import tensorflow as tf
 import tensorflow_model_optimization as tfmot
 import tf_keras
 
-from aec_ofa_tf.export.tuning import TuningJob
-
-LOGITS = "classifier"
+from aec_ofa_tf.export.folded_graph import INPUT, SCALE, SHIFT, FoldedGraph, FoldedLayer
 
 
-class InputScale(tf_keras.layers.Layer):
-    """Multiplies every mel bin by a number of its own: half of the input batch norm."""
+class Scale(tf_keras.layers.Layer):
+    """Multiplies every channel by a number of its own: half of a batch norm."""
 
     def build(self, input_shape: Any) -> None:
-        """Creates `scale`, float32 [mel_bins]."""
+        """Creates `scale`, float32 [channels]."""
         self.scale = self.add_weight("scale", shape=(input_shape[-1],), initializer="ones")
         super().build(input_shape)
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
-        """[batch, frames, mel_bins] to the same."""
+        """[batch, ..., channels] to the same."""
         return inputs * self.scale
 
 
-class InputShift(tf_keras.layers.Layer):
-    """Adds a number of its own to every mel bin: the other half."""
+class Shift(tf_keras.layers.Layer):
+    """Adds a number of its own to every channel: the other half of a batch norm."""
 
     def build(self, input_shape: Any) -> None:
-        """Creates `shift`, float32 [mel_bins]."""
+        """Creates `shift`, float32 [channels]."""
         self.shift = self.add_weight("shift", shape=(input_shape[-1],), initializer="zeros")
         super().build(input_shape)
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
-        """[batch, frames, mel_bins] to the same."""
+        """[batch, ..., channels] to the same."""
         return inputs + self.shift
 
 
 class LayerQuantization(tfmot.quantization.keras.QuantizeConfig):
-    """What becomes an 8-bit number in a layer: its weights, its output, both or nothing.
+    """Which values of a layer become 8-bit integers: its weights, its output, both or none.
 
     Args:
-        weight: name of the attribute, or "".
-        weight_quantizer: for it; biases are int32 and need none.
-        output_quantizer: for the output; None where it has the input's scale, as TFLite's pools
-            and reshapes want.
+        weight: name of the weight's attribute, or "".
+        weight_quantizer: quantizer of the weight; biases are int32 and need none.
+        output_quantizer: quantizer of the output; None where the output has the input's scale, as
+            TFLite's pools and reshapes require.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class LayerQuantization(tfmot.quantization.keras.QuantizeConfig):
         return [(getattr(layer, self.weight), self.weight_quantizer)] if self.weight else []
 
     def set_quantize_weights(self, layer: Any, quantize_weights: list[Any]) -> None:
-        """Puts the quantized weight in its place for a call."""
+        """Replaces the weight by the quantized one for a call."""
         for weight in quantize_weights:
             setattr(layer, self.weight, weight)
 
@@ -87,7 +87,7 @@ class LayerQuantization(tfmot.quantization.keras.QuantizeConfig):
 
 
 class _ChannelQuantizer(tfmot.quantization.keras.quantizers.LastValueQuantizer):
-    """A symmetric scale per output channel, as TFLite's convolutions want."""
+    """A symmetric scale per output channel, as TFLite's convolutions require."""
 
     def __init__(self) -> None:
         super().__init__(num_bits=8, per_axis=True, symmetric=True, narrow_range=True)
@@ -101,93 +101,104 @@ class _ChannelQuantizer(tfmot.quantization.keras.quantizers.LastValueQuantizer):
         return {"min_var": add("min"), "max_var": add("max")}
 
 
+class _DepthwiseQuantizer(_ChannelQuantizer):
+    """The same for a depthwise kernel [height, width, channels, multiplier].
+
+    TFLite's depthwise kernel is [1, height, width, channels * multiplier], with a scale per entry
+    of its last axis.
+    """
+
+    def build(self, tensor_shape: Any, name: str, layer: Any) -> dict[str, Any]:
+        return super().build((tensor_shape[-2] * tensor_shape[-1],), name, layer)
+
+    def __call__(self, inputs: Any, training: Any, weights: Any, **kwargs: Any) -> Any:
+        shape = inputs.shape
+        # TFLite's own layout, so that the converter's reshape and this one cancel out.
+        kernel = tf.reshape(inputs, [1, *shape[:2], shape[2] * shape[3]])
+        return tf.reshape(super().__call__(kernel, training, weights, **kwargs), shape)
+
+
+def hard_swish(x: tf.Tensor) -> tf.Tensor:
+    """X * relu6(x + 3) / 6, written so that TFLite's converter makes one operator of it."""
+    return x * tf.nn.relu6(x + 3.0) * (1.0 / 6.0)
+
+
 def build_twin(
-    job: TuningJob, weights: dict[str, np.ndarray], quantized: bool = False
+    graph: FoldedGraph, weights: dict[str, np.ndarray], quantized: bool = False
 ) -> tf_keras.Model:
-    """The network of a job.
+    """The network of a folded graph.
 
     Args:
-        job: its structure.
-        weights: as `folded.fold` returns them.
-        quantized: whether int8 is simulated; the ranges are then still to be set.
+        graph: its layers.
+        weights: as `fold.Folded` has them.
+        quantized: whether int8 is simulated; the ranges of the outputs are then still to be set
+            (`set_output_ranges`).
 
     Returns:
-        A model from float32 [batch, frames, mel_bins] to scores float32 [batch, classes], with a
-        layer `classifier` whose outputs are the logits.
+        A model from float32 [batch, *graph.input_shape] to scores float32 [batch, classes], with
+        layers of the graph's names.
     """
-    wrap = _wrapped if quantized else lambda layer: layer
-    layers = tf_keras.layers
-    x = clip = layers.Input((job.frames, job.mel_bins), name="log_mel")
-    for layer in _before_pooling(job, weights):
-        x = wrap(layer)(x)
-    # The converter orders parallel operators by name: the maximum comes first.
-    time_max = wrap(layers.MaxPooling2D((x.shape[1], 1), name="time_max"))(x)
-    time_mean = wrap(layers.AveragePooling2D((x.shape[1], 1), name="time_mean"))(x)
-    x = wrap(layers.Add(name="pooled_sum"))([time_max, time_mean])
-    for layer in _after_pooling(weights):
-        x = wrap(layer)(x)
-    model = tf_keras.Model(clip, x)
+    outputs: dict[str, tf.Tensor] = {}
+    for layer in graph.layers:
+        inputs = [outputs[name] for name in layer.inputs]
+        if layer.kind == INPUT:
+            clip = tf_keras.layers.Input(graph.input_shape, name=layer.name)
+            first = tf_keras.layers.Activation("linear", name=_input_name(graph))
+            quantization = LayerQuantization(output_quantizer=_moving_range())
+            built, inputs = first, [clip]
+        else:
+            built, quantization = _build(layer), _quantization_of(layer, graph)
+        if quantized:
+            built = _wrapped(built, quantization)
+        outputs[layer.name] = built(inputs if len(inputs) > 1 else inputs[0])
+    model = tf_keras.Model(clip, outputs[graph.output])
     variables = named_variables(model)
     for name, array in weights.items():
         variables[name].assign(array)
     return model
 
 
-def _before_pooling(job: TuningJob, weights: dict[str, np.ndarray]) -> list[tf_keras.layers.Layer]:
-    layers = tf_keras.layers
-    found = [
-        layers.Activation("linear", name="input"),
-        InputScale(name="input_scale"),
-        InputShift(name="input_shift"),
-        layers.Reshape((job.frames, job.mel_bins, 1), name="image"),
-    ]
-    mel_bins = job.mel_bins
-    for name in job.layers:
-        if f"{name}/kernel" in weights:
-            width = weights[f"{name}/bias"].size
-            found.append(layers.Conv2D(width, 3, padding="same", activation="relu", name=name))
-        else:
-            found.append(layers.AveragePooling2D(2, name=name))
-            mel_bins //= 2
-    return [*found, layers.AveragePooling2D((1, mel_bins), name="mel_mean")]
+def _input_name(graph: FoldedGraph) -> str:
+    """The name of the layer that gives the input its quantisation."""
+    names = {layer.name for layer in graph.layers}
+    return "input" if "input" not in names else "quantized_input"
 
 
-def _after_pooling(weights: dict[str, np.ndarray]) -> list[tf_keras.layers.Layer]:
-    layers = tf_keras.layers
-    return [
-        layers.ReLU(name="pooled"),
-        layers.Reshape((weights["embedding/kernel"].shape[0],), name="features"),
-        layers.Dense(weights["embedding/bias"].size, activation="relu", name="embedding"),
-        layers.Dense(weights[f"{LOGITS}/bias"].size, name=LOGITS),
-        layers.Activation("sigmoid", name="scores"),
-    ]
+def _build(layer: FoldedLayer) -> tf_keras.layers.Layer:
+    settings = dict(layer.settings)
+    if layer.activation == "relu6":
+        settings["activation"] = tf.nn.relu6
+    if layer.activation == "hard_swish":
+        settings["activation"] = hard_swish
+    own = {SCALE: Scale, SHIFT: Shift}
+    kind = own.get(layer.kind) or getattr(tf_keras.layers, layer.kind)
+    return kind(name=layer.name, **settings)
 
 
-def _wrapped(layer: tf_keras.layers.Layer) -> tf_keras.layers.Layer:
-    # Named as it is within, so that weights and outputs have the same names in both twins.
-    return tfmot.quantization.keras.QuantizeWrapperV2(
-        layer, _quantization_of(layer), name_prefix=""
-    )
+def _wrapped(
+    layer: tf_keras.layers.Layer, quantization: LayerQuantization
+) -> tf_keras.layers.Layer:
+    # The wrapper takes the layer's name, so that weights and outputs have the same names in both
+    # twins.
+    return tfmot.quantization.keras.QuantizeWrapperV2(layer, quantization, name_prefix="")
 
 
-def _quantization_of(layer: tf_keras.layers.Layer) -> LayerQuantization:
-    # TFLite has biases in int32 and pools, reshapes and sums of their operands' kind.
-    layers = tf_keras.layers
-    if isinstance(layer, layers.Conv2D):
-        return LayerQuantization("kernel", _ChannelQuantizer(), _moving_range())
-    if isinstance(layer, layers.Dense):
-        return LayerQuantization("kernel", _tensor_range(symmetric=True), _moving_range())
-    if isinstance(layer, InputScale | InputShift):
-        weight = "scale" if isinstance(layer, InputScale) else "shift"
-        return LayerQuantization(weight, _tensor_range(symmetric=False), _moving_range())
-    if layer.name == "scores":
-        # What TFLite's LOGISTIC insists on: a scale of 1 / 256.
-        scores = tfmot.quantization.keras.quantizers.FixedQuantizer(
-            8, 0.0, 255 / 256, narrow_range=False
-        )
-        return LayerQuantization(output_quantizer=scores)
-    if layer.name in ("input", "pooled"):
-        return LayerQuantization(output_quantizer=_moving_range())
+def _quantization_of(layer: FoldedLayer, graph: FoldedGraph) -> LayerQuantization:
+    """What TFLite's int8 kernels prescribe for a layer.
+
+    Biases are int32. Pools, reshapes and padding keep their input's scale. What a ReLU alone
+    follows becomes one operator with it, whose output is quantized once, after the ReLU.
+    """
+    consumers = graph.consumers(layer.name)
+    has_relu = len(consumers) == 1 and consumers[0].kind == "ReLU"
+    output = None if has_relu else _moving_range()
+    if layer.kind in _KERNELS:
+        attribute, quantizer = _KERNELS[layer.kind]
+        return LayerQuantization(attribute, quantizer(), output)
+    if layer.kind == "Activation" and layer.activation in ("sigmoid", "softmax"):
+        return LayerQuantization(output_quantizer=_unit_range())
+    if layer.kind in _OWN_RANGE:
+        return LayerQuantization(output_quantizer=output)
     return LayerQuantization()
 
 
@@ -197,14 +208,32 @@ def _moving_range() -> Any:
     )
 
 
+def _unit_range() -> Any:
+    # TFLite's LOGISTIC and SOFTMAX require a scale of 1 / 256.
+    return tfmot.quantization.keras.quantizers.FixedQuantizer(8, 0.0, 255 / 256, narrow_range=False)
+
+
 def _tensor_range(symmetric: bool) -> Any:
     return tfmot.quantization.keras.quantizers.LastValueQuantizer(
         8, per_axis=False, symmetric=symmetric, narrow_range=symmetric
     )
 
 
+_KERNELS: dict[str, tuple[str, Callable[[], Any]]] = {
+    "Conv2D": ("kernel", _ChannelQuantizer),
+    "DepthwiseConv2D": ("depthwise_kernel", _DepthwiseQuantizer),
+    "Dense": ("kernel", partial(_tensor_range, symmetric=True)),
+    SCALE: ("scale", partial(_tensor_range, symmetric=False)),
+    SHIFT: ("shift", partial(_tensor_range, symmetric=False)),
+}
+"""The weight that becomes 8-bit integers, and its quantizer, by kind of layer."""
+
+_OWN_RANGE = ("Add", "Multiply", "ReLU", "Activation", "GlobalAveragePooling2D")
+"""Kinds of layers without weights whose output has a range of its own."""
+
+
 def named_variables(model: tf_keras.Model) -> dict[str, tf.Variable]:
-    """A twin's trainable variables by the names that `folded.fold` gives their arrays."""
+    """A twin's trainable variables by the names of their arrays in `fold.Folded`."""
     return {
         f"{layer.name}/{_last_name(variable)}": variable
         for layer in model.layers
@@ -213,13 +242,13 @@ def named_variables(model: tf_keras.Model) -> dict[str, tf.Variable]:
 
 
 def set_output_ranges(quantized: tf_keras.Model, plain: tf_keras.Model, clips: np.ndarray) -> None:
-    """Sets the ranges of a quantized twin's outputs to what the plain twin's reach.
+    """Sets the ranges of a quantized twin's outputs to those of the plain twin's outputs.
 
-    They begin at -6 and 6 and move by a thousandth a step: some hundred steps of training would
-    not get them where they belong.
+    Ranges begin at -6 and 6 and move by a thousandth of the distance per step: some hundred steps
+    of training would not bring them to the values that occur.
 
     Args:
-        quantized: changed in place.
+        quantized: the twin to change.
         plain: the same network.
         clips: float32 [clips, frames, mel_bins].
     """
@@ -237,7 +266,7 @@ def set_output_ranges(quantized: tf_keras.Model, plain: tf_keras.Model, clips: n
 
     found = np.array([extremes(tf.constant(clip[None])) for clip in clips])
     for name, low, high in zip(names, found[:, :, 0].min(0), found[:, :, 1].max(0), strict=True):
-        # Zero must be among the numbers that 8 bits can say.
+        # Zero must be one of the numbers that the integers represent.
         ranges[name]["output_min"].assign(min(low, 0.0))
         ranges[name]["output_max"].assign(max(high, 0.0))
 

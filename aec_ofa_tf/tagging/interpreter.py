@@ -6,7 +6,8 @@ import importlib
 import importlib.metadata
 import operator
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -21,13 +22,53 @@ _RUNTIMES = (
 )
 
 
+@dataclass(frozen=True, eq=False)
+class Tensor:
+    """An input or output of a model.
+
+    Attributes:
+        index: its number in the interpreter.
+        shape: its shape, batch axis included.
+        dtype: type of its values.
+        scale: real values are (integers - zero_point) * scale; 0 for a tensor of floats.
+        zero_point: the integer that stands for 0.
+    """
+
+    index: int
+    shape: tuple[int, ...]
+    dtype: type[Any]
+    scale: float
+    zero_point: int
+
+    @classmethod
+    def of(cls, details: Mapping[str, Any]) -> Tensor:
+        """A tensor from the interpreter's details of it."""
+        shape = tuple(int(size) for size in details["shape"])
+        return cls(details["index"], shape, details["dtype"], *details["quantization"])
+
+    def from_floats(self, values: np.ndarray) -> np.ndarray:
+        """Float values as the tensor holds them, rounded and clipped if it holds integers."""
+        if not np.issubdtype(self.dtype, np.integer):
+            return values.astype(self.dtype)
+        limits = np.iinfo(self.dtype)
+        steps = np.round(values / self.scale) + self.zero_point
+        return np.clip(steps, limits.min, limits.max).astype(self.dtype)
+
+    def to_floats(self, values: np.ndarray) -> np.ndarray:
+        """Float32 values of what the tensor holds."""
+        if not np.issubdtype(values.dtype, np.integer):
+            return values.astype(np.float32)
+        steps = values.astype(np.float32) - self.zero_point
+        return (steps * self.scale).astype(np.float32)
+
+
 class TFLiteModel:
     """A model with one input and one output that computes one clip at a time.
 
     Args:
         path: a file that `write_bundle` wrote.
-        threads: threads of the interpreter. Idle ones spin, so that on a busy machine, or for a
-            thin network, a second one can slow it down twentyfold: measure before raising it.
+        threads: threads of the interpreter. Idle threads spin, so that on a busy machine, or for a
+            thin network, a second thread can be twenty times slower: measure before raising it.
 
     Attributes:
         info: the model card.
@@ -45,11 +86,12 @@ class TFLiteModel:
         try:
             self._interpreter = new_interpreter(model_content=content, num_threads=threads)
             self._interpreter.allocate_tensors()
-            (self._input,) = self._interpreter.get_input_details()
-            (self._output,) = self._interpreter.get_output_details()
+            (taken,) = self._interpreter.get_input_details()
+            (given,) = self._interpreter.get_output_details()
         except (ValueError, RuntimeError, MemoryError) as error:
             raise ValueError(f"{path} is not a model that TFLite can run: {error}") from error
-        self.input_shape = tuple(int(size) for size in self._input["shape"][1:])
+        self._input, self._output = Tensor.of(taken), Tensor.of(given)
+        self.input_shape = self._input.shape[1:]
 
     def scores(self, clip: np.ndarray) -> np.ndarray:
         """Runs the model on one clip.
@@ -71,16 +113,13 @@ class TFLiteModel:
                 f"received {clip.shape}"
             )
         batch = clip.reshape(1, *self.input_shape)
-        self._interpreter.set_tensor(self._input["index"], _quantize(batch, self._input))
+        self._interpreter.set_tensor(self._input.index, self._input.from_floats(batch))
         self._interpreter.invoke()
-        output = self._interpreter.get_tensor(self._output["index"])
-        return _dequantize(output, self._output)[0]
+        output = self._interpreter.get_tensor(self._output.index)
+        return self._output.to_floats(output)[0]
 
     def invoke(self) -> None:
-        """Computes the clip that `scores` was last given once more, and nothing else.
-
-        What a measurement repeats: no copies in or out.
-        """
+        """Computes the last clip of `scores` again, without copies in or out, for measurements."""
         self._interpreter.invoke()
 
     def batch_scores(self, clips: Iterable[np.ndarray]) -> np.ndarray:
@@ -106,7 +145,7 @@ def runtime_version() -> str:
 
 
 def interpreter_class() -> Callable[..., Any]:
-    """The interpreter's class of the runtime that is installed.
+    """The `Interpreter` class of the runtime that is installed.
 
     Raises:
         RuntimeError: no TFLite interpreter is installed.
@@ -126,20 +165,3 @@ def _find_interpreter() -> tuple[str, Callable[..., Any]]:
         "no TFLite interpreter is installed; install tflite-runtime or ai-edge-litert "
         f"({'; '.join(reasons)})"
     )
-
-
-def _quantize(values: np.ndarray, tensor: dict[str, Any]) -> np.ndarray:
-    dtype = tensor["dtype"]
-    if not np.issubdtype(dtype, np.integer):
-        return values.astype(dtype)
-    scale, zero_point = tensor["quantization"]
-    limits = np.iinfo(dtype)
-    steps = np.round(values / scale) + zero_point
-    return np.clip(steps, limits.min, limits.max).astype(dtype)
-
-
-def _dequantize(values: np.ndarray, tensor: dict[str, Any]) -> np.ndarray:
-    if not np.issubdtype(values.dtype, np.integer):
-        return values.astype(np.float32)
-    scale, zero_point = tensor["quantization"]
-    return ((values.astype(np.float32) - zero_point) * scale).astype(np.float32)

@@ -8,20 +8,31 @@ import json
 import os
 import zipfile
 import zlib
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from aec_ofa_tf.audio.front_end import FrontEndConfig
+from aec_ofa_tf.files import replacing
 
 INPUTS = ("log_mel", "waveform")
 QUANTIZATIONS = ("float32", "float16", "dynamic", "int8", "int8_qat")
 IO_TYPES = ("float32", "int8")
 
 LABELS_FILE = "labels.txt"
-"""The zip's list of labels, one a line; TFLite metadata names it."""
+"""Name of the list of labels, one a line, in the zip and beside the files of a folder."""
 
 _CARD = "model.json"
+# The tasks of aec_ofa_tf.tasks, which needs packages that the core install lacks.
+_CHOICES = {
+    "input": INPUTS,
+    "quantization": QUANTIZATIONS,
+    "io_type": IO_TYPES,
+    "task": ("multi_label", "single_label"),
+}
+# What older files, which lack these fields, contain.
+_OLDER_FIELDS = {"io_type": "float32", "task": "multi_label", "network": "CNN10"}
 _MAX_MEMBER_BYTES = 16 * 2**20
 # What zipfile raises, apart from its own error, for archives with damaged headers.
 _UNREADABLE = (ValueError, RuntimeError, EOFError, zlib.error)
@@ -38,13 +49,15 @@ class ModelInfo:
         sample_rate_hz: rate of the waveform that the clips are made of.
         clip_samples: samples of a clip at that rate.
         length_policy: what becomes of audio shorter than a clip ("pad", "repeat" or "crop").
-        front_end: the fields of the `FrontEndConfig` between waveform and log-mel.
+        front_end: from waveform to log-mel.
         input: what the file itself takes, "log_mel" or "waveform".
         quantization: one of `QUANTIZATIONS`.
         subnet: text form of the network's `Subnet`.
-        params: trainable weights.
-        extra: anything else worth keeping, JSON-serialisable.
+        params: number of trainable weights.
+        extra: further JSON values about the training run.
         io_type: type of the input and output tensors, "float32" or "int8".
+        task: "multi_label" (scores are independent) or "single_label" (scores sum to 1).
+        network: name of the network's family for people, such as "CNN10"; "" if it has none.
 
     Raises:
         ValueError: a field is outside what is described above.
@@ -54,13 +67,15 @@ class ModelInfo:
     sample_rate_hz: int
     clip_samples: int
     length_policy: str
-    front_end: dict[str, Any]
+    front_end: FrontEndConfig
     input: str
     quantization: str
     subnet: str
     params: int
     extra: dict[str, Any] = field(default_factory=dict)
     io_type: str = "float32"
+    task: str = "multi_label"
+    network: str = ""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "labels", tuple(self.labels))
@@ -70,21 +85,18 @@ class ModelInfo:
         for name in ("sample_rate_hz", "clip_samples"):
             if not isinstance(getattr(self, name), int) or getattr(self, name) < 1:
                 raise ValueError(f"{name} is a positive integer, received {getattr(self, name)!r}")
-        if self.input not in INPUTS:
-            raise ValueError(f"input is one of {INPUTS}, received {self.input!r}")
-        if self.quantization not in QUANTIZATIONS:
-            raise ValueError(
-                f"quantization is one of {QUANTIZATIONS}, received {self.quantization!r}"
-            )
-        if self.io_type not in IO_TYPES:
-            raise ValueError(f"io_type is one of {IO_TYPES}, received {self.io_type!r}")
+        if not isinstance(self.front_end, FrontEndConfig):
+            raise ValueError(f"front_end is a FrontEndConfig, received {self.front_end!r}")
+        for name, known in _CHOICES.items():
+            if getattr(self, name) not in known:
+                raise ValueError(f"{name} is one of {known}, received {getattr(self, name)!r}")
 
 
 def write_bundle(tflite_bytes: bytes, info: ModelInfo, path: str | os.PathLike[str]) -> None:
     """Writes the model followed by a zip of `labels.txt` and `model.json`.
 
     That is how TFLite metadata keeps associated files: the interpreter reads a flatbuffer from
-    the front and ignores what follows, a zip is read from the end, so the file is both. The file
+    the front and ignores what follows; a zip is read from the end; so the file is both. The file
     appears under its name only when it is complete.
 
     Args:
@@ -93,7 +105,7 @@ def write_bundle(tflite_bytes: bytes, info: ModelInfo, path: str | os.PathLike[s
         path: where to write; an existing file is replaced.
 
     Raises:
-        ValueError: the bytes already end in a zip.
+        ValueError: the bytes already end in a zip, or the path is a folder.
         OSError: the file cannot be written.
     """
     file = io.BytesIO(tflite_bytes)
@@ -105,11 +117,15 @@ def write_bundle(tflite_bytes: bytes, info: ModelInfo, path: str | os.PathLike[s
     card["flatbuffer_sha256"] = hashlib.sha256(tflite_bytes).hexdigest()
     # Stored rather than compressed, as readers of TFLite metadata expect.
     with zipfile.ZipFile(file, "a", zipfile.ZIP_STORED) as archive:
-        archive.writestr(
-            zipfile.ZipInfo(LABELS_FILE, _DATE), "".join(f"{x}\n" for x in info.labels)
-        )
+        archive.writestr(zipfile.ZipInfo(LABELS_FILE, _DATE), labels_text(info.labels))
         archive.writestr(zipfile.ZipInfo(_CARD, _DATE), json.dumps(card, indent=1, sort_keys=True))
-    _replace(Path(path), file.getvalue())
+    with replacing(Path(path)) as temporary:
+        temporary.write_bytes(file.getvalue())
+
+
+def labels_text(labels: Sequence[str]) -> str:
+    """The content of `labels.txt`: one label a line."""
+    return "".join(f"{label}\n" for label in labels)
 
 
 def read_info(path: str | os.PathLike[str]) -> ModelInfo:
@@ -123,15 +139,15 @@ def read_info(path: str | os.PathLike[str]) -> ModelInfo:
 
 
 def read_bundle(path: str | os.PathLike[str]) -> tuple[bytes, ModelInfo]:
-    """Reads a file that `write_bundle` wrote and checks that not a bit of the model has changed.
+    """Reads a file that `write_bundle` wrote and checks the model against its checksum.
 
-    The check is not mere caution: TFLite's interpreters crash on most damaged flatbuffers.
+    The check is necessary: TFLite's interpreters crash on most damaged flatbuffers.
 
     Returns:
         The flatbuffer and the model card.
 
     Raises:
-        ValueError: the file carries no readable card, or the model is not the one that it names.
+        ValueError: the file carries no readable card, or the model's checksum is not the card's.
         OSError: the file cannot be opened.
     """
     try:
@@ -174,29 +190,14 @@ def _read_member(archive: zipfile.ZipFile, name: str) -> bytes:
 
 def _parse_card(card: Any, labels: list[str], path: str | os.PathLike[str]) -> ModelInfo:
     try:
-        # Cards of files older than this field speak of float32 tensors.
-        card = {"io_type": "float32", **card}
-        # The same for fields of the front end: cards are compared as wholes.
-        card["front_end"] = asdict(FrontEndConfig.from_dict(card["front_end"]))
+        card = {**_OLDER_FIELDS, **card}
         fields = {name: card[name] for name in ModelInfo.__dataclass_fields__ if name != "labels"}
         if card["labels"] != len(labels):
             raise ValueError(f"{card['labels']} labels declared, {len(labels)} found")
         if not isinstance(card["flatbuffer_bytes"], int):
             raise ValueError("flatbuffer_bytes is not an integer")
         card["flatbuffer_sha256"]
+        fields["front_end"] = FrontEndConfig.from_dict(fields["front_end"])
         return ModelInfo(labels=tuple(labels), **fields)
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"the model card of {path} cannot be used: {error}") from error
-
-
-def _replace(path: Path, content: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())  # the name must not outlive its bytes in a power cut
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -19,6 +19,7 @@ from aec_ofa_tf.audio.io.sound_reader import WaveformReader
 from aec_ofa_tf.audio.io.sound_source import STANDARD_INPUT, DecodeError
 from aec_ofa_tf.tagging.selection import LabelSelection
 from aec_ofa_tf.tagging.tagger import Tagger, WindowScores
+from aec_ofa_tf.tagging.windows import OverallScores
 
 RECENT_WINDOWS = 10_000
 """Windows of a recording that the result lists; of a longer one, the last so many."""
@@ -213,7 +214,7 @@ class RecordingTagger:
         """Tags one recording; `tag` passes the result on to the outputs too."""
         raw = self._windows.raw if file == STANDARD_INPUT else None
         reader = WaveformReader(file, self._tagger.info.sample_rate_hz, raw)
-        summary = _Summary(self._windows.listed)
+        summary = _Summary(self._windows.listed, self._tagger.info.task)
         error, interrupted = None, False
         begin = time.perf_counter()
         try:
@@ -222,14 +223,14 @@ class RecordingTagger:
             error = reason.reason
         except KeyboardInterrupt:
             interrupted = True
-            if file != STANDARD_INPUT or summary.best is None:
+            if file != STANDARD_INPUT or summary.overall is None:
                 error = f"interrupted after {summary.end_secs:.2f} s were tagged"
         for note in reader.notes:
             _log.warning("%s: %s", file, note)
-        has_tags = summary.best is not None and error is None
+        has_tags = summary.overall is not None and error is None
         return TagResult(
             file=file,
-            tags=_tags(self._selection, summary.best) if has_tags else None,
+            tags=_tags(self._selection, summary.overall) if has_tags else None,
             audio_secs=round(summary.end_secs, 6),
             compute_secs=round(time.perf_counter() - begin - reader.waited_secs, 6),
             windows_scored=summary.count,
@@ -289,8 +290,9 @@ class RecordingTagger:
 class _Summary:
     """What is kept of a recording's windows, however many there are."""
 
-    def __init__(self, listed: bool) -> None:
-        self.best: np.ndarray | None = None
+    def __init__(self, listed: bool, task: str) -> None:
+        self._overall = OverallScores(task)
+        self.overall: np.ndarray | None = None
         self.end_secs = 0.0
         self.count = 0
         self._listed = listed
@@ -302,7 +304,7 @@ class _Summary:
 
     def add(self, scored: WindowScores, tags: tuple[Tag, ...]) -> None:
         self.count += 1
-        self.best = scored.scores if self.best is None else np.maximum(self.best, scored.scores)
+        self.overall = self._overall.add(scored.scores)
         self.end_secs = scored.end_secs
         if self._listed:
             times = round(scored.begin_secs, 6), round(scored.end_secs, 6)

@@ -1,4 +1,4 @@
-"""Which labels of a clip are worth telling. No TensorFlow here."""
+"""Which labels of a clip are reported. No TensorFlow here."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ class LabelSelection:
 
     Args:
         labels: names of the classes, in order.
-        top_k: how many at most.
-        threshold: the lowest score worth telling.
-        label_thresholds: the same for single labels, in place of `threshold`.
+        top_k: largest number of labels that are reported.
+        threshold: lowest score that is reported.
+        label_thresholds: thresholds of single labels, which replace `threshold`.
 
     Attributes:
         labels: names of the classes, in order.
         thresholds: float64 [classes].
 
     Raises:
-        ValueError: a label is unknown, a threshold no finite number, or `top_k` not positive.
+        ValueError: a label is unknown, a threshold is not finite, or `top_k` is not positive.
     """
 
     def __init__(
@@ -52,8 +52,8 @@ class LabelSelection:
             scores: float32 [classes].
         """
         best = np.argsort(-scores, kind="stable")
-        told = [i for i in best if scores[i] >= self.thresholds[i]][: self._top_k]
-        return [(self.labels[i], float(scores[i])) for i in told]
+        reported = [i for i in best if scores[i] >= self.thresholds[i]][: self._top_k]
+        return [(self.labels[i], float(scores[i])) for i in reported]
 
     def _index(self, label: str) -> int:
         if label in self.labels:
@@ -65,10 +65,10 @@ class LabelSelection:
 
 
 def parse_label_thresholds(texts: Sequence[str]) -> dict[str, float]:
-    """Thresholds written as `LABEL=0.7`; of a label that stands twice the last one counts.
+    """Thresholds by label, from texts such as `Dog=0.7`; the last one of a label counts.
 
     Raises:
-        ValueError: a text is written otherwise.
+        ValueError: a text has another form.
     """
     thresholds = {}
     for text in texts:

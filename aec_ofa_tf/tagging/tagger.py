@@ -12,10 +12,10 @@ import numpy as np
 
 from aec_ofa_tf.tagging.interpreter import TFLiteModel
 from aec_ofa_tf.tagging.model_file import ModelInfo
-from aec_ofa_tf.tagging.windows import TrailingMean, cut_windows
+from aec_ofa_tf.tagging.windows import OverallScores, TrailingMean, cut_windows
 
 FRONT_END_FILE = "front_end.tflite"
-"""Name of the front end that stands in the same folder as models that take log-mel."""
+"""Name of the front end's file, in the folder of the models that take log-mel."""
 
 FitLength = Callable[[np.ndarray, int, str], np.ndarray]
 """(waveform float32 [samples], clip_samples, policy) -> float32 [clip_samples]."""
@@ -23,11 +23,11 @@ FitLength = Callable[[np.ndarray, int, str], np.ndarray]
 
 @dataclass(frozen=True)
 class WindowScores:
-    """What a part of a waveform sounds like.
+    """The scores of a part of a waveform.
 
     Attributes:
-        begin_secs: where it begins.
-        end_secs: where it ends.
+        begin_secs: time at which the part begins.
+        end_secs: time at which it ends.
         scores: float32 [classes].
     """
 
@@ -37,23 +37,23 @@ class WindowScores:
 
 
 class Tagger:
-    """A TFLite model with all that it needs to score a waveform.
+    """A TFLite model with its front end: from a waveform of any length to scores.
 
-    Audio longer than a clip is cut into windows, the last one aligned to the end; a class's score
-    is its maximum over the windows. Shorter audio becomes one clip by the length policy that the
-    model was trained with.
+    Audio longer than a clip is cut into windows, the last one aligned to the end, whose scores
+    `OverallScores` combines. Shorter audio becomes one clip by the length policy that the model
+    was trained with.
 
     Args:
         path: a classifier's TFLite file, with `front_end.tflite` beside it if it takes log-mel.
         threads: threads of the interpreter.
-        fit_length: how a short waveform becomes a clip: the function that prepared the training
-            clips.
+        fit_length: the function that makes a clip of a short waveform: the one that prepared the
+            training clips.
 
     Attributes:
         info: the model card.
 
     Raises:
-        ValueError: a file is damaged, not a classifier, or front end and model do not fit.
+        ValueError: a file is damaged or not a classifier, or front end and model do not fit.
         OSError: a file is missing.
     """
 
@@ -86,7 +86,10 @@ class Tagger:
         waveform = np.asarray(waveform, np.float32)
         if waveform.ndim != 1 or not waveform.size:
             raise ValueError(f"expected a waveform of shape [samples], received {waveform.shape}")
-        return np.max([window.scores for window in self.score_windows([waveform])], axis=0)
+        overall = OverallScores(self.info.task)
+        for window in self.score_windows([waveform]):
+            scores = overall.add(window.scores)
+        return scores
 
     def score_windows(
         self,
@@ -94,13 +97,14 @@ class Tagger:
         hop_secs: float | None = None,
         smoothing_secs: float = 0.0,
     ) -> Iterator[WindowScores]:
-        """Scores a waveform of any length, endless ones too: each window when it is complete.
+        """Scores a waveform of any length, also a live one: each window as soon as it is complete.
 
         Args:
             blocks: consecutive parts, float32 [samples], at `info.sample_rate_hz`, mono.
-            hop_secs: from a window's begin to the next one's; None is the clip's length.
-            smoothing_secs: scores are means over the windows that begin less than this before;
-                see `TrailingMean`.
+            hop_secs: time from the begin of a window to the begin of the next one; None is the
+                clip's length.
+            smoothing_secs: scores are means over the windows that began in this time before a
+                window; see `TrailingMean`.
 
         Raises:
             ValueError: the hop is shorter than a sample, a time is not finite, or the waveform is
@@ -135,12 +139,12 @@ class Tagger:
 
 
 def check_front_end(path: Path, front_end: ModelInfo, model: ModelInfo) -> None:
-    """Refuses a front end that computes something else than the model was trained on.
+    """Rejects a front end that computes something else than the model was trained on.
 
     Args:
-        path: where the front end stands.
-        front_end: its card.
-        model: the card of the model beside it.
+        path: path of the front end.
+        front_end: model card of the front end.
+        model: model card of the model beside it.
 
     Raises:
         ValueError: clip length, sample rate or front-end settings differ.

@@ -1,4 +1,4 @@
-"""Cutting a waveform that never stands in memory whole into windows, and smoothing their scores."""
+"""Cutting a waveform of any length into windows as it arrives, and smoothing their scores."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Window:
 
     Attributes:
         begin: index of its first sample.
-        samples: float32 [samples]; a clip's length, or a shorter waveform's.
+        samples: float32 [samples]; as long as a clip, or a whole waveform that is shorter.
     """
 
     begin: int
@@ -23,7 +23,7 @@ class Window:
 
     @property
     def end(self) -> int:
-        """Index behind its last sample."""
+        """Index after its last sample."""
         return self.begin + len(self.samples)
 
 
@@ -32,15 +32,15 @@ def cut_windows(
 ) -> Iterator[Window]:
     """Cuts consecutive blocks of a waveform into windows, each as soon as it is complete.
 
-    Windows begin at multiples of the hop. If the last one would not end with the waveform, one
-    more does, which overlaps more than the others. A waveform shorter than a clip is one window.
-    No more than a clip and a block are held.
+    Windows begin at multiples of the hop. If the last of them does not end with the waveform, one
+    more window does, which overlaps more than the others. A waveform shorter than a clip is one
+    window. At most a clip and a block are kept in memory.
 
     Args:
         blocks: float32 [samples] each, of any lengths.
         clip_samples: length of a window.
-        hop_samples: from a window's begin to the next one's; beyond a clip, what lies between two
-            windows is in none.
+        hop_samples: samples from the begin of a window to the begin of the next one; if it is
+            longer than a clip, the samples between two windows are left out.
 
     Raises:
         ValueError: clip or hop is shorter than a sample.
@@ -67,14 +67,14 @@ def cut_windows(
 
 
 class TrailingMean:
-    """Smooths scores: the mean over a window and those that begin less than a time before it.
+    """Smooths scores: the mean over a window and the windows that began a short time before it.
 
-    It looks back only, so that a live stream's scores need not wait. The first windows have fewer
-    before them and are means of those. The last window of a waveform, which may begin closer to
-    its neighbour than a hop, counts as any other.
+    It looks back only, so that the scores of a live stream are not delayed. The first windows have
+    fewer windows before them and are means of fewer scores. The last window of a waveform, which
+    may begin less than a hop after the one before it, counts as any other.
 
     Args:
-        samples: that time; 0 leaves scores as they are.
+        samples: windows that begin less than so many samples before count; 0 smooths nothing.
     """
 
     def __init__(self, samples: int) -> None:
@@ -82,10 +82,10 @@ class TrailingMean:
         self._recent: deque[tuple[int, np.ndarray]] = deque()
 
     def add(self, begin: int, scores: np.ndarray) -> np.ndarray:
-        """Takes the next window's scores and gives the smoothed ones.
+        """Adds the next window's scores and returns the smoothed ones.
 
         Args:
-            begin: where the window begins, later than the one before.
+            begin: index of the window's first sample, later than that of the window before.
             scores: float32 [classes].
 
         Returns:
@@ -95,3 +95,38 @@ class TrailingMean:
         while len(self._recent) > 1 and self._recent[0][0] <= begin - self._samples:
             self._recent.popleft()
         return np.mean([scores for _, scores in self._recent], axis=0, dtype=np.float32)
+
+
+class OverallScores:
+    """The scores of a whole recording from those of its windows.
+
+    A class's score is its maximum over the windows: a sound that occurs once is a label of the
+    recording. Where a clip has exactly one label it is the mean, so that the scores sum to 1.
+
+    Args:
+        task: name of the model's task.
+    """
+
+    def __init__(self, task: str) -> None:
+        self._is_mean = task == "single_label"
+        self._total: np.ndarray | None = None
+        self._count = 0
+
+    def add(self, scores: np.ndarray) -> np.ndarray:
+        """Adds the next window's scores and returns those of the recording up to its end.
+
+        Args:
+            scores: float32 [classes].
+
+        Returns:
+            float32 [classes].
+        """
+        self._count += 1
+        if self._total is None:
+            self._total = scores.astype(np.float64)
+        elif self._is_mean:
+            self._total = self._total + scores
+        else:
+            self._total = np.maximum(self._total, scores)
+        overall = self._total / self._count if self._is_mean else self._total
+        return overall.astype(np.float32)

@@ -10,7 +10,7 @@ import numpy as np
 
 from aec_ofa_tf.audio.front_end import ADD, SYMMETRIC, FrontEndConfig
 from aec_ofa_tf.audio.mel import KALDI, triangular_filters
-from aec_ofa_tf.export.job import FRONT_END
+from aec_ofa_tf.export.child import FRONT_END
 from aec_ofa_tf.tagging.interpreter import interpreter_class
 from aec_ofa_tf.tagging.model_file import read_bundle
 from pipelines.benchmarks.clips import synthetic_clips
@@ -82,7 +82,7 @@ class _FrontEndOf:
         errors = {}
         for name, clip in clips.items():
             waveform = clip.astype(np.float32)
-            expected = librosa_log_mel(waveform, FrontEndConfig(**info.front_end))
+            expected = librosa_log_mel(waveform, info.front_end)
             near = expected > expected.max() - NEAR_DB
             error = np.abs(self._log_mel(waveform) - expected)[near]
             errors[name] = float(np.nan_to_num(error, nan=np.inf).max())

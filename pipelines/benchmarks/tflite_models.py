@@ -12,14 +12,12 @@ import numpy as np
 import tensorflow as tf
 from absl import logging
 
-from aec_ofa_tf.audio.front_end import FrontEndConfig
 from aec_ofa_tf.audio.log_mel import log_mel
 from aec_ofa_tf.costs.cost import params
 from aec_ofa_tf.export.convert import convert_models
 from aec_ofa_tf.export.fine_tune import TuningData, fine_tune
 from aec_ofa_tf.export.part_files import randomise
-from aec_ofa_tf.export.request import ConversionRequest, check_kind
-from aec_ofa_tf.export.tuning import FineTuning
+from aec_ofa_tf.export.request import ConversionRequest, FineTuning, check_kind
 from aec_ofa_tf.models.cnn10 import build_cnn10
 from aec_ofa_tf.models.space import Subnet
 from aec_ofa_tf.tagging.model_file import INPUTS, ModelInfo, read_info
@@ -137,7 +135,7 @@ def _kinds() -> list[tuple[str, str]]:
 def _handwritten(file: ModelFile) -> keras.Model | None:
     """The plain Keras model of a card's widths and sizes; None if it does not tell them."""
     info, front_end = file.info, file.info.front_end
-    frames, classes = info.clip_samples // front_end["hop_samples"], len(info.labels)
+    frames, classes = info.clip_samples // front_end.hop_samples, len(info.labels)
     if "embedding_units" not in info.extra:
         logging.warning("%s does not tell all of its sizes: no hand-written equal", file.name)
         return None
@@ -145,7 +143,7 @@ def _handwritten(file: ModelFile) -> keras.Model | None:
         Subnet.parse(info.subnet).blocks,
         frames,
         classes,
-        front_end["mel_bins"],
+        front_end.mel_bins,
         info.extra["embedding_units"],
         info.extra["pool_last"],
     )
@@ -168,11 +166,12 @@ def _info(spec: Subnet, settings: TFLiteSettings) -> ModelInfo:
         sample_rate_hz=front_end.sample_rate_hz,
         clip_samples=network.frames * front_end.hop_samples,
         length_policy="pad",
-        front_end=dataclasses.asdict(front_end),
+        front_end=front_end,
         input="log_mel",
         quantization="float32",
         subnet=str(spec),
         params=params(spec, network),
+        network="CNN10",
         extra={"embedding_units": network.embedding_units, "pool_last": network.pool_last},
     )
 
@@ -181,5 +180,5 @@ def _request(path: Path, info: ModelInfo) -> ConversionRequest:
     clips = np.array(list(synthetic_clips(info.clip_samples, info.sample_rate_hz).values()))
     clips = clips[:_CLIPS].astype(np.float32)
     if info.input == "log_mel":
-        clips = log_mel(tf.constant(clips), FrontEndConfig(**info.front_end)).numpy()
+        clips = log_mel(tf.constant(clips), info.front_end).numpy()
     return ConversionRequest(path, info, clips, clips)

@@ -8,8 +8,8 @@ import pytest
 import tensorflow as tf
 
 from aec_ofa_tf.audio.log_mel import log_mel
+from aec_ofa_tf.export.child import run_child
 from aec_ofa_tf.export.convert import convert, convert_models
-from aec_ofa_tf.export.job import run_child
 from aec_ofa_tf.export.request import ConversionRequest
 from aec_ofa_tf.tagging.model_file import write_bundle
 from tests.exported import make_waveforms, median_labels

@@ -1,6 +1,5 @@
 """Costs in closed form against what TFLite's converter makes."""
 
-import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -63,7 +62,7 @@ def _info(spec, network, quantization):
         sample_rate_hz=PANNS.sample_rate_hz,
         clip_samples=FRAMES * PANNS.hop_samples,
         length_policy="pad",
-        front_end=dataclasses.asdict(PANNS),
+        front_end=PANNS,
         input="log_mel",
         quantization=quantization,
         subnet=str(spec),

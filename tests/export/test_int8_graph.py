@@ -1,6 +1,6 @@
 """What TFLite's converter must not make of a CNN10."""
 
-from dataclasses import asdict, replace
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -25,7 +25,7 @@ def test_the_dense_layers_stay_two_behind_one_sum(spec, tmp_path):
         sample_rate_hz=32000,
         clip_samples=64 * 320,
         length_policy="pad",
-        front_end=asdict(PANNS),
+        front_end=PANNS,
         input="log_mel",
         quantization="float32",
         subnet=spec,

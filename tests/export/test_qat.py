@@ -9,12 +9,11 @@ import tensorflow as tf
 
 from aec_ofa_tf.audio.log_mel import log_mel
 from aec_ofa_tf.costs.file_size import tflite_bytes
+from aec_ofa_tf.export.child import run_child
 from aec_ofa_tf.export.convert import convert_models
 from aec_ofa_tf.export.fine_tune import TuningData, fine_tune
-from aec_ofa_tf.export.folded import fold, unfold
-from aec_ofa_tf.export.job import run_child
-from aec_ofa_tf.export.request import ConversionRequest
-from aec_ofa_tf.export.tuning import FineTuning
+from aec_ofa_tf.export.fold import fold, unfold
+from aec_ofa_tf.export.request import ConversionRequest, FineTuning
 from aec_ofa_tf.models.network import NetworkConfig
 from aec_ofa_tf.models.space import Subnet
 from aec_ofa_tf.tagging.interpreter import TFLiteModel

@@ -1,14 +1,12 @@
 """Why waveform-in files are neither float16 nor dynamic: what becomes of the front end."""
 
-import dataclasses
-
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from aec_ofa_tf.audio.front_end import PANNS
 from aec_ofa_tf.audio.log_mel import log_mel
-from aec_ofa_tf.export.job import FRONT_END, ConversionJob, run_child, write_jobs
+from aec_ofa_tf.export.child import FRONT_END, ConversionJob, run_child, write_jobs
 from aec_ofa_tf.export.request import check_kind
 from aec_ofa_tf.tagging.interpreter import interpreter_class
 from tests.exported import SAMPLES, make_waveforms
@@ -18,7 +16,7 @@ from tests.exported import SAMPLES, make_waveforms
 def front_ends(tmp_path_factory):
     folder = tmp_path_factory.mktemp("front_ends")
     kinds = ("float32", "float16", "dynamic")
-    config = dataclasses.asdict(PANNS)
+    config = PANNS
     write_jobs([ConversionJob(FRONT_END, kind, SAMPLES, config, kind) for kind in kinds], folder)
     run_child(["-m", "aec_ofa_tf.export.tflite_converter"], folder, "converting front ends")
     return {kind: (folder / kind).read_bytes() for kind in kinds}

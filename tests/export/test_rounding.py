@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from aec_ofa_tf.audio.log_mel import log_mel
 from aec_ofa_tf.export.convert import convert
-from aec_ofa_tf.export.folded import fold, unfold
+from aec_ofa_tf.export.fold import fold, unfold
 from aec_ofa_tf.export.request import ConversionRequest
 from aec_ofa_tf.export.rounding import round_first_convolution
 from tests.export.graphs import open_graph

@@ -54,7 +54,7 @@ def folder(tmp_path_factory, model) -> Path:
         sample_rate_hz=RATE_HZ,
         clip_samples=CLIP,
         length_policy="repeat",
-        front_end=dataclasses.asdict(PANNS),
+        front_end=PANNS,
         input="log_mel",
         quantization="float32",
         subnet="4x2-6x1-8x2-8x1",

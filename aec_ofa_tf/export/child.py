@@ -1,4 +1,9 @@
-"""What the converter's child process is asked to do. No TensorFlow here."""
+"""What child processes are asked to do, and how they are run. No TensorFlow here.
+
+TensorFlow's converter aborts its process on what it cannot convert, and importing
+tensorflow-model-optimization changes Keras for the whole process: both run in a process of their
+own, in a folder that holds the job as JSON and its arrays as files.
+"""
 
 from __future__ import annotations
 
@@ -10,11 +15,33 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
+
+from aec_ofa_tf.audio.front_end import FrontEndConfig
+from aec_ofa_tf.export.folded_graph import FoldedGraph, graph_from_json
+from aec_ofa_tf.export.request import FineTuning
 
 FRONT_END = "front_end"
-"""A job's content that has no network, and the name scope of the front end in every graph."""
+"""Content of a job that has no network, and name scope of the front end in every graph."""
 
-JOBS_FILE = "jobs.json"
+CONVERTER = "aec_ofa_tf.export.tflite_converter"
+"""Module of the process that does the jobs of `write_jobs`."""
+
+TRAINER = "aec_ofa_tf.export.qat_trainer"
+"""Module of the process that does the job of `write_tuning_job`."""
+
+WEIGHTS_FILE = "weights.npz"
+CLIPS_FILE = "clips.npy"
+TARGETS_FILE = "targets.npy"
+CALIBRATION_FILE = "calibration.npy"
+TUNED_FILE = "tuned.npz"
+TWIN_FOLDER = "twin"
+PROGRESS = "fine-tuning"
+"""First word of the lines in which the fine-tuning process reports its progress."""
+
+_JOBS_FILE = "jobs.json"
+_TUNING_JOB_FILE = "tuning.json"
+_LOSSES_FILE = "losses.json"
 _LOG_FILE = "log.txt"
 _LOG_LINES = 15
 
@@ -25,9 +52,9 @@ class ConversionJob:
 
     Attributes:
         content: "log_mel" (the network), "waveform" (front end and network) or "front_end".
-        quantization: one of `bundle.QUANTIZATIONS`.
+        quantization: one of `model_file.QUANTIZATIONS`.
         samples: samples of a clip.
-        front_end: fields of the `FrontEndConfig`.
+        front_end: from waveform to log-mel.
         output: name of the TFLite file.
         model: name of the `.keras` file, or "" for a front end; for "int8_qat" the path of a
             SavedModel folder that `fine_tune` wrote.
@@ -39,7 +66,7 @@ class ConversionJob:
     content: str
     quantization: str
     samples: int
-    front_end: dict[str, float]
+    front_end: FrontEndConfig
     output: str
     model: str = ""
     representative: str = ""
@@ -47,14 +74,75 @@ class ConversionJob:
     integer_output: bool = False
 
 
+@dataclass(frozen=True)
+class TuningJob:
+    """One network to fine-tune twice; the arrays stand in files beside it.
+
+    Attributes:
+        graph: the network, its batch norms folded.
+        task: name of the task, whose loss is minimised.
+        settings: how it is trained.
+    """
+
+    graph: FoldedGraph
+    task: str
+    settings: FineTuning
+
+
+@dataclass(frozen=True)
+class TuningLosses:
+    """The loss of every step of fine-tuning, before its update.
+
+    Attributes:
+        float32: of the network in float32.
+        int8_qat: of the network with its int8 arithmetic simulated.
+    """
+
+    float32: tuple[float, ...]
+    int8_qat: tuple[float, ...]
+
+
 def write_jobs(jobs: Sequence[ConversionJob], folder: Path) -> None:
-    """Leaves the jobs for the child that will run in `folder`."""
-    (folder / JOBS_FILE).write_text(json.dumps([asdict(job) for job in jobs]), encoding="utf-8")
+    """Leaves the jobs for the converter that will run in `folder`."""
+    _write(folder / _JOBS_FILE, [asdict(job) for job in jobs])
 
 
 def read_jobs(folder: Path) -> list[ConversionJob]:
     """Reads what `write_jobs` wrote."""
-    return [ConversionJob(**job) for job in json.loads((folder / JOBS_FILE).read_text("utf-8"))]
+    return [
+        ConversionJob(**{**job, "front_end": FrontEndConfig(**job["front_end"])})
+        for job in _read(folder / _JOBS_FILE)
+    ]
+
+
+def write_tuning_job(job: TuningJob, folder: Path) -> None:
+    """Leaves the job for the fine-tuning process that will run in `folder`."""
+    _write(folder / _TUNING_JOB_FILE, asdict(job))
+
+
+def read_tuning_job(folder: Path) -> TuningJob:
+    """Reads what `write_tuning_job` wrote."""
+    job = _read(folder / _TUNING_JOB_FILE)
+    return TuningJob(graph_from_json(job["graph"]), job["task"], FineTuning(**job["settings"]))
+
+
+def write_losses(losses: TuningLosses, folder: Path) -> None:
+    """Leaves the losses for the parent."""
+    _write(folder / _LOSSES_FILE, asdict(losses))
+
+
+def read_losses(folder: Path) -> TuningLosses:
+    """Reads what `write_losses` wrote."""
+    losses = _read(folder / _LOSSES_FILE)
+    return TuningLosses(**{name: tuple(values) for name, values in losses.items()})
+
+
+def _write(path: Path, value: Any) -> None:
+    path.write_text(json.dumps(value), encoding="utf-8")
+
+
+def _read(path: Path) -> Any:
+    return json.loads(path.read_text("utf-8"))
 
 
 def run_child(
@@ -70,8 +158,8 @@ def run_child(
     Args:
         arguments: what follows `python`, for example ["-m", module].
         folder: the child's working directory; its log is kept there.
-        purpose: what the child is for, to be named in the error.
-        on_line: is given every line that the child prints, as it does, without the line's end.
+        purpose: what the child does, for the error's message.
+        on_line: is called with every line as soon as the child prints it, without the line's end.
 
     Raises:
         RuntimeError: the child failed; the message ends with the last lines of its log.

@@ -1,0 +1,152 @@
+"""The layers of a plain Keras model with their connections, and what its batch norms compute."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+
+DROPOUT = (keras.layers.Dropout, keras.layers.SpatialDropout2D)
+
+
+@dataclass(frozen=True, eq=False)
+class Node:
+    """One layer of a model.
+
+    Attributes:
+        layer: the layer, or another Keras operation.
+        inputs: names of the layers whose outputs it takes.
+    """
+
+    layer: keras.Operation
+    inputs: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """The layer's name."""
+        return self.layer.name
+
+
+class KerasGraph:
+    """The layers of a functional model, for walks from input to output.
+
+    Args:
+        model: functional or sequential, with one input and one output, and no layer used twice.
+
+    Attributes:
+        nodes: every layer, after those whose outputs it takes.
+        output: name of the layer whose output is the model's.
+
+    Raises:
+        ValueError: the model is none of these.
+    """
+
+    def __init__(self, model: keras.Model) -> None:
+        if isinstance(model, keras.Sequential):
+            model = keras.Model(model.inputs, model.outputs)
+        configuration = model.get_config() if isinstance(model, keras.Model) else {}
+        if not {"layers", "output_layers"} <= set(configuration):
+            raise ValueError(
+                f"expected a functional Keras model of built-in layers, received {model.name!r} "
+                f"of class {type(model).__name__}"
+            )
+        operations = {operation.name: operation for operation in model.operations}
+        nodes = [_node(operations[entry["name"]], entry) for entry in configuration["layers"]]
+        self.nodes = tuple(nodes)
+        self.output = _only_output(configuration, model)
+        self._by_name = {node.name: node for node in nodes}
+
+    def __getitem__(self, name: str) -> Node:
+        """The layer of that name with its inputs."""
+        return self._by_name[name]
+
+    def __contains__(self, name: str) -> bool:
+        """Whether there is a layer of that name."""
+        return name in self._by_name
+
+    def consumers(self, name: str) -> list[Node]:
+        """The layers that take a layer's output; those of a dropout in the dropout's place."""
+        found = [node for node in self.nodes if name in node.inputs]
+        return [
+            consumer
+            for node in found
+            for consumer in (
+                self.consumers(node.name) if isinstance(node.layer, DROPOUT) else [node]
+            )
+        ]
+
+    def norm_after(self, name: str) -> keras.layers.BatchNormalization | None:
+        """The batch norm that can be folded into a convolution or dense layer, if there is one.
+
+        It is the only layer that takes the output, and no activation function stands between.
+        """
+        consumers = self.consumers(name)
+        is_linear = self[name].layer.activation in (None, keras.activations.linear)
+        if name == self.output or len(consumers) != 1 or not is_linear:
+            return None
+        layer = consumers[0].layer
+        return layer if isinstance(layer, keras.layers.BatchNormalization) else None
+
+
+def affine(norm: keras.layers.BatchNormalization) -> tuple[np.ndarray, np.ndarray]:
+    """Scale and shift [channels] of a batch norm in inference, computed in float64."""
+    mean, variance = (
+        weight.numpy().astype(np.float64) for weight in (norm.moving_mean, norm.moving_variance)
+    )
+    gamma = norm.gamma.numpy().astype(np.float64) if norm.scale else np.ones_like(mean)
+    beta = norm.beta.numpy().astype(np.float64) if norm.center else np.zeros_like(mean)
+    scale = gamma / np.sqrt(variance + norm.epsilon)
+    return scale, beta - mean * scale
+
+
+def set_affine(norm: keras.layers.BatchNormalization, scale: np.ndarray, shift: np.ndarray) -> None:
+    """Makes a batch norm in inference multiply by `scale` and add `shift`, [channels] each.
+
+    Raises:
+        ValueError: the batch norm has no gamma, and a scale is not positive.
+    """
+    if not norm.scale and not (scale > 0).all():
+        raise ValueError(f"{norm.name!r} has no gamma: its scales are positive, received {scale}")
+    variance = np.full_like(scale, 1.0) if norm.scale else 1.0 / np.square(scale)
+    norm.moving_variance.assign(variance - norm.epsilon)
+    norm.moving_mean.assign(np.zeros_like(scale) if norm.center else -shift / scale)
+    if norm.scale:
+        norm.gamma.assign(scale)
+    if norm.center:
+        norm.beta.assign(shift)
+
+
+def _node(operation: keras.Operation, entry: dict[str, Any]) -> Node:
+    calls = entry["inbound_nodes"]
+    if len(calls) > 1:
+        raise ValueError(
+            f"the layer {operation.name!r} is used {len(calls)} times; give every place in the "
+            "network a layer of its own"
+        )
+    inputs = tuple(_tensors(calls[0])) if calls else ()
+    return Node(operation, inputs)
+
+
+def _tensors(value: Any) -> Iterator[str]:
+    """Names of the layers that made the tensors within a serialised call."""
+    if isinstance(value, dict) and value.get("class_name") == "__keras_tensor__":
+        yield value["config"]["keras_history"][0]
+    elif isinstance(value, dict):
+        for part in value.values():
+            yield from _tensors(part)
+    elif isinstance(value, list | tuple):
+        for part in value:
+            yield from _tensors(part)
+
+
+def _only_output(configuration: dict[str, Any], model: keras.Model) -> str:
+    if len(model.inputs) != 1 or len(model.outputs) != 1:
+        raise ValueError(
+            f"expected a model with one input and one output, received {len(model.inputs)} and "
+            f"{len(model.outputs)}"
+        )
+    outputs = configuration["output_layers"]
+    return (outputs[0] if isinstance(outputs[0], list | tuple) else outputs)[0]

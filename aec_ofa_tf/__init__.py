@@ -1,1 +1,3 @@
 """Once-for-all supernets for acoustic event classification."""
+
+__version__ = "0.1.0"

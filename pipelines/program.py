@@ -6,14 +6,18 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from logging import WARNING, LogRecord
+from pathlib import Path
 from typing import Any
 
 from absl import app, flags, logging
 
 CLOSED_PIPE = 128 + signal.SIGPIPE
 """Exit code of a program whose output nobody reads any more, as shells give it."""
+
+FLAGFILES = Path(__file__).resolve().parent / "configs"
+"""The folder of the flagfiles that come with this package."""
 
 _OURS = ("aec_ofa_tf", "pipelines", "tfrecords", "")
 
@@ -62,7 +66,40 @@ def run(main: Callable[[list[str]], dict[str, Any]], takes_files: bool = False) 
     logging.use_absl_handler()
     logging.get_absl_handler().addFilter(_concerns_users)
     logging.set_verbosity(logging.INFO)
-    app.run(guarded)
+    app.run(guarded, flags_parser=_parse_flags)
+
+
+def with_shipped_flagfiles(arguments: Sequence[str]) -> list[str]:
+    """Puts the path of a flagfile that comes with this package in the place of its bare name.
+
+    A file of that name in the working directory comes first.
+
+    Args:
+        arguments: a command line, `--flagfile=quickstart.flags` among it or not.
+
+    Returns:
+        The command line, for example with `--flagfile=/usr/lib/.../configs/quickstart.flags`.
+    """
+    found = list(arguments)
+    for index, argument in enumerate(found):
+        if argument == "--":
+            break
+        flag, equals, name = argument.partition("=")
+        if flag in ("--flagfile", "-flagfile") and equals:
+            found[index] = f"{flag}={_flagfile(name)}"
+        elif flag in ("--flagfile", "-flagfile") and index + 1 < len(found):
+            found[index + 1] = _flagfile(found[index + 1])
+    return found
+
+
+def _flagfile(name: str) -> str:
+    shipped = FLAGFILES / name
+    is_shipped = Path(name).name == name and not Path(name).exists() and shipped.is_file()
+    return os.fspath(shipped) if is_shipped else name
+
+
+def _parse_flags(arguments: list[str]) -> list[str]:
+    return app.parse_flags_with_usage(with_shipped_flagfiles(arguments))
 
 
 def print_line(line: str) -> bool:

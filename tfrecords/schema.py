@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import io
 import math
 import os
 from collections.abc import Sequence
 
 import numpy as np
-import soundfile
 import tensorflow as tf
 
 from aec_ofa_tf.audio.front_end import FrontEndConfig
 from aec_ofa_tf.audio.log_mel import log_mel
+from tfrecords import flac
 
 PAYLOADS = ("log_mel", "audio")
-_FLAC_SUBTYPE = "PCM_24"
-# tensorflow-io gives 24-bit samples in the upper bits of an int32.
-_INT32_SCALE = 2.0**-31
 
 
 def log_mel_example(clip_id: str, classes: Sequence[int], features: np.ndarray) -> bytes:
@@ -48,10 +44,9 @@ def audio_example(
     """
     peak = float(np.max(np.abs(waveform), initial=0.0))
     scale = 2.0 ** max(0, math.ceil(math.log2(peak))) if peak > 1.0 else 1.0
-    flac = io.BytesIO()
-    soundfile.write(flac, waveform / scale, sample_rate_hz, format="FLAC", subtype=_FLAC_SUBTYPE)
+    encoded = flac.encode(waveform / scale, sample_rate_hz)
     feature = tf.train.Feature(float_list=tf.train.FloatList(value=[scale]))
-    return _example(clip_id, classes, {"flac": _bytes_feature(flac.getvalue()), "scale": feature})
+    return _example(clip_id, classes, {"flac": _bytes_feature(encoded), "scale": feature})
 
 
 def parse_batch(
@@ -89,7 +84,8 @@ def parse_batch(
         "labels": tf.cast(tf.sparse.to_indicator(parsed["labels"], classes), tf.float32),
     }
     if payload == "audio":
-        waveform = _decode_flac(parsed["flac"], parsed["scale"], clip_samples)
+        samples = tf.cast(flac.decode_batch(parsed["flac"], clip_samples), tf.float32)
+        waveform = samples * (flac.INT32_SCALE * parsed["scale"][:, tf.newaxis])
         if "waveform" in features:
             clips["waveform"] = waveform
         if "log_mel" in features:
@@ -102,17 +98,6 @@ def parse_batch(
         )
         clips["log_mel"] = tf.reshape(tf.cast(flat, tf.float32), (-1, *shape))
     return clips
-
-
-def _decode_flac(flac: tf.Tensor, scale: tf.Tensor, clip_samples: int) -> tf.Tensor:
-    import tensorflow_io as tfio  # only audio records need it
-
-    def decode(item: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
-        samples = tfio.audio.decode_flac(item[0], shape=[clip_samples, 1], dtype=tf.int32)[:, 0]
-        return tf.cast(samples, tf.float32) * (_INT32_SCALE * item[1])
-
-    spec = tf.TensorSpec([clip_samples], tf.float32)
-    return tf.map_fn(decode, (flac, scale), fn_output_signature=spec)
 
 
 def _example(clip_id: str, classes: Sequence[int], payload: dict[str, tf.train.Feature]) -> bytes:

@@ -12,15 +12,21 @@ SOURCES = ("aec_ofa_tf", "tfrecords", "pipelines", "setup.py", "pyproject.toml",
 
 def install_core(folder: Path) -> Path:
     """The interpreter of a new virtual environment after `pip install .`, without extras."""
-    source = folder / "source"  # a copy: building leaves files in the source folder
-    source.mkdir()
-    for name in SOURCES:
-        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
-        copy(ROOT / name, source / name)
+    source = copy_source(folder)
     run([sys.executable, "-m", "venv", folder / "venv"])
     python = folder / "venv" / "bin" / "python"
     run([python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", source])
     return python
+
+
+def copy_source(folder: Path) -> Path:
+    """A copy of what a package is built from: building leaves files in the source folder."""
+    source = folder / "source"
+    source.mkdir()
+    for name in SOURCES:
+        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
+        copy(ROOT / name, source / name)
+    return source
 
 
 def clean_environment() -> dict[str, str]:

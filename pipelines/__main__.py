@@ -1,0 +1,69 @@
+"""One command for all programs: `aec-ofa NAME ...` runs what `python -m pipelines.NAME ...` runs."""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import runpy
+import sys
+from pathlib import Path
+
+from pipelines.program import FLAGFILES
+
+PROGRAMS = (
+    "prepare",
+    "train",
+    "search",
+    "evaluate",
+    "convert",
+    "tag",
+    "average",
+    "benchmark",
+    "profile_device",
+)
+USAGE_ERROR = 2
+
+
+def main() -> None:
+    """Runs the program that the first argument names, with the other arguments.
+
+    Without a name, and with `--help`, it lists the programs. A name that is none ends with exit
+    code 2. No program is imported but the one that runs.
+    """
+    name = sys.argv[1] if len(sys.argv) > 1 else "--help"
+    if name in ("--help", "-h", "--helpshort", "help"):
+        print(overview())
+    elif name in PROGRAMS:
+        del sys.argv[1]
+        runpy.run_module(f"pipelines.{name}", run_name="__main__", alter_sys=True)
+    else:
+        near = difflib.get_close_matches(name, PROGRAMS, n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        print(f"error: there is no program {name!r}{hint}\n\n{overview()}", file=sys.stderr)
+        sys.exit(USAGE_ERROR)
+
+
+def overview() -> str:
+    """Every program with the first line of its docstring."""
+    width = max(map(len, PROGRAMS))
+    flagfiles = sorted(path.name for path in FLAGFILES.glob("*.flags"))
+    return "\n".join(
+        [
+            "usage: aec-ofa NAME [--flag=value ...], or python -m pipelines.NAME",
+            "",
+            *(f"  {name:{width}}  {_purpose(name)}" for name in PROGRAMS),
+            "",
+            "aec-ofa NAME --helpshort lists a program's flags. A flagfile that comes with this",
+            f"package is found by its name: --flagfile={' or '.join(flagfiles)}",
+        ]
+    )
+
+
+def _purpose(name: str) -> str:
+    source = (Path(__file__).parent / f"{name}.py").read_text(encoding="utf-8")
+    docstring = ast.get_docstring(ast.parse(source)) or ""
+    return docstring.partition("\n")[0].partition(": python -m")[0].rstrip(".")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,112 @@
+"""The package as somebody gets it who installs it without -e, in a folder whose name has a space."""
+
+import os
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+import pytest
+
+import aec_ofa_tf
+from pipelines import program
+from pipelines.__main__ import PROGRAMS
+from tests.pipelines.tag.core_install import copy_source, run
+
+ROOT = Path(__file__).resolve().parents[1]
+SHIPPED = str(ROOT / "pipelines" / "configs" / "quickstart.flags")
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory) -> Path:
+    """The `bin` folder of an environment with the wheel; other packages come from this one."""
+    folder = tmp_path_factory.mktemp("a folder")
+    source = copy_source(folder)
+    pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
+    run([*pip, "wheel", "--no-deps", "--wheel-dir", folder, source])
+    (wheel,) = folder.glob(f"aec_ofa_tf-{aec_ofa_tf.__version__}-*.whl")
+    run([sys.executable, "-m", "venv", folder / "venv"])
+    python = folder / "venv" / "bin" / "python"
+    run([python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", wheel])
+    return python.parent
+
+
+def start(command: list, folder: Path) -> subprocess.CompletedProcess:
+    environment = {**os.environ, "PYTHONPATH": sysconfig.get_path("purelib")}
+    return subprocess.run(
+        [*map(os.fspath, command)],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.slow
+def test_the_wheel_is_typed_and_knows_its_version(installed, tmp_path):
+    code = (
+        "import aec_ofa_tf, importlib.metadata, pathlib, pipelines, tfrecords\n"
+        "for package in (aec_ofa_tf, pipelines, tfrecords):\n"
+        "    folder = pathlib.Path(package.__file__).parent\n"
+        "    print((folder / 'py.typed').is_file(), 'a folder' in str(folder))\n"
+        "print(importlib.metadata.version('aec-ofa-tf') == aec_ofa_tf.__version__)\n"
+    )
+    done = start([installed / "python", "-c", code], tmp_path)
+    assert done.stdout.split() == ["True"] * 7, done.stderr
+
+
+@pytest.mark.slow
+def test_the_console_command_runs_a_program_with_a_shipped_flagfile(installed, tmp_path):
+    data_dir = tmp_path / "the data"
+    clips = ["--train_clips=4", "--validation_clips=2", "--evaluation_clips=2"]
+    places = [f"--data_dir={data_dir}", f"--workdir={tmp_path / 'the run'}"]
+    command = [installed / "aec-ofa", "train", "--flagfile=quickstart.flags", "--stages=prepare"]
+    done = start([*command, *clips, *places], tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert (data_dir / "manifest.json").is_file()
+
+
+@pytest.mark.slow
+def test_the_console_command_and_the_module_list_the_programs(installed, tmp_path):
+    listed = start([installed / "aec-ofa", "--help"], tmp_path)
+    assert listed.returncode == 0, listed.stderr
+    assert all(f"\n  {name} " in listed.stdout for name in PROGRAMS)
+    assert start([installed / "python", "-m", "pipelines"], tmp_path).stdout == listed.stdout
+
+
+def test_every_program_is_listed():
+    files = (ROOT / "pipelines").glob("*.py")
+    runnable = {path.stem for path in files if "program.run(main" in path.read_text("utf-8")}
+    assert set(PROGRAMS) == runnable
+
+
+def test_an_unknown_program_ends_with_the_list_and_the_nearest_name():
+    done = start([sys.executable, "-m", "pipelines", "serch"], ROOT)
+    assert done.returncode == 2
+    assert "no program 'serch'; did you mean 'search'?" in done.stderr
+    assert "\n  prepare " in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("given", "read"),
+    [
+        (["--flagfile=quickstart.flags"], [f"--flagfile={SHIPPED}"]),
+        (["--flagfile", "quickstart.flags"], ["--flagfile", SHIPPED]),
+        (["--flagfile=./quickstart.flags"], ["--flagfile=./quickstart.flags"]),
+        (["--flagfile=unknown.flags"], ["--flagfile=unknown.flags"]),
+        (["--flagfile"], ["--flagfile"]),
+        (["--", "--flagfile=quickstart.flags"], ["--", "--flagfile=quickstart.flags"]),
+        (["--seed=1", "quickstart.flags"], ["--seed=1", "quickstart.flags"]),
+    ],
+)
+def test_a_shipped_flagfile_is_found_by_its_bare_name(given, read, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert program.with_shipped_flagfiles(["train", *given]) == ["train", *read]
+
+
+def test_a_flagfile_in_the_working_directory_comes_first(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "quickstart.flags").touch()
+    given = ["train", "--flagfile=quickstart.flags"]
+    assert program.with_shipped_flagfiles(given) == given

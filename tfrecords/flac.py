@@ -1,0 +1,92 @@
+"""FLAC payloads: written by soundfile, decoded inside tf.data by whatever is installed.
+
+tensorflow-io decodes in C++ and is used where it loads (the `train` lane). No release of it loads
+beside later TensorFlow (the `train-latest` lane); there soundfile decodes. Both give the same
+integers.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import numpy as np
+import soundfile
+import tensorflow as tf
+
+_SUBTYPE = "PCM_24"
+# Both decoders give a 24-bit sample in the upper bits of an int32.
+INT32_SCALE = 2.0**-31
+
+
+def encode(waveform: np.ndarray, sample_rate_hz: int) -> bytes:
+    """24-bit FLAC of a waveform, float [samples], whose samples lie in [-1, 1)."""
+    file = io.BytesIO()
+    soundfile.write(file, waveform, sample_rate_hz, format="FLAC", subtype=_SUBTYPE)
+    return file.getvalue()
+
+
+def decode_batch(flac: tf.Tensor, samples: int) -> tf.Tensor:
+    """Decodes mono clips inside tf.data.
+
+    Args:
+        flac: string [batch], what `encode` returned.
+        samples: samples of every clip.
+
+    Returns:
+        int32 [batch, samples]; times `INT32_SCALE` they lie in [-1, 1). Iterating fails where a
+        clip cannot be decoded or has another length.
+    """
+    decode = _tensorflow_io_decode()
+    if decode is None:
+        return soundfile_decode_batch(flac, samples)
+    return tf.map_fn(
+        lambda clip: decode(clip, shape=[samples, 1], dtype=tf.int32)[:, 0],
+        flac,
+        fn_output_signature=tf.TensorSpec([samples], tf.int32),
+    )
+
+
+def soundfile_decode_batch(flac: tf.Tensor, samples: int) -> tf.Tensor:
+    """`decode_batch` by soundfile, which frees Python's lock while it decodes a clip.
+
+    tf.data runs several batches at a time, so several clips are decoded at a time.
+    """
+
+    def decode(clips: np.ndarray) -> np.ndarray:
+        decoded = np.empty((len(clips), samples), np.int32)
+        for row, clip in zip(decoded, clips.tolist(), strict=True):
+            row[:] = _soundfile_decode(clip, samples)
+        return decoded
+
+    batch = tf.numpy_function(decode, [flac], tf.int32, stateful=False)
+    return tf.ensure_shape(batch, [*flac.shape, samples])
+
+
+def _soundfile_decode(clip: bytes, samples: int) -> np.ndarray:
+    values, _ = soundfile.read(io.BytesIO(clip), dtype="int32")
+    if values.shape != (samples,):
+        raise ValueError(
+            f"a record's FLAC has the shape {values.shape}, expected {(samples,)}; prepare again"
+        )
+    return values
+
+
+@cache
+def _tensorflow_io_decode() -> Callable[..., Any] | None:
+    """tensorflow-io's decoder, or None where it is not installed or does not load.
+
+    It imports beside any TensorFlow. Whether its C++ part loads shows when it decodes.
+    """
+    try:
+        import tensorflow_io as tfio
+
+        silence = encode(np.zeros(16, np.float32), 16_000)
+        with tf.init_scope():
+            tfio.audio.decode_flac(tf.constant(silence), shape=[16, 1], dtype=tf.int32)
+    except (ImportError, NotImplementedError, tf.errors.OpError):
+        return None
+    decode: Callable[..., Any] = tfio.audio.decode_flac
+    return decode

@@ -45,8 +45,8 @@ PathLike = str | os.PathLike[str]
 class Experiment:
     """A search space that is trained on one data set in one run directory.
 
-    Every stage resumes where it was stopped and is skipped when it is done; other settings than
-    those that it was begun with are refused.
+    Every stage resumes where it was stopped and is skipped when it is done. It raises ValueError
+    where an earlier stage is missing, or where it was begun with other settings.
 
         records = ofa.open_records("data")
         experiment = ofa.Experiment("run", records, ofa.search_space("[2,2,X]", 16))
@@ -129,11 +129,7 @@ class Experiment:
         return self.run.space
 
     def train_teacher(self, config: TeacherConfig = TeacherConfig()) -> TeacherResult:
-        """Trains the teacher on the labels and leaves it as `teacher.keras`.
-
-        Raises:
-            ValueError: the stage was begun with other settings, or the data do not fit.
-        """
+        """Trains the teacher on the labels and leaves it as `teacher.keras`."""
         with self.workdir.exclusive():
             return stages.train_teacher(self.run, config)
 
@@ -142,31 +138,19 @@ class Experiment:
 
         Args:
             batch_size: clips that the teacher scores at once; by default as in its training.
-
-        Raises:
-            ValueError: there is no teacher, or the soft labels are of another one.
         """
         with self.workdir.exclusive():
             return stages.write_soft_labels(self.run, batch_size)
 
     def train_supernet(self, config: SupernetConfig = SupernetConfig()) -> SupernetResult:
-        """Trains the supernet.
-
-        Raises:
-            ValueError: an earlier stage is missing, this one was begun with other settings, or
-                the teacher does not fit.
-        """
+        """Trains the supernet."""
         with self.workdir.exclusive():
             return stages.train_supernet(self.run, config)
 
     def train_subnet(
         self, subnet: Subnet | str, config: SubnetConfig = SubnetConfig()
     ) -> SubnetResult:
-        """Trains one subnet alone and saves it as `.keras`.
-
-        Raises:
-            ValueError: an earlier stage is missing, or this one was begun with other settings.
-        """
+        """Trains one subnet alone and saves it as `.keras`."""
         with self.workdir.exclusive():
             return stages.train_subnet(self.run, self.subnet(subnet), config)
 

@@ -22,12 +22,8 @@ from absl import app, flags
 
 from aec_ofa_tf.audio.io.decode import fit_length
 from aec_ofa_tf.audio.io.sound_source import STANDARD_INPUT
-from aec_ofa_tf.tagging.recordings import (
-    Output,
-    RecordingTagger,
-    TaggingResult,
-    WindowConfig,
-)
+from aec_ofa_tf.tagging.recordings import Output, RecordingTagger, WindowConfig
+from aec_ofa_tf.tagging.results import TaggingResult
 from aec_ofa_tf.tagging.selection import LabelSelection, parse_label_thresholds
 from aec_ofa_tf.tagging.tagger import FRONT_END_FILE, Tagger
 from pipelines import program

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from aec_ofa_tf.files import replacing, require_replaceable
-from aec_ofa_tf.tagging.recordings import Tag, TagResult
+from aec_ofa_tf.tagging.results import Tag, TagResult
 from aec_ofa_tf.tagging.selection import LabelSelection
 from aec_ofa_tf.tagging.tagger import WindowScores
 from pipelines import program

@@ -27,7 +27,18 @@ def installed(tmp_path_factory) -> Path:
     (wheel,) = folder.glob(f"aec_ofa_tf-{aec_ofa_tf.__version__}-*.whl")
     run([sys.executable, "-m", "venv", folder / "venv"])
     python = folder / "venv" / "bin" / "python"
-    run([python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", wheel])
+    run(
+        [
+            python,
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--disable-pip-version-check",
+            "--no-deps",
+            wheel,
+        ]
+    )
     return python.parent
 
 

@@ -5,32 +5,27 @@ from __future__ import annotations
 import itertools
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import keras
-from absl import logging
 
 from aec_ofa_tf.costs.cost import costs, params
-from aec_ofa_tf.dataset import EVALUATION, TRAIN
+from aec_ofa_tf.dataset import TRAIN
 from aec_ofa_tf.export.clips import ConversionClips, conversion_clips
 from aec_ofa_tf.export.config import QAT, ExportConfig
 from aec_ofa_tf.export.convert import convert_models
 from aec_ofa_tf.export.fine_tune import FineTuned
 from aec_ofa_tf.export.fine_tuning import fine_tuned
-from aec_ofa_tf.export.latency import measure_latency_ms
 from aec_ofa_tf.export.parity import check_fine_tuned
 from aec_ofa_tf.export.request import Conversion, ConversionRequest
 from aec_ofa_tf.export.results import (
     FINE_TUNED_FILE,
     MODEL_FILE,
     ConvertedFile,
-    FileScores,
 )
-from aec_ofa_tf.export.scoring import evaluate_keras, evaluate_tflite
 from aec_ofa_tf.files import fingerprint, sha256_of
-from aec_ofa_tf.metrics import Metrics
 from aec_ofa_tf.models.keras_files import load_model, save_model
 from aec_ofa_tf.models.materialise import materialise
 from aec_ofa_tf.models.network import NetworkConfig
@@ -128,29 +123,6 @@ def convert_networks(
     return [_row(*pair) for pair in zip(requests, conversions, strict=True)]
 
 
-def with_scores(run: Run, files: list[ConvertedFile], batch_size: int) -> list[ConvertedFile]:
-    """Adds what files, and the Keras models behind them, score on the evaluation split, if any."""
-    records = run.records
-    if not records.clips(EVALUATION):
-        return files
-    references = {
-        path: _figures(run, evaluate_keras(path, records, EVALUATION, batch_size))
-        for path in dict.fromkeys(file.reference for file in files)
-    }
-    found = []
-    for file in files:
-        own = _figures(run, evaluate_tflite(file.path, records, EVALUATION))
-        scores = FileScores(run.task.figure, own, references[file.reference])
-        found.append(replace(file, scores=scores))
-    return found
-
-
-def with_latency(files: list[ConvertedFile]) -> list[ConvertedFile]:
-    """Adds the median time of an invocation on one thread of this machine."""
-    taken = measure_latency_ms([file.path for file in files])
-    return [replace(file, latency_ms=taken[file.path]) for file in files]
-
-
 def files_of_others(run: Run, folder: Path, network: Subnet, stage: str) -> list[Path]:
     """The TFLite files in a folder that are of another network, or of one trained otherwise.
 
@@ -180,20 +152,6 @@ def require_no_others(run: Run, folder: Path, network: Subnet, stage: str) -> No
             f"{others[0]} is of another subnet than {network}, or of another training run: use "
             "another folder (out)"
         )
-
-
-def log_files(files: list[ConvertedFile]) -> None:
-    """Reports size and score of every file."""
-    for file in files:
-        text = ""
-        if file.scores:
-            figure, own, reference = file.scores.figure, file.scores.own, file.scores.reference
-            text = f", {figure} {own[figure]:.3f}, Keras {reference[figure]:.3f}"
-        logging.info("%s: %s bytes%s", file.file, f"{file.bytes:,}", text)
-
-
-def _figures(run: Run, metrics: Metrics) -> dict[str, float | None]:
-    return {name: getattr(metrics, name) for name in dict.fromkeys(("mAP", run.task.figure))}
 
 
 def _fine_tuned(

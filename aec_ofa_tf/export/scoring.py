@@ -1,18 +1,23 @@
-"""How model files score on a split of a data set."""
+"""How model files score on a split of a data set, and how long they take."""
 
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
+from absl import logging
 from tqdm import tqdm
 
 from aec_ofa_tf.dataset import EVALUATION, Dataset
+from aec_ofa_tf.export.latency import measure_latency_ms
+from aec_ofa_tf.export.results import ConvertedFile, FileScores
 from aec_ofa_tf.metrics import Metrics, evaluate_scores
 from aec_ofa_tf.models.keras_files import load_model
 from aec_ofa_tf.tagging.interpreter import TFLiteModel
+from aec_ofa_tf.training.run import Run
 
 
 def evaluate_file(
@@ -94,3 +99,40 @@ def evaluate_keras(path: Path, records: Dataset, split: str, batch_size: int) ->
     pairs = [(predict(batch["log_mel"]).numpy(), batch["labels"].numpy()) for batch in batches]
     scores, labels = zip(*pairs, strict=True)
     return evaluate_scores(np.concatenate(scores), np.concatenate(labels), records.single_label)
+
+
+def with_scores(run: Run, files: list[ConvertedFile], batch_size: int) -> list[ConvertedFile]:
+    """Adds what files, and the Keras models behind them, score on the evaluation split, if any."""
+    records = run.records
+    if not records.clips(EVALUATION):
+        return files
+    references = {
+        path: _figures(run, evaluate_keras(path, records, EVALUATION, batch_size))
+        for path in dict.fromkeys(file.reference for file in files)
+    }
+    found = []
+    for file in files:
+        own = _figures(run, evaluate_tflite(file.path, records, EVALUATION))
+        scores = FileScores(run.task.figure, own, references[file.reference])
+        found.append(replace(file, scores=scores))
+    return found
+
+
+def with_latency(files: list[ConvertedFile]) -> list[ConvertedFile]:
+    """Adds the median time of an invocation on one thread of this machine."""
+    taken = measure_latency_ms([file.path for file in files])
+    return [replace(file, latency_ms=taken[file.path]) for file in files]
+
+
+def log_files(files: list[ConvertedFile]) -> None:
+    """Reports size and score of every file."""
+    for file in files:
+        text = ""
+        if file.scores:
+            figure, own, reference = file.scores.figure, file.scores.own, file.scores.reference
+            text = f", {figure} {own[figure]:.3f}, Keras {reference[figure]:.3f}"
+        logging.info("%s: %s bytes%s", file.file, f"{file.bytes:,}", text)
+
+
+def _figures(run: Run, metrics: Metrics) -> dict[str, float | None]:
+    return {name: getattr(metrics, name) for name in dict.fromkeys(("mAP", run.task.figure))}

@@ -24,13 +24,11 @@ from aec_ofa_tf.export.run import (
     TrainedNetwork,
     convert_networks,
     files_of_others,
-    log_files,
     require_no_others,
     teacher,
     trained_subnets,
-    with_latency,
-    with_scores,
 )
+from aec_ofa_tf.export.scoring import log_files, with_latency, with_scores
 from aec_ofa_tf.files import sha256_of
 from aec_ofa_tf.models.space import Subnet
 from aec_ofa_tf.reporting.machine import describe_machine

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 _CPU_INFO = Path("/proc/cpuinfo")
-_BFLOAT16_FLAGS = {"amx_bf16", "avx512_bf16"}
+_BFLOAT16_FEATURES = {"amx_bf16", "avx512_bf16"}
 
 
 def resolve_precision(precision: str, cpu_info: Path = _CPU_INFO) -> str:
@@ -23,4 +23,4 @@ def resolve_precision(precision: str, cpu_info: Path = _CPU_INFO) -> str:
     if precision != "auto":
         return precision
     text = cpu_info.read_text() if cpu_info.exists() else ""
-    return "mixed_bfloat16" if _BFLOAT16_FLAGS & set(text.split()) else "float32"
+    return "mixed_bfloat16" if _BFLOAT16_FEATURES & set(text.split()) else "float32"

@@ -1,0 +1,106 @@
+"""What tagging recordings ends with. No TensorFlow here."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Tag:
+    """A label that was recognised.
+
+    Attributes:
+        label: its name.
+        score: between 0 and 1.
+    """
+
+    label: str
+    score: float
+
+
+@dataclass(frozen=True)
+class WindowTags:
+    """The labels of a part of a recording.
+
+    Attributes:
+        begin_secs: time at which the part begins.
+        end_secs: time at which it ends.
+        tags: the labels, the highest score first.
+    """
+
+    begin_secs: float
+    end_secs: float
+    tags: tuple[Tag, ...]
+
+
+@dataclass(frozen=True)
+class TagResult:
+    """The labels of a recording.
+
+    Attributes:
+        file: its path, or "-" for standard input.
+        tags: the labels with their scores over all windows, the highest first; None where the
+            recording could not be tagged.
+        audio_secs: how much was tagged.
+        compute_secs: how long that took, without waiting for standard input.
+        windows_scored: how many windows were scored.
+        windows: the last of them, where they were asked for; otherwise None.
+        error: why the recording could not be tagged.
+        interrupted: whether a signal ended it.
+    """
+
+    file: str
+    tags: tuple[Tag, ...] | None
+    audio_secs: float = 0.0
+    compute_secs: float = 0.0
+    windows_scored: int = 0
+    windows: tuple[WindowTags, ...] | None = None
+    error: str | None = None
+    interrupted: bool = False
+
+    @property
+    def real_time_factor(self) -> float | None:
+        """Audio seconds per compute second."""
+        return _ratio(self.audio_secs, self.compute_secs)
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON; what does not apply is left out."""
+        if self.windows_scored == 0 and self.interrupted and self.compute_secs == 0.0:
+            return {"file": self.file, "error": self.error, "interrupted": True}
+        row = {**asdict(self), "real_time_factor": self.real_time_factor}
+        unknown = {name for name in ("tags", "windows", "error") if row[name] is None}
+        if not self.interrupted:
+            unknown.add("interrupted")
+        return {name: value for name, value in row.items() if name not in unknown}
+
+
+@dataclass(frozen=True)
+class TaggingResult:
+    """The labels of several recordings.
+
+    Attributes:
+        files: a result for each.
+        startup_secs: from the start of the process to the first score, without waiting for
+            standard input; None where the system does not say.
+    """
+
+    files: tuple[TagResult, ...]
+    startup_secs: float | None
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        audio_secs = round(sum(file.audio_secs for file in self.files), 6)
+        compute_secs = round(sum(file.compute_secs for file in self.files), 6)
+        return {
+            "files": [file.as_dict() for file in self.files],
+            "audio_secs": audio_secs,
+            "compute_secs": compute_secs,
+            "real_time_factor": _ratio(audio_secs, compute_secs),
+            "real_time_factor_is": "audio seconds per compute second",
+            "startup_secs": self.startup_secs,
+        }
+
+
+def _ratio(audio_secs: float, compute_secs: float) -> float | None:
+    return round(audio_secs / compute_secs, 2) if audio_secs and compute_secs > 0 else None

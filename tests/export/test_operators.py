@@ -1,6 +1,5 @@
 """No trace of elasticity: a converted subnet is what one would have written by hand."""
 
-
 import numpy as np
 import pytest
 

@@ -1,6 +1,5 @@
 """Why waveform-in files are neither float16 nor dynamic: what becomes of the front end."""
 
-
 import numpy as np
 import pytest
 import tensorflow as tf

@@ -1,6 +1,7 @@
 """A depthwise-separable residual softmax network goes through every export like CNN10."""
 
 import dataclasses
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -164,9 +165,8 @@ def test_the_gate_is_accuracy(files):
 
 
 def test_labels_are_beside_the_files(files):
-    (folder,) = {conversion.file.rpartition("/")[0] for conversion in files.values()}
-    with open(f"{folder}/labels.txt", encoding="utf-8") as file:
-        assert file.read().splitlines() == list(LABELS)
+    (folder,) = {Path(conversion.file).parent for conversion in files.values()}
+    assert (folder / "labels.txt").read_text("utf-8").splitlines() == list(LABELS)
 
 
 def test_the_first_convolution_of_any_size_is_rounded(model, clips):
@@ -177,7 +177,9 @@ def test_the_first_convolution_of_any_size_is_rounded(model, clips):
 
     np.testing.assert_allclose(steps, np.round(steps), atol=1e-3)
     nearest = np.round(original / scales) * scales
-    exact, ours, theirs = (_stem_outputs(model, k, clips["log_mel"]) for k in (original, kernel, nearest))
+    exact, ours, theirs = (
+        _stem_outputs(model, k, clips["log_mel"]) for k in (original, kernel, nearest)
+    )
     # Variances: the mean goes into the batch norm.
     error, worse = (ours - exact).var(0), (theirs - exact).var(0)
     assert (error <= worse).all()

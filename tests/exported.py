@@ -39,7 +39,7 @@ SMALLEST, LARGEST = DEPTH_COMBINATIONS[0], DEPTH_COMBINATIONS[-1]
 
 @dataclass(frozen=True)
 class Exported:
-    """What one child process made: models by spec, files and answers by (spec, form)."""
+    """Results of one child process: models by spec, conversions by (spec, form, quantisation)."""
 
     folder: Path
     models: dict[str, keras.Model]
@@ -105,6 +105,7 @@ def info() -> ModelInfo:
         quantization="float32",
         subnet=LARGEST,
         params=1234,
+        network="CNN10",
         extra={"trained_on": "noise"},
     )
 
@@ -122,12 +123,12 @@ def make_waveforms(count: int, seed: int) -> np.ndarray:
 
 @pytest.fixture(scope="session")
 def waveforms() -> np.ndarray:
-    """Clips that no conversion has seen."""
+    """Clips that no conversion was calibrated on."""
     return make_waveforms(8, seed=7)
 
 
 def median_labels(model: keras.Model, clips: np.ndarray) -> np.ndarray:
-    """Labels of log-mel clips by which the model ranks all right: its scores above the median."""
+    """Labels of log-mel clips that the model ranks perfectly: its scores above the median."""
     scores = model(clips, training=False).numpy()
     return (scores > np.median(scores, axis=0)).astype(np.uint8)
 

@@ -1,4 +1,4 @@
-"""What cannot be converted leaves an error that says why, and no file."""
+"""A conversion that fails raises an error with the reason and writes no file."""
 
 import dataclasses
 
@@ -25,7 +25,7 @@ def _request(info, path, **changes):
     return ConversionRequest(path, info, clips)
 
 
-def test_an_aborting_child_becomes_an_error_with_its_last_words(tmp_path):
+def test_an_aborting_child_becomes_an_error_with_the_end_of_its_log(tmp_path):
     code = "import os; print('last words', flush=True); os.abort()"
     with pytest.raises(RuntimeError, match=r"(?s)making x failed.*SIGABRT.*last words"):
         run_child(["-c", code], tmp_path, "making x")
@@ -66,9 +66,9 @@ def test_int8_scales_that_lose_the_ranking_leave_no_file(tmp_path, info, random_
         # In scales for these levels all real clips are one and the same integer.
         representative_clips=clips * 1e4,
         parity_labels=median_labels(model, clips),
-        max_map_drop=0.05,
+        max_figure_drop=0.05,
     )
-    message = r"x\.tflite: the mAP of the int8 log_mel file is 0\.\d+ below .*bound 0\.05"
+    message = r"x\.tflite: mAP of the int8 log_mel file is 0\.\d+ below .*bound 0\.05"
     with pytest.raises(RuntimeError, match=message):
         convert(model, request)
     assert list(tmp_path.iterdir()) == []
@@ -78,7 +78,7 @@ def test_int8_scales_that_lose_the_ranking_leave_no_file(tmp_path, info, random_
     ("changes", "message"),
     [
         ({"parity_labels": np.zeros((3, 5))}, r"\(2, 5\), received an array of shape \(3, 5\)"),
-        ({"max_map_drop": float("nan")}, "0 or more, received nan"),
+        ({"max_figure_drop": float("nan")}, "0 or more, received nan"),
     ],
 )
 def test_gates_that_do_not_fit_are_refused(tmp_path, info, random_cnn10, changes, message):
@@ -92,7 +92,7 @@ def test_without_a_class_that_only_some_clips_have_there_is_no_drop(tmp_path, in
     request = dataclasses.replace(
         _request(info, tmp_path / "x.tflite", quantization="dynamic"), parity_labels=labels
     )
-    assert convert(random_cnn10(SPEC), request).parity_map_drop is None
+    assert convert(random_cnn10(SPEC), request).parity_drop is None
 
 
 @pytest.mark.parametrize("labels", [None, np.ones((2, 5), np.uint8)])
@@ -100,7 +100,7 @@ def test_a_bound_that_nothing_could_break_is_refused(tmp_path, info, random_cnn1
     request = dataclasses.replace(
         _request(info, tmp_path / "x.tflite", quantization="dynamic"),
         parity_labels=labels,
-        max_map_drop=0.05,
+        max_figure_drop=0.05,
     )
     with pytest.raises(ValueError, match=r"x\.tflite: .* 2 parity clips have no class"):
         convert(random_cnn10(SPEC), request)
@@ -121,7 +121,7 @@ def test_a_bound_that_nothing_could_break_is_refused(tmp_path, info, random_cnn1
         ({"io_type": "int8", "quantization": "int8", "input": "waveform"}, "float32 front end"),
     ],
 )
-def test_requests_that_cannot_be_met_are_refused(tmp_path, info, random_cnn10, changes, message):
+def test_invalid_requests_are_refused(tmp_path, info, random_cnn10, changes, message):
     with pytest.raises(ValueError, match=rf"x\.tflite: .*{message}"):
         convert(random_cnn10(SPEC), _request(info, tmp_path / "x.tflite", **changes))
 
@@ -148,3 +148,17 @@ def test_another_models_front_end_is_not_overwritten(tmp_path, info, random_cnn1
         convert(random_cnn10(SPEC), _request(info, tmp_path / "x.tflite"))
     assert [p.name for p in tmp_path.iterdir()] == ["front_end.tflite"]
     assert front_end.read_bytes() == before
+
+
+def test_other_labels_in_the_folder_are_not_overwritten(tmp_path, info, random_cnn10):
+    (tmp_path / "labels.txt").write_text("Cat\n")
+    with pytest.raises(ValueError, match=r"labels\.txt has other labels"):
+        convert(random_cnn10(SPEC), _request(info, tmp_path / "x.tflite"))
+    assert [p.name for p in tmp_path.iterdir()] == ["labels.txt"]
+
+
+def test_files_of_one_folder_share_their_labels(tmp_path, info, random_cnn10):
+    model = random_cnn10(SPEC)
+    other = _request(info, tmp_path / "y.tflite", labels=info.labels[::-1])
+    with pytest.raises(ValueError, match=r"y\.tflite: files in one folder share their labels"):
+        convert_models([(model, _request(info, tmp_path / "x.tflite")), (model, other)])

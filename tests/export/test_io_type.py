@@ -52,7 +52,7 @@ def test_both_tensors_are_integers_and_nothing_else_changes(files):
     assert operators(files["float32"]) == ["QUANTIZE", *operators(files["int8"]), "DEQUANTIZE"]
 
 
-def test_the_card_tells_and_the_front_end_stays_float32(files):
+def test_the_card_names_the_type_and_the_front_end_stays_float32(files):
     for io_type, path in files.items():
         model = TFLiteModel(path)
         assert (model.info.io_type, model.info.input) == (io_type, "log_mel")

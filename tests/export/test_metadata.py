@@ -1,4 +1,4 @@
-"""TFLite metadata says what the model card says, and changes nothing else."""
+"""TFLite metadata contain what the model card contains, and change nothing else."""
 
 import dataclasses
 
@@ -59,7 +59,7 @@ def read_metadata(flatbuffer):
 
 
 @pytest.mark.parametrize("quantization", ["float32", "int8"])
-def test_a_waveform_in_file_tells_rate_channels_and_labels(exported, largest, quantization):
+def test_a_waveform_in_file_names_rate_channels_and_labels(exported, largest, quantization):
     flatbuffer, info = read_bundle(exported.path(largest, "waveform", quantization))
     metadata = read_metadata(flatbuffer)
     (graph,) = metadata.tables(3)
@@ -78,7 +78,7 @@ def test_a_waveform_in_file_tells_rate_channels_and_labels(exported, largest, qu
     assert labels.number(2, Int8Flags) == 2  # TENSOR_AXIS_LABELS
 
 
-def test_a_log_mel_in_file_tells_features_and_labels(exported, smallest):
+def test_a_log_mel_in_file_names_features_and_labels(exported, smallest):
     metadata = read_metadata(read_bundle(exported.path(smallest, "log_mel"))[0])
     (graph,) = metadata.tables(3)
     (features,), (scores,) = graph.tables(2), graph.tables(3)
@@ -89,7 +89,7 @@ def test_a_log_mel_in_file_tells_features_and_labels(exported, smallest):
     assert [file.text(0) for file in scores.tables(6)] == ["labels.txt"]
 
 
-def test_a_front_end_tells_rate_and_has_no_labels(exported):
+def test_a_front_end_names_rate_and_has_no_labels(exported):
     metadata = read_metadata(read_bundle(exported.folder / "front_end.tflite")[0])
     (graph,) = metadata.tables(3)
     (waveform,), (log_mel,) = graph.tables(2), graph.tables(3)
@@ -116,7 +116,7 @@ def test_the_description_names_clip_network_front_end_and_run(info):
 
 
 @pytest.mark.parametrize(("io_type", "expected"), [("float32", "], float32"), ("int8", "scale")])
-def test_tensors_tell_their_type(info, any_model, io_type, expected):
+def test_tensors_name_their_type(info, any_model, io_type, expected):
     card = dataclasses.replace(info, quantization="int8", io_type=io_type)
     (graph,) = read_metadata(add_metadata(any_model, card)).tables(3)
 
@@ -181,3 +181,14 @@ def test_the_same_model_is_the_same_bytes(any_model, info):
 def test_metadata_is_not_added_twice(any_model, info):
     with pytest.raises(ValueError, match="already carries TFLITE_METADATA"):
         add_metadata(add_metadata(any_model, info), info)
+
+
+@pytest.mark.parametrize(
+    ("task", "meaning"),
+    [("multi_label", "independent of each other"), ("single_label", "sum to 1")],
+)
+def test_the_output_is_described_by_the_task(info, any_model, task, meaning):
+    card = dataclasses.replace(info, task=task)
+    (graph,) = read_metadata(add_metadata(any_model, card)).tables(3)
+
+    assert meaning in graph.tables(3)[0].text(1)

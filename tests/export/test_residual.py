@@ -1,6 +1,7 @@
 """A depthwise-separable residual softmax network goes through every export like CNN10."""
 
 import dataclasses
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -164,9 +165,8 @@ def test_the_gate_is_accuracy(files):
 
 
 def test_labels_are_beside_the_files(files):
-    (folder,) = {conversion.file.rpartition("/")[0] for conversion in files.values()}
-    with open(f"{folder}/labels.txt", encoding="utf-8") as file:
-        assert file.read().splitlines() == list(LABELS)
+    (folder,) = {Path(conversion.file).parent for conversion in files.values()}
+    assert (folder / "labels.txt").read_text("utf-8").splitlines() == list(LABELS)
 
 
 def test_the_first_convolution_of_any_size_is_rounded(model, clips):

@@ -1,4 +1,4 @@
-"""The first convolution, rounded for int8 and float16 by what it hears."""
+"""Data-aware rounding of the first convolution, for int8 and float16."""
 
 from dataclasses import replace
 
@@ -42,8 +42,8 @@ def _steps(kernel):
     return kernel / np.abs(kernel).max(axis=(0, 1, 2)) * 127
 
 
-def _hears(model, clips):
-    """What follows the first convolution's batch norm, [values, channels]."""
+def _outputs(model, clips):
+    """Outputs of the first convolution's batch norm, [values, channels]."""
     probe = keras.Model(model.input, model.get_layer("block1_norm1").output)
     outputs = probe(clips, training=False).numpy()
     return outputs.reshape(-1, outputs.shape[-1])
@@ -67,16 +67,16 @@ def test_weights_lie_on_the_scales_of_int8_a_step_away_at_most(model, rounded):
 
 
 def test_every_filter_loses_less_than_by_rounding_to_nearest(model, rounded, clips):
-    exact = _hears(model, clips)
-    error = np.square(_hears(rounded, clips) - exact).mean(0)
-    nearest = np.square(_hears(_nearest(model), clips) - exact).mean(0)
+    exact = _outputs(model, clips)
+    error = np.square(_outputs(rounded, clips) - exact).mean(0)
+    nearest = np.square(_outputs(_nearest(model), clips) - exact).mean(0)
     assert (error <= nearest).all()
     assert error.sum() < 0.5 * nearest.sum()
 
 
 def test_the_mean_of_every_channel_stays(model, rounded, clips):
-    exact = _hears(model, clips)
-    bias = (_hears(rounded, clips) - exact).mean(0)
+    exact = _outputs(model, clips)
+    bias = (_outputs(rounded, clips) - exact).mean(0)
     assert np.abs(bias).max() < 1e-5 * np.abs(exact).max()
 
 
@@ -133,23 +133,23 @@ def test_int8_files_hold_these_weights(model, info, form, tmp_path):
 
 
 def _folded(model):
-    """The first convolution's filters as the converter rounds them, its batch norm folded."""
-    return fold(model)[f"{CONVOLUTION}/kernel"]
+    """The first convolution's filters with the batch norm folded, as the converter rounds them."""
+    return fold(model).weights[f"{CONVOLUTION}/kernel"]
 
 
 def test_float16_weights_are_neighbours_that_lose_less(model, clips):
     rounded = round_first_convolution(model, [clips[:5], clips[5:]], "float16")
-    exact, kernel = _hears(model, clips), _folded(rounded)
+    exact, kernel = _outputs(model, clips), _folded(rounded)
     np.testing.assert_array_equal(kernel, kernel.astype(np.float16))
     apart = np.abs(kernel - _folded(model))
     assert (apart <= np.spacing(np.abs(_folded(model)).astype(np.float16))).all()
-    error = np.square(_hears(rounded, clips) - exact).mean(0)
-    nearest = np.square(_hears(_nearest_float16(model), clips) - exact).mean(0)
+    error = np.square(_outputs(rounded, clips) - exact).mean(0)
+    nearest = np.square(_outputs(_nearest_float16(model), clips) - exact).mean(0)
     assert error.sum() < 0.5 * nearest.sum()
 
 
 def _nearest_float16(model):
-    weights = fold(model)
+    weights = dict(fold(model).weights)
     weights[f"{CONVOLUTION}/kernel"] = weights[f"{CONVOLUTION}/kernel"].astype(np.float16)
     return unfold(model, weights)
 

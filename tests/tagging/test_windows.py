@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aec_ofa_tf.tagging.windows import TrailingMean, cut_windows
+from aec_ofa_tf.tagging.windows import OverallScores, TrailingMean, cut_windows
 
 
 def cut(waveform, places):
@@ -77,3 +77,13 @@ def test_smoothing_is_the_mean_of_windows_that_begin_within_the_time(hops, sampl
         received = mean.add(int(begin), scores[number])
         np.testing.assert_allclose(received, expected, rtol=1e-6)
         assert received.dtype == np.float32
+
+
+def test_overall_scores_are_maxima_or_means_that_sum_to_one():
+    windows = np.array([[0.7, 0.2, 0.1], [0.1, 0.3, 0.6], [0.5, 0.3, 0.2]], np.float32)
+    for task, expected in (("multi_label", windows.max(0)), ("single_label", windows.mean(0))):
+        overall = OverallScores(task)
+        scores = [overall.add(window) for window in windows][-1]
+
+        np.testing.assert_allclose(scores, expected, rtol=1e-6)
+        assert scores.dtype == np.float32

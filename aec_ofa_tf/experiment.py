@@ -133,14 +133,10 @@ class Experiment:
         with self.workdir.exclusive():
             return stages.train_teacher(self.run, config)
 
-    def soft_labels(self, batch_size: int | None = None) -> SoftLabelsResult:
-        """Keeps the teacher's scores of the clean training clips.
-
-        Args:
-            batch_size: clips that the teacher scores at once; by default as in its training.
-        """
+    def soft_labels(self) -> SoftLabelsResult:
+        """Keeps the teacher's scores of the clean training clips."""
         with self.workdir.exclusive():
-            return stages.write_soft_labels(self.run, batch_size)
+            return stages.write_soft_labels(self.run)
 
     def train_supernet(self, config: SupernetConfig = SupernetConfig()) -> SupernetResult:
         """Trains the supernet."""

@@ -20,7 +20,6 @@ from typing import Any
 
 from absl import app, flags
 
-from aec_ofa_tf.audio.io.decode import fit_length
 from aec_ofa_tf.audio.io.sound_source import STANDARD_INPUT
 from aec_ofa_tf.tagging.recordings import Output, RecordingTagger, WindowConfig
 from aec_ofa_tf.tagging.results import TaggingResult
@@ -57,12 +56,13 @@ def main(files: list[str]) -> dict[str, Any]:
     _check_outputs(files)
     if FLAGS.plot:
         check_plot(Path(FLAGS.plot), len(files))
-    tagger = Tagger(FLAGS.model, FLAGS.threads, fit_length=fit_length)
+    tagger = Tagger(FLAGS.model, FLAGS.threads)
     selection = LabelSelection(tagger.info.labels, FLAGS.top_k, FLAGS.threshold, thresholds)
     windows = WindowConfig(FLAGS.hop_secs, FLAGS.smoothing_secs, raw, FLAGS.per_window)
     with ExitStack() as stack:
         persists = bool(FLAGS.csv or FLAGS.plot)
-        outputs: list[Output] = [Table(FLAGS.per_window, persists)]
+        overall = "mean" if tagger.info.task == "single_label" else "highest"
+        outputs: list[Output] = [Table(FLAGS.per_window, persists, overall)]
         interrupts = Interrupts()
         tagging = RecordingTagger(tagger, selection, windows, outputs, interrupts.allowed)
         if FLAGS.plot:

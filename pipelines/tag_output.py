@@ -32,9 +32,11 @@ class Table:
         per_window: whether windows are printed as well as recordings.
         persists: whether to go on when nobody reads stdout any more, because results go
             elsewhere too; otherwise that ends the program quietly.
+        overall: how a recording's scores follow from its windows', "highest" or "mean".
     """
 
-    def __init__(self, per_window: bool, persists: bool) -> None:
+    def __init__(self, per_window: bool, persists: bool, overall: str = "highest") -> None:
+        self._overall = overall
         self._per_window = per_window
         self._persists = persists
         self._file: str | None = None
@@ -64,7 +66,7 @@ class Table:
             return
         count = result.windows_scored
         self._say(
-            f"  {result.audio_secs:.2f} s, highest of {count} window{'s' * (count > 1)}"
+            f"  {result.audio_secs:.2f} s, {self._overall} of {count} window{'s' * (count > 1)}"
             f"{', interrupted' if result.interrupted else ''}"
         )
         self._say("  score  label")

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import soundfile
 
-from aec_ofa_tf.audio.io.decode import fit_length
 from aec_ofa_tf.averaging import average
 from aec_ofa_tf.config import ConfigError
 from aec_ofa_tf.experiment import Experiment
@@ -17,7 +16,6 @@ from aec_ofa_tf.export.config import ExportConfig
 from aec_ofa_tf.export.scoring import evaluate_file
 from aec_ofa_tf.models.space import search_space
 from aec_ofa_tf.search.config import SearchConfig
-from aec_ofa_tf.tagging.recordings import tag_file
 from aec_ofa_tf.tagging.tagger import Tagger
 from aec_ofa_tf.training.config import SubnetConfig, SupernetConfig, TeacherConfig, TrainConfig
 from tfrecords.prepare import prepare
@@ -113,8 +111,7 @@ def test_a_subnet_and_the_teacher_become_files_that_tag(experiment, records, rec
     assert teacher.params > small.params
     for file in (small, teacher):
         assert Path(f"{file.file}.md").is_file()
-        tagger = Tagger(file.path, fit_length=fit_length)
-        result = tag_file(tagger, recordings / "tone" / "1.wav", top_k=2)
+        result = Tagger(file.path).tag_file(recordings / "tone" / "1.wav", top_k=2)
         assert result.tags is not None
         assert {tag.label for tag in result.tags} == {"hiss", "tone"}
         assert sum(tag.score for tag in result.tags) == pytest.approx(1, abs=1e-4)

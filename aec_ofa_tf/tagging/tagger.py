@@ -10,8 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
+from aec_ofa_tf.audio.io.decode import fit_length
 from aec_ofa_tf.tagging.interpreter import TFLiteModel
 from aec_ofa_tf.tagging.model_file import ModelInfo
+from aec_ofa_tf.tagging.results import TagResult
 from aec_ofa_tf.tagging.windows import OverallScores, TrailingMean, cut_windows
 
 FRONT_END_FILE = "front_end.tflite"
@@ -58,7 +60,11 @@ class Tagger:
     """
 
     def __init__(
-        self, path: str | os.PathLike[str], threads: int = 1, *, fit_length: FitLength
+        self,
+        path: str | os.PathLike[str],
+        threads: int = 1,
+        *,
+        fit_length: FitLength = fit_length,
     ) -> None:
         self._model = TFLiteModel(path, threads)
         self.info = self._model.info
@@ -70,6 +76,22 @@ class Tagger:
             if self.info.input == "log_mel"
             else None
         )
+
+    def tag_file(self, path: str | os.PathLike[str], top_k: int = 3) -> TagResult:
+        """Tags a recording of any length, rate and format that soundfile reads.
+
+        `recordings.tag_file` has more options.
+
+        Args:
+            path: the recording.
+            top_k: largest number of labels that are reported.
+
+        Raises:
+            DecodeError: the recording cannot be read.
+        """
+        from aec_ofa_tf.tagging import recordings  # which is made of taggers
+
+        return recordings.tag_file(self, path, top_k)
 
     def tag(self, waveform: np.ndarray) -> np.ndarray:
         """Scores a waveform.

@@ -86,12 +86,8 @@ def trained_teacher(run: Run) -> TeacherConfig:
     return from_values(TeacherConfig, run.workdir.require_stage(TEACHER).settings)
 
 
-def write_soft_labels(run: Run, batch_size: int | None = None) -> SoftLabelsResult:
+def write_soft_labels(run: Run) -> SoftLabelsResult:
     """Keeps the teacher's scores of the clean training clips; whole shards are kept as they are.
-
-    Args:
-        run: with a trained teacher.
-        batch_size: clips that the teacher scores at once; by default as in its training.
 
     Raises:
         ValueError: there is no teacher, or the soft labels are of another one.
@@ -104,7 +100,7 @@ def write_soft_labels(run: Run, batch_size: int | None = None) -> SoftLabelsResu
         tf.function(lambda log_mel: teacher(log_mel, training=False)),
         run.soft_labels_path,
         fingerprint,
-        batch_size or settings["batch_size"],
+        settings["batch_size"],
     )
     result = SoftLabelsResult(fingerprint, clips)
     run.workdir.finish_stage(SOFT_LABELS, asdict(result))

@@ -15,6 +15,7 @@ from aec_ofa_tf.export.results import ExportResult, FamilyResult
 from aec_ofa_tf.export.scoring import evaluate_file, require_clips
 from aec_ofa_tf.metrics import Metrics
 from aec_ofa_tf.models.keras_files import load_model
+from aec_ofa_tf.models.network import NetworkConfig
 from aec_ofa_tf.models.space import SearchSpace, Subnet
 from aec_ofa_tf.models.supernet import Supernet
 from aec_ofa_tf.search.config import SearchConfig, subspace
@@ -60,7 +61,7 @@ class Experiment:
         workdir: the run directory, which is made where it is not there.
         records: the data, such as `tfrecords.open_records` opens.
         space: the subnets.
-        options: what all subnets share.
+        options: what all subnets share: options of a CNN10, or the whole network of any family.
         devices: where training runs: a configuration, or devices that are open already.
 
     Attributes:
@@ -76,18 +77,17 @@ class Experiment:
         workdir: PathLike,
         records: Dataset,
         space: SearchSpace = SearchSpace(),
-        options: NetworkOptions = NetworkOptions(),
+        options: NetworkOptions | NetworkConfig = NetworkOptions(),
         devices: DeviceConfig | Devices = DeviceConfig(),
     ) -> None:
         if isinstance(devices, DeviceConfig):
             devices = open_devices(devices.strategy, devices.logical_cpus)
-        network = options.network(
-            space,
-            classes=len(records.labels),
-            frames=records.frames,
-            mel_bins=records.front_end.mel_bins,
-            single_label=options.task == "auto" and records.single_label,
-        )
+        if isinstance(options, NetworkOptions):
+            sizes = len(records.labels), records.frames, records.front_end.mel_bins
+            single_label = options.task == "auto" and records.single_label
+            network = options.network(space, *sizes, single_label=single_label)
+        else:
+            network = options
         directory = Workdir(Path(workdir), writable=devices.chief)
         self.run = Run(directory, records, space, network, devices)
         with directory.exclusive():

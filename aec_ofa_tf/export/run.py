@@ -35,8 +35,9 @@ from aec_ofa_tf.tagging.tagger import FRONT_END_FILE
 from aec_ofa_tf.training.run import Run, Sizes
 from aec_ofa_tf.training.stages import SUPERNET, TEACHER, teacher_network, trained_teacher
 
-FAMILY = "CNN10"
-"""What model files call the family of networks."""
+_FAMILY = "cnn10"
+_STATIC = ("embedding_units", "pool_last")
+"""Static parts that model files name, of networks that have them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -216,7 +217,7 @@ def _info(
         extra=_extra(run, config, network, quantization),
         io_type=config.io_type,
         task=network.network.task,
-        network=FAMILY,
+        network=getattr(network.network, "family", _FAMILY).upper(),
     )
 
 
@@ -227,8 +228,7 @@ def _extra(
     records = run.records
     extra = {
         "macs": costs(network.subnet, network.network)["macs"],
-        "embedding_units": network.network.embedding_units,
-        "pool_last": network.network.pool_last,
+        **{n: getattr(network.network, n) for n in _STATIC if hasattr(network.network, n)},
         "run": run.workdir.path.resolve().name,
         "run_fingerprint": _run_fingerprint(run, network.stage),
         "dataset": records.summary.name,

@@ -135,6 +135,8 @@ def subspace(
         ConfigError: they describe subnets that were not trained.
         ValueError: they describe no space.
     """
+    if not name and not width_ratios:
+        return trained
     ratios = tuple(width_ratios) if width_ratios else trained.width_ratios
     sizes = trained.base_channels, trained.width_per, trained.width_multiple
     part = search_space(name or f"[{','.join(trained.depths)}]", *sizes, ratios)

@@ -19,6 +19,7 @@ SAMPLERS = ("uniform", "sandwich", "largest")
 DISTILL_FROM = ("cache", "online", "largest")
 EXECUTIONS = ("slices", "masks")
 SCHEDULES = ("constant", "cosine")
+_TEACHER_BLOCKS = 4
 
 
 @dataclass(frozen=True)
@@ -141,8 +142,13 @@ class TeacherConfig:
     @property
     def subnet(self) -> Subnet:
         """The teacher's shape."""
-        widths = [self.base_channels * 2**block for block in range(4)]
+        widths = [self.base_channels * 2**block for block in range(_TEACHER_BLOCKS)]
         return Subnet(tuple((width, width) for width in widths))
+
+    @property
+    def embedding_units(self) -> int:
+        """Width of the teacher's fully-connected layer: that of its last block."""
+        return self.base_channels * 2 ** (_TEACHER_BLOCKS - 1)
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict
 from typing import Any
 
@@ -17,7 +17,13 @@ from aec_ofa_tf.models.materialise import copy_subnet, materialise
 from aec_ofa_tf.models.network import NetworkConfig
 from aec_ofa_tf.models.space import SearchSpace, Subnet
 from aec_ofa_tf.models.supernet import Supernet
-from aec_ofa_tf.training.config import SubnetConfig, SupernetConfig, TeacherConfig, resume_key
+from aec_ofa_tf.training.config import (
+    NetworkOptions,
+    SubnetConfig,
+    SupernetConfig,
+    TeacherConfig,
+    resume_key,
+)
 from aec_ofa_tf.training.devices import peers_watched
 from aec_ofa_tf.training.fit import (
     DistillationSource,
@@ -72,9 +78,21 @@ def train_teacher(run: Run, config: TeacherConfig) -> TeacherResult:
 
 
 def teacher_network(run: Run, config: TeacherConfig) -> NetworkConfig:
-    """The static parts of the teacher: PANNs' CNN10 pools after all four blocks."""
-    units = config.subnet.blocks[-1][-1]
-    return dataclasses.replace(run.network, embedding_units=units, pool_last=True)
+    """The static parts of the teacher: PANNs' CNN10, which pools after all four blocks."""
+    network, defaults = run.network, NetworkOptions()
+    rates = {
+        name: getattr(network, name, getattr(defaults, name))
+        for name in ("block_dropout", "embedding_dropout")
+    }
+    return NetworkConfig(
+        classes=network.classes,
+        frames=network.frames,
+        embedding_units=config.embedding_units,
+        mel_bins=network.mel_bins,
+        pool_last=True,
+        task=network.task,
+        **rates,
+    )
 
 
 def trained_teacher(run: Run) -> TeacherConfig:
@@ -222,8 +240,10 @@ def _sampler(space: SearchSpace, config: SupernetConfig) -> Sampler:
 
 
 def _watched(space: SearchSpace) -> dict[str, Subnet]:
-    fixed = {f"ratio_{ratio}": space.fixed_ratio(ratio) for ratio in _WATCHED_RATIOS}
-    members = {name: subnet for name, subnet in fixed.items() if subnet in space}
+    members = {}
+    for ratio in _WATCHED_RATIOS:
+        with suppress(ValueError):  # no such member, or a space without width ratios
+            members[f"ratio_{ratio}"] = space.parse_subnet(str(ratio))
     return {"smallest": space.smallest, **members, "largest": space.largest}
 
 

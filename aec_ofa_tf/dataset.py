@@ -103,6 +103,9 @@ class Dataset(Protocol):
     def clips(self, split: str) -> int:
         """Number of clips in a split; 0 for a split that there is not."""
 
+    def clips_per_label(self, split: str) -> tuple[int, ...]:
+        """Number of clips of a split that have each label, in the order of the labels."""
+
     def evaluation_batches(
         self,
         split: str,

@@ -11,9 +11,8 @@ import keras
 from aec_ofa_tf.dataset import EVALUATION, Dataset
 from aec_ofa_tf.export import stage as exports
 from aec_ofa_tf.export.config import ExportConfig
-from aec_ofa_tf.export.results import ExportResult, FamilyResult
-from aec_ofa_tf.export.scoring import evaluate_file, require_clips
-from aec_ofa_tf.metrics import Metrics
+from aec_ofa_tf.export.results import Evaluation, ExportResult, FamilyResult
+from aec_ofa_tf.export.scoring import evaluate_file, evaluation_of, require_clips
 from aec_ofa_tf.models.keras_files import load_model
 from aec_ofa_tf.models.network import NetworkConfig
 from aec_ofa_tf.models.space import SearchSpace, Subnet
@@ -31,6 +30,7 @@ from aec_ofa_tf.training.config import (
 )
 from aec_ofa_tf.training.device_config import DeviceConfig
 from aec_ofa_tf.training.devices import Devices, open_devices
+from aec_ofa_tf.training.evaluation import all_labels
 from aec_ofa_tf.training.results import (
     SoftLabelsResult,
     SubnetResult,
@@ -233,7 +233,7 @@ class Experiment:
         subnet: Subnet | str,
         split: str = EVALUATION,
         evaluation: EvaluationConfig = EvaluationConfig(),
-    ) -> Metrics:
+    ) -> Evaluation:
         """Recalibrates a subnet of the trained supernet and scores it on a split.
 
         Raises:
@@ -242,11 +242,13 @@ class Experiment:
         sizes = self.run.sizes(evaluation)
         require_clips(self.run.records, split)
         evaluator = self.run.evaluator(self.load_supernet(), sizes)
-        return evaluator.evaluate(self.subnet(subnet), self.run.batches(split, sizes.batch_size))
+        batches, one = self.run.batches(split, sizes.batch_size), self.subnet(subnet)
+        scores = evaluator.scores(one, evaluator.recalibrate(one), batches)
+        return evaluation_of(scores, all_labels(batches), self.run.records)
 
     def evaluate_teacher(
         self, split: str = EVALUATION, evaluation: EvaluationConfig = EvaluationConfig()
-    ) -> Metrics:
+    ) -> Evaluation:
         """Scores the teacher on a split.
 
         Raises:

@@ -14,7 +14,6 @@ from absl import flags
 
 import pipelines.flags
 from aec_ofa_tf.dataset import SPLITS
-from aec_ofa_tf.metrics import Metrics
 from aec_ofa_tf.training.config import EvaluationConfig
 from pipelines import program
 from pipelines.flags import data, define, experiment, naming_flags, read
@@ -51,22 +50,16 @@ def main(_: list[str]) -> dict[str, Any]:
     if not model.is_dir():
         from aec_ofa_tf.export.scoring import evaluate_file
 
-        metrics = evaluate_file(model, records, FLAGS.split, config.batch_size or _BATCH_SIZE)
-        return {**result, **_named(metrics, records.labels)}
+        batch_size = config.batch_size or _BATCH_SIZE
+        return {**result, **evaluate_file(model, records, FLAGS.split, batch_size).as_dict()}
     from aec_ofa_tf.experiment import Experiment
 
     run = Experiment.open(model, records)
     if FLAGS.teacher:
-        return {**result, **_named(run.evaluate_teacher(FLAGS.split, config), records.labels)}
+        return {**result, **run.evaluate_teacher(FLAGS.split, config).as_dict()}
     subnet = run.subnet(FLAGS.subnet)
-    metrics = run.evaluate(subnet, FLAGS.split, config)
-    return {**result, "subnet": str(subnet), **_named(metrics, records.labels)}
-
-
-def _named(metrics: Metrics, labels: tuple[str, ...]) -> dict[str, Any]:
-    """The metrics, with the names of the classes that were left out."""
-    left_out = [labels[index] for index in metrics.undefined_classes]
-    return {**metrics.as_dict(), "undefined_classes": left_out}
+    evaluation = run.evaluate(subnet, FLAGS.split, config)
+    return {**result, "subnet": str(subnet), **evaluation.as_dict()}
 
 
 if __name__ == "__main__":

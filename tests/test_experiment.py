@@ -106,8 +106,10 @@ def test_a_subnet_and_the_teacher_become_files_that_tag(experiment, records, rec
     teacher = experiment.export(config, teacher=True).files[0]
 
     assert small.scores is not None
-    assert small.scores.own["accuracy"] == evaluate_file(small.path, records).accuracy
+    assert small.scores.own["accuracy"] == evaluate_file(small.path, records).metrics.accuracy
     assert small.latency_ms is not None
+    assert {row.label for row in small.scores.per_class.classes} == {"hiss", "tone"}
+    assert "Results of every class" in Path(f"{small.file}.md").read_text()
     assert teacher.params > small.params
     for file in (small, teacher):
         assert Path(f"{file.file}.md").is_file()
@@ -145,8 +147,8 @@ def test_an_experiment_is_opened_again_and_evaluated(experiment, records):
     again = Experiment.open(experiment.workdir.path, records)
 
     assert again.space == experiment.space
-    assert again.evaluate("largest").clips == records.clips("evaluation")
-    assert again.evaluate_teacher().accuracy is not None
+    assert again.evaluate("largest").metrics.clips == records.clips("evaluation")
+    assert again.evaluate_teacher().metrics.accuracy is not None
 
 
 def test_the_library_needs_no_flags():

@@ -95,6 +95,11 @@ class Records:
         """Number of records of a split; 0 for a split that the source did not have."""
         return self.manifest.clips.get(split, 0)
 
+    def clips_per_label(self, split: str) -> tuple[int, ...]:
+        """Number of records of a split that have each label, in the order of the labels."""
+        counts = self.manifest.clips_per_label.get(split, {})
+        return tuple(counts.get(label, 0) for label in self.labels)
+
     def shard_names(self, split: str) -> list[str]:
         """The split's files in stored order."""
         return [shard.name for shard in self.manifest.shards if shard.split == split]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -65,6 +65,7 @@ def write_card(file: ConvertedFile, info: ModelInfo, context: CardContext) -> No
         "Tensors": _tensors(info),
         "Data": _data(file, info, context),
         "Figures": _figures(file, info, context),
+        **_per_class(file),
         "Limits": _limits(file, info),
     }
     path = file.path
@@ -156,6 +157,22 @@ def _figures(file: ConvertedFile, info: ModelInfo, context: CardContext) -> str:
         f"{table}\n\nLatency is that of a machine ({platform.machine()}, {machine['cores']} cores, "
         f"{features}), not of a phone."
     )
+
+
+def _per_class(file: ConvertedFile) -> dict[str, str]:
+    """Results class by class, the hardest first, and the classes that are confused most often."""
+    report = file.scores.per_class if file.scores else None
+    if report is None:
+        return {}
+    sections = {"Results of every class": _table(report.rows())}
+    if report.confusions:
+        rows = [vars(confusion) for confusion in report.confusions]
+        sections["Most frequent confusions"] = _table(rows)
+    return sections
+
+
+def _table(rows: Sequence[Mapping[str, Any]]) -> str:
+    return tabulate(rows, headers="keys", tablefmt="github", floatfmt=".3f", missingval="")
 
 
 def _limits(file: ConvertedFile, info: ModelInfo) -> str:

@@ -7,6 +7,9 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from aec_ofa_tf.metrics import Metrics
+from aec_ofa_tf.per_class import ClassResult, Confusion, PerClassReport
+
 MODEL_FILE = "model.keras"
 """The Keras model beside the TFLite files that were made of it."""
 
@@ -17,6 +20,30 @@ _QAT = "int8_qat"
 
 
 @dataclass(frozen=True)
+class Evaluation:
+    """How a model scores on a split.
+
+    Attributes:
+        metrics: over all classes.
+        per_class: of every class.
+        labels: the classes' names.
+    """
+
+    metrics: Metrics
+    per_class: PerClassReport
+    labels: tuple[str, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON: the metrics, the names of the classes that they leave out, and each class."""
+        left_out = [self.labels[index] for index in self.metrics.undefined_classes]
+        return {
+            **self.metrics.as_dict(),
+            "undefined_classes": left_out,
+            "per_class": self.per_class.as_dict(),
+        }
+
+
+@dataclass(frozen=True)
 class FileScores:
     """How a file scores on the evaluation split, and the Keras model that it was made of.
 
@@ -24,11 +51,13 @@ class FileScores:
         figure: the task's figure, "mAP" or "accuracy".
         own: the file's metrics by name, `figure` and mAP among them.
         reference: those of the Keras model.
+        per_class: the file's results class by class.
     """
 
     figure: str
     own: Mapping[str, float | None]
     reference: Mapping[str, float | None]
+    per_class: PerClassReport | None = None
 
     @property
     def drop(self) -> float:
@@ -108,7 +137,7 @@ class ConvertedFile:
 
     @classmethod
     def from_dict(cls, row: Mapping[str, Any]) -> ConvertedFile:
-        """What `as_dict` described."""
+        """What `as_dict` or `as_record` described."""
         figure = row["figure"]
         known = {field.name: row[field.name] for field in fields(cls) if field.name in row}
         known["parity_drop"] = row[f"parity_{figure.lower()}_drop"]
@@ -116,8 +145,14 @@ class ConvertedFile:
             names = dict.fromkeys(("mAP", figure))
             own = {name: row[name] for name in names}
             reference = {name: row[f"keras_{name}"] for name in names}
-            known["scores"] = FileScores(figure, own, reference)
+            per_class = _per_class_from_dict(row["per_class"]) if "per_class" in row else None
+            known["scores"] = FileScores(figure, own, reference, per_class)
         return cls(**known)
+
+    def as_record(self) -> dict[str, Any]:
+        """`as_dict` and the results class by class: what a run directory keeps."""
+        report = self.scores.per_class if self.scores else None
+        return {**self.as_dict(), **({"per_class": report.as_dict()} if report else {})}
 
 
 @dataclass(frozen=True)
@@ -150,3 +185,10 @@ class FamilyResult:
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
         return {"table": self.table, "files": [file.as_dict() for file in self.files]}
+
+
+def _per_class_from_dict(content: Mapping[str, Any]) -> PerClassReport:
+    """What `PerClassReport.as_dict` described; columns that it left out are None."""
+    classes = (ClassResult(**{"average_precision": None, **row}) for row in content["classes"])
+    confusions = (Confusion(**row) for row in content["confusions"])
+    return PerClassReport(tuple(classes), tuple(confusions))

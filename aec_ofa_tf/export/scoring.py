@@ -13,16 +13,17 @@ from tqdm import tqdm
 
 from aec_ofa_tf.dataset import EVALUATION, Dataset
 from aec_ofa_tf.export.latency import measure_latency_ms
-from aec_ofa_tf.export.results import ConvertedFile, FileScores
+from aec_ofa_tf.export.results import ConvertedFile, Evaluation, FileScores
 from aec_ofa_tf.metrics import Metrics, evaluate_scores
 from aec_ofa_tf.models.keras_files import load_model
+from aec_ofa_tf.per_class import per_class_report
 from aec_ofa_tf.tagging.interpreter import TFLiteModel
 from aec_ofa_tf.training.run import Run
 
 
 def evaluate_file(
     path: str | os.PathLike[str], records: Dataset, split: str = EVALUATION, batch_size: int = 64
-) -> Metrics:
+) -> Evaluation:
     """Scores a `.tflite` or `.keras` file on a split.
 
     Args:
@@ -50,7 +51,17 @@ def require_clips(records: Dataset, split: str) -> None:
         raise ValueError(f"the records have no {split} clips")
 
 
-def evaluate_tflite(path: Path, records: Dataset, split: str, threads: int = 1) -> Metrics:
+def evaluation_of(scores: np.ndarray, labels: np.ndarray, records: Dataset) -> Evaluation:
+    """The metrics of scores, float [clips, classes], against {0, 1} labels of the same shape."""
+    single_label = records.single_label
+    return Evaluation(
+        evaluate_scores(scores, labels, single_label),
+        per_class_report(scores, labels, records.labels, single_label),
+        records.labels,
+    )
+
+
+def evaluate_tflite(path: Path, records: Dataset, split: str, threads: int = 1) -> Evaluation:
     """Runs the TFLite file itself on every clip of a split.
 
     Raises:
@@ -78,10 +89,10 @@ def evaluate_tflite(path: Path, records: Dataset, split: str, threads: int = 1) 
     for batch in tqdm(batches, total=records.clips(split), desc=path.name, unit="clip"):
         scores.append(model.scores(batch[info.input][0].numpy()))
         labels.append(batch["labels"][0].numpy())
-    return evaluate_scores(np.stack(scores), np.stack(labels), records.single_label)
+    return evaluation_of(np.stack(scores), np.stack(labels), records)
 
 
-def evaluate_keras(path: Path, records: Dataset, split: str, batch_size: int) -> Metrics:
+def evaluate_keras(path: Path, records: Dataset, split: str, batch_size: int) -> Evaluation:
     """Runs a `.keras` file on every clip of a split.
 
     Raises:
@@ -98,7 +109,7 @@ def evaluate_keras(path: Path, records: Dataset, split: str, batch_size: int) ->
     batches = records.evaluation_batches(split, batch_size)
     pairs = [(predict(batch["log_mel"]).numpy(), batch["labels"].numpy()) for batch in batches]
     scores, labels = zip(*pairs, strict=True)
-    return evaluate_scores(np.concatenate(scores), np.concatenate(labels), records.single_label)
+    return evaluation_of(np.concatenate(scores), np.concatenate(labels), records)
 
 
 def with_scores(run: Run, files: list[ConvertedFile], batch_size: int) -> list[ConvertedFile]:
@@ -107,13 +118,14 @@ def with_scores(run: Run, files: list[ConvertedFile], batch_size: int) -> list[C
     if not records.clips(EVALUATION):
         return files
     references = {
-        path: _figures(run, evaluate_keras(path, records, EVALUATION, batch_size))
+        path: _figures(run, evaluate_keras(path, records, EVALUATION, batch_size).metrics)
         for path in dict.fromkeys(file.reference for file in files)
     }
     found = []
     for file in files:
-        own = _figures(run, evaluate_tflite(file.path, records, EVALUATION))
-        scores = FileScores(run.task.figure, own, references[file.reference])
+        evaluation = evaluate_tflite(file.path, records, EVALUATION)
+        own, reference = _figures(run, evaluation.metrics), references[file.reference]
+        scores = FileScores(run.task.figure, own, reference, evaluation.per_class)
         found.append(replace(file, scores=scores))
     return found
 

@@ -80,7 +80,7 @@ def export_winners(run: Run, config: ExportConfig) -> ExportResult:
     _write_cards(run, files)
     log_files(files)
     files = [replace(file, budget=None) for file in files]
-    rows = [file.as_dict() for file in files]
+    rows = [file.as_record() for file in files]
     stage = {"files": rows, "companions": _companions(folders)}
     run.workdir.finish_stage(NAME, stage, settings)
     return ExportResult(tuple(files))

@@ -19,6 +19,7 @@ SAMPLERS = ("uniform", "sandwich", "largest")
 DISTILL_FROM = ("cache", "online", "largest")
 EXECUTIONS = ("slices", "masks")
 SCHEDULES = ("constant", "cosine")
+CLASS_WEIGHTS = ("none", "balanced")
 _TEACHER_BLOCKS = 4
 
 
@@ -85,6 +86,8 @@ class TrainConfig:
         gain_db: Make training clips louder or softer by up to so many decibels.
         time_mask_frames: Greatest width of SpecAugment's stripes over time, in frames.
         mel_mask_bins: Greatest width of SpecAugment's stripes over frequency, in mel bins.
+        class_weights: Weights of the classes in the loss; none: all alike; balanced: in inverse
+            proportion to their number of training clips.
         calibration_clips: Training clips that batch-norm statistics are computed on.
         execution: slices: compute only a subnet's channels; masks: compute all and zero the rest,
             which keeps shapes static, as jit_compile needs.
@@ -107,6 +110,7 @@ class TrainConfig:
     gain_db: float = number(0.0, 0.0)
     time_mask_frames: int = number(64, 1)
     mel_mask_bins: int = number(8, 1)
+    class_weights: str = choice("none", CLASS_WEIGHTS)
     calibration_clips: int = number(1024, 1)
     execution: str = choice("slices", EXECUTIONS, changes_outcome=False)
     jit_compile: bool = switch(False, changes_outcome=False)

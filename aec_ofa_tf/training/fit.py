@@ -11,11 +11,12 @@ import keras
 import tensorflow as tf
 
 from aec_ofa_tf.audio.augment import SpecAugmentConfig
-from aec_ofa_tf.dataset import VALIDATION, Share
+from aec_ofa_tf.dataset import TRAIN, VALIDATION, Share
 from aec_ofa_tf.models.network import NetworkConfig
 from aec_ofa_tf.models.space import Subnet
 from aec_ofa_tf.models.supernet import Supernet
 from aec_ofa_tf.reporting.summaries import SummaryLog
+from aec_ofa_tf.tasks import balanced_class_weights
 from aec_ofa_tf.training.checkpoints import CheckpointStore
 from aec_ofa_tf.training.config import TrainConfig
 from aec_ofa_tf.training.device_config import check_divisible
@@ -89,7 +90,15 @@ def step_config(
             time_frames=train.time_mask_frames, mel_bins=train.mel_mask_bins
         ),
         jit_compile=train.jit_compile,
+        **_class_weights(run, train),
     )
+
+
+def _class_weights(run: Run, train: TrainConfig) -> dict[str, Any]:
+    """The step's `class_weights`, where they are wanted."""
+    if train.class_weights == "none":
+        return {}
+    return {"class_weights": balanced_class_weights(run.records.clips_per_label(TRAIN))}
 
 
 def new_network(

@@ -49,7 +49,7 @@ def test_the_teacher_is_converted_like_a_subnet(trained):
     assert result["keras_mAP"] == pytest.approx(
         evaluate_keras(
             trained.workdir / "teacher.keras", open_records(trained.data_dir), "evaluation", 8
-        ).mAP
+        ).metrics.mAP
     )
 
 
@@ -85,8 +85,8 @@ def test_integers_at_both_ends_stand_beside_floats_and_score_alike(trained, tmp_
     # What was trained for int8 is as good as the float network that was trained alike.
     tuned = evaluate_keras(folder / "model-fine_tuned.keras", records, "evaluation", 8)
     row = done.result["files"][1]
-    assert row["keras_mAP"] == pytest.approx(tuned.mAP)
-    assert row["mAP"] == pytest.approx(tuned.mAP, abs=0.1)
+    assert row["keras_mAP"] == pytest.approx(tuned.metrics.mAP)
+    assert row["mAP"] == pytest.approx(tuned.metrics.mAP, abs=0.1)
 
 
 def test_a_family_is_files_a_table_and_cards(trained, tmp_path):

@@ -13,9 +13,8 @@ import pytest
 import tensorflow as tf
 
 from aec_ofa_tf.layers import prefix
-from aec_ofa_tf.training import devices
+from aec_ofa_tf.training import config
 from aec_ofa_tf.training.devices import Devices, open_devices, peers_watched
-from pipelines import training_flags
 
 ROOT = Path(__file__).parents[2]
 
@@ -84,8 +83,7 @@ def test_float16_with_its_loss_scale_trains_on_replicas_too(runs):
 def test_an_unknown_strategy_is_refused():
     with pytest.raises(ValueError, match="'ring'"):
         open_devices("ring")
-    assert training_flags.STRATEGIES == devices.STRATEGIES
-    assert training_flags.EXECUTIONS == prefix.EXECUTIONS
+    assert config.EXECUTIONS == prefix.EXECUTIONS
 
 
 def test_a_lost_worker_is_told_as_such():

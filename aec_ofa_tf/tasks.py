@@ -7,6 +7,7 @@ TensorFlow is imported when a loss or scores are computed, not before.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
@@ -33,12 +34,15 @@ class Task(ABC):
     figure: ClassVar[str]
 
     @abstractmethod
-    def loss(self, logits: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
+    def loss(
+        self, logits: tf.Tensor, targets: tf.Tensor, class_weights: Sequence[float] = ()
+    ) -> tf.Tensor:
         """The mean loss over clips; linear in the targets.
 
         Args:
             logits: float32 or float64 [clips, classes].
             targets: [clips, classes] in [0, 1]: labels, or a teacher's scores.
+            class_weights: factors of the classes' shares of the loss; none for 1 each.
 
         Returns:
             Scalar of the logits' dtype.
@@ -64,7 +68,9 @@ class MultiLabel(Task):
     activation = "sigmoid"
     figure = "mAP"
 
-    def loss(self, logits: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
+    def loss(
+        self, logits: tf.Tensor, targets: tf.Tensor, class_weights: Sequence[float] = ()
+    ) -> tf.Tensor:
         """Mean over clips and classes of -(t ln s + (1 - t) ln(1 - s)), s = sigmoid(logits).
 
         With targets from {0, 1} the loss to labels; with a teacher's scores the distillation loss
@@ -74,6 +80,8 @@ class MultiLabel(Task):
 
         targets = tf.cast(targets, logits.dtype)
         losses = tf.nn.sigmoid_cross_entropy_with_logits(labels=targets, logits=logits)
+        if class_weights:
+            losses *= tf.constant(class_weights, logits.dtype)
         return tf.reduce_mean(losses)
 
     def scores(self, logits: tf.Tensor) -> tf.Tensor:
@@ -90,13 +98,19 @@ class SingleLabel(Task):
     activation = "softmax"
     figure = "accuracy"
 
-    def loss(self, logits: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
+    def loss(
+        self, logits: tf.Tensor, targets: tf.Tensor, class_weights: Sequence[float] = ()
+    ) -> tf.Tensor:
         """Mean over clips of -sum over classes of t ln s, s = softmax(logits)."""
         import tensorflow as tf
 
         targets = tf.cast(targets, logits.dtype)
-        losses = tf.nn.softmax_cross_entropy_with_logits(labels=targets, logits=logits)
-        return tf.reduce_mean(losses)
+        if not class_weights:
+            losses = tf.nn.softmax_cross_entropy_with_logits(labels=targets, logits=logits)
+            return tf.reduce_mean(losses)
+        # The fused operation's gradient holds for targets that sum to 1 alone.
+        shares = -targets * tf.nn.log_softmax(logits) * tf.constant(class_weights, logits.dtype)
+        return tf.reduce_mean(tf.reduce_sum(shares, axis=-1))
 
     def scores(self, logits: tf.Tensor) -> tf.Tensor:
         """softmax(logits), which sum to 1."""

@@ -14,8 +14,8 @@ from aec_ofa_tf.audio.front_end import FrontEndConfig
 from aec_ofa_tf.costs.budget import Budget
 from aec_ofa_tf.costs.latency import LatencyTable
 from aec_ofa_tf.export.request import check_kind
-from aec_ofa_tf.models.network import NetworkConfig
-from aec_ofa_tf.models.space import SearchSpace, Subnet, search_space
+from aec_ofa_tf.models.cnn10 import Cnn10Network, Cnn10Space, cnn10_subnet, search_space
+from aec_ofa_tf.models.space import Subnet
 from pipelines.workdir import Workdir
 from tfrecords.clip import VALIDATION
 from tfrecords.manifest import Manifest, load_manifest
@@ -41,7 +41,7 @@ def budgets_from_flags() -> list[Budget]:
     return budgets
 
 
-def check_budgets(space: SearchSpace, network: NetworkConfig) -> dict[Budget, list[Subnet]]:
+def check_budgets(space: Cnn10Space, network: Cnn10Network) -> dict[Budget, list[Subnet]]:
     """Refuses budgets that no subnet meets, before anything is trained or evaluated.
 
     Returns:
@@ -116,14 +116,14 @@ def conversion_kinds(payload: str) -> list[tuple[str, str]]:
     return kinds
 
 
-def check_teacher_widths(space: SearchSpace) -> None:
+def check_teacher_widths(space: Cnn10Space) -> None:
     """Refuses `--supernet_init=teacher` for a teacher of other widths than the largest subnet.
 
     Raises:
         ValueError: they differ.
     """
     widths = [FLAGS.teacher_base_channels * 2**block for block in range(4)]
-    teacher = Subnet(tuple((width, width) for width in widths))
+    teacher = cnn10_subnet(tuple((width, width) for width in widths))
     if FLAGS.supernet_init == "teacher" and teacher != space.largest:
         raise ValueError(
             f"--supernet_init=teacher needs a teacher of the largest subnet's widths "
@@ -201,7 +201,7 @@ def require_validation(manifest: Manifest) -> None:
         )
 
 
-def described_by_flags() -> tuple[SearchSpace, NetworkConfig]:
+def described_by_flags() -> tuple[Cnn10Space, Cnn10Network]:
     """Space and network from the flags and the manifest in `--data_dir`.
 
     Raises:
@@ -214,7 +214,7 @@ def described_by_flags() -> tuple[SearchSpace, NetworkConfig]:
     return space, network_from_flags(space, len(manifest.labels), frames)
 
 
-def stored_space(workdir: Workdir) -> tuple[SearchSpace, NetworkConfig]:
+def stored_space(workdir: Workdir) -> tuple[Cnn10Space, Cnn10Network]:
     """Space and network of the experiment in a run directory.
 
     Raises:
@@ -225,10 +225,10 @@ def stored_space(workdir: Workdir) -> tuple[SearchSpace, NetworkConfig]:
     space: dict[str, Any] = {
         key: tuple(v) if isinstance(v, list) else v for key, v in fields.items()
     }
-    return SearchSpace(**space), NetworkConfig(**config["network"])
+    return Cnn10Space(**space), Cnn10Network(**config["network"])
 
 
-def space_from_flags() -> SearchSpace:
+def space_from_flags() -> Cnn10Space:
     """The search space that the flags describe.
 
     Raises:
@@ -238,7 +238,7 @@ def space_from_flags() -> SearchSpace:
     return search_space(FLAGS.space, *sizes, _width_ratios())
 
 
-def subspace_from_flags(trained: SearchSpace) -> SearchSpace:
+def subspace_from_flags(trained: Cnn10Space) -> Cnn10Space:
     """The part of a trained space that `--space` and `--width_ratios` name.
 
     Raises:
@@ -263,9 +263,9 @@ def _width_ratios() -> tuple[float, ...] | None:
         raise ValueError(f"--width_ratios takes numbers, received {FLAGS.width_ratios}") from error
 
 
-def network_from_flags(space: SearchSpace, classes: int, frames: int) -> NetworkConfig:
+def network_from_flags(space: Cnn10Space, classes: int, frames: int) -> Cnn10Network:
     """The static parts of the supernet."""
-    return NetworkConfig(
+    return Cnn10Network(
         classes=classes,
         frames=frames,
         embedding_units=space.base_channels * 2 ** len(space.depths),

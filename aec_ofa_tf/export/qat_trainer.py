@@ -27,7 +27,7 @@ from aec_ofa_tf.export.tuning import (
     write_losses,
 )
 from aec_ofa_tf.export.twin import LOGITS, build_twin, named_variables, set_output_ranges
-from aec_ofa_tf.training.losses import binary_cross_entropy
+from aec_ofa_tf.tasks import MULTI_LABEL
 
 _REPORTS = 10
 """Lines of progress per network."""
@@ -87,7 +87,7 @@ def train(
     @tf.function(autograph=False)
     def step(batch: tf.Tensor, wanted: tf.Tensor) -> tf.Tensor:
         with tf.GradientTape() as tape:
-            loss = binary_cross_entropy(logits(batch, training=True), wanted)
+            loss = MULTI_LABEL.loss(logits(batch, training=True), wanted)
         optimizer.apply_gradients(zip(tape.gradient(loss, variables), variables, strict=True))
         return loss
 

@@ -17,6 +17,7 @@ def search(
     algorithms: Mapping[Budget, Algorithm],
     evaluate: Evaluate,
     size: Callable[[Subnet], float],
+    figure: str = "mAP",
 ) -> dict[Budget, dict[Subnet, SubnetMetrics]]:
     """Runs the algorithms of all budgets side by side, so that they share evaluations.
 
@@ -27,6 +28,7 @@ def search(
         algorithms: by budget.
         evaluate: called with the distinct candidates of a round, until there are none.
         size: of equally good candidates the one where it is least is the best.
+        figure: the metric that is to be great, see `Task.figure`.
 
     Returns:
         By budget the metrics of every candidate, best first.
@@ -39,18 +41,20 @@ def search(
             break
         metrics = evaluate(wanted)
         for budget, candidates in proposed.items():
-            learned = {spec: metrics[spec] for spec in candidates}
+            learned = {subnet: metrics[subnet] for subnet in candidates}
             algorithms[budget].learn(learned)
             found[budget].update(learned)
     return {
-        budget: choose({**algorithm.evaluated(), **found[budget]}, size)
+        budget: choose({**algorithm.evaluated(), **found[budget]}, size, figure)
         for budget, algorithm in algorithms.items()
     }
 
 
 def choose(
-    metrics: Mapping[Subnet, SubnetMetrics], size: Callable[[Subnet], float]
+    metrics: Mapping[Subnet, SubnetMetrics],
+    size: Callable[[Subnet], float],
+    figure: str = "mAP",
 ) -> dict[Subnet, SubnetMetrics]:
-    """The candidates by falling mAP; of equally good ones the smaller comes first."""
-    order = sorted(metrics, key=lambda spec: (-metrics[spec]["mAP"], size(spec), spec))
-    return {spec: metrics[spec] for spec in order}
+    """The candidates by falling figure; of equally good ones the smaller comes first."""
+    order = sorted(metrics, key=lambda one: (-metrics[one][figure], size(one), one))
+    return {subnet: metrics[subnet] for subnet in order}

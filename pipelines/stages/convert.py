@@ -14,12 +14,13 @@ import keras
 import numpy as np
 from absl import flags, logging
 
-from aec_ofa_tf.costs.cost import costs, params
+from aec_ofa_tf.costs.costs import costs, params
 from aec_ofa_tf.export.convert import convert_models
 from aec_ofa_tf.export.fine_tune import FineTuned
 from aec_ofa_tf.export.parity import check_fine_tuned
 from aec_ofa_tf.export.request import ConversionRequest
 from aec_ofa_tf.files import fingerprint, sha256_of
+from aec_ofa_tf.models.cnn10 import parse_subnet
 from aec_ofa_tf.models.materialise import materialise
 from aec_ofa_tf.models.space import Subnet
 from aec_ofa_tf.tagging.model_file import ModelInfo, read_info
@@ -80,7 +81,7 @@ def run_convert(experiment: Experiment) -> dict[str, Any]:
 def winner_folders(winners: Mapping[str, str], export: Path) -> dict[Path, Subnet]:
     """A folder in `export` for the subnet of every budget."""
     return {
-        export / budget_folder(budget): Subnet.parse(subnet) for budget, subnet in winners.items()
+        export / budget_folder(budget): parse_subnet(subnet) for budget, subnet in winners.items()
     }
 
 

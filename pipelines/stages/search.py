@@ -9,7 +9,7 @@ from typing import Any
 from absl import flags, logging
 
 from aec_ofa_tf.costs.budget import Budget
-from aec_ofa_tf.costs.cost import costs
+from aec_ofa_tf.costs.costs import costs
 from aec_ofa_tf.files import fingerprint
 from aec_ofa_tf.models.space import SearchSpace, Subnet
 from aec_ofa_tf.search import algorithms
@@ -49,7 +49,7 @@ def run_search(experiment: Experiment, space: SearchSpace | None = None) -> dict
     latency = latency_table_from_flags()
     cost_of = {spec: costs(spec, experiment.network, latency) for spec in space.subnets()}
     searchers = {
-        budget: _algorithm(experiment, evaluation.key, budget, found, cost_of)
+        budget: _algorithm(experiment, space, evaluation.key, budget, found, cost_of)
         for budget, found in members.items()
     }
     found = search(searchers, evaluation.validation, lambda spec: cost_of[spec]["params"])
@@ -85,6 +85,7 @@ def _result(
 
 def _algorithm(
     experiment: Experiment,
+    space: SearchSpace,
     key: str,
     budget: Budget,
     members: Sequence[Subnet],
@@ -109,7 +110,7 @@ def _algorithm(
     study = [key, budget.bounds, sorted(map(str, costs_of)), FLAGS.population]
     searcher = f"{socket.gethostname()}:{folder}"
     return EvolutionarySearch(
-        list(costs_of),
+        space,
         members,
         lambda spec: budget.excess(costs_of[spec]),
         EvolutionSettings(

@@ -13,8 +13,9 @@ from typing import Any
 from absl import flags, logging
 from tabulate import tabulate
 
-from aec_ofa_tf.costs.cost import LATENCY, METRICS
+from aec_ofa_tf.costs.costs import LATENCY, METRICS
 from aec_ofa_tf.files import read_json, replacing, write_json
+from aec_ofa_tf.models.cnn10 import parse_subnet
 from aec_ofa_tf.models.space import Subnet
 from aec_ofa_tf.reporting.figures import draw_pareto, draw_sensitivity, draw_spread
 from aec_ofa_tf.reporting.hparams import write_sessions
@@ -173,7 +174,7 @@ def _draw(
 ) -> None:
     for stale in folder.glob("*.png"):  # of a search with other budgets, or of another supernet
         stale.unlink()
-    chosen = sorted({Subnet.parse(row["subnet"]) for row in result["budgets"]})
+    chosen = sorted({parse_subnet(row["subnet"]) for row in result["budgets"]})
     for name, front in fronts.items():
         points = findings.points(name)
         places = ([points[spec] for spec in group] for group in (points, front, chosen))

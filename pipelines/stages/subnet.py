@@ -6,7 +6,7 @@ from typing import Any
 
 from absl import flags
 
-from aec_ofa_tf.costs.cost import costs
+from aec_ofa_tf.costs.costs import costs
 from aec_ofa_tf.models.materialise import copy_subnet, materialise
 from aec_ofa_tf.models.space import Subnet
 from aec_ofa_tf.models.supernet import Supernet

@@ -8,7 +8,8 @@ from typing import Any
 
 from absl import flags
 
-from aec_ofa_tf.costs.cost import params
+from aec_ofa_tf.costs.costs import params
+from aec_ofa_tf.models.cnn10 import cnn10_subnet
 from aec_ofa_tf.models.materialise import materialise
 from aec_ofa_tf.models.network import NetworkConfig
 from aec_ofa_tf.models.space import Subnet
@@ -45,7 +46,7 @@ def run_teacher(experiment: Experiment) -> dict[str, Any]:
 def teacher_shape(experiment: Experiment) -> tuple[Subnet, NetworkConfig]:
     """PANNs' CNN10 at `--teacher_base_channels`: it pools after all four blocks."""
     widths = [FLAGS.teacher_base_channels * 2**block for block in range(4)]
-    spec = Subnet(tuple((width, width) for width in widths))
+    spec = cnn10_subnet(tuple((width, width) for width in widths))
     network = dataclasses.replace(experiment.network, embedding_units=widths[-1], pool_last=True)
     return spec, network
 

@@ -8,15 +8,14 @@ import pytest
 import tensorflow as tf
 
 from aec_ofa_tf.audio.log_mel import log_mel
-from aec_ofa_tf.costs.file_size import tflite_bytes
+from aec_ofa_tf.costs.costs import tflite_bytes
 from aec_ofa_tf.export.convert import convert_models
 from aec_ofa_tf.export.fine_tune import TuningData, fine_tune
 from aec_ofa_tf.export.folded import fold, unfold
 from aec_ofa_tf.export.job import run_child
 from aec_ofa_tf.export.request import ConversionRequest
 from aec_ofa_tf.export.tuning import FineTuning
-from aec_ofa_tf.models.network import NetworkConfig
-from aec_ofa_tf.models.space import Subnet
+from aec_ofa_tf.models.cnn10 import Cnn10Network, parse_subnet
 from aec_ofa_tf.tagging.interpreter import TFLiteModel
 from tests.export.graphs import open_graph, operator_details, operators
 from tests.exported import FRAMES, LABELS, make_waveforms
@@ -114,11 +113,11 @@ def test_the_file_has_the_integer_body_of_int8(files):
 
 
 def test_a_file_takes_as_much_more_than_int8_as_is_said_beforehand(files):
-    network = NetworkConfig(classes=len(LABELS), frames=FRAMES, embedding_units=24)
+    network = Cnn10Network(classes=len(LABELS), frames=FRAMES, embedding_units=24)
     expected, received = (
         size("int8_qat", ("log_mel", "float32")) - size("int8", "int8")
         for size in (
-            lambda kind, _: tflite_bytes(Subnet.parse(SPEC), network, kind),
+            lambda kind, _: tflite_bytes(parse_subnet(SPEC), network, kind),
             lambda _, key: files[key].stat().st_size,
         )
     )

@@ -17,7 +17,7 @@ from tensorboard.plugins.hparams.metadata import (
 )
 
 from aec_ofa_tf.costs.layers import layers
-from aec_ofa_tf.models.space import Subnet, search_space
+from aec_ofa_tf.models.cnn10 import blocks_of, parse_subnet, search_space
 from pipelines.preflight import stored_space
 from pipelines.workdir import Workdir
 from tests.pipelines.conftest import ROOT, program, run_program
@@ -88,9 +88,9 @@ def test_tensorboard_gets_finished_sessions_and_pictures(searched, trained):
     end = parse_session_end_info_plugin_data(found["_hparams_/session_end_info"])
     start = parse_session_start_info_plugin_data(found["_hparams_/session_start_info"])
     assert end.status == api_pb2.STATUS_SUCCESS
-    spec = Subnet.parse(rows[-1]["subnet"])
+    spec = parse_subnet(rows[-1]["subnet"])
     chosen = {name: value.number_value for name, value in start.hparams.items()}
-    for number, widths in enumerate(spec.blocks, start=1):
+    for number, widths in enumerate(blocks_of(spec), start=1):
         assert chosen[f"block{number}_depth"] == len(widths)
         assert chosen[f"block{number}_width1"] == widths[0]
     assert found["params"] == rows[-1]["params"]
@@ -147,7 +147,7 @@ def test_a_part_of_the_space_can_be_searched_and_another_space_cannot(trained, s
         "--space=[2,2,2]",
     )
     (row,) = part.result["budgets"]
-    assert Subnet.parse(row["subnet"]).depths == (2, 2, 2, 2)
+    assert parse_subnet(row["subnet"]).depths == (2, 2, 2, 2)
     better = searched[0]["budgets"][1]["mAP"] > row["mAP"]
     assert ("an earlier search found" in part.stderr) == better
     done = run_program(

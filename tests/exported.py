@@ -14,9 +14,6 @@ from aec_ofa_tf.audio.front_end import PANNS
 from aec_ofa_tf.audio.log_mel import log_mel
 from aec_ofa_tf.export.convert import convert_models
 from aec_ofa_tf.export.request import Conversion, ConversionRequest
-from aec_ofa_tf.models.cnn10 import build_cnn10
-from aec_ofa_tf.models.network import NetworkConfig
-from aec_ofa_tf.models.space import Subnet
 from aec_ofa_tf.tagging.model_file import ModelInfo
 
 FRAMES = 64

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+from aec_ofa_tf.training.losses import binary_cross_entropy
 from sklearn.metrics import log_loss
 from sklearn.utils.class_weight import compute_class_weight
 
@@ -13,7 +14,6 @@ from aec_ofa_tf.tasks import (
     get_task,
     normalised_weights,
 )
-from aec_ofa_tf.training.losses import binary_cross_entropy
 
 RNG = np.random.default_rng(0)
 LOGITS = RNG.normal(0, 3, (12, 5)).astype(np.float32)

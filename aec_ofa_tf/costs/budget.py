@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
-from aec_ofa_tf.costs.cost import METRICS, costs
+from aec_ofa_tf.costs.costs import METRICS, costs
 from aec_ofa_tf.costs.latency import LatencyTable
 from aec_ofa_tf.models.network import NetworkConfig
 from aec_ofa_tf.models.space import Subnet
@@ -30,7 +30,7 @@ class Budget:
 
     Attributes:
         text: as the user wrote it.
-        bounds: (metric, least, greatest), inclusive; metrics are those of `spec.cost`.
+        bounds: (metric, least, greatest), inclusive; metrics are those of `costs.costs.METRICS`.
     """
 
     text: str

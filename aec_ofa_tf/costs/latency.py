@@ -12,14 +12,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from aec_ofa_tf.costs.layers import KINDS, Layer, layers
 from aec_ofa_tf.models.network import NetworkConfig
+from aec_ofa_tf.models.rows import LayerRow
 from aec_ofa_tf.models.space import Subnet
 
 FORMAT = 1
 _TOO_LONG_MS = 1e9
-NETWORK_FIELDS = ("frames", "mel_bins", "classes", "embedding_units")
-"""What of a network the times depend on, besides the layers."""
+_NETWORK_SIZES = ("frames", "mel_bins", "classes")
+"""What every network has; families add to it in `NetworkConfig.sizes`."""
 
 _FACTS = {"device": str, "runtime": str, "threads": int, "quantization": str}
 _REMEDY = (
@@ -37,7 +37,7 @@ class LatencyTable:
         runtime: the interpreter and its version.
         threads: of the interpreter.
         quantization: of the files that were run.
-        network: the `NETWORK_FIELDS` by name.
+        network: `NetworkConfig.sizes` of the network that the layers are of.
         layer_ms: median milliseconds of one clip by layer.
         extra: anything else in the file, such as the check against whole models.
     """
@@ -47,7 +47,7 @@ class LatencyTable:
     threads: int
     quantization: str
     network: Mapping[str, int]
-    layer_ms: Mapping[Layer, float]
+    layer_ms: Mapping[LayerRow, float]
     extra: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
@@ -76,13 +76,14 @@ class LatencyTable:
         if facts["threads"] < 1:
             raise ValueError(f"threads is a positive number, found {facts['threads']}")
         network = _value(content, "network", dict)
+        sizes = dict.fromkeys([*_NETWORK_SIZES, *network])
         rows = [_row(row) for row in _value(content, "layers", list)]
         if len(dict(rows)) < len(rows):
             raise ValueError("a layer stands there twice")
         known = {"format", "network", "layers", *_FACTS}
         return cls(
             **facts,
-            network={name: _value(network, name, int) for name in NETWORK_FIELDS},
+            network={name: _value(network, name, int) for name in sizes},
             layer_ms=dict(rows),
             extra={name: value for name, value in content.items() if name not in known},
         )
@@ -98,11 +99,13 @@ class LatencyTable:
             "format": FORMAT,
             **self.facts,
             "network": dict(self.network),
-            "layers": [{**layer._asdict(), "ms": ms} for layer, ms in self.layer_ms.items()],
+            "layers": [
+                {"kind": row.kind, **dict(row.sizes), "ms": ms} for row, ms in self.layer_ms.items()
+            ],
             **self.extra,
         }
 
-    def predict(self, spec: Subnet, network: NetworkConfig) -> float:
+    def predict(self, subnet: Subnet, network: NetworkConfig) -> float:
         """Milliseconds that the device takes for one clip.
 
         Raises:
@@ -110,37 +113,40 @@ class LatencyTable:
         """
         self._check(network)
         try:
-            return sum(self.layer_ms[layer] for layer in layers(spec, network))
+            return sum(self.layer_ms[row] for row in network.rows(subnet))
         except KeyError as error:
             raise ValueError(
                 f"the latency table of {self.device!r} has no row for a {error.args[0]}, which "
-                f"{spec} needs: measure this search space with `python -m "
+                f"{subnet} needs: measure this search space with `python -m "
                 "pipelines.profile_device`, with --workdir or the space flags of the training"
             ) from error
 
     def _check(self, network: NetworkConfig) -> None:
-        for name in NETWORK_FIELDS:
-            if self.network[name] != getattr(network, name):
+        for name, size in network.sizes.items():
+            if self.network.get(name) != size:
                 raise ValueError(
                     f"the latency table of {self.device!r} is of a network with {name} "
-                    f"{self.network[name]}, this one has {getattr(network, name)}: measure again "
+                    f"{self.network.get(name)}, this one has {size}: measure again "
                     "with `python -m pipelines.profile_device`, with --workdir or --frames, "
                     "--classes and the space flags of the training"
                 )
 
 
-def _row(row: Any) -> tuple[Layer, float]:
-    if not isinstance(row, dict) or row.get("kind") not in KINDS:
-        raise ValueError(f"a layer has a kind from {', '.join(KINDS)}, found {row!r}")
-    sizes = {name: _value(row, name, int) for name in Layer._fields[1:-1]}
+def _row(row: Any) -> tuple[LayerRow, float]:
+    if not isinstance(row, dict):
+        raise ValueError(f"a layer is an object with kind, sizes and ms, found {row!r}")
+    kind = _value(row, "kind", str)
+    names = [name for name in row if name not in ("kind", "ms")]
+    sizes = {name: _value(row, name, (int, bool)) for name in names}
     milliseconds = _value(row, "ms", (int, float))
-    if not (abs(milliseconds) < _TOO_LONG_MS and milliseconds > 0 and min(sizes.values()) > 0):
+    counts = [size for size in sizes.values() if not isinstance(size, bool)]
+    if not (0 < milliseconds < _TOO_LONG_MS and min(counts, default=1) > 0):
         raise ValueError(f"sizes and milliseconds are positive, found {row!r}")
-    return Layer(row["kind"], pooled=_value(row, "pooled", bool), **sizes), float(milliseconds)
+    return LayerRow.make(kind, **sizes), float(milliseconds)
 
 
 def _value(content: dict[str, Any], name: str, kind: Any) -> Any:
     value = content.get(name)
-    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+    if not isinstance(value, kind) or (isinstance(value, bool) and kind != (int, bool)):
         raise ValueError(f"{name!r} is missing or of another type, found {value!r}")
     return value

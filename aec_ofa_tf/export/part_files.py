@@ -10,22 +10,18 @@ import keras
 import numpy as np
 
 from aec_ofa_tf.audio.front_end import PANNS
-from aec_ofa_tf.costs.layers import HEAD, INPUT, Layer
 from aec_ofa_tf.export.child import ConversionJob, run_child, write_jobs
-from aec_ofa_tf.models.cnn10 import build_cnn10
-from aec_ofa_tf.models.layer_models import build_layer
-from aec_ofa_tf.models.network import NetworkConfig
+from aec_ofa_tf.models.materialise import build_plain
+from aec_ofa_tf.models.network import NetworkConfig, Part
 from aec_ofa_tf.models.space import Subnet
 from aec_ofa_tf.tagging.interpreter import TFLiteModel
 from aec_ofa_tf.tagging.model_file import ModelInfo, write_bundle
-
-Part = Layer | Subnet
 
 _REPRESENTATIVE_CLIPS = 2
 
 
 def open_parts(
-    parts: Sequence[Part], network: NetworkConfig, quantization: str, threads: int = 1
+    parts: Sequence[Part | Subnet], network: NetworkConfig, quantization: str, threads: int = 1
 ) -> list[TFLiteModel]:
     """Converts layers and subnets in one child process and opens the files.
 
@@ -57,19 +53,17 @@ def open_parts(
 
 
 def _write_model(
-    part: Part, network: NetworkConfig, quantization: str, index: int, folder: Path
+    part: Part | Subnet, network: NetworkConfig, quantization: str, index: int, folder: Path
 ) -> ConversionJob:
     """Leaves a part's Keras model, and clips for int8, for the converter."""
     rng = np.random.default_rng(index)
-    if isinstance(part, Layer):
-        kind, model = part.kind, build_layer(part, network)
-    else:
-        kind, model = "", build_cnn10(part, network)
+    is_part = isinstance(part, Part)
+    model = part.model() if isinstance(part, Part) else build_plain(part, network)
     randomise(model, rng)
     model.save(folder / f"{index}.keras")
     clips = rng.normal(size=(_REPRESENTATIVE_CLIPS, *model.input_shape[1:])).astype(np.float32)
     np.save(folder / f"{index}.npy", clips)
-    is_int8_layer = quantization == "int8" and kind != ""
+    is_int8_part = quantization == "int8" and is_part
     return ConversionJob(
         content="log_mel",
         quantization=quantization,
@@ -78,8 +72,8 @@ def _write_model(
         output=f"{index}.flatbuffer",
         model=f"{index}.keras",
         representative=f"{index}.npy",
-        integer_input=is_int8_layer and kind != INPUT,
-        integer_output=is_int8_layer and kind != HEAD,
+        integer_input=is_int8_part and not part.is_first,
+        integer_output=is_int8_part and not part.is_last,
     )
 
 
@@ -98,7 +92,7 @@ def randomise(model: keras.Model, rng: np.random.Generator) -> None:
             layer.bias.assign(rng.normal(0.0, 0.3, layer.bias.shape))
 
 
-def _open(part: Part, job: ConversionJob, folder: Path, threads: int) -> TFLiteModel:
+def _open(part: Part | Subnet, job: ConversionJob, folder: Path, threads: int) -> TFLiteModel:
     info = ModelInfo(
         labels=(),
         sample_rate_hz=PANNS.sample_rate_hz,
@@ -107,7 +101,7 @@ def _open(part: Part, job: ConversionJob, folder: Path, threads: int) -> TFLiteM
         front_end=job.front_end,
         input=job.content,
         quantization=job.quantization,
-        subnet=str(part),
+        subnet=str(part.row if isinstance(part, Part) else part),
         params=0,
     )
     path = folder / f"{job.output}.tflite"

@@ -9,7 +9,18 @@ import tensorflow as tf
 
 from aec_ofa_tf.audio.augment import per_clip
 from aec_ofa_tf.layers.prefix import channel_count
-from aec_ofa_tf.models.network import NetworkConfig
+
+
+class DropoutSite(NamedTuple):
+    """A place of a network where activations are dropped.
+
+    Attributes:
+        shape: of one clip's activations there, at full width.
+        rate: share of them that is dropped.
+    """
+
+    shape: tuple[int, ...]
+    rate: float
 
 
 class Draws(NamedTuple):
@@ -18,37 +29,26 @@ class Draws(NamedTuple):
     Attributes:
         spec_augment: float32 [clips, frames, mel bins], 0 where a clip is blanked.
         mixup: float32 [clips // 2] weights of the pairs, or None without mixup.
-        dropout: per block bool [pairs or clips, frames, mel bins, full width], False where an
-            activation is dropped; None for a rate of 0.
-        embedding: bool [pairs or clips, full width], likewise before the fully-connected layer.
+        dropout: per site of the network bool [pairs or clips, *shape], False where an activation
+            is dropped; None for a rate of 0.
     """
 
     spec_augment: tf.Tensor
     mixup: tf.Tensor | None
     dropout: tuple[tf.Tensor | None, ...]
-    embedding: tf.Tensor | None
 
 
 def dropout_masks(
-    positions: tf.Tensor, network: NetworkConfig, widths: tuple[int, ...], seed: tf.Tensor
-) -> tuple[tuple[tf.Tensor | None, ...], tf.Tensor | None]:
+    positions: tf.Tensor, sites: Sequence[DropoutSite], seed: tf.Tensor
+) -> tuple[tf.Tensor | None, ...]:
     """Draws the masks at full width; a narrower subnet uses their first channels.
 
     Args:
-        positions: int32 [clips that reach the blocks] in the global batch.
-        network: shapes and rates.
-        widths: output channels of every block at full width.
-        seed: int32 [2], stateless; every layer folds its own number in.
-
-    Returns:
-        The block masks and the embedding mask of `Draws`.
+        positions: int32 [clips that reach the units] in the global batch.
+        sites: of the network, in order.
+        seed: int32 [2], stateless; every site folds its own number in.
     """
-    shapes = network.pooled_shapes(len(widths))
-    blocks = tuple(
-        _keep(positions, [*shape, width], network.block_dropout, seed, layer)
-        for layer, (shape, width) in enumerate(zip(shapes, widths, strict=True))
-    )
-    return blocks, _keep(positions, widths[-1:], network.embedding_dropout, seed, len(widths))
+    return tuple(_keep(positions, site, seed, number) for number, site in enumerate(sites))
 
 
 def drop(inputs: tf.Tensor, keep: tf.Tensor | None, rate: float) -> tf.Tensor:
@@ -60,13 +60,13 @@ def drop(inputs: tf.Tensor, keep: tf.Tensor | None, rate: float) -> tf.Tensor:
 
 
 def _keep(
-    positions: tf.Tensor, shape: Sequence[int], rate: float, seed: tf.Tensor, layer: int
+    positions: tf.Tensor, site: DropoutSite, seed: tf.Tensor, number: int
 ) -> tf.Tensor | None:
-    if rate == 0:
+    if site.rate == 0:
         return None
     return per_clip(
-        lambda clip_seed: tf.random.stateless_uniform(shape, clip_seed) >= rate,
+        lambda clip_seed: tf.random.stateless_uniform(site.shape, clip_seed) >= site.rate,
         positions,
-        tf.random.experimental.stateless_fold_in(seed, layer),
+        tf.random.experimental.stateless_fold_in(seed, number),
         tf.bool,
     )

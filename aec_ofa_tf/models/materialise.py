@@ -2,79 +2,123 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import keras
 import numpy as np
 
-from aec_ofa_tf.models.cnn10 import build_cnn10
+from aec_ofa_tf.layers.elastic_unit import Statistics
+from aec_ofa_tf.models.network import INPUT_NORM, NetworkConfig
 from aec_ofa_tf.models.space import Subnet
-from aec_ofa_tf.models.supernet import Statistics, Supernet
+from aec_ofa_tf.models.supernet import TASK, Supernet
+
+_Arrays = list[np.ndarray]
+
+
+def build_plain(
+    subnet: Subnet,
+    network: NetworkConfig,
+    classifier_activation: str | None = TASK,
+    name: str | None = None,
+) -> keras.Model:
+    """A standalone network of a subnet's shape, from built-in Keras layers only.
+
+    `keras.models.load_model(safe_mode=True)` opens it anywhere, without this project.
+
+    Args:
+        subnet: a choice for every unit.
+        network: what is static.
+        classifier_activation: "task" for scores by the network's task, None for logits, or the
+            Keras name of a function.
+        name: the model's name; that of the network's family by default.
+
+    Returns:
+        A model from float32 [batch, frames, mel_bins] log-mel in dB to float32 [batch, classes].
+    """
+    if classifier_activation == TASK:
+        classifier_activation = network.get_task().activation
+    log_mel = keras.Input((network.frames, network.mel_bins), name="log_mel", dtype="float32")
+    x = log_mel
+    for part in network.parts(subnet, classifier_activation):
+        x = part.plain(x)
+    return keras.Model(log_mel, x, name=name or network.family or "network")
 
 
 def materialise(
     supernet: Supernet,
-    spec: Subnet,
+    subnet: Subnet,
     statistics: Statistics,
-    classifier_activation: str | None = "sigmoid",
+    classifier_activation: str | None = TASK,
 ) -> keras.Model:
     """A standalone Keras model with a subnet's weights and batch-norm statistics.
 
     Args:
         supernet: the source of the weights; it is not changed.
-        spec: the subnet.
+        subnet: the subnet.
         statistics: the subnet's recalibrated moments, without which it would be wrong.
-        classifier_activation: "sigmoid" for scores, None for logits.
+        classifier_activation: "task" for scores by the network's task, None for logits, or the
+            Keras name of a function.
 
     Returns:
-        `build_cnn10` of the spec, which computes what the supernet computes at the spec.
+        `build_plain` of the subnet, which computes what the supernet computes at the subnet.
     """
-    model = build_cnn10(spec, supernet.network, classifier_activation)
-    model.get_layer("input_norm").set_weights(
-        [*_arrays(supernet.input_norm), *statistics["input_norm"]]
-    )
-    for name, (kernel, gamma, beta) in _convolutions(supernet, spec):
-        moments = (np.asarray(vector)[: len(gamma)] for vector in statistics[name])
-        model.get_layer(name).set_weights([kernel])
-        model.get_layer(name.replace("conv", "norm")).set_weights([gamma, beta, *moments])
-    rows = spec.blocks[-1][-1]
-    kernel, bias = _arrays(supernet.embedding)
-    model.get_layer("embedding").set_weights([kernel[:rows], bias])
-    model.get_layer("classifier").set_weights(_arrays(supernet.classifier))
+    model = build_plain(subnet, supernet.network, classifier_activation)
+    moments = list(map(np.asarray, statistics[INPUT_NORM]))
+    model.get_layer(INPUT_NORM).set_weights([*_arrays(supernet.input_norm), *moments])
+    for index, weights in _cut_units(supernet, subnet):
+        names = supernet.unit_layers[index].norms
+        layers = supernet.units[index].twin_layers(subnet.choices[index])
+        _fill(model, layers, weights, [statistics[name] for name in names])
+    head = supernet.head.cut(_arrays(supernet.head_layer), _channels_out(subnet))
+    _fill(model, supernet.head.twin_layers(), head, [])
     return model
 
 
-def copy_subnet(supernet: Supernet, spec: Subnet, dtype: str = "float32") -> Supernet:
-    """A supernet of the one subnet `spec` that starts from the weights it has in `supernet`.
+def copy_subnet(supernet: Supernet, subnet: Subnet, dtype: str = "float32") -> Supernet:
+    """A supernet of the one subnet that starts from the weights it has in `supernet`.
 
     Args:
         supernet: the source of the weights; it is not changed.
-        spec: the subnet.
+        subnet: the subnet.
         dtype: Keras dtype policy of the copy.
     """
-    single = Supernet([spec], supernet.network, dtype=dtype)
+    single = Supernet([subnet], supernet.network, dtype=dtype)
     single.input_norm.set_weights(_arrays(supernet.input_norm))
-    for name, weights in _convolutions(supernet, spec):
-        single.get_unit(name).set_weights(weights)
-    rows = spec.blocks[-1][-1]
-    kernel, bias = _arrays(supernet.embedding)
-    single.embedding.set_weights([kernel[:rows], bias])
-    single.classifier.set_weights(_arrays(supernet.classifier))
+    for index, weights in _cut_units(supernet, subnet):
+        single.unit_layers[index].set_weights(weights)
+    head = supernet.head.cut(_arrays(supernet.head_layer), _channels_out(subnet))
+    single.head_layer.set_weights(head)
     return single
 
 
-def _convolutions(
-    supernet: Supernet, spec: Subnet
-) -> Iterator[tuple[str, tuple[np.ndarray, np.ndarray, np.ndarray]]]:
-    """(name, (kernel, gamma, beta)) of every convolution, cut to the spec."""
-    channels_in = 1
-    for block, (units, widths) in enumerate(zip(supernet.units, spec.blocks, strict=True), 1):
-        for layer, (unit, width) in enumerate(zip(units, widths, strict=False), 1):
-            kernel, gamma, beta = _arrays(unit)
-            cut = kernel[:, :, :channels_in, :width], gamma[:width], beta[:width]
-            yield f"block{block}_conv{layer}", cut
-            channels_in = width
+def _cut_units(supernet: Supernet, subnet: Subnet) -> Iterator[tuple[int, _Arrays]]:
+    """(index, weights at the subnet's choice) of the units that the subnet has."""
+    channels = 1
+    for index, choice in enumerate(subnet.choices):
+        if not any(choice):
+            continue
+        arrays = _arrays(supernet.unit_layers[index])
+        yield index, supernet.units[index].cut(arrays, choice, channels)
+        channels = choice[0]
 
 
-def _arrays(layer: keras.Layer) -> list[np.ndarray]:
+def _fill(
+    model: keras.Model, layers: Sequence[str], weights: _Arrays, moments: Sequence[Sequence]
+) -> None:
+    """Sets the weights of some layers of a plain model, batch norms' statistics among them."""
+    left, statistics = list(weights), iter(moments)
+    for name in layers:
+        layer = model.get_layer(name)
+        count = len(layer.trainable_weights)
+        own, left = left[:count], left[count:]
+        if isinstance(layer, keras.layers.BatchNormalization):
+            own += [np.asarray(vector)[: len(own[0])] for vector in next(statistics)]
+        layer.set_weights(own)
+
+
+def _channels_out(subnet: Subnet) -> int:
+    return next(choice[0] for choice in reversed(subnet.choices) if choice[0])
+
+
+def _arrays(layer: keras.Layer) -> _Arrays:
     return [np.asarray(weight) for weight in layer.trainable_weights]

@@ -1,260 +1,297 @@
-"""The search space, and the value that says which subnet of it is meant (paper section 2.2)."""
+"""A search space and a subnet of it, for any family of networks. No TensorFlow here."""
 
 from __future__ import annotations
 
 import itertools
 import math
-import re
-from dataclasses import dataclass
-from fractions import Fraction
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property, total_ordering
+from typing import ClassVar, NamedTuple
 
-_BLOCK = re.compile(
-    r"(?P<width>[1-9]\d*)x(?P<depth>[12])|(?P<first>[1-9]\d*)\+(?P<second>[1-9]\d*)"
-)
+Choice = tuple[int, ...]
+"""What a subnet chooses for one unit: the number of output channels, then what else is elastic.
+
+All zeros mean that the subnet does not have the unit. The choices of a unit are equally long.
+"""
+
+_SEPARATOR = "-"
 
 
 @total_ordering
 @dataclass(frozen=True)
 class Subnet:
-    """A CNN10-shaped network: the output channels of every convolution, block by block.
+    """One network of a search space: a choice for every unit.
 
-    A block is one or two 3x3 convolutions (paper section 2.2). A spec is immutable, hashable and
-    ordered, and has one short text form that is also safe in file names: `64x2-51x2-102x2-204x1`
-    is a block of two 64-channel convolutions, two blocks of two, and a last block of one; where
-    the two convolutions of a block differ they are written `51+76`.
+    A subnet is immutable, hashable and ordered. Spaces make subnets; text is read by
+    `SearchSpace.parse_subnet`.
 
     Attributes:
-        blocks: per block, the output channels of its one or two convolutions.
+        choices: a choice per unit of the network.
+        text: the family's short form, which is also safe in file names; `str` returns it.
 
     Raises:
-        ValueError: a block does not have one or two positive integer widths.
+        ValueError: there is no choice.
     """
 
-    blocks: tuple[tuple[int, ...], ...]
+    choices: tuple[Choice, ...]
+    text: str = field(compare=False)
 
     def __post_init__(self) -> None:
-        blocks = tuple(tuple(int(width) for width in block) for block in self.blocks)
-        if not blocks or any(len(block) not in (1, 2) or min(block) < 1 for block in blocks):
-            raise ValueError(
-                f"a subnet needs one or two positive widths per block, received {self.blocks!r}"
-            )
-        object.__setattr__(self, "blocks", blocks)
+        if not self.choices:
+            raise ValueError(f"a subnet needs a choice for at least one unit, received {self!r}")
 
     def __lt__(self, other: Subnet) -> bool:
-        return self.blocks < other.blocks
+        return self.choices < other.choices
 
     def __str__(self) -> str:
-        return "-".join(
-            f"{block[0]}x{len(block)}" if len(set(block)) == 1 else f"{block[0]}+{block[1]}"
-            for block in self.blocks
-        )
+        return self.text
 
-    @property
-    def depths(self) -> tuple[int, ...]:
-        """The number of convolutions in each block."""
-        return tuple(len(block) for block in self.blocks)
-
-    def widths(self) -> list[list[int]]:
-        """The widths as a rectangle [blocks, 2]; an absent second convolution is 0."""
-        return [[*block, 0][:2] for block in self.blocks]
-
-    @classmethod
-    def parse(cls, text: str) -> Subnet:
-        """Reads the text form that `str` writes.
-
-        Raises:
-            ValueError: the text is not of that form.
-        """
-        matches = [_BLOCK.fullmatch(part) for part in text.strip().split("-")]
-        if not all(matches):
-            raise ValueError(
-                f"cannot read the subnet {text!r}: expected blocks joined by '-', each "
-                "WIDTHxDEPTH, the depth 1 or 2, or FIRST+SECOND, for example "
-                "64x2-51x2-102x2-204x1"
-            )
-        return cls(tuple(_read_block(match.groupdict()) for match in matches if match))
+    def row(self) -> list[list[int]]:
+        """The choices as a rectangle [units, fields]; shorter choices are filled up with 0."""
+        fields = max(map(len, self.choices))
+        return [[*choice, *[0] * (fields - len(choice))] for choice in self.choices]
 
 
-def _read_block(fields: dict[str, str | None]) -> tuple[int, ...]:
-    if fields["width"] is not None and fields["depth"] is not None:
-        return (int(fields["width"]),) * int(fields["depth"])
-    return int(fields["first"] or 0), int(fields["second"] or 0)
-
-
-PAPER_RATIOS = (0.4, 0.6, 0.8, 1.0)
-WIDTH_CHOICES = ("block", "layer")
-
-
-@dataclass(frozen=True)
-class SearchSpace:
-    """Elastic widths and depths over a static first block.
+class Option(NamedTuple):
+    """One way to build a stage.
 
     Attributes:
-        depths: per dynamic block "2" (fixed) or "X" (elastic, 1 or 2), for example ("2","2","X").
-        base_channels: width of the static block at full size; each further block doubles it.
-        width_ratios: elastic width ratios r; a layer of full width D keeps the first floor(r * D)
-            channels.
-        width_per: "block" (one width for both layers of a block) or "layer".
-        width_multiple: widths are rounded to the nearest multiple of this, at least one multiple;
-            1 as in the paper, 8 for int8 and vector units.
-
-    Raises:
-        ValueError: an entry is outside what is described above.
+        text: its part of a subnet's text.
+        choices: a choice per unit of the stage.
     """
 
-    depths: tuple[str, ...] = ("2", "2", "X")
-    base_channels: int = 64
-    width_ratios: tuple[float, ...] = PAPER_RATIOS
-    width_per: str = "block"
-    width_multiple: int = 1
+    text: str
+    choices: tuple[Choice, ...]
 
-    def __post_init__(self) -> None:
-        if not self.depths or not set(self.depths) <= {"2", "X"}:
-            raise ValueError(f"depths are '2' or 'X' per dynamic block, received {self.depths!r}")
-        if not self.width_ratios or not all(0 < ratio <= 1 for ratio in self.width_ratios):
-            raise ValueError(f"width ratios must lie in (0, 1], received {self.width_ratios!r}")
-        if self.base_channels < 1 or self.width_multiple < 1:
-            raise ValueError(
-                "base_channels and width_multiple must be positive, received "
-                f"{self.base_channels} and {self.width_multiple}"
-            )
-        if self.width_per not in WIDTH_CHOICES:
-            raise ValueError(f"width_per is one of {WIDTH_CHOICES}, received {self.width_per!r}")
-        object.__setattr__(self, "width_ratios", tuple(sorted(set(self.width_ratios))))
 
-    def __str__(self) -> str:
-        ratios = ",".join(f"{ratio:g}" for ratio in self.width_ratios)
-        return (
-            f"[{','.join(self.depths)}] widths {ratios} per {self.width_per}, "
-            f"base {self.base_channels}, multiple {self.width_multiple}"
-        )
+class SearchSpace(ABC):
+    """All products of one option per stage; everything else follows from `stages`.
+
+    Nothing but `subnets` walks the whole space, so that it may have more members than a machine
+    can list.
+
+    Attributes:
+        family: name that the space is registered under, see `models.family`.
+        fields: names of the integers of a choice, the number of output channels first.
+    """
+
+    family: ClassVar[str] = ""
+    fields: ClassVar[tuple[str, ...]] = ("width",)
 
     @property
-    def full_widths(self) -> tuple[int, ...]:
-        """Channels of every block at full size, the static one first."""
-        return tuple(
-            self.width_of(1.0, self.base_channels * 2**block)
-            for block in range(len(self.depths) + 1)
-        )
-
-    def width_of(self, ratio: float, channels: int) -> int:
-        """floor(ratio * channels), rounded to the nearest `width_multiple` (half goes up)."""
-        width = math.floor(Fraction(str(ratio)) * channels)
-        multiple = self.width_multiple
-        return max(multiple, (width + multiple // 2) // multiple * multiple)
-
-    @cached_property
-    def block_choices(self) -> tuple[tuple[tuple[int, ...], ...], ...]:
-        """Per block, the static one first, every distinct choice of its convolutions' widths."""
-        full = self.full_widths
-        choices: list[tuple[tuple[int, ...], ...]] = [((full[0], full[0]),)]
-        for depth, channels in zip(self.depths, full[1:], strict=True):
-            widths = sorted({max(1, self.width_of(r, channels)) for r in self.width_ratios})
-            same = self.width_per == "block"
-            pairs = zip(widths, widths, strict=True) if same else itertools.product(widths, widths)
-            singles = ((width,) for width in widths) if depth == "X" else ()
-            choices.append(tuple(sorted([*singles, *pairs])))
-        return tuple(choices)
+    @abstractmethod
+    def stages(self) -> tuple[tuple[Option, ...], ...]:
+        """The options of every stage in their order; all of a stage have equally many units."""
 
     @property
     def size(self) -> int:
         """The number of distinct subnets."""
-        return math.prod(len(choices) for choices in self.block_choices)
+        return math.prod(map(len, self.stages))
 
     def subnets(self) -> list[Subnet]:
-        """Every distinct subnet, in the order of the specs."""
-        return [Subnet(blocks) for blocks in itertools.product(*self.block_choices)]
+        """Every subnet; the options of the last stage vary fastest."""
+        return [self.build(options) for options in itertools.product(*self.stages)]
+
+    def subnet_at(self, index: int) -> Subnet:
+        """The subnet at a place of `subnets()`, without listing them.
+
+        Raises:
+            IndexError: there is no such place.
+        """
+        if not 0 <= index < self.size:
+            raise IndexError(f"the space has subnets 0 to {self.size - 1}, received {index}")
+        chosen = []
+        for options in reversed(self.stages):
+            index, digit = divmod(index, len(options))
+            chosen.append(options[digit])
+        return self.build(chosen[::-1])
 
     @property
     def largest(self) -> Subnet:
-        """Every block at its largest ratio and greatest depth."""
-        return Subnet(tuple(max(c, key=_block_size) for c in self.block_choices))
+        """Every stage with most units, then with the greatest choices."""
+        return self.build([max(options, key=_extent) for options in self.stages])
 
     @property
     def smallest(self) -> Subnet:
-        """Every block at its smallest ratio and least depth."""
-        return Subnet(tuple(min(c, key=_block_size) for c in self.block_choices))
+        """Every stage with fewest units, then with the smallest choices."""
+        return self.build([min(options, key=_extent) for options in self.stages])
 
-    def __contains__(self, spec: object) -> bool:
-        return (
-            isinstance(spec, Subnet)
-            and len(spec.blocks) == len(self.block_choices)
-            and all(b in c for b, c in zip(spec.blocks, self.block_choices, strict=True))
-        )
-
-    def fixed_ratio(self, ratio: float) -> Subnet:
-        """The subnet of one width ratio and depth 2 everywhere: the paper's baselines (3.2)."""
-        full = self.full_widths
-        widths = [full[0], *(max(1, self.width_of(ratio, width)) for width in full[1:])]
-        return Subnet(tuple((width, width) for width in widths))
+    def __contains__(self, subnet: object) -> bool:
+        if not isinstance(subnet, Subnet) or len(subnet.choices) != sum(self.stage_units):
+            return False
+        parts = zip(self.split(subnet), self._choices, strict=True)
+        return all(part in choices for part, choices in parts)
 
     def parse_subnet(self, text: str) -> Subnet:
-        """Reads a member: `largest`, `smallest`, a width ratio, or the text form of a spec.
+        """Reads a member: `largest`, `smallest`, another name of the family's, or a subnet's text.
 
         Raises:
             ValueError: the text is none of these, or the subnet is not in this space.
         """
         named = {"largest": self.largest, "smallest": self.smallest}
-        if text in named:
-            return named[text]
-        spec = self.fixed_ratio(_ratio(text)) if _is_number(text) else Subnet.parse(text)
-        if spec not in self:
-            raise ValueError(
-                f"the subnet {spec} is not in the search space {self}; its smallest member is "
-                f"{self.smallest}, its largest {self.largest}"
-            )
-        return spec
+        subnet = named.get(text.strip()) or self.named_subnet(text.strip())
+        if subnet is None:
+            return self.from_texts(text.strip().split(_SEPARATOR))
+        if subnet not in self:
+            raise self._stranger(str(subnet))
+        return subnet
+
+    def named_subnet(self, text: str) -> Subnet | None:
+        """The subnet that a family calls by another name than its text; None for other texts.
+
+        Raises:
+            ValueError: the text is such a name, and it is wrong.
+        """
+        return None
+
+    def from_texts(self, texts: Sequence[str]) -> Subnet:
+        """The member whose stages have these texts.
+
+        Raises:
+            ValueError: there is none.
+        """
+        try:
+            pairs = zip(texts, self._by_text, strict=True)
+            return self.build([options[text] for text, options in pairs])
+        except (KeyError, ValueError):
+            raise self._stranger(_SEPARATOR.join(texts)) from None
+
+    def texts(self, subnet: Subnet) -> list[str]:
+        """The texts of a member's stages."""
+        parts = zip(self.split(subnet), self._choices, strict=True)
+        return [options[part] for part, options in parts]
+
+    def split(self, subnet: Subnet) -> list[tuple[Choice, ...]]:
+        """A subnet's choices by stage."""
+        choices = iter(subnet.choices)
+        return [tuple(itertools.islice(choices, units)) for units in self.stage_units]
+
+    @cached_property
+    def stage_units(self) -> tuple[int, ...]:
+        """The number of units of every stage."""
+        return tuple(len(options[0].choices) for options in self.stages)
+
+    def hyperparameters(self, subnet: Subnet) -> Iterator[tuple[int, str, int]]:
+        """(stage, name, value) of what can be said of a subnet: the first stage is 1.
+
+        `depth` is the number of units that the stage has; the fields of its n-th unit are called
+        `width1`, `width2` and so on, where the field is `width`.
+        """
+        for stage, choices in enumerate(self.split(subnet), start=1):
+            present = [choice for choice in choices if any(choice)]
+            yield stage, "depth", len(present)
+            for unit, choice in enumerate(present, start=1):
+                for name, value in zip(self.fields, choice, strict=False):
+                    yield stage, f"{name}{unit}", value
+
+    @staticmethod
+    def build(options: Sequence[Option]) -> Subnet:
+        """The subnet of one option per stage."""
+        choices = tuple(choice for option in options for choice in option.choices)
+        return Subnet(choices, _SEPARATOR.join(option.text for option in options))
+
+    @cached_property
+    def _choices(self) -> tuple[dict[tuple[Choice, ...], str], ...]:
+        return tuple({option.choices: option.text for option in o} for o in self.stages)
+
+    @cached_property
+    def _by_text(self) -> tuple[dict[str, Option], ...]:
+        return tuple({option.text: option for option in options} for options in self.stages)
+
+    def _stranger(self, text: str) -> ValueError:
+        return ValueError(
+            f"the subnet {text} is not in the search space {self}; its smallest member is "
+            f"{self.smallest}, its largest {self.largest}"
+        )
 
 
-def _block_size(widths: tuple[int, ...]) -> tuple[int, ...]:
-    return (len(widths), *sorted(widths, reverse=True))
+@dataclass(frozen=True)
+class StagedSpace(SearchSpace):
+    """A space of given stages.
 
-
-def _is_number(text: str) -> bool:
-    return text.replace(".", "", 1).isdigit()
-
-
-def _ratio(text: str) -> float:
-    ratio = float(text)
-    if not 0 < ratio <= 1:
-        raise ValueError(f"a width ratio must lie in (0, 1], received {text}")
-    return ratio
-
-
-EW_ONLY = "EW"
-EW_ONLY_RATIOS = (0.2, *PAPER_RATIOS)
-
-
-def search_space(
-    name: str,
-    base_channels: int = 64,
-    width_per: str = "block",
-    width_multiple: int = 1,
-    width_ratios: tuple[float, ...] | None = None,
-) -> SearchSpace:
-    """The space called `name`: depths such as `[2,2,X]` or `2,2,X`, or `EW`.
-
-    `EW` is elastic width only, with the added ratio 0.2; every other name says for each dynamic
-    block whether its depth is elastic (X) or fixed (2).
+    Attributes:
+        stages: the options of every stage.
 
     Raises:
-        ValueError: the name is neither.
+        ValueError: a stage has no option, or options of unequally many units.
     """
-    if name.strip().upper() in (EW_ONLY, "EW-ONLY"):
-        return SearchSpace(
-            ("2", "2", "2"),
-            base_channels,
-            width_ratios or EW_ONLY_RATIOS,
-            width_per,
-            width_multiple,
-        )
-    depths = tuple(part.strip().upper() for part in name.strip().strip("[]").split(","))
-    if len(depths) != 3 or not set(depths) <= {"2", "X"}:
-        raise ValueError(
-            f"unknown search space {name!r}: expected 'EW' or three depths that are 2 or X, "
-            "for example [2,2,X]"
-        )
-    return SearchSpace(
-        depths, base_channels, width_ratios or PAPER_RATIOS, width_per, width_multiple
-    )
+
+    stages: tuple[tuple[Option, ...], ...] = ()  # type: ignore[assignment]
+
+    def __post_init__(self) -> None:
+        if not self.stages or not all(self.stages):
+            raise ValueError("a search space needs at least one subnet, received none")
+        for options in self.stages:
+            if len({len(option.choices) for option in options}) > 1:
+                raise ValueError(
+                    "the subnets of a space need equally many units, received "
+                    f"{[option.text for option in options[:4]]}"
+                )
+
+    def __str__(self) -> str:
+        return f"of {self.size} subnets"
+
+    @classmethod
+    def listing(cls, subnets: Sequence[Subnet]) -> StagedSpace:
+        """The space of exactly these subnets: a single stage, whose options they are.
+
+        Raises:
+            ValueError: there is none, or they have unequally many units.
+        """
+        return cls((tuple(Option(subnet.text, subnet.choices) for subnet in subnets),))
+
+
+Members = SearchSpace | Sequence[Subnet]
+"""A space, or a list of subnets of equally many units."""
+
+
+def as_space(members: Members) -> SearchSpace:
+    """The space itself, or that of the listed subnets.
+
+    Raises:
+        ValueError: the list is empty, or its subnets have unequally many units.
+    """
+    return members if isinstance(members, SearchSpace) else StagedSpace.listing(members)
+
+
+class UnitSizes(NamedTuple):
+    """What a unit must offer so that every member of a space finds its choice in it.
+
+    Attributes:
+        choices: the distinct choices of the members, in order.
+        channels_in: greatest number of input channels.
+        channels_out: greatest number of output channels; a member without the unit passes its
+            input on.
+    """
+
+    choices: tuple[Choice, ...]
+    channels_in: int
+    channels_out: int
+
+
+def unit_sizes(space: SearchSpace, channels: int = 1) -> tuple[UnitSizes, ...]:
+    """The sizes of all units, for a network whose first unit gets so many channels."""
+    found: list[UnitSizes] = []
+    for options, units in zip(space.stages, space.stage_units, strict=True):
+        # The channels that enter the stage's units and leave the last one, option by option.
+        flows = [list(_flow(option.choices, channels)) for option in options]
+        for unit in range(units):
+            choices = sorted({option.choices[unit] for option in options})
+            widest = (max(flow[unit + step] for flow in flows) for step in (0, 1))
+            found.append(UnitSizes(tuple(choices), *widest))
+        channels = max(flow[-1] for flow in flows)
+    return tuple(found)
+
+
+def _flow(choices: Sequence[Choice], channels: int) -> Iterator[int]:
+    yield channels
+    for choice in choices:
+        channels = choice[0] or channels
+        yield channels
+
+
+def _extent(option: Option) -> tuple:
+    present = [choice for choice in option.choices if any(choice)]
+    return len(present), sorted(option.choices, reverse=True)

@@ -11,21 +11,24 @@ from tensorboard.plugins.hparams import api as hparams
 from tensorboard.plugins.hparams import api_pb2
 from tensorboard.plugins.hparams.summary import session_end_pb
 
-from aec_ofa_tf.models.space import Subnet
+from aec_ofa_tf.models.space import SearchSpace, Subnet
 
 
-def write_sessions(directory: Path, values: Mapping[Subnet, Mapping[str, float]]) -> None:
+def write_sessions(
+    directory: Path, values: Mapping[Subnet, Mapping[str, float]], space: SearchSpace
+) -> None:
     """Replaces the sessions in a directory by one finished session per subnet.
 
     Args:
         directory: gets a folder per subnet.
-        values: costs and metrics by subnet; every block's width and depth are the parameters.
+        values: costs and metrics by subnet.
+        space: of the subnets, whose choices are the parameters: every block's depth and widths.
     """
     shutil.rmtree(directory, ignore_errors=True)
-    for spec, metrics in values.items():
-        writer = tf.summary.create_file_writer(str(directory / str(spec)))
+    for subnet, metrics in values.items():
+        writer = tf.summary.create_file_writer(str(directory / str(subnet)))
         with writer.as_default(step=0):
-            hparams.hparams(_choices(spec), trial_id=str(spec))
+            hparams.hparams(_choices(subnet, space), trial_id=str(subnet))
             for name, value in metrics.items():
                 tf.summary.scalar(name, value)
             # Without its end TensorBoard shows a session as one of unknown status.
@@ -34,10 +37,5 @@ def write_sessions(directory: Path, values: Mapping[Subnet, Mapping[str, float]]
         writer.close()
 
 
-def _choices(spec: Subnet) -> dict[str, float]:
-    choices: dict[str, float] = {}
-    for number, widths in enumerate(spec.blocks, start=1):
-        choices[f"block{number}_depth"] = len(widths)
-        for layer, width in enumerate(widths, start=1):
-            choices[f"block{number}_width{layer}"] = width
-    return choices
+def _choices(subnet: Subnet, space: SearchSpace) -> dict[str, float]:
+    return {f"block{block}_{name}": value for block, name, value in space.hyperparameters(subnet)}

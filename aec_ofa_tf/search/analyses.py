@@ -8,10 +8,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from scipy.stats import kendalltau, spearmanr
 
-from aec_ofa_tf.models.space import Subnet
+from aec_ofa_tf.models.space import SearchSpace, Subnet
 
 Scores = Mapping[Subnet, float]
-"""Validation mAP by subnet."""
+"""The task's figure on the validation split, by subnet."""
 
 
 def spread(scores: Sequence[float]) -> dict[str, float]:
@@ -21,21 +21,30 @@ def spread(scores: Sequence[float]) -> dict[str, float]:
     return {"candidates": len(scores), **dict(zip(names, values.tolist(), strict=True))}
 
 
-def sensitivity(scores: Scores) -> list[dict[str, float | int | str]]:
-    """Mean mAP over all subnets that make the same choice in a block.
+def sensitivity(
+    scores: Scores, space: SearchSpace, figure: str = "mAP"
+) -> list[dict[str, float | int | str]]:
+    """Mean score over all subnets that make the same choice in a block (a stage of the space).
 
     Choices are compared fairly only if every subnet of a space has a score: under a budget alone,
     wide blocks come with thin others.
 
+    Args:
+        scores: by subnet.
+        space: of the subnets.
+        figure: what the scores are called.
+
     Returns:
-        Rows of `block` (2 for the first elastic one), `choice` ("width" of its last convolution,
-        or "depth"), `value`, `mAP` and `subnets`; only choices that there are.
+        Rows of `block` (1 for the first), `choice` ("depth", or "width" and whatever else is
+        elastic of its last unit), `value`, the figure and `subnets`; only choices that there are.
     """
     groups: dict[tuple[int, str, int], list[float]] = defaultdict(list)
-    for spec, score in scores.items():
-        for block, widths in enumerate(spec.blocks, start=1):
-            groups[block, "width", widths[-1]].append(score)
-            groups[block, "depth", len(widths)].append(score)
+    for subnet, score in scores.items():
+        for block, choices in enumerate(space.split(subnet), start=1):
+            present = [choice for choice in choices if any(choice)]
+            groups[block, "depth", len(present)].append(score)
+            for name, value in zip(space.fields, present[-1] if present else (), strict=False):
+                groups[block, name, value].append(score)
     options: dict[tuple[int, str], int] = defaultdict(int)
     for block, choice, _ in groups:
         options[block, choice] += 1
@@ -44,7 +53,7 @@ def sensitivity(scores: Scores) -> list[dict[str, float | int | str]]:
             "block": block,
             "choice": choice,
             "value": value,
-            "mAP": float(np.mean(found)),
+            figure: float(np.mean(found)),
             "subnets": len(found),
         }
         for (block, choice, value), found in sorted(groups.items())
@@ -63,12 +72,12 @@ def rank_correlation(proxy: Scores, full: Scores) -> dict[str, float | int | Non
         `spearman` and `kendall` coefficients, None where all subnets of one score alike, the
         number of `subnets`, and `mean_difference`: proxy minus full.
     """
-    specs = sorted(full)
-    cheap, trusted = ([scores[spec] for spec in specs] for scores in (proxy, full))
-    varied = len(specs) > 1 and min(np.ptp(cheap), np.ptp(trusted)) > 0
+    subnets = sorted(full)
+    cheap, trusted = ([scores[subnet] for subnet in subnets] for scores in (proxy, full))
+    varied = len(subnets) > 1 and min(np.ptp(cheap), np.ptp(trusted)) > 0
     return {
         "spearman": float(spearmanr(cheap, trusted).statistic) if varied else None,
         "kendall": float(kendalltau(cheap, trusted).statistic) if varied else None,
-        "subnets": len(specs),
+        "subnets": len(subnets),
         "mean_difference": float(np.mean(cheap) - np.mean(trusted)),
     }

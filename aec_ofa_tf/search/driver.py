@@ -41,7 +41,7 @@ def search(
             break
         metrics = evaluate(wanted)
         for budget, candidates in proposed.items():
-            learned = {spec: metrics[spec] for spec in candidates}
+            learned = {subnet: metrics[subnet] for subnet in candidates}
             algorithms[budget].learn(learned)
             found[budget].update(learned)
     return {
@@ -56,5 +56,5 @@ def choose(
     figure: str = "mAP",
 ) -> dict[Subnet, SubnetMetrics]:
     """The candidates by falling figure; of equally good ones the smaller comes first."""
-    order = sorted(metrics, key=lambda spec: (-metrics[spec][figure], size(spec), spec))
-    return {spec: metrics[spec] for spec in order}
+    order = sorted(metrics, key=lambda one: (-metrics[one][figure], size(one), one))
+    return {subnet: metrics[subnet] for subnet in order}

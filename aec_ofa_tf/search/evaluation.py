@@ -116,7 +116,9 @@ class SearchEvaluation:
         path = self._run.workdir.path / "search" / f"{name}.jsonl"
         draws = {"resamples": self._config.bootstrap_resamples, "seed": self._config.seed}
         key = fingerprint({"key": self.key, **draws}) if name == EVALUATION else self.key
-        return Split(batches, all_labels(batches), EvaluationStore(path, key))
+        return Split(
+            batches, all_labels(batches), EvaluationStore(path, key, self._experiment.space)
+        )
 
     def _scores(self, split: str, subnets: Sequence[Subnet], statistics: Statistics | None = None):
         """Every subnet's scores as they come, behind a progress bar of batches."""

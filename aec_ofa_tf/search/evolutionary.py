@@ -13,7 +13,7 @@ from optuna.samplers import NSGAIISampler
 from optuna.storages import BaseStorage, get_storage
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from aec_ofa_tf.models.space import Subnet
+from aec_ofa_tf.models.space import SearchSpace, Subnet
 from aec_ofa_tf.search.store import SubnetMetrics
 
 _EXCESS, _METRICS, _SEARCHER = "excess", "metrics", "searcher"
@@ -48,7 +48,8 @@ class EvolutionSettings:
 
 
 class EvolutionarySearch:
-    """NSGA-II under a budget's constraint (Deb et al. 2002; Optuna), the mAP being its objective.
+    """NSGA-II under a budget's constraint (Deb et al. 2002; Optuna), the task's figure being its
+    objective.
 
     A second objective, low cost, would spend evaluations on subnets far below the budget.
 
@@ -58,10 +59,11 @@ class EvolutionarySearch:
     again.
 
     Args:
-        subnets: the search space.
+        space: the search space; its stages are the genes.
         members: the subnets of it that meet the budget.
         excess: how far a subnet lies outside the budget, 0 inside.
         settings: the rest.
+        figure: the metric to maximise, see `Task.figure`.
 
     Raises:
         ValueError: the storage cannot be opened.
@@ -69,16 +71,19 @@ class EvolutionarySearch:
 
     def __init__(
         self,
-        subnets: Sequence[Subnet],
+        space: SearchSpace,
         members: Sequence[Subnet],
         excess: Callable[[Subnet], float],
         settings: EvolutionSettings,
+        figure: str = "mAP",
     ) -> None:
+        self._space = space
+        self._figure = figure
         self._members = frozenset(members)
         self._excess = excess
         self._settings = settings
         self._generator = np.random.default_rng(settings.seed)
-        self._distributions = _distributions(subnets)
+        self._distributions = _distributions(space)
         self._asked: dict[Subnet, Trial] = {}
         self._study = _open_study(settings)
         self._interrupted = self._give_up_interrupted()
@@ -98,36 +103,42 @@ class EvolutionarySearch:
         if evaluated and not self._interrupted:
             self._breed(count, taken)
         while len(self._asked) < count:
-            self._study.enqueue_trial(_genes(self._draw(taken)))
+            self._study.enqueue_trial(self._genes(self._draw(taken)))
             # Another searcher may have taken what was queued, and left its own.
             self._consider(self._ask(), taken)
         return list(self._asked)
 
     def learn(self, metrics: Mapping[Subnet, SubnetMetrics]) -> None:
         """Tells Optuna the metrics of a generation."""
-        for spec, trial in self._asked.items():
+        for subnet, trial in self._asked.items():
             trial.set_constraint(_EXCESS, 0.0)
-            trial.set_user_attr(_METRICS, metrics[spec])
-            self._study.tell(trial, metrics[spec][self._settings.figure])
+            trial.set_user_attr(_METRICS, metrics[subnet])
+            self._study.tell(trial, metrics[subnet][self._figure])
         self._asked = {}
 
     def evaluated(self) -> dict[Subnet, SubnetMetrics]:
         """The members that this searcher, earlier runs of it or others have evaluated."""
         trials = self._study.get_trials(deepcopy=False, states=[TrialState.COMPLETE])
         return {
-            _spec(trial): trial.user_attrs[_METRICS]
+            self._subnet(trial): trial.user_attrs[_METRICS]
             for trial in trials
             if trial.constraints[_EXCESS] <= 0
         }
 
+    def _genes(self, subnet: Subnet) -> dict[str, str]:
+        return dict(zip(self._distributions, self._space.texts(subnet), strict=True))
+
+    def _subnet(self, trial: Trial | FrozenTrial) -> Subnet:
+        return self._space.from_texts([trial.params[gene] for gene in self._distributions])
+
     def _give_up_interrupted(self) -> list[Subnet]:
         """Frees what an earlier run of this searcher was evaluating when it was killed."""
-        specs = []
+        subnets = []
         for trial in self._running():
             if trial.user_attrs.get(_SEARCHER) == self._settings.searcher:
                 self._study.tell(trial.number, state=TrialState.FAIL)
-                specs.append(_spec(trial))
-        return [spec for spec in dict.fromkeys(specs) if spec in self._members]
+                subnets.append(self._subnet(trial))
+        return [subnet for subnet in dict.fromkeys(subnets) if subnet in self._members]
 
     def _running(self) -> list[FrozenTrial]:
         trials = self._study.get_trials(deepcopy=False, states=[TrialState.RUNNING])
@@ -137,7 +148,7 @@ class EvolutionarySearch:
         """What other searchers work on; a dead one's is free after an hour."""
         since = datetime.now() - _TIME_TO_EVALUATE
         return {
-            _spec(trial)
+            self._subnet(trial)
             for trial in self._running()
             if trial.datetime_start and trial.datetime_start > since
         }
@@ -145,9 +156,9 @@ class EvolutionarySearch:
     def _draw(self, taken: set[Subnet]) -> Subnet:
         """A member that is free, of those that a kill interrupted while there are any."""
         while self._interrupted:
-            spec = self._interrupted.pop(0)
-            if spec not in taken and spec not in self._asked:
-                return spec
+            subnet = self._interrupted.pop(0)
+            if subnet not in taken and subnet not in self._asked:
+                return subnet
         free = sorted(self._members - taken - self._asked.keys())
         return free[self._generator.integers(len(free))]
 
@@ -164,14 +175,14 @@ class EvolutionarySearch:
 
     def _consider(self, trial: Trial, taken: set[Subnet]) -> None:
         """Keeps a trial to evaluate, or tells Optuna why not."""
-        spec = _spec(trial)
-        if spec in taken or spec in self._asked:
+        subnet = self._subnet(trial)
+        if subnet in taken or subnet in self._asked:
             self._study.tell(trial, state=TrialState.FAIL)
-        elif spec not in self._members:
-            trial.set_constraint(_EXCESS, max(self._excess(spec), 1e-9))
+        elif subnet not in self._members:
+            trial.set_constraint(_EXCESS, max(self._excess(subnet), 1e-9))
             self._study.tell(trial, 0.0)
         else:
-            self._asked[spec] = trial
+            self._asked[subnet] = trial
 
 
 def open_storage(address: str) -> BaseStorage:
@@ -202,18 +213,9 @@ def _open_study(settings: EvolutionSettings) -> optuna.Study:
     )
 
 
-def _distributions(subnets: Sequence[Subnet]) -> dict[str, BaseDistribution]:
-    blocks = zip(*(str(spec).split("-") for spec in subnets), strict=True)
+def _distributions(space: SearchSpace) -> dict[str, BaseDistribution]:
+    """A gene per stage, whose values are the texts of its options."""
     return {
-        f"block{number}": CategoricalDistribution(sorted(set(choices)))
-        for number, choices in enumerate(blocks, start=1)
+        f"block{number}": CategoricalDistribution(sorted({option.text for option in options}))
+        for number, options in enumerate(space.stages, start=1)
     }
-
-
-def _genes(spec: Subnet) -> dict[str, str]:
-    return {f"block{number}": text for number, text in enumerate(str(spec).split("-"), start=1)}
-
-
-def _spec(trial: Trial | FrozenTrial) -> Subnet:
-    count = len(trial.params)
-    return Subnet.parse("-".join(trial.params[f"block{n}"] for n in range(1, count + 1)))

@@ -2,76 +2,64 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from aec_ofa_tf.models.space import Subnet
+from aec_ofa_tf.models.space import Choice, Subnet
+from aec_ofa_tf.models.unit import ElasticUnit
 
-_Step = tuple[int, int, int]
-_Path = tuple[_Step, ...]
+_Path = tuple[tuple[bool, Choice], ...]
 
 
 @dataclass(frozen=True, eq=False)
-class SharedLayer:
-    """A convolution on one prefix's output, computed once and as wide as any subnet wants it.
+class SharedUnit:
+    """A unit on one prefix's output, computed once for all subnets that want one variant of it.
 
     Batch norm works channel by channel, so narrower subnets' outputs and statistics are prefixes.
 
     Attributes:
-        block: index of its block, the static one being 0.
-        layer: 0 or 1 within the block.
+        index: of the unit.
+        choice: of the widest subnet.
         prefixes: what subnets keep of it, narrowest first.
     """
 
-    block: int
-    layer: int
+    index: int
+    choice: Choice
     prefixes: tuple[Prefix, ...]
-
-    @property
-    def width(self) -> int:
-        """Output channels of the widest subnet."""
-        return self.prefixes[-1].width
-
-    @property
-    def name(self) -> str:
-        """As the supernet calls it."""
-        return f"block{self.block + 1}_conv{self.layer + 1}"
 
 
 @dataclass(frozen=True, eq=False)
 class Prefix:
-    """Subnets that agree up to a convolution of a certain width.
+    """Subnets that agree up to a unit and their choice for it.
 
     Attributes:
-        width: of that convolution.
-        deeper: the block's second convolution, for the subnets that have one.
-        below: the next block's first convolution, for those that end the block here.
+        width: output channels of that choice; 0 where the unit is absent and all channels stay.
+        below: the next unit, once for each variant that one of the subnets wants.
         subnet: the one that ends here.
     """
 
     width: int
-    deeper: SharedLayer | None = None
-    below: SharedLayer | None = None
+    below: tuple[SharedUnit, ...] = ()
     subnet: Subnet | None = None
 
 
-def prefix_tree(subnets: Sequence[Subnet]) -> SharedLayer:
+def prefix_tree(subnets: Sequence[Subnet], units: Sequence[ElasticUnit]) -> tuple[SharedUnit, ...]:
     """The tree of some subnets.
 
     Args:
         subnets: of one supernet, in any order; repetitions count once.
+        units: of the supernet.
 
     Returns:
-        The first convolution of the static block.
+        The first unit, once for each variant that one of the subnets wants.
 
     Raises:
         ValueError: there is no subnet.
     """
     if not subnets:
         raise ValueError("a prefix tree needs at least one subnet")
-    members = {_path(spec): spec for spec in subnets}
-    return _grow(sorted(members.items()), 0)
+    return tuple(_grow(sorted(set(subnets), key=_path), units, 0))
 
 
 def groups(subnets: Sequence[Subnet], limit: int) -> list[list[Subnet]]:
@@ -82,32 +70,31 @@ def groups(subnets: Sequence[Subnet], limit: int) -> list[list[Subnet]]:
     return [ordered[start : start + size] for start in range(0, len(ordered), size)]
 
 
-def _path(spec: Subnet) -> _Path:
-    return tuple(
-        (block, layer, width)
-        for block, widths in enumerate(spec.blocks)
-        for layer, width in enumerate(widths)
-    )
+def _path(subnet: Subnet) -> _Path:
+    """Sorted by it, subnets that have a unit come before those that lack it."""
+    return tuple((not any(choice), choice) for choice in subnet.choices)
 
 
-def _grow(members: Sequence[tuple[_Path, Subnet]], at: int) -> SharedLayer:
-    """The layer that sorted paths, alike before `at`, have there."""
-    block, layer, _ = members[0][0][at]
-    by_width = groupby(members, key=lambda member: member[0][at][2])
-    return SharedLayer(
-        block, layer, tuple(_prefix(width, list(same), at) for width, same in by_width)
-    )
+def _grow(members: Sequence[Subnet], units: Sequence[ElasticUnit], at: int) -> Iterator[SharedUnit]:
+    """The unit at an index for subnets that are alike before it, by variant."""
+    if at == len(units):
+        return
+
+    def variant(subnet: Subnet) -> tuple:
+        return units[at].variant(subnet.choices[at])
+
+    variants = dict.fromkeys(map(variant, members))
+    for wanted in variants:
+        same = [subnet for subnet in members if variant(subnet) == wanted]
+        by_choice = groupby(
+            sorted(same, key=lambda subnet: subnet.choices[at]), key=lambda s: s.choices[at]
+        )
+        prefixes = tuple(
+            Prefix(choice[0], tuple(_grow(kept, units, at + 1)), _ended(kept, units, at))
+            for choice, kept in ((choice, list(group)) for choice, group in by_choice)
+        )
+        yield SharedUnit(at, max(subnet.choices[at] for subnet in same), prefixes)
 
 
-def _prefix(width: int, members: Sequence[tuple[_Path, Subnet]], at: int) -> Prefix:
-    ended = next((spec for path, spec in members if len(path) == at + 1), None)
-    longer = [member for member in members if len(member[0]) > at + 1]
-    block = members[0][0][at][0]
-    deeper = [member for member in longer if member[0][at + 1][0] == block]
-    below = [member for member in longer if member[0][at + 1][0] != block]
-    return Prefix(
-        width,
-        _grow(deeper, at + 1) if deeper else None,
-        _grow(below, at + 1) if below else None,
-        ended,
-    )
+def _ended(members: Sequence[Subnet], units: Sequence[ElasticUnit], at: int) -> Subnet | None:
+    return members[0] if at == len(units) - 1 else None

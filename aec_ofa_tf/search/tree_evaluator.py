@@ -8,14 +8,18 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 import tensorflow as tf
 
-from aec_ofa_tf.layers.moments import Moments
-from aec_ofa_tf.models.space import Subnet
-from aec_ofa_tf.models.supernet import Statistics, Supernet
-from aec_ofa_tf.search.prefix_tree import Prefix, SharedLayer, groups, prefix_tree
+from aec_ofa_tf.layers.batch_norm import Moments
+from aec_ofa_tf.layers.elastic_unit import Statistics
+from aec_ofa_tf.models.network import INPUT_NORM
+from aec_ofa_tf.models.space import Choice, Subnet
+from aec_ofa_tf.models.supernet import Supernet
+from aec_ofa_tf.search.prefix_tree import SharedUnit, groups, prefix_tree
 from aec_ofa_tf.training.evaluation import Batches, SubnetEvaluator
 
-_INPUT_NORM = "input_norm"
-_Place = SharedLayer | str
+_Tree = tuple[SharedUnit, ...]
+_Place = SharedUnit | str
+"""A unit of the tree, or the input batch norm."""
+
 _FLOAT_BYTES = 4
 
 
@@ -68,77 +72,99 @@ class TreeEvaluator:
             tick: called after every batch that was walked, those for calibration included.
 
         Yields:
-            A subnet and its sigmoid scores, float32 [clips, classes], in the order of the batches.
+            A subnet and its scores by the network's task, float32 [clips, classes], in the order of the batches.
 
         Raises:
             ValueError: there are no calibration clips.
         """
         self._evaluator.follow()
-        tree = prefix_tree(group)
-        look_up = self._calibrate(tree, tick) if statistics is None else _by_name(statistics)
+        tree = prefix_tree(group, self._evaluator.supernet.units)
+        look_up = self._calibrate(tree, tick) if statistics is None else lambda place: statistics
         parts: dict[Subnet, list[np.ndarray]] = defaultdict(list)
         for batch in batches:
             walk = _Walk(self._pieces, look_up)
             walk.run(tree, batch["log_mel"])
-            for spec, scores in walk.scores.items():
-                parts[spec].append(scores)
+            for subnet, scores in walk.scores.items():
+                parts[subnet].append(scores)
             tick()
-        for spec in list(parts):
-            yield spec, np.concatenate(parts.pop(spec))
+        for subnet in list(parts):
+            yield subnet, np.concatenate(parts.pop(subnet))
 
-    def _calibrate(
-        self, tree: SharedLayer, tick: Callable[[], object]
-    ) -> Callable[[_Place], Moments]:
-        totals: dict[_Place, Moments] = {}
+    def _calibrate(self, tree: _Tree, tick: Callable[[], object]) -> Callable[[_Place], Statistics]:
+        totals: dict[_Place, Statistics] = {}
         count = 0
         for batch in self._evaluator.calibration:
             walk = _Walk(self._pieces, None)
             walk.run(tree, batch["log_mel"])
             for place, moments in walk.moments.items():
                 before = totals.get(place)
-                totals[place] = _added(before, moments) if before else moments
+                added = before and tf.nest.map_structure(tf.add, before, moments)
+                totals[place] = added or moments
             count += 1
             tick()
         if not count:
             raise ValueError("batch norm cannot be recalibrated: there are no calibration clips")
-        means = {place: Moments(*(v / count for v in total)) for place, total in totals.items()}
+        means = {
+            place: tf.nest.map_structure(lambda vector: vector / count, total)
+            for place, total in totals.items()
+        }
         return means.__getitem__
 
 
 class _Pieces:
-    """The supernet's parts as graphs, each traced once for all widths and batches."""
+    """The supernet's parts as graphs, each traced once for all choices and batches."""
 
     def __init__(self, supernet: Supernet) -> None:
         images = tf.TensorSpec([None, None, None, None], tf.float32)
-        width, vector = tf.TensorSpec([], tf.int32), tf.TensorSpec([None], tf.float32)
-        moments = Moments(vector, vector)
+        vector = tf.TensorSpec([None], tf.float32)
         log_mel = tf.TensorSpec([None, None, supernet.network.mel_bins], tf.float32)
-        units = [unit for block in supernet.units for unit in block]
-        self._measured = {u.name: tf.function(u, input_signature=[images, width]) for u in units}
-        self._given = {
-            u.name: tf.function(u, input_signature=[images, width, moments]) for u in units
-        }
-        self._measured[_INPUT_NORM] = tf.function(
-            supernet.normalise_input, input_signature=[log_mel]
-        )
-        self._given[_INPUT_NORM] = tf.function(
+        moments = Moments(vector, vector)
+        task = supernet.network.get_task()
+        self._fields = supernet.fields
+        choice = tf.TensorSpec([self._fields], tf.int32)
+        self.measured, self.given = [], []
+        for layer in supernet.unit_layers:
+            statistics = dict.fromkeys(layer.norms, moments)
+            self.measured.append(
+                tf.function(
+                    lambda x, choice, layer=layer: layer(x, choice=choice),
+                    input_signature=[images, choice],
+                )
+            )
+            self.given.append(
+                tf.function(
+                    lambda x, choice, given, layer=layer: layer(x, choice=choice, statistics=given),
+                    input_signature=[images, choice, statistics],
+                )
+            )
+        self._normalise = tf.function(supernet.normalise_input, input_signature=[log_mel])
+        self._normalise_by = tf.function(
             supernet.normalise_input, input_signature=[log_mel, moments]
         )
-        self.end_block = [
-            tf.function(
-                lambda x, block=block: supernet.end_block(x, block), input_signature=[images]
-            )
-            for block in range(len(supernet.units))
-        ]
-        self.scores = tf.function(lambda x: tf.sigmoid(supernet.head(x)), input_signature=[images])
+        self._names = [tuple(layer.norms) for layer in supernet.unit_layers]
+        self.scores = tf.function(
+            lambda x: task.scores(supernet.head_layer(x)), input_signature=[images]
+        )
+
+    def normalise(
+        self, log_mel: tf.Tensor, given: Statistics | None
+    ) -> tuple[tf.Tensor, Statistics]:
+        """The input batch norm, by given moments or by the batch's own."""
+        log_mel = tf.cast(log_mel, tf.float32)
+        if given is None:
+            normed, moments = self._normalise(log_mel)
+        else:
+            normed, moments = self._normalise_by(log_mel, given[INPUT_NORM])
+        return normed[..., None], {INPUT_NORM: moments}
 
     def apply(
-        self, name: str, moments: Moments | None, *inputs: tf.Tensor
-    ) -> tuple[tf.Tensor, Moments]:
-        """A layer by name, normalised by given moments or by the batch's own."""
-        if moments is None:
-            return self._measured[name](*inputs)
-        return self._given[name](*inputs, moments)
+        self, index: int, x: tf.Tensor, choice: Choice, given: Statistics | None
+    ) -> tuple[tf.Tensor, Statistics]:
+        """A unit at a choice, normalised by given moments or by the batch's own."""
+        row = tf.constant([*choice, *[0] * (self._fields - len(choice))])
+        if given is None:
+            return self.measured[index](x, row)
+        return self.given[index](x, row, {name: given[name] for name in self._names[index]})
 
 
 class _Walk:
@@ -146,49 +172,34 @@ class _Walk:
 
     Args:
         pieces: of the supernet.
-        moments_of: statistics of every layer of the tree; None to normalise by the batch's own
-            and compute no scores.
+        statistics_of: batch-norm statistics of every unit of the tree; None to normalise by the
+            batch's own and compute no scores.
 
     Attributes:
-        moments: used, by layer of the tree.
+        moments: used, by unit of the tree.
         scores: float32 [clips, classes] by subnet.
     """
 
-    def __init__(self, pieces: _Pieces, moments_of: Callable[[_Place], Moments] | None) -> None:
+    def __init__(
+        self, pieces: _Pieces, statistics_of: Callable[[_Place], Statistics] | None
+    ) -> None:
         self._pieces = pieces
-        self._moments_of = moments_of
-        self.moments: dict[_Place, Moments] = {}
+        self._statistics_of = statistics_of
+        self.moments: dict[_Place, Statistics] = {}
         self.scores: dict[Subnet, np.ndarray] = {}
 
-    def run(self, tree: SharedLayer, log_mel: tf.Tensor) -> None:
-        normed = self._apply(_INPUT_NORM, _INPUT_NORM, tf.cast(log_mel, tf.float32))
-        self._layer(tree, normed[..., None])
+    def run(self, tree: _Tree, log_mel: tf.Tensor) -> None:
+        given = self._statistics_of(INPUT_NORM) if self._statistics_of else None
+        image, self.moments[INPUT_NORM] = self._pieces.normalise(log_mel, given)
+        for unit in tree:
+            self._unit(unit, image)
 
-    def _apply(self, place: _Place, name: str, *inputs: tf.Tensor) -> tf.Tensor:
-        given = self._moments_of(place) if self._moments_of else None
-        outputs, self.moments[place] = self._pieces.apply(name, given, *inputs)
-        return outputs
-
-    def _layer(self, layer: SharedLayer, inputs: tf.Tensor) -> None:
-        outputs = self._apply(layer, layer.name, inputs, tf.constant(layer.width))
-        for prefix in layer.prefixes:
-            self._prefix(layer.block, prefix, outputs[..., : prefix.width])
-
-    def _prefix(self, block: int, prefix: Prefix, outputs: tf.Tensor) -> None:
-        if prefix.deeper is not None:
-            self._layer(prefix.deeper, outputs)
-        if prefix.below is None and (prefix.subnet is None or self._moments_of is None):
-            return
-        pooled = self._pieces.end_block[block](outputs)
-        if prefix.below is not None:
-            self._layer(prefix.below, pooled)
-        elif prefix.subnet is not None:
-            self.scores[prefix.subnet] = self._pieces.scores(pooled).numpy()
-
-
-def _added(one: Moments, other: Moments) -> Moments:
-    return Moments(one.mean + other.mean, one.variance + other.variance)
-
-
-def _by_name(statistics: Statistics) -> Callable[[_Place], Moments]:
-    return lambda place: statistics[place if isinstance(place, str) else place.name]
+    def _unit(self, unit: SharedUnit, inputs: tf.Tensor) -> None:
+        given = self._statistics_of(unit) if self._statistics_of else None
+        outputs, self.moments[unit] = self._pieces.apply(unit.index, inputs, unit.choice, given)
+        for prefix in unit.prefixes:
+            kept = outputs[..., : prefix.width] if prefix.width else outputs
+            for below in prefix.below:
+                self._unit(below, kept)
+            if prefix.subnet is not None and self._statistics_of is not None:
+                self.scores[prefix.subnet] = self._pieces.scores(kept).numpy()

@@ -7,10 +7,11 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 import tensorflow as tf
 
+from aec_ofa_tf.layers.elastic_unit import Statistics
 from aec_ofa_tf.layers.prefix import SLICES
-from aec_ofa_tf.metrics import Metrics, evaluate_scores
+from aec_ofa_tf.metrics import Metrics
 from aec_ofa_tf.models.space import Subnet
-from aec_ofa_tf.models.supernet import Statistics, Supernet
+from aec_ofa_tf.models.supernet import Supernet
 
 Batches = Iterable[Mapping[str, tf.Tensor]]
 """Batches of clean clips that can be walked again: `log_mel`, and `labels` where needed."""
@@ -33,23 +34,24 @@ class SubnetEvaluator:
     def __init__(self, supernet: Supernet, calibration: Batches) -> None:
         network = supernet.network
         self._trained = supernet
-        self.supernet = supernet if _is_plain(supernet) else Supernet(supernet.subnets, network)
+        self.supernet = supernet if _is_plain(supernet) else Supernet(supernet.space, network)
         self.calibration = calibration
         log_mel = tf.TensorSpec([None, network.frames, network.mel_bins], tf.float32)
-        widths = tf.TensorSpec([len(supernet.units), 2], tf.int32)
+        choices = tf.TensorSpec([len(supernet.units), supernet.fields], tf.int32)
+        self.task = network.get_task()
         self._moments = tf.function(
-            lambda log_mel, widths: self.supernet(log_mel, widths=widths)[1],
-            input_signature=[log_mel, widths],
+            lambda log_mel, choices: self.supernet(log_mel, choices)[1],
+            input_signature=[log_mel, choices],
         )
         self._scores = tf.function(self._compute_scores)
 
     def _compute_scores(
-        self, log_mel: tf.Tensor, widths: tf.Tensor, statistics: Statistics
+        self, log_mel: tf.Tensor, choices: tf.Tensor, statistics: Statistics
     ) -> tf.Tensor:
-        logits, _ = self.supernet(log_mel, widths=widths, statistics=statistics)
-        return tf.sigmoid(logits)
+        logits, _ = self.supernet(log_mel, choices, statistics)
+        return self.task.scores(logits)
 
-    def recalibrate(self, spec: Subnet) -> Statistics:
+    def recalibrate(self, subnet: Subnet) -> Statistics:
         """The subnet's batch-norm statistics: means over batches of the biased batch moments.
 
         Every batch is normalised by its own moments, without dropout or augmentation; one rule
@@ -59,23 +61,23 @@ class SubnetEvaluator:
             ValueError: there are no calibration clips.
         """
         self.follow()
-        widths = tf.constant(spec.widths(), tf.int32)
+        choices = tf.constant(subnet.row(), tf.int32)
         total, count = None, 0
         for batch in self.calibration:
-            moments = self._moments(tf.cast(batch["log_mel"], tf.float32), widths)
+            moments = self._moments(tf.cast(batch["log_mel"], tf.float32), choices)
             total = moments if total is None else tf.nest.map_structure(tf.add, total, moments)
             count += 1
         if total is None:
             raise ValueError("batch norm cannot be recalibrated: there are no calibration clips")
         return tf.nest.map_structure(lambda vector: vector / count, total)
 
-    def scores(self, spec: Subnet, statistics: Statistics, batches: Batches) -> np.ndarray:
-        """Sigmoid scores, float32 [clips, classes], in the order of the batches."""
+    def scores(self, subnet: Subnet, statistics: Statistics, batches: Batches) -> np.ndarray:
+        """Scores by the network's task, float32 [clips, classes], in the order of the batches."""
         self.follow()
-        widths = tf.constant(spec.widths(), tf.int32)
+        choices = tf.constant(subnet.row(), tf.int32)
         return np.concatenate(
             [
-                self._scores(tf.cast(batch["log_mel"], tf.float32), widths, statistics).numpy()
+                self._scores(tf.cast(batch["log_mel"], tf.float32), choices, statistics).numpy()
                 for batch in batches
             ]
         )
@@ -86,10 +88,10 @@ class SubnetEvaluator:
             for mine, theirs in zip(self.supernet.weights, self._trained.weights, strict=True):
                 mine.assign(theirs)
 
-    def evaluate(self, spec: Subnet, batches: Batches) -> Metrics:
+    def evaluate(self, subnet: Subnet, batches: Batches) -> Metrics:
         """Recalibrates a subnet and scores it on batches with `labels`."""
-        scores = self.scores(spec, self.recalibrate(spec), batches)
-        return evaluate_scores(scores, all_labels(batches))
+        scores = self.scores(subnet, self.recalibrate(subnet), batches)
+        return self.task.metrics(scores, all_labels(batches))
 
 
 def _is_plain(supernet: Supernet) -> bool:

@@ -119,7 +119,7 @@ class StepLoop:
         strategy = self.devices.strategy
 
         def replica_step(part: dict[str, Any], stopping: tf.Tensor) -> tf.Tensor:
-            loss = tf.cast(self.trainer.train_step(part)["loss"], tf.float32)
+            loss = tf.cast(self.trainer.step(part), tf.float32)
             # Some CPUs' ReLU turns NaN into 0, and then the loss does not tell of a broken clip.
             heard = tf.reduce_sum(tf.cast(part["log_mel"], tf.float32))
             loss = tf.where(tf.math.is_finite(heard), loss, float("nan"))

@@ -2,31 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import tensorflow as tf
 
-from aec_ofa_tf.models.space import SearchSpace, Subnet
+from aec_ofa_tf.models.space import Members, SearchSpace, Subnet, as_space
 
 Sampler = Callable[[tf.Tensor], tf.Tensor]
-"""From a stateless int32 seed [2] to the widths of the step's subnets, int32 [K, blocks, 2]."""
+"""From a stateless int32 seed [2] to the choices of the step's subnets, int32 [K, units, fields]:
+a `Subnet.row` each."""
+
+_INT32_VALUES = 2**31
 
 
-def uniform_sampler(subnets: Sequence[Subnet], count: int) -> Sampler:
+def uniform_sampler(members: Members, count: int) -> Sampler:
     """`count` independent draws, uniform over the space, with replacement (paper section 2.3).
+
+    The space is never listed: a draw is a number that the stages' options are the digits of, or,
+    where the numbers do not fit into int32, a draw per stage.
+
+    Args:
+        members: the space, or a list of subnets.
+        count: subnets of a step.
 
     Raises:
         ValueError: `count` is not positive.
     """
     if count < 1:
         raise ValueError(f"a step needs at least one subnet, received {count}")
-    table = tf.constant([spec.widths() for spec in subnets], tf.int32)
+    space = as_space(members)
+    tables = _tables(space)
+    sizes = [len(options) for options in space.stages]
 
     def sample(seed: tf.Tensor) -> tf.Tensor:
-        size = len(subnets)
-        choices = tf.random.stateless_uniform([count], seed, maxval=size, dtype=tf.int32)
-        drawn = tf.gather(table, choices)
-        return tf.ensure_shape(drawn, [count, *table.shape[1:]])
+        if space.size < _INT32_VALUES:
+            digits = _digits(_draw(seed, count, space.size), sizes)
+        else:
+            fold = tf.random.experimental.stateless_fold_in
+            digits = [_draw(fold(seed, n), count, size) for n, size in enumerate(sizes)]
+        rows = [tf.gather(table, digit) for table, digit in zip(tables, digits, strict=True)]
+        units = sum(space.stage_units)
+        return tf.ensure_shape(tf.concat(rows, axis=1), [count, units, tables[0].shape[-1]])
 
     return sample
 
@@ -42,14 +58,40 @@ def sandwich_sampler(space: SearchSpace, count: int) -> Sampler:
             f"the sandwich rule takes the largest and the smallest subnet, so at least 2 a step; "
             f"received {count}"
         )
-    ends = tf.constant([space.largest.widths(), space.smallest.widths()], tf.int32)
+    ends = tf.constant([space.largest.row(), space.smallest.row()], tf.int32)
     if count == 2:
         return lambda seed: ends
-    between = uniform_sampler(space.subnets(), count - 2)
+    between = uniform_sampler(space, count - 2)
     return lambda seed: tf.concat([ends, between(seed)], axis=0)
 
 
 def constant_sampler(subnet: Subnet) -> Sampler:
     """Always the same single subnet: phase 1 of the paper, and every network trained alone."""
-    widths = tf.constant([subnet.widths()], tf.int32)
-    return lambda seed: widths
+    rows = tf.constant([subnet.row()], tf.int32)
+    return lambda seed: rows
+
+
+def _draw(seed: tf.Tensor, count: int, size: int) -> tf.Tensor:
+    return tf.random.stateless_uniform([count], seed, maxval=size, dtype=tf.int32)
+
+
+def _digits(numbers: tf.Tensor, sizes: list[int]) -> list[tf.Tensor]:
+    """Mixed radix, the last digit varying fastest, as in `SearchSpace.subnets`."""
+    digits = []
+    for size in reversed(sizes):
+        digits.append(numbers % size)
+        numbers = numbers // size
+    return digits[::-1]
+
+
+def _tables(space: SearchSpace) -> list[tf.Tensor]:
+    """Per stage, the options' choices, int32 [options, units, fields]."""
+    choices = [choice for options in space.stages for o in options for choice in o.choices]
+    fields = max(map(len, choices))
+    return [
+        tf.constant(
+            [[[*c, *[0] * (fields - len(c))] for c in option.choices] for option in options],
+            tf.int32,
+        )
+        for options in space.stages
+    ]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -17,11 +19,14 @@ from aec_ofa_tf.audio.augment import (
     time_roll,
 )
 from aec_ofa_tf.audio.front_end import PANNS
+from aec_ofa_tf.layers.batch_norm import replica_count
+from aec_ofa_tf.layers.elastic_unit import Statistics
 from aec_ofa_tf.layers.moments import replica_count
 from aec_ofa_tf.layers.prefix import MASKS
 from aec_ofa_tf.models.draws import Draws, dropout_masks
+from aec_ofa_tf.models.space import Subnet
 from aec_ofa_tf.models.supernet import Supernet
-from aec_ofa_tf.training.gradients import Gradients, Lesson, Rules, shared_gradients
+from aec_ofa_tf.training.gradients import Gradients, LossConfig, StepInputs, shared_gradients
 from aec_ofa_tf.training.sampler import Sampler
 
 TARGETS = ("labels", "soft_labels", "teacher", "largest")
@@ -44,11 +49,13 @@ class StepConfig:
         gain_db: the greatest gain by which a clip is made louder or softer; 0 for none.
         floor_db: level of digital silence in the records' front end, the least after a gain.
         label_weight: share of the true label in a teacher's target.
+        class_weights: factors of the classes' shares of the loss; none for 1 each.
         spec_augment: stripes to blank.
         jit_compile: run forward and backward passes through XLA, which needs execution by masks.
 
     Raises:
-        ValueError: the target is none of these, or the weight is outside [0, 1].
+        ValueError: the target is none of these, the label's weight is outside [0, 1], or a class
+            has a negative weight.
     """
 
     target: str = "soft_labels"
@@ -59,6 +66,7 @@ class StepConfig:
     gain_db: float = 0.0
     floor_db: float = PANNS.floor_db
     label_weight: float = 0.0
+    class_weights: tuple[float, ...] = ()
     spec_augment: SpecAugmentConfig = field(default_factory=SpecAugmentConfig)
     jit_compile: bool = False
 
@@ -67,6 +75,8 @@ class StepConfig:
             raise ValueError(f"target must be one of {TARGETS}, received {self.target!r}")
         if not 0 <= self.label_weight <= 1:
             raise ValueError(f"label_weight must lie in [0, 1], received {self.label_weight}")
+        if any(weight < 0 for weight in self.class_weights):
+            raise ValueError(f"class_weights cannot be negative, received {self.class_weights}")
 
 
 class Trainer(keras.Model):
@@ -75,6 +85,16 @@ class Trainer(keras.Model):
     Works under `fit`, in a loop of one's own, and on every replica of a `tf.distribute` strategy,
     of which each gets an equal, contiguous part of the global batch. A step is a function of
     (weights, optimiser, batch, seed, step number) alone.
+
+    Under Keras' own methods `fit` trains, and `evaluate`, `predict` and compiled metrics are of
+    one subnet, the largest unless `watch` names another. Its batch norms use the moments of the
+    batch itself unless `watch` is given statistics: those of `SubnetEvaluator.recalibrate`, which
+    any figure that is reported should use.
+
+    Example:
+        trainer = Trainer(supernet, uniform_sampler(space, 4), StepConfig("labels"))
+        trainer.compile(optimizer="adam", metrics=[keras.metrics.AUC(multi_label=True)])
+        trainer.fit(train, validation_data=validation)
 
     Args:
         supernet: the network to train.
@@ -85,8 +105,8 @@ class Trainer(keras.Model):
         gradients: how the K subnets are computed.
 
     Raises:
-        ValueError: XLA is wanted and the supernet is not executed by masks, or the target is a
-            teacher and there is none.
+        ValueError: XLA is wanted and the supernet is not executed by masks, the target is a
+            teacher and there is none, or there are not as many class weights as classes.
     """
 
     def __init__(
@@ -104,14 +124,52 @@ class Trainer(keras.Model):
             )
         if (config.target == "teacher") != (teacher is not None):
             raise ValueError("a teacher is given if and only if it is the target")
+        weights, classes = len(config.class_weights), supernet.network.classes
+        if weights not in (0, classes):
+            raise ValueError(f"class_weights need {classes} values, received {weights}")
         self.supernet = supernet
+        self.task = supernet.network.get_task()
         self.sampler = sampler
         self.config = config
         self.teacher = teacher
         self.gradients = gradients
+        self.watch(supernet.space.largest)
         self.built = True
 
-    def train_step(self, batch: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+    def watch(self, subnet: Subnet, statistics: Statistics | None = None) -> None:
+        """Names the subnet that `evaluate`, `predict` and validation under `fit` are of.
+
+        Args:
+            subnet: the subnet.
+            statistics: its recalibrated batch-norm moments; each batch's own by default.
+        """
+        self._watched, self._statistics = subnet, statistics
+        self.test_function = self.predict_function = None  # traced for the one before
+
+    def call(self, log_mel: tf.Tensor) -> tf.Tensor:
+        """Scores of the watched subnet, float32 [clips, classes]."""
+        logits, _ = self.supernet(log_mel, self._watched, self._statistics)
+        return self.task.scores(logits)
+
+    def train_step(self, batch: dict[str, tf.Tensor]) -> dict[str, Any]:
+        """One update under `fit`: `step`, of which `loss` is the mean over the epoch so far."""
+        self._loss_tracker.update_state(self.step(batch))
+        return {"loss": self._loss_tracker.result()}
+
+    def test_step(self, batch: dict[str, tf.Tensor]) -> dict[str, Any]:
+        """Loss and compiled metrics of the watched subnet against `labels`."""
+        labels = batch["labels"]
+        logits, _ = self.supernet(batch["log_mel"], self._watched, self._statistics)
+        loss = self.task.loss(logits, labels, self.config.class_weights or None)
+        self._loss_tracker.update_state(loss, sample_weight=tf.shape(labels)[0])
+        return self.compute_metrics(None, labels, self.task.scores(logits))
+
+    def predict_step(self, batch: dict[str, tf.Tensor]) -> tf.Tensor:
+        """Scores of the watched subnet for `log_mel`, or for clips that are given without labels."""
+        clips, _, _ = keras.utils.unpack_x_y_sample_weight(batch)
+        return self(clips["log_mel"] if isinstance(clips, dict) else clips)
+
+    def step(self, batch: dict[str, tf.Tensor]) -> tf.Tensor:
         """One update.
 
         Args:
@@ -120,27 +178,33 @@ class Trainer(keras.Model):
                 passes over steps that loss scaling leaves out.
 
         Returns:
-            `loss`: scalar, the sum over the subnets of the mean over this replica's clips and
-            classes.
+            The loss: scalar, the sum over the subnets of the task's mean over this replica's
+            clips.
         """
         step = batch.get("step", self.optimizer.iterations)
         seed = tf.stack([self.config.seed, tf.cast(step, tf.int32)])
         # One stream of draws for the subnets, others for augmentation and dropout.
         seeds = [tf.random.experimental.stateless_fold_in(seed, n) for n in range(_STREAMS)]
-        widths = self.sampler(seeds[0])
-        lesson = self._lesson(batch, seeds)
-        rules = Rules(self._follow(lesson), self._scale)
+        subnets = self.sampler(seeds[0])
+        inputs = self.inputs(batch, seeds)
+        config = self.loss_config(inputs)
 
-        def compute(lesson: Lesson, widths: tf.Tensor) -> tuple[tf.Tensor, list[tf.Tensor]]:
-            return self.gradients(self.supernet, lesson, widths, rules)
+        def compute(inputs: StepInputs, subnets: tf.Tensor) -> tuple[tf.Tensor, list[tf.Tensor]]:
+            return self.gradients(self.supernet, inputs, subnets, config)
 
         if self.config.jit_compile:
             compute = tf.function(compute, jit_compile=True, autograph=False)
-        loss, gradients = compute(lesson, widths)
+        loss, gradients = compute(inputs, subnets)
         self._apply(gradients)
-        return {"loss": loss}
+        return loss
 
-    def _lesson(self, batch: dict[str, tf.Tensor], seeds: list[tf.Tensor]) -> Lesson:
+    def inputs(self, batch: dict[str, tf.Tensor], seeds: list[tf.Tensor]) -> StepInputs:
+        """What the subnets of a step learn from, augmented.
+
+        Args:
+            batch: as for `step`.
+            seeds: stateless int32 [2] each, of which the first is not used.
+        """
         log_mel = batch["log_mel"]
         clips = tf.shape(log_mel)[0]
         positions = _global_positions(clips)
@@ -151,7 +215,7 @@ class Trainer(keras.Model):
                 log_mel, positions, seeds[4], self.config.gain_db, self.config.floor_db
             )
         draws = self._draws(clips, seeds[1], seeds[2])
-        return Lesson(log_mel, self._targets(batch, log_mel, draws.mixup), draws)
+        return StepInputs(log_mel, self._targets(batch, log_mel, draws.mixup), draws)
 
     def _draws(self, clips: tf.Tensor, augment_seed: tf.Tensor, dropout_seed: tf.Tensor) -> Draws:
         network, config = self.supernet.network, self.config
@@ -166,7 +230,7 @@ class Trainer(keras.Model):
                 config.spec_augment,
             ),
             mixup_lambda(mixed, mixup_seed, config.mixup_alpha) if config.mixup else None,
-            *dropout_masks(mixed, network, self.supernet.block_widths, dropout_seed),
+            dropout_masks(mixed, self.supernet.dropout_sites, dropout_seed),
         )
 
     def _targets(
@@ -183,15 +247,20 @@ class Trainer(keras.Model):
             else tf.stop_gradient(self.teacher(mixed(log_mel)))
         )
         weight = self.config.label_weight
-        # BCE is linear in its target, so a weighted target is a weighted sum of two losses.
+        # Losses are linear in their targets: a weighted target is a weighted sum of two losses.
         return (1 - weight) * soft + weight * mixed(batch["labels"]) if weight else soft
 
-    def _follow(self, lesson: Lesson) -> Callable[[tf.Tensor], tf.Tensor] | None:
+    def loss_config(self, inputs: StepInputs) -> LossConfig:
+        """How the losses of a step are made."""
+        loss = partial(self.task.loss, class_weights=self.config.class_weights or None)
+        return LossConfig(loss, self._follow(inputs), self._scale)
+
+    def _follow(self, inputs: StepInputs) -> Callable[[tf.Tensor], tf.Tensor] | None:
         if self.config.target != "largest":
             return None
         weight = self.config.label_weight
         return lambda logits: (
-            (1 - weight) * tf.sigmoid(logits) + weight * tf.cast(lesson.targets, logits.dtype)
+            (1 - weight) * self.task.scores(logits) + weight * tf.cast(inputs.targets, logits.dtype)
         )
 
     def _scale(self, loss: tf.Tensor) -> tf.Tensor:

@@ -10,10 +10,10 @@ from typing import Any
 
 from absl import logging
 
-from aec_ofa_tf.costs.latency import NETWORK_FIELDS, LatencyTable
-from aec_ofa_tf.costs.layers import Layer, layers
-from aec_ofa_tf.export.part_files import Part, open_parts
-from aec_ofa_tf.models.network import NetworkConfig
+from aec_ofa_tf.costs.latency import LatencyTable
+from aec_ofa_tf.export.part_files import open_parts
+from aec_ofa_tf.models.network import NetworkConfig, Part
+from aec_ofa_tf.models.rows import LayerRow
 from aec_ofa_tf.models.space import SearchSpace, Subnet
 from aec_ofa_tf.reporting.machine import describe_machine
 from aec_ofa_tf.search import algorithms
@@ -63,7 +63,9 @@ def profile_device(settings: ProfileSettings) -> LatencyTable:
     """
     parts = _parts(settings)
     logging.info("converting %d layers and subnets", len(parts))
-    models = open_parts(parts, settings.network, settings.quantization, settings.threads)
+    models = open_parts(
+        list(parts.values()), settings.network, settings.quantization, settings.threads
+    )
     load = OtherLoad()
     taken = _median_ms(models, settings.repetitions)
     share = load.share()
@@ -73,8 +75,8 @@ def profile_device(settings: ProfileSettings) -> LatencyTable:
         runtime=runtime_version(),
         threads=settings.threads,
         quantization=settings.quantization,
-        network={name: getattr(settings.network, name) for name in NETWORK_FIELDS},
-        layer_ms={part: ms for part, ms in times.items() if isinstance(part, Layer)},
+        network=settings.network.sizes,
+        layer_ms={part: ms for part, ms in times.items() if isinstance(part, LayerRow)},
     )
     whole = {part: ms for part, ms in times.items() if isinstance(part, Subnet)}
     check = {"check": compare(table, settings.network, whole)} if whole else {}
@@ -96,19 +98,25 @@ def compare(
     return {"median_ape": median(errors), "max_ape": max(errors), "subnets": rows}
 
 
-def _parts(settings: ProfileSettings) -> list[Part]:
-    """Every distinct layer of the space, and the subnets of the check."""
-    subnets = settings.space.subnets()
-    needed = (layer for spec in subnets for layer in layers(spec, settings.network))
+def _parts(settings: ProfileSettings) -> dict[LayerRow | Subnet, Part | Subnet]:
+    """Every distinct layer of the space, and the subnets of the check, by what to call them."""
+    subnets, activation = settings.space.subnets(), settings.network.get_task().activation
+    needed = {
+        part.row: part
+        for subnet in subnets
+        for part in settings.network.parts(subnet, activation)
+        if part.row is not None
+    }
     checked = (
         algorithms.random(subnets, settings.check_subnets, settings.seed).propose()
         if settings.check_subnets
         else []
     )
-    return [*sorted(set(needed)), *checked]
+    layers = {row: needed[row] for row in sorted(needed)}
+    return {**layers, **{subnet: subnet for subnet in checked}}
 
 
 def _median_ms(models: Sequence[TFLiteModel], repetitions: int) -> list[float]:
-    contestants = {str(index): model.invoke for index, model in enumerate(models)}
-    median_seconds(contestants, _WARM_UP)
-    return [1e3 * seconds for seconds in median_seconds(contestants, repetitions).values()]
+    candidates = {str(index): model.invoke for index, model in enumerate(models)}
+    median_seconds(candidates, _WARM_UP)
+    return [1e3 * seconds for seconds in median_seconds(candidates, repetitions).values()]

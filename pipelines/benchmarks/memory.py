@@ -81,10 +81,10 @@ def _largest_alone(settings: TrainStepSettings) -> Callable[[], None]:
     from pipelines.benchmarks.workload import new_trainer, random_batch
 
     trainer = new_trainer(settings, constant_sampler(settings.space.largest))
-    step, batch = tf.function(trainer.train_step, autograph=False), random_batch(settings)
+    step, batch = tf.function(trainer.step, autograph=False), random_batch(settings)
 
     def run() -> None:
         for _ in range(_STEPS):
-            float(step(batch)["loss"])
+            float(step(batch))
 
     return run

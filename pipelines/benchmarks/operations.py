@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from statistics import median
 
-from aec_ofa_tf.costs.cost import macs, shared_macs
+from aec_ofa_tf.costs.costs import macs, shared_macs
 from aec_ofa_tf.models.space import SearchSpace, Subnet
 from pipelines.benchmarks.settings import TrainStepSettings
 from pipelines.benchmarks.timing import Seconds
@@ -19,10 +19,12 @@ _FLOP_PER_MULTIPLY_ADD = 2
 def forward_macs(settings: TrainStepSettings, draw: Sequence[Subnet]) -> dict[str, int]:
     """Multiply-adds of a forward pass over one clip, by contestant."""
     network = settings.network
+    units = settings.space.largest.choices
+    stem = stem_length(network.units(len(units)), unit_sizes(settings.space))
     alone = sum(macs(spec, network) for spec in draw)
     full = sum(macs(_unmasked(settings.space, spec), network) for spec in draw)
     return {
-        "shared_slices": shared_macs(draw, network),
+        "shared_slices": shared_macs(draw, network, stem),
         "separate_slices": alone,
         "masks": full,
         "standalone": alone,
@@ -55,6 +57,7 @@ def counted_ratios(
 
 
 def _unmasked(space: SearchSpace, spec: Subnet) -> Subnet:
-    """What masks compute of a subnet: its depth at full width."""
-    full = zip(space.full_widths, spec.depths, strict=True)
-    return Subnet(tuple((width,) * depth for width, depth in full))
+    """What masks compute of a subnet: its units at full width."""
+    full = zip(spec.choices, unit_sizes(space), strict=True)
+    choices = tuple(sizes.choices[-1] if any(choice) else choice for choice, sizes in full)
+    return Subnet(choices, f"unmasked {spec}")

@@ -19,13 +19,13 @@ from absl import logging
 from tqdm import tqdm
 
 from aec_ofa_tf.costs.budget import Budget
-from aec_ofa_tf.costs.cost import layer_macs, macs, params
-from aec_ofa_tf.costs.layers import KERNEL_TAPS
+from aec_ofa_tf.costs.costs import layer_macs, macs, params
 from aec_ofa_tf.metrics import evaluate_scores
 from aec_ofa_tf.models.space import Subnet
 from aec_ofa_tf.models.supernet import Supernet
+from aec_ofa_tf.models.unit import ElasticUnit, Shape
 from aec_ofa_tf.reporting.machine import describe_machine
-from aec_ofa_tf.search.prefix_tree import SharedLayer, prefix_tree
+from aec_ofa_tf.search.prefix_tree import SharedUnit, prefix_tree
 from aec_ofa_tf.search.tree_evaluator import TreeEvaluator
 from aec_ofa_tf.tasks import MULTI_LABEL
 from aec_ofa_tf.training.evaluation import Batches, SubnetEvaluator, all_labels
@@ -169,21 +169,25 @@ def _counted(settings: SearchSettings, groups: Sequence[Sequence[Subnet]]) -> di
     subnets = [spec for group in groups for spec in group]
     layers = [layer_macs(spec, network) for spec in subnets]
     heads = sum(counts["embedding"] + counts["classifier"] for counts in layers)
-    shapes = network.block_shapes(len(settings.space.full_widths))
-    walks = sum(_tree_macs(prefix_tree(group), 1, shapes) for group in groups)
+    units = network.units(len(subnets[0].choices))
+    walks = sum(
+        _tree_macs(unit, units, network.image)
+        for group in groups
+        for unit in prefix_tree(group, units)
+    )
     every = sum(macs(spec, network) for spec in subnets)
     return {"ratio_tree_over_single": (walks + heads) / every}
 
 
-def _tree_macs(layer: SharedLayer, channels: int, shapes: Sequence[tuple[int, int]]) -> int:
-    """Multiply-adds of a convolution as wide as its widest prefix, and of all below it."""
-    frames, mel_bins = shapes[layer.block]
-    own = frames * mel_bins * KERNEL_TAPS * channels * layer.width
-    return own + sum(
-        _tree_macs(below, prefix.width, shapes)
-        for prefix in layer.prefixes
-        for below in (prefix.deeper, prefix.below)
-        if below is not None
+def _tree_macs(shared: SharedUnit, units: Sequence[ElasticUnit], shape: Shape) -> int:
+    """Multiply-adds of a unit as wide as its widest prefix, and of all below it."""
+    unit = units[shared.index]
+    row = unit.row(shared.choice, shape)
+    frames, mel_bins, channels = unit.output_shape(shared.choice, shape)
+    return (row.macs if row else 0) + sum(
+        _tree_macs(below, units, (frames, mel_bins, prefix.width or channels))
+        for prefix in shared.prefixes
+        for below in prefix.below
     )
 
 

@@ -8,9 +8,8 @@ from contextlib import contextmanager
 import keras
 import tensorflow as tf
 
-from aec_ofa_tf.models.cnn10 import build_cnn10
+from aec_ofa_tf.models.materialise import build_plain
 from aec_ofa_tf.models.space import Subnet
-from aec_ofa_tf.training.losses import binary_cross_entropy
 from pipelines.benchmarks.settings import TrainStepSettings
 from pipelines.benchmarks.workload import LEARNING_RATE, Draw
 
@@ -38,7 +37,7 @@ class StandaloneModels:
 
 def _train_step(settings: TrainStepSettings, spec: Subnet) -> Step:
     network = settings.network
-    model = build_cnn10(spec, network, classifier_activation=None)
+    model = build_plain(spec, network, classifier_activation=None)
     optimizer = keras.optimizers.Adam(LEARNING_RATE)
     optimizer.build(model.trainable_variables)
     variables = [variable.value for variable in model.trainable_variables]
@@ -46,7 +45,7 @@ def _train_step(settings: TrainStepSettings, spec: Subnet) -> Step:
     def step(log_mel: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
         with tf.GradientTape() as tape:
             logits = tf.cast(model(log_mel, training=True), tf.float32)
-            loss = binary_cross_entropy(logits, targets)
+            loss = settings.network.get_task().loss(logits, targets)
         optimizer.apply(tape.gradient(loss, variables), model.trainable_variables)
         return loss
 

@@ -11,14 +11,16 @@ import keras
 import numpy as np
 import tensorflow as tf
 from absl import logging
+from aec_ofa_tf.export.tuning import FineTuning
 
 from aec_ofa_tf.audio.log_mel import log_mel
-from aec_ofa_tf.costs.cost import params
+from aec_ofa_tf.costs.costs import params
 from aec_ofa_tf.export.convert import convert_models
 from aec_ofa_tf.export.fine_tune import TuningData, fine_tune
 from aec_ofa_tf.export.part_files import randomise
 from aec_ofa_tf.export.request import ConversionRequest, FineTuning, check_kind
-from aec_ofa_tf.models.cnn10 import build_cnn10
+from aec_ofa_tf.models.cnn10 import blocks_of, build_cnn10, cnn10_subnet, parse_subnet
+from aec_ofa_tf.models.materialise import build_plain
 from aec_ofa_tf.models.space import Subnet
 from aec_ofa_tf.tagging.model_file import INPUTS, ModelInfo, read_info
 from aec_ofa_tf.tagging.tagger import FRONT_END_FILE
@@ -29,7 +31,7 @@ from pipelines.benchmarks.tflite_files import ModelFile
 
 _QUANTIZATIONS = ("float32", "float16", "dynamic", "int8")
 _CLIPS = 4
-_THIN = Subnet(((4, 4), (4,), (4,), (4,)))
+_THIN = cnn10_subnet(((4, 4), (4,), (4,), (4,)))
 Work = list[tuple[keras.Model, ConversionRequest]]
 
 
@@ -92,7 +94,7 @@ def _random_work(settings: TFLiteSettings, folder: Path) -> Work:
     work: Work = []
     kinds = _kinds()
     for spec in dict.fromkeys((settings.space.largest, settings.space.smallest)):
-        model = build_cnn10(spec, settings.network)
+        model = build_plain(spec, settings.network)
         _make_plausible(model)
         info = _info(spec, settings)
         for form, quantization in kinds:
@@ -105,6 +107,7 @@ def _random_work(settings: TFLiteSettings, folder: Path) -> Work:
 def _tuned_work(settings: TFLiteSettings, folder: Path) -> tuple[keras.Model, ConversionRequest]:
     """A waveform-in int8_qat file for its front end, which is the same whatever the widths."""
     model = build_cnn10(_THIN, settings.network)
+    model = build_plain(_THIN, network)
     _make_plausible(model)
     card = dataclasses.replace(_info(_THIN, settings), quantization="int8_qat")
     clips = _request(folder, card).parity_clips
@@ -140,7 +143,7 @@ def _handwritten(file: ModelFile) -> keras.Model | None:
         logging.warning("%s does not tell all of its sizes: no hand-written equal", file.name)
         return None
     model = handwritten_cnn10(
-        Subnet.parse(info.subnet).blocks,
+        blocks_of(parse_subnet(info.subnet)),
         frames,
         classes,
         front_end.mel_bins,

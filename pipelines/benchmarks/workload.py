@@ -24,9 +24,9 @@ def draw_subnets(settings: TrainStepSettings) -> list[Draw]:
     """The fixed list of draws: those of the uniform sampler for the seeds 0, 1, ..."""
     subnets = settings.space.subnets()
     sample = uniform_sampler(subnets, settings.subnets_per_step)
-    member = {str(spec.widths()): spec for spec in subnets}
+    member = {str(spec.row()): spec for spec in subnets}
     return [
-        tuple(member[str(widths)] for widths in sample(tf.constant([seed, 0])).numpy().tolist())
+        tuple(member[str(row)] for row in sample(tf.constant([seed, 0])).numpy().tolist())
         for seed in range(settings.draws)
     ]
 
@@ -50,7 +50,7 @@ def new_trainer(
     gradients: Gradients = shared_gradients,
 ) -> Trainer:
     """A trainer whose weights and optimiser exist."""
-    supernet = Supernet(settings.space.subnets(), settings.network, precision, execution)
+    supernet = Supernet(settings.space, settings.network, precision, execution)
     trainer = Trainer(supernet, sampler, StepConfig(), gradients=gradients)
     trainer.compile(optimizer=keras.optimizers.Adam(LEARNING_RATE), auto_scale_loss=False)
     trainer.optimizer.build(supernet.trainable_variables)
@@ -74,17 +74,17 @@ class SupernetStep:
         execution: str = SLICES,
         gradients: Gradients = shared_gradients,
     ) -> None:
-        blocks = len(settings.space.full_widths)
-        self._widths = tf.Variable(tf.zeros([settings.subnets_per_step, blocks, 2], tf.int32))
+        shape = tf.shape(settings.space.largest.row())
+        self._subnets = tf.Variable(tf.zeros([settings.subnets_per_step, *shape], tf.int32))
         trainer = new_trainer(
-            settings, lambda seed: self._widths.read_value(), precision, execution, gradients
+            settings, lambda seed: self._subnets.read_value(), precision, execution, gradients
         )
-        self.function = tf.function(trainer.train_step, autograph=False)
+        self.function = tf.function(trainer.step, autograph=False)
 
     def choose(self, draw: Sequence[Subnet]) -> None:
         """Sets the subnets of the steps to come."""
-        self._widths.assign([spec.widths() for spec in draw])
+        self._subnets.assign([spec.row() for spec in draw])
 
     def run(self, batch: dict[str, tf.Tensor]) -> float:
         """Trains one step and waits for its loss."""
-        return float(self.function(batch)["loss"])
+        return float(self.function(batch))

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from absl import flags
 
-from aec_ofa_tf.models.network import NetworkConfig
-from aec_ofa_tf.models.space import SearchSpace, search_space
+from aec_ofa_tf.models.cnn10 import Cnn10Network, search_space
+from aec_ofa_tf.models.space import SearchSpace
 from pipelines.benchmarks.settings import (
     PRECISIONS,
     SearchSettings,
@@ -144,7 +144,7 @@ def tflite_settings() -> TFLiteSettings:
     )
 
 
-def _space_and_network(frames: int) -> tuple[SearchSpace, NetworkConfig]:
+def _space_and_network(frames: int) -> tuple[SearchSpace, Cnn10Network]:
     for name, suites in _OF_SOME_SUITES.items():
         if FLAGS[name].present and FLAGS.suite not in suites:
             raise ValueError(

@@ -1,7 +1,8 @@
 """A latency table without a device."""
 
-from aec_ofa_tf.costs.latency import NETWORK_FIELDS, LatencyTable
 from aec_ofa_tf.costs.layers import layers
+
+from aec_ofa_tf.costs.latency import NETWORK_FIELDS, LatencyTable
 
 
 def uniform_table(subnets, network) -> LatencyTable:

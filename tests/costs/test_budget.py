@@ -4,12 +4,11 @@ import sys
 import pytest
 
 from aec_ofa_tf.costs.budget import Budget, UnsatisfiableBudgetError
-from aec_ofa_tf.costs.cost import METRICS, costs, params
-from aec_ofa_tf.models.network import NetworkConfig
-from aec_ofa_tf.models.space import search_space
+from aec_ofa_tf.costs.costs import METRICS, costs, params
+from aec_ofa_tf.models.cnn10 import Cnn10Network, search_space
 from tests.costs.tables import uniform_table
 
-PAPER = NetworkConfig(classes=527, frames=1000)
+PAPER = Cnn10Network(classes=527, frames=1000)
 SUBNETS = search_space("[2,2,X]").subnets()
 
 
@@ -90,13 +89,13 @@ def test_a_bound_on_latency_is_met_by_the_sum_of_layers():
 def test_a_large_space_is_refused_without_tensorflow():
     program = (
         "import sys\n"
-        "from aec_ofa_tf.models.network import NetworkConfig\n"
+        "from aec_ofa_tf.models.network import Cnn10Network\n"
         "from aec_ofa_tf.models.space import search_space\n"
         "from aec_ofa_tf.costs.budget import Budget, UnsatisfiableBudgetError\n"
         "ratios = (0.2, 0.4, 0.6, 0.8, 1.0)\n"
         "space = search_space('[X,X,X]', width_per='layer', width_ratios=ratios)\n"
         "try:\n"
-        "    Budget.parse('tflite_bytes_int8<=1k').members(space.subnets(), NetworkConfig(5, 50))\n"
+        "    Budget.parse('tflite_bytes_int8<=1k').members(space.subnets(), Cnn10Network(5, 50))\n"
         "except UnsatisfiableBudgetError as error:\n"
         "    print(space.size, 'tensorflow' in sys.modules, error)\n"
     )

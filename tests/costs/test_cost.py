@@ -1,11 +1,10 @@
 import pytest
 
-from aec_ofa_tf.costs.cost import layer_macs, macs, params, shared_macs
-from aec_ofa_tf.models.cnn10 import build_cnn10
-from aec_ofa_tf.models.network import NetworkConfig
-from aec_ofa_tf.models.space import Subnet, search_space
+from aec_ofa_tf.costs.costs import layer_macs, macs, params, shared_macs
+from aec_ofa_tf.models.cnn10 import Cnn10Network, parse_subnet, search_space
+from aec_ofa_tf.models.materialise import build_plain
 
-PAPER = NetworkConfig(classes=527, frames=1000)
+PAPER = Cnn10Network(classes=527, frames=1000)
 
 
 @pytest.mark.parametrize(
@@ -37,21 +36,21 @@ def test_full_cnn10_costs_13_g_multiply_adds_per_10_s_clip():
 
 @pytest.mark.parametrize("space", ["[2,2,X]", "[X,X,X]", "EW"])
 def test_closed_form_equals_the_trainable_weights_of_every_subnet(space):
-    network = NetworkConfig(classes=5, frames=32, embedding_units=32)
+    network = Cnn10Network(classes=5, frames=32, embedding_units=32)
     subnets = search_space(space, base_channels=4).subnets()
     # Every block choice occurs in a diagonal walk through the sorted space.
     for spec in [*subnets[:: max(1, len(subnets) // 24)], subnets[-1]]:
-        model = build_cnn10(spec, network)
+        model = build_plain(spec, network)
         assert params(spec, network) == sum(
             weight.value.numpy().size for weight in model.trainable_weights
         )
 
 
 def test_closed_form_multiply_adds_equal_a_count_over_the_built_layers():
-    network = NetworkConfig(classes=5, frames=50, embedding_units=32)
-    spec = Subnet.parse("4x2-3+5-7x1-9x2")
+    network = Cnn10Network(classes=5, frames=50, embedding_units=32)
+    spec = parse_subnet("4x2-3+5-7x1-9x2")
     counts = {}
-    for layer in build_cnn10(spec, network).layers:
+    for layer in build_plain(spec, network).layers:
         if layer.name.endswith(("conv1", "conv2")):
             _, frames, mel_bins, _ = layer.output.shape
             counts[layer.name] = frames * mel_bins * layer.kernel.value.numpy().size
@@ -63,8 +62,8 @@ def test_closed_form_multiply_adds_equal_a_count_over_the_built_layers():
 
 
 def test_a_shared_stem_counts_once_and_as_wide_as_the_widest():
-    narrow, wide = (Subnet.parse(text) for text in ("4x2-3x2-7x1", "4x2-8x2-5x2"))
-    network = NetworkConfig(classes=5, frames=50, embedding_units=32)
+    narrow, wide = (parse_subnet(text) for text in ("4x2-3x2-7x1", "4x2-8x2-5x2"))
+    network = Cnn10Network(classes=5, frames=50, embedding_units=32)
     first = layer_macs(narrow, network)
     saved = first["block1_conv1"] + first["block1_conv2"] + first["block2_conv1"]
 

@@ -2,21 +2,20 @@ import dataclasses
 import json
 
 import pytest
-
-from aec_ofa_tf.costs.cost import METRICS, costs
-from aec_ofa_tf.costs.latency import LatencyTable
 from aec_ofa_tf.costs.layers import Layer, layers
-from aec_ofa_tf.models.network import NetworkConfig
-from aec_ofa_tf.models.space import Subnet, search_space
+
+from aec_ofa_tf.costs.costs import METRICS, costs
+from aec_ofa_tf.costs.latency import LatencyTable
+from aec_ofa_tf.models.cnn10 import Cnn10Network, parse_subnet, search_space
 from tests.costs.tables import uniform_table
 
-NETWORK = NetworkConfig(classes=5, frames=50, embedding_units=32)
+NETWORK = Cnn10Network(classes=5, frames=50, embedding_units=32)
 SPACE = search_space("[2,2,X]", base_channels=4)
 TABLE = uniform_table(SPACE.subnets(), NETWORK)
 
 
 def test_layers_are_named_by_what_they_compute():
-    spec = Subnet.parse("4x2-5+7-9x1")
+    spec = parse_subnet("4x2-5+7-9x1")
     expected = [
         Layer("input", 1, 1, 50, 64),
         Layer("convolution", 1, 4, 50, 64),
@@ -98,4 +97,4 @@ def test_a_table_of_another_network_is_refused(name):
 
 def test_a_layer_that_was_not_measured_is_named():
     with pytest.raises(ValueError, match="no row for a convolution of 8 to 11 channels at 12"):
-        TABLE.predict(Subnet.parse("4x2-8x2-11x2-16x1"), NETWORK)
+        TABLE.predict(parse_subnet("4x2-8x2-11x2-16x1"), NETWORK)

@@ -7,22 +7,19 @@ import pytest
 import tensorflow as tf
 
 from aec_ofa_tf.audio.front_end import PANNS
-from aec_ofa_tf.costs.activations import activation_bytes
-from aec_ofa_tf.costs.cost import macs, params
-from aec_ofa_tf.costs.file_size import tflite_bytes
+from aec_ofa_tf.costs.costs import activation_bytes, macs, params, tflite_bytes
 from aec_ofa_tf.export.convert import convert_models
 from aec_ofa_tf.export.request import ConversionRequest
-from aec_ofa_tf.models.cnn10 import build_cnn10
-from aec_ofa_tf.models.network import NetworkConfig
-from aec_ofa_tf.models.space import Subnet
+from aec_ofa_tf.models.cnn10 import Cnn10Network, parse_subnet
+from aec_ofa_tf.models.materialise import build_plain
 from aec_ofa_tf.tagging.model_file import QUANTIZATIONS, ModelInfo, read_bundle
 
 FRAMES = 50
-FULL_WIDTH = (Subnet.parse("64x2-128x2-256x2-512x2"), NetworkConfig(527, FRAMES))
+FULL_WIDTH = (parse_subnet("64x2-128x2-256x2-512x2"), Cnn10Network(527, FRAMES))
 # int8_qat files need fine-tuned networks: see test_qat.
 KINDS = [kind for kind in QUANTIZATIONS if kind != "int8_qat"]
 THIN = [
-    (Subnet.parse(spec), NetworkConfig(5, FRAMES, 24, pool_last=pool_last))
+    (parse_subnet(spec), Cnn10Network(5, FRAMES, 24, pool_last=pool_last))
     for spec in ("8x2-6x1-12x2-20x1", "4x1-16x2-9+32-64x2")
     for pool_last in (False, True)
 ]
@@ -50,7 +47,7 @@ def files(tmp_path_factory):
 
 def _model(spec, network):
     """Without weights of 0, which the converter would leave out of the file."""
-    model = build_cnn10(spec, network)
+    model = build_plain(spec, network)
     rng = np.random.default_rng(0)
     model.set_weights([w + rng.uniform(0.01, 0.02, w.shape) for w in model.get_weights()])
     return model

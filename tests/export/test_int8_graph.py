@@ -8,17 +8,16 @@ import pytest
 from aec_ofa_tf.audio.front_end import PANNS
 from aec_ofa_tf.export.convert import convert_models
 from aec_ofa_tf.export.request import ConversionRequest
-from aec_ofa_tf.models.cnn10 import build_cnn10
-from aec_ofa_tf.models.network import NetworkConfig
-from aec_ofa_tf.models.space import Subnet
+from aec_ofa_tf.models.cnn10 import Cnn10Network, parse_subnet
+from aec_ofa_tf.models.materialise import build_plain
 from aec_ofa_tf.tagging.model_file import ModelInfo
 from tests.export.graphs import operators
 
 
 @pytest.mark.parametrize("spec", ["8x2-12x2-19x2-51x1", "8x2-12x2-19x2-64x2"])
 def test_the_dense_layers_stay_two_behind_one_sum(spec, tmp_path):
-    network = NetworkConfig(classes=10, frames=64, embedding_units=64)
-    model = build_cnn10(Subnet.parse(spec), network)
+    network = Cnn10Network(classes=10, frames=64, embedding_units=64)
+    model = build_plain(parse_subnet(spec), network)
     clips = np.random.default_rng(0).normal(0, 1, (8, 64, 64)).astype(np.float32)
     info = ModelInfo(
         labels=tuple("abcdefghij"),

@@ -6,9 +6,8 @@ import pytest
 from aec_ofa_tf.audio.front_end import PANNS
 from aec_ofa_tf.export.convert import convert_models
 from aec_ofa_tf.export.request import ConversionRequest
-from aec_ofa_tf.models.cnn10 import build_cnn10
-from aec_ofa_tf.models.materialise import materialise
-from aec_ofa_tf.models.network import NetworkConfig
+from aec_ofa_tf.models.cnn10 import Cnn10Network, blocks_of, parse_subnet
+from aec_ofa_tf.models.materialise import build_plain, materialise
 from aec_ofa_tf.models.space import Subnet
 from aec_ofa_tf.models.supernet import Supernet
 from aec_ofa_tf.tagging.model_file import ModelInfo
@@ -24,16 +23,18 @@ SUBNETS = ("8x2-12x2-19x1-24x1", "8x2-16x1-20x2-24x2", "8x2-16x2-32x2-64x2")
 def lists(tmp_path_factory) -> dict[tuple[str, str, str], list[str]]:
     """Operators by (subnet, who wrote it, quantisation), of files made in one child process."""
     folder = tmp_path_factory.mktemp("operators")
-    network = NetworkConfig(CLASSES, FRAMES, embedding_units=UNITS)
+    network = Cnn10Network(CLASSES, FRAMES, embedding_units=UNITS)
     clips = np.random.default_rng(0).normal(-40, 10, (8, FRAMES, 64)).astype(np.float32)
-    specs = [Subnet.parse(text) for text in SUBNETS]
+    specs = [parse_subnet(text) for text in SUBNETS]
     supernet = Supernet(specs, network)
     evaluator = SubnetEvaluator(supernet, [{"log_mel": clips}])
     work, keys = [], []
     for spec in specs:
         models = {
             "materialised": materialise(supernet, spec, evaluator.recalibrate(spec)),
-            "handwritten": handwritten_cnn10(spec.blocks, FRAMES, CLASSES, embedding_units=UNITS),
+            "handwritten": handwritten_cnn10(
+                blocks_of(spec), FRAMES, CLASSES, embedding_units=UNITS
+            ),
         }
         for author, model in models.items():
             randomise_norms(model)
@@ -67,7 +68,7 @@ def test_a_subnet_has_the_operators_of_a_handwritten_network(lists, subnet, quan
 
     assert received == lists[subnet, "handwritten", quantization]
     # Batch norms are folded, but for the input's, and a ReLU is part of its convolution.
-    depths = Subnet.parse(subnet).depths
+    depths = parse_subnet(subnet).depths
     blocks = [name for depth in depths for name in (*["CONV_2D"] * depth, "AVERAGE_POOL_2D")]
     body = ["MUL", "ADD", "RESHAPE", *blocks, "MAX_POOL_2D", "AVERAGE_POOL_2D"]
     body += ["RESHAPE", "ADD", "FULLY_CONNECTED", "FULLY_CONNECTED", "LOGISTIC"]
@@ -77,12 +78,12 @@ def test_a_subnet_has_the_operators_of_a_handwritten_network(lists, subnet, quan
 
 @pytest.mark.parametrize("pool_last", [False, True])
 def test_the_handwritten_network_is_the_same_function(pool_last):
-    network = NetworkConfig(CLASSES, FRAMES, embedding_units=UNITS, pool_last=pool_last)
-    spec = Subnet.parse(SUBNETS[0])
-    model = build_cnn10(spec, network)
+    network = Cnn10Network(CLASSES, FRAMES, embedding_units=UNITS, pool_last=pool_last)
+    spec = parse_subnet(SUBNETS[0])
+    model = build_plain(spec, network)
     randomise_norms(model)
     twin = handwritten_cnn10(
-        spec.blocks, FRAMES, CLASSES, embedding_units=UNITS, pool_last=pool_last
+        blocks_of(spec), FRAMES, CLASSES, embedding_units=UNITS, pool_last=pool_last
     )
     twin.set_weights(model.get_weights())
     noise = np.random.default_rng(0).normal(0, 1, (4, FRAMES, 64))

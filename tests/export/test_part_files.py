@@ -2,11 +2,11 @@
 
 import keras
 import numpy as np
-
 from aec_ofa_tf.costs.layers import layers
+from aec_ofa_tf.models.layer_models import build_layer
+
 from aec_ofa_tf.export.part_files import open_parts
 from aec_ofa_tf.models.cnn10 import build_cnn10
-from aec_ofa_tf.models.layer_models import build_layer
 from aec_ofa_tf.models.network import NetworkConfig
 from aec_ofa_tf.models.space import Subnet
 

@@ -6,15 +6,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
+from aec_ofa_tf.costs.file_size import tflite_bytes
+from aec_ofa_tf.export.job import run_child
+from aec_ofa_tf.export.tuning import FineTuning
 
 from aec_ofa_tf.audio.log_mel import log_mel
-from aec_ofa_tf.costs.file_size import tflite_bytes
+from aec_ofa_tf.costs.costs import tflite_bytes
 from aec_ofa_tf.export.child import run_child
 from aec_ofa_tf.export.convert import convert_models
 from aec_ofa_tf.export.fine_tune import TuningData, fine_tune
 from aec_ofa_tf.export.request import ConversionRequest, FineTuning
+from aec_ofa_tf.models.cnn10 import parse_subnet
 from aec_ofa_tf.models.network import NetworkConfig
-from aec_ofa_tf.models.space import Subnet
 from aec_ofa_tf.tagging.interpreter import TFLiteModel
 from tests.export.graphs import open_graph, operator_details, operators
 from tests.exported import FRAMES, LABELS, make_waveforms
@@ -108,7 +111,7 @@ def test_a_file_is_larger_than_int8_by_the_predicted_bytes(files):
     expected, received = (
         size("int8_qat", ("log_mel", "float32")) - size("int8", "int8")
         for size in (
-            lambda kind, _: tflite_bytes(Subnet.parse(SPEC), network, kind),
+            lambda kind, _: tflite_bytes(parse_subnet(SPEC), network, kind),
             lambda _, key: files[key].stat().st_size,
         )
     )

@@ -2,12 +2,12 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-
 from aec_ofa_tf.layers.elastic_batch_norm import ElasticBatchNorm
 from aec_ofa_tf.layers.elastic_conv2d import ElasticConv2D
 from aec_ofa_tf.layers.elastic_conv_bn_relu import ElasticConvBNReLU
 from aec_ofa_tf.layers.elastic_dense import ElasticDense
-from aec_ofa_tf.layers.moments import Moments
+
+from aec_ofa_tf.layers.batch_norm import Moments
 
 GENERATOR = np.random.default_rng(0)
 

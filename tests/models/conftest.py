@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from aec_ofa_tf.layers.moments import Moments
-from aec_ofa_tf.models.network import NetworkConfig
-from aec_ofa_tf.models.space import SearchSpace, search_space
+from aec_ofa_tf.layers.batch_norm import Moments
+from aec_ofa_tf.models.cnn10 import Cnn10Network, search_space
+from aec_ofa_tf.models.space import SearchSpace
 from aec_ofa_tf.models.supernet import Statistics, Supernet
 
 FRAMES = 40
@@ -42,8 +42,8 @@ def space() -> SearchSpace:
 
 
 @pytest.fixture(scope="session")
-def network() -> NetworkConfig:
-    return NetworkConfig(classes=5, frames=FRAMES, embedding_units=32)
+def network() -> Cnn10Network:
+    return Cnn10Network(classes=5, frames=FRAMES, embedding_units=32)
 
 
 @pytest.fixture(scope="session")

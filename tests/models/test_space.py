@@ -2,8 +2,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aec_ofa_tf.models.space import SearchSpace, Subnet, search_space
-
 
 def test_the_paper_s_default_space_has_floor_widths_and_depth_elastic_in_the_last_block():
     space = search_space("[2,2,X]")
@@ -31,7 +29,7 @@ def test_widths_are_rounded_to_the_multiple_half_going_up():
 
 def test_a_ratio_that_is_no_binary_fraction_is_not_rounded_down_by_one():
     # 0.29 * 100 is 28.999999999999996 in floating point.
-    assert SearchSpace(base_channels=100).width_of(0.29, 100) == 29
+    assert Cnn10Space(base_channels=100).width_of(0.29, 100) == 29
 
 
 @pytest.mark.parametrize("name", ["[2,2]", "2,2,3", "", "[2;2;X]", "OFA"])
@@ -53,7 +51,7 @@ def test_an_unknown_space_is_refused_with_an_example(name):
 )
 def test_impossible_spaces_are_refused(arguments):
     with pytest.raises(ValueError, match="received"):
-        SearchSpace(**arguments)
+        Cnn10Space(**arguments)
 
 
 @given(
@@ -88,4 +86,4 @@ def test_a_subnet_is_named_by_extreme_ratio_or_text():
 def test_a_subnet_of_another_space_is_refused_with_the_extremes_of_this_one(text):
     with pytest.raises(ValueError, match=r"64x2-51x2-102x2-204x1.*64x2-128x2-256x2-512x2"):
         search_space("[2,2,X]").parse_subnet(text)
-    assert Subnet.parse("64x2-51x1-102x2-204x1") not in search_space("[2,2,X]")
+    assert parse_subnet("64x2-51x1-102x2-204x1") not in search_space("[2,2,X]")

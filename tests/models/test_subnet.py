@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aec_ofa_tf.models.network import NetworkConfig
-from aec_ofa_tf.models.space import Subnet, search_space
+from aec_ofa_tf.models.cnn10 import Cnn10Network, cnn10_subnet, parse_subnet, search_space
+from aec_ofa_tf.models.space import Subnet
 
 widths = st.integers(1, 600)
 blocks = st.one_of(st.tuples(widths), st.tuples(widths, widths))
@@ -15,28 +15,28 @@ specs = st.builds(Subnet, st.lists(blocks, min_size=1, max_size=5).map(tuple))
 
 @given(specs)
 def test_the_text_form_reads_back_as_the_same_value(spec):
-    assert Subnet.parse(str(spec)) == spec
-    assert hash(Subnet.parse(str(spec))) == hash(spec)
+    assert parse_subnet(str(spec)) == spec
+    assert hash(parse_subnet(str(spec))) == hash(spec)
 
 
 def test_the_text_form_is_short_and_fit_for_file_names():
-    spec = Subnet(((64, 64), (51, 76), (102, 102), (204,)))
+    spec = cnn10_subnet(((64, 64), (51, 76), (102, 102), (204,)))
 
     assert str(spec) == "64x2-51+76-102x2-204x1"
-    assert spec.widths() == [[64, 64], [51, 76], [102, 102], [204, 0]]
+    assert spec.row() == [[64, 64], [51, 76], [102, 102], [204, 0]]
     assert spec.depths == (2, 2, 2, 1)
 
 
 @pytest.mark.parametrize("text", ["", "64", "64x3", "0x2", "64x2-", "64x2-51+0", "a", "-1x2"])
 def test_malformed_text_is_refused_with_the_form_that_is_expected(text):
     with pytest.raises(ValueError, match=r"64x2-51x2-102x2-204x1"):
-        Subnet.parse(text)
+        parse_subnet(text)
 
 
 @pytest.mark.parametrize("blocks", [(), ((),), ((1, 2, 3),), ((0, 1),)])
 def test_a_block_has_one_or_two_positive_widths(blocks):
     with pytest.raises(ValueError, match="one or two positive widths"):
-        Subnet(blocks)
+        cnn10_subnet(blocks)
 
 
 def test_importing_the_spec_imports_no_tensorflow():
@@ -49,7 +49,7 @@ def test_importing_the_spec_imports_no_tensorflow():
 
 def test_a_network_too_short_for_four_blocks_is_refused():
     with pytest.raises(ValueError, match="at least 16 frames"):
-        NetworkConfig(classes=3, frames=15)
+        Cnn10Network(classes=3, frames=15)
 
 
 def test_specs_of_a_space_are_ordered_and_distinct():

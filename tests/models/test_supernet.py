@@ -5,11 +5,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from aec_ofa_tf.costs.cost import params
-from aec_ofa_tf.models.cnn10 import build_cnn10
-from aec_ofa_tf.models.materialise import copy_subnet, materialise
-from aec_ofa_tf.models.network import NetworkConfig
-from aec_ofa_tf.models.space import Subnet, search_space
+from aec_ofa_tf.costs.costs import params
+from aec_ofa_tf.models.cnn10 import Cnn10Network, cnn10_subnet, parse_subnet, search_space
+from aec_ofa_tf.models.materialise import build_plain, copy_subnet, materialise
+from aec_ofa_tf.models.space import Subnet
 from aec_ofa_tf.models.supernet import Supernet
 from tests.models.conftest import random_statistics, randomised
 
@@ -18,7 +17,7 @@ def every_depth_and_width(space) -> list[Subnet]:
     """Few subnets in which every choice of every block occurs."""
     most = max(len(choices) for choices in space.block_choices)
     specs = [
-        Subnet(tuple(choices[index % len(choices)] for choices in space.block_choices))
+        cnn10_subnet(tuple(choices[index % len(choices)] for choices in space.block_choices))
         for index in range(most)
     ]
     return [*specs, space.smallest, space.largest]
@@ -31,10 +30,10 @@ def assert_same_logits(received, expected):
 
 def test_supernet_at_a_spec_is_the_materialised_model(supernet, space, clips):
     statistics = random_statistics(supernet)
-    forward = tf.function(lambda widths: supernet(clips, widths=widths, statistics=statistics)[0])
+    forward = tf.function(lambda widths: supernet(clips, subnet=widths, statistics=statistics)[0])
 
     for spec in every_depth_and_width(space):
-        expected = forward(tf.constant(spec.widths())).numpy()
+        expected = forward(tf.constant(spec.row())).numpy()
         logits = materialise(supernet, spec, statistics, classifier_activation=None)
         scores = materialise(supernet, spec, statistics)
         assert_same_logits(logits.predict(clips, verbose=0), expected)
@@ -47,7 +46,7 @@ def test_supernet_at_a_spec_is_the_materialised_model(supernet, space, clips):
 def test_different_subnets_are_really_different(supernet, space, clips):
     statistics = random_statistics(supernet)
     logits = [
-        supernet(clips, widths=tf.constant(spec.widths()), statistics=statistics)[0].numpy()
+        supernet(clips, spec, statistics=statistics)[0].numpy()
         for spec in every_depth_and_width(space)[:6]
     ]
 
@@ -58,10 +57,10 @@ def test_different_subnets_are_really_different(supernet, space, clips):
 
 def test_the_batch_s_own_moments_are_those_of_keras_in_training(supernet, space, clips):
     spec = space.smallest
-    _, moments = supernet(clips, widths=tf.constant(spec.widths()))
-    expected, _ = supernet(clips, widths=tf.constant(spec.widths()))
+    _, moments = supernet(clips, spec)
+    expected, _ = supernet(clips, spec)
     network = dataclasses.replace(supernet.network, block_dropout=0.0, embedding_dropout=0.0)
-    model = build_cnn10(spec, network, classifier_activation=None)
+    model = build_plain(spec, network, classifier_activation=None)
     model.set_weights(materialise(supernet, spec, moments).get_weights())
 
     assert_same_logits(model(clips, training=True).numpy(), expected.numpy())
@@ -81,15 +80,15 @@ def test_materialising_leaves_the_supernet_as_it_was_and_copies(supernet, space,
 def test_a_copied_subnet_computes_what_it_computed_in_the_supernet(supernet, space, clips):
     for spec in (space.smallest, space.subnets()[777], space.largest):
         single = copy_subnet(supernet, spec)
-        expected, _ = supernet(clips, widths=tf.constant(spec.widths()))
+        expected, _ = supernet(clips, spec)
         assert_same_logits(single(clips)[0].numpy(), expected.numpy())
         trainable = sum(weight.numpy().size for weight in single.trainable_weights)
         assert trainable == params(spec, supernet.network)
 
 
 def test_the_teacher_s_last_pool_is_a_setting_of_both(clips):
-    network = NetworkConfig(classes=3, frames=40, embedding_units=16, pool_last=True)
-    spec = Subnet.parse("4x2-5x2-6x2-7x2")
+    network = Cnn10Network(classes=3, frames=40, embedding_units=16, pool_last=True)
+    spec = parse_subnet("4x2-5x2-6x2-7x2")
     teacher = randomised(Supernet([spec], network))
     statistics = random_statistics(teacher)
 
@@ -117,21 +116,21 @@ def test_the_materialised_model_opens_without_this_project(supernet, space, tmp_
 
 
 def test_members_must_share_their_static_block():
-    network = NetworkConfig(classes=3, frames=40)
+    network = Cnn10Network(classes=3, frames=40)
     with pytest.raises(ValueError, match="same first block"):
-        Supernet([Subnet.parse("4x2-4x1"), Subnet.parse("5x2-4x1")], network)
+        Supernet([parse_subnet("4x2-4x1"), parse_subnet("5x2-4x1")], network)
     with pytest.raises(ValueError, match="at least one subnet"):
         Supernet([], network)
 
 
 def test_weights_of_unequal_members_have_the_shapes_that_the_widest_need(clips):
     # The widest first layer, the widest second layer and the widest output are in three members.
-    specs = [Subnet.parse(t) for t in ("4x2-9+2-3x1-5x2", "4x2-3+6-7x1-8x1", "4x2-8x1-6x2-4+3")]
-    supernet = randomised(Supernet(specs, NetworkConfig(5, 40, embedding_units=8)))
+    specs = [parse_subnet(t) for t in ("4x2-9+2-3x1-5x2", "4x2-3+6-7x1-8x1", "4x2-8x1-6x2-4+3")]
+    supernet = randomised(Supernet(specs, Cnn10Network(5, 40, embedding_units=8)))
     statistics = random_statistics(supernet)
 
     for spec in specs:
-        expected, _ = supernet(clips, widths=tf.constant(spec.widths()), statistics=statistics)
+        expected, _ = supernet(clips, spec, statistics=statistics)
         model = materialise(supernet, spec, statistics, classifier_activation=None)
         assert_same_logits(model(clips).numpy(), expected.numpy())
 

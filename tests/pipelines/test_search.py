@@ -10,14 +10,16 @@ from pathlib import Path
 
 import pytest
 import tensorflow as tf
+from aec_ofa_tf.costs.layers import layers
+from pipelines.workdir import Workdir
 from tensorboard.plugins.hparams import api_pb2
 from tensorboard.plugins.hparams.metadata import (
     parse_session_end_info_plugin_data,
     parse_session_start_info_plugin_data,
 )
 
-from aec_ofa_tf.costs.layers import layers
-from aec_ofa_tf.models.space import Subnet, search_space
+from aec_ofa_tf.models.cnn10 import blocks_of, parse_subnet, search_space
+from aec_ofa_tf.models.space import search_space
 from aec_ofa_tf.workdir import Workdir
 from tests.pipelines.conftest import ROOT, program, run_program
 
@@ -87,9 +89,9 @@ def test_tensorboard_gets_finished_sessions_and_pictures(searched, trained):
     end = parse_session_end_info_plugin_data(found["_hparams_/session_end_info"])
     start = parse_session_start_info_plugin_data(found["_hparams_/session_start_info"])
     assert end.status == api_pb2.STATUS_SUCCESS
-    spec = Subnet.parse(rows[-1]["subnet"])
+    spec = parse_subnet(rows[-1]["subnet"])
     chosen = {name: value.number_value for name, value in start.hparams.items()}
-    for number, widths in enumerate(spec.blocks, start=1):
+    for number, widths in enumerate(blocks_of(spec), start=1):
         assert chosen[f"block{number}_depth"] == len(widths)
         assert chosen[f"block{number}_width1"] == widths[0]
     assert found["params"] == rows[-1]["params"]
@@ -146,7 +148,7 @@ def test_a_part_of_the_space_can_be_searched_and_another_space_cannot(trained, s
         "--space=[2,2,2]",
     )
     (row,) = part.result["budgets"]
-    assert Subnet.parse(row["subnet"]).depths == (2, 2, 2, 2)
+    assert parse_subnet(row["subnet"]).depths == (2, 2, 2, 2)
     better = searched[0]["budgets"][1]["mAP"] > row["mAP"]
     assert ("an earlier search found" in part.stderr) == better
     done = run_program(

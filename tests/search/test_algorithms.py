@@ -4,14 +4,13 @@ import numpy as np
 import pytest
 
 from aec_ofa_tf.costs.budget import Budget
-from aec_ofa_tf.costs.cost import params
-from aec_ofa_tf.models.network import NetworkConfig
-from aec_ofa_tf.models.space import search_space
+from aec_ofa_tf.costs.costs import params
+from aec_ofa_tf.models.cnn10 import Cnn10Network, blocks_of, search_space
 from aec_ofa_tf.search import algorithms
 from aec_ofa_tf.search.driver import search
 from aec_ofa_tf.search.evolutionary import EvolutionarySearch, EvolutionSettings
 
-NETWORK = NetworkConfig(classes=527, frames=1000)
+NETWORK = Cnn10Network(classes=527, frames=1000)
 SPACE = search_space("[2,2,X]")
 SUBNETS = SPACE.subnets()
 BUDGET = Budget.parse("params<=2M")
@@ -20,7 +19,7 @@ MEMBERS = BUDGET.members(SUBNETS, NETWORK)
 
 def score(spec) -> float:
     """A made-up mAP that rises with every width."""
-    return sum(width**0.5 for block in spec.blocks for width in block) / 1000
+    return sum(width**0.5 for block in blocks_of(spec) for width in block) / 1000
 
 
 def size(spec) -> int:

@@ -1,6 +1,6 @@
 import pytest
 
-from aec_ofa_tf.models.space import Subnet, search_space
+from aec_ofa_tf.models.cnn10 import blocks_of, parse_subnet, search_space
 from aec_ofa_tf.search.prefix_tree import groups, prefix_tree
 
 
@@ -33,7 +33,7 @@ def test_every_subnet_stands_once_at_the_end_of_its_own_widths(name, width_per):
 
     assert sorted(found) == sorted(subnets)
     for spec, path in found.items():
-        assert [width for _, _, width in path] == [w for block in spec.blocks for w in block]
+        assert [width for _, _, width in path] == [w for block in blocks_of(spec) for w in block]
 
 
 def test_what_subnets_share_stands_once():
@@ -57,7 +57,7 @@ def test_what_subnets_share_stands_once():
 
 
 def test_a_layer_is_as_wide_as_its_widest_subnet():
-    tree = prefix_tree([Subnet.parse(text) for text in ("4x2-2x1", "4x2-6x2", "4x2-3x1")])
+    tree = prefix_tree([parse_subnet(text) for text in ("4x2-2x1", "4x2-6x2", "4x2-3x1")])
     (first,) = tree.prefixes[0].deeper.prefixes
 
     assert first.below.width == 6

@@ -5,8 +5,7 @@ import pytest
 import tensorflow as tf
 
 from aec_ofa_tf.metrics import evaluate_scores
-from aec_ofa_tf.models.network import NetworkConfig
-from aec_ofa_tf.models.space import search_space
+from aec_ofa_tf.models.cnn10 import Cnn10Network, search_space
 from aec_ofa_tf.models.supernet import Supernet
 from aec_ofa_tf.search.tree_evaluator import TreeEvaluator
 from aec_ofa_tf.training.evaluation import SubnetEvaluator, all_labels
@@ -17,7 +16,7 @@ SPACES = {
     "block": search_space("[X,2,X]", base_channels=4),
     "layer": search_space("[2,2,X]", base_channels=4, width_per="layer", width_ratios=(0.4, 1.0)),
 }
-NETWORK = NetworkConfig(classes=3, frames=40, embedding_units=16)
+NETWORK = Cnn10Network(classes=3, frames=40, embedding_units=16)
 
 
 @pytest.fixture(scope="module", params=["float32 slices", "bfloat16 masks"])

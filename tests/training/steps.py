@@ -5,15 +5,14 @@ import numpy as np
 import tensorflow as tf
 
 from aec_ofa_tf.audio.augment import SpecAugmentConfig
-from aec_ofa_tf.models.network import NetworkConfig
-from aec_ofa_tf.models.space import search_space
+from aec_ofa_tf.models.cnn10 import Cnn10Network, search_space
 from aec_ofa_tf.models.supernet import Supernet
 from aec_ofa_tf.training.sampler import uniform_sampler
 from aec_ofa_tf.training.trainer import StepConfig, Trainer
 
 SPACE = search_space("[2,2,X]", base_channels=4)
-NETWORK = NetworkConfig(classes=5, frames=40, embedding_units=32)
-PLAIN = NetworkConfig(5, 40, embedding_units=32, block_dropout=0.0, embedding_dropout=0.0)
+NETWORK = Cnn10Network(classes=5, frames=40, embedding_units=32)
+PLAIN = Cnn10Network(5, 40, embedding_units=32, block_dropout=0.0, embedding_dropout=0.0)
 NO_STRIPES = SpecAugmentConfig(time_stripes=0, mel_stripes=0)
 
 
@@ -27,7 +26,7 @@ def batch(clips: int = 4, seed: int = 0) -> dict[str, tf.Tensor]:
 
 
 def trainer(
-    network: NetworkConfig = NETWORK,
+    network: Cnn10Network = NETWORK,
     sampler=None,
     seed: int = 0,
     dtype: str = "float32",
@@ -52,9 +51,9 @@ def trainer(
 def four(seed: tf.Tensor) -> tf.Tensor:
     """A step with the extremes, a subnet twice, and both depths."""
     specs = [SPACE.smallest, SPACE.largest, SPACE.subnets()[37], SPACE.smallest]
-    return tf.constant([spec.widths() for spec in specs])
+    return tf.constant([spec.row() for spec in specs])
 
 
 def two(seed: tf.Tensor) -> tf.Tensor:
     """A step with both ends of the space."""
-    return tf.constant([spec.widths() for spec in (SPACE.largest, SPACE.smallest)])
+    return tf.constant([spec.row() for spec in (SPACE.largest, SPACE.smallest)])

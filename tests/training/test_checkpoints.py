@@ -5,14 +5,13 @@ import keras
 import numpy as np
 import pytest
 
-from aec_ofa_tf.models.network import NetworkConfig
-from aec_ofa_tf.models.space import Subnet
+from aec_ofa_tf.models.cnn10 import Cnn10Network, parse_subnet
 from aec_ofa_tf.models.supernet import Supernet
 from aec_ofa_tf.training.checkpoints import CheckpointStore
 
 
 def store(directory, optimizer=True):
-    supernet = Supernet([Subnet.parse("2x2-2x2")], NetworkConfig(2, 32, embedding_units=4))
+    supernet = Supernet([parse_subnet("2x2-2x2")], Cnn10Network(2, 32, embedding_units=4))
     return supernet, CheckpointStore(
         directory, supernet, keras.optimizers.Adam() if optimizer else None
     )

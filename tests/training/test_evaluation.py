@@ -2,15 +2,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from aec_ofa_tf.models.cnn10 import Cnn10Network, search_space
 from aec_ofa_tf.models.materialise import materialise
-from aec_ofa_tf.models.network import NetworkConfig
-from aec_ofa_tf.models.space import search_space
 from aec_ofa_tf.models.supernet import Supernet
 from aec_ofa_tf.training.evaluation import SubnetEvaluator, all_labels
 from tests.models.conftest import randomised
 
 SPACE = search_space("[2,2,X]", base_channels=4)
-NETWORK = NetworkConfig(classes=3, frames=40, embedding_units=16)
+NETWORK = Cnn10Network(classes=3, frames=40, embedding_units=16)
 
 
 def batches(count: int, size: int = 4, seed: int = 0) -> list[dict[str, tf.Tensor]]:
@@ -33,7 +32,7 @@ def test_statistics_are_means_over_batches_of_the_biased_batch_moments(supernet)
     calibration = batches(3)
     evaluator = SubnetEvaluator(supernet, calibration)
     spec = SPACE.smallest
-    each = [supernet(b["log_mel"], widths=tf.constant(spec.widths()))[1] for b in calibration]
+    each = [supernet(b["log_mel"], spec)[1] for b in calibration]
 
     received = evaluator.recalibrate(spec)
     for name in each[0]:
@@ -48,7 +47,7 @@ def test_statistics_of_one_batch_make_inference_equal_training(supernet):
     (calibration,) = batches(1)
     evaluator = SubnetEvaluator(supernet, [calibration])
     for spec in (SPACE.smallest, SPACE.largest):
-        logits, _ = supernet(calibration["log_mel"], widths=tf.constant(spec.widths()))
+        logits, _ = supernet(calibration["log_mel"], spec)
         scores = evaluator.scores(spec, evaluator.recalibrate(spec), [calibration])
         np.testing.assert_allclose(scores, tf.sigmoid(logits), atol=1e-5)
 

@@ -5,8 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from aec_ofa_tf.models.network import NetworkConfig
-from aec_ofa_tf.models.space import Subnet
+from aec_ofa_tf.models.cnn10 import Cnn10Network, parse_subnet
 from aec_ofa_tf.models.supernet import Supernet
 from aec_ofa_tf.training.gradients import Rules, separate_gradients, shared_gradients
 from aec_ofa_tf.training.sampler import uniform_sampler
@@ -20,7 +19,7 @@ BOUNDS = {"float64": 1e-10, "float32": 1e-4}
 MASKS_BOUNDS = {"float64": 1e-10, "float32": 3e-4}
 # The widest first layer, the widest second layer and the widest output are in three members.
 UNEVEN = [
-    Subnet.parse(t)
+    parse_subnet(t)
     for t in ("4x2-9+2-3x1-5x2", "4x2-3+6-7x1-8x1", "4x2-8x1-6x2-4+3", "4x2-5+4-2+7-3x1")
 ]
 
@@ -61,7 +60,7 @@ def test_shared_gradients_are_those_of_separate_passes(dtype, seed):
 
 def both_executions(subnets, dtype: str, seed: int) -> list[Trainer]:
     """The same network, weights, subnets and draws, executed by slices and by masks."""
-    network = NetworkConfig(classes=5, frames=40, embedding_units=16)
+    network = Cnn10Network(classes=5, frames=40, embedding_units=16)
     models = []
     for execution in ("slices", "masks"):
         keras.utils.set_random_seed(seed)
@@ -78,10 +77,10 @@ def test_masks_and_slices_give_the_same_logits_losses_gradients_and_moments(dtyp
     data, bound = batch(4, seed), MASKS_BOUNDS[dtype]
     widths = slices.sampler(tf.constant([1, seed]))
     for subnet in widths:
-        logits, moments = slices.supernet(data["log_mel"], widths=subnet)
-        other, others = masks.supernet(data["log_mel"], widths=subnet)
-        given, _ = slices.supernet(data["log_mel"], widths=subnet, statistics=moments)
-        masked, _ = masks.supernet(data["log_mel"], widths=subnet, statistics=moments)
+        logits, moments = slices.supernet(data["log_mel"], subnet=subnet)
+        other, others = masks.supernet(data["log_mel"], subnet=subnet)
+        given, _ = slices.supernet(data["log_mel"], subnet=subnet, statistics=moments)
+        masked, _ = masks.supernet(data["log_mel"], subnet=subnet, statistics=moments)
         assert_same([other, masked], [logits, given], ["own", "given"], bound)
         assert moments.keys() == others.keys()
         for name, pair in moments.items():

@@ -2,11 +2,10 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-
-from aec_ofa_tf.models.network import NetworkConfig
-from aec_ofa_tf.models.space import Subnet
-from aec_ofa_tf.models.supernet import Supernet
 from aec_ofa_tf.training.losses import binary_cross_entropy
+
+from aec_ofa_tf.models.cnn10 import Cnn10Network, blocks_of, parse_subnet
+from aec_ofa_tf.models.supernet import Supernet
 from aec_ofa_tf.training.sampler import constant_sampler, sandwich_sampler, uniform_sampler
 from aec_ofa_tf.training.trainer import StepConfig, Trainer
 from tests.training.steps import NO_STRIPES, PLAIN, SPACE, batch, trainer
@@ -57,7 +56,7 @@ def test_channels_that_no_sampled_subnet_uses_get_no_gradient():
     before = model.supernet.get_unit("block3_conv1").get_weights()
     model.train_step(batch())
     after = model.supernet.get_unit("block3_conv1").get_weights()
-    width, inputs = SPACE.smallest.blocks[2][0], SPACE.smallest.blocks[1][-1]
+    width, inputs = blocks_of(SPACE.smallest)[2][0], blocks_of(SPACE.smallest)[1][-1]
 
     changed = before[0] != after[0]
     assert changed[:, :, :inputs, :width].any()
@@ -91,7 +90,7 @@ def test_clips_and_targets_are_mixed_with_the_same_weights():
     seed = tf.constant([0, 0])
     seeds = [tf.random.experimental.stateless_fold_in(seed, stream) for stream in range(4)]
     draws = model._draws(tf.constant(8), seeds[1], seeds[2])
-    widths = tf.constant(SPACE.largest.widths())
+    widths = tf.constant(SPACE.largest.row())
     shared, _ = model.supernet.stem(data["log_mel"], widths[1, 0], draws)
     logits, _ = model.supernet.branch(shared, widths, draws)
     weights = draws.mixup.numpy()[:, None]
@@ -117,9 +116,9 @@ def test_a_label_weight_is_a_weighted_sum_of_both_losses():
 
 
 def test_training_a_single_subnet_learns_a_rule():
-    spec = Subnet.parse("4x2-4x2-4x2-4x1")
+    spec = parse_subnet("4x2-4x2-4x2-4x1")
     keras.utils.set_random_seed(0)
-    supernet = Supernet([spec], NetworkConfig(2, 40, 32, block_dropout=0, embedding_dropout=0))
+    supernet = Supernet([spec], Cnn10Network(2, 40, 32, block_dropout=0, embedding_dropout=0))
     config = StepConfig("labels", spec_augment=NO_STRIPES)
     model = Trainer(supernet, constant_sampler(spec), config)
     model.compile(optimizer=keras.optimizers.Adam(1e-2))
@@ -158,8 +157,8 @@ def test_the_sandwich_takes_the_ends_of_the_space_and_draws_what_lies_between():
     first, again, other = (sample(tf.constant([0, step])).numpy() for step in (1, 1, 2))
 
     assert first.shape == (5, 4, 2)
-    np.testing.assert_array_equal(first[0], SPACE.largest.widths())
-    np.testing.assert_array_equal(first[1], SPACE.smallest.widths())
+    np.testing.assert_array_equal(first[0], SPACE.largest.row())
+    np.testing.assert_array_equal(first[1], SPACE.smallest.row())
     np.testing.assert_array_equal(first, again)
     assert (first[2:] != other[2:]).any()
     ends = sandwich_sampler(SPACE, 2)(tf.constant([0, 1]))
@@ -196,9 +195,7 @@ def test_in_place_distillation_teaches_the_largest_by_labels_and_the_others_by_i
     model = trainer(PLAIN, sandwich_sampler(SPACE, 2), target="largest", spec_augment=NO_STRIPES)
     data, supernet = batch(), model.supernet
     specs = (SPACE.largest, SPACE.smallest)
-    largest, smallest = (
-        supernet(data["log_mel"], widths=tf.constant(spec.widths()))[0] for spec in specs
-    )
+    largest, smallest = (supernet(data["log_mel"], spec)[0] for spec in specs)
     expected = binary_cross_entropy(largest, data["labels"]) + binary_cross_entropy(
         smallest, tf.sigmoid(largest)
     )
@@ -213,7 +210,7 @@ def test_in_place_distillation_sends_no_gradient_into_its_teacher():
     )
     for model in (both, alone):
         model.train_step(batch())
-    width = SPACE.smallest.blocks[3][0]
+    width = blocks_of(SPACE.smallest)[3][0]
     # What the smallest subnet does not use moved as if the largest had been alone.
     one, other = (m.supernet.get_unit("block4_conv1").get_weights()[0] for m in (both, alone))
 
@@ -225,8 +222,8 @@ def test_in_place_distillation_sends_no_gradient_into_its_teacher():
 def test_half_precision_keeps_weights_statistics_and_logits_in_float32(dtype):
     model = trainer(PLAIN, dtype=dtype, spec_augment=NO_STRIPES)
     exact = trainer(PLAIN, spec_augment=NO_STRIPES)
-    widths = tf.constant(SPACE.largest.widths())
-    logits, moments = model.supernet(batch()["log_mel"], widths=widths)
+    widths = tf.constant(SPACE.largest.row())
+    logits, moments = model.supernet(batch()["log_mel"], subnet=widths)
     shared, _ = model.supernet.stem(batch()["log_mel"], widths[1, 0], None)
 
     assert shared.dtype.name == dtype.removeprefix("mixed_")

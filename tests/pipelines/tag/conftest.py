@@ -17,9 +17,8 @@ from aec_ofa_tf.audio.front_end import PANNS
 from aec_ofa_tf.audio.log_mel import log_mel
 from aec_ofa_tf.export.convert import convert_models
 from aec_ofa_tf.export.request import ConversionRequest
-from aec_ofa_tf.models.cnn10 import build_cnn10
-from aec_ofa_tf.models.network import NetworkConfig
-from aec_ofa_tf.models.space import Subnet
+from aec_ofa_tf.models.cnn10 import Cnn10Network, parse_subnet
+from aec_ofa_tf.models.materialise import build_plain
 from aec_ofa_tf.tagging.model_file import ModelInfo
 from tests.pipelines.tag.core_install import clean_environment, install_core
 
@@ -38,8 +37,8 @@ def core_python(tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def model() -> keras.Model:
     keras.utils.set_random_seed(4)
-    network = NetworkConfig(classes=len(LABELS), frames=FRAMES, embedding_units=16)
-    model = build_cnn10(Subnet.parse("4x2-6x1-8x2-8x1"), network)
+    network = Cnn10Network(classes=len(LABELS), frames=FRAMES, embedding_units=16)
+    model = build_plain(parse_subnet("4x2-6x1-8x2-8x1"), network)
     # Brings log-mel in dB to the range that the random layers after it expect.
     model.get_layer("input_norm").moving_mean.assign(np.full(64, -40.0))
     model.get_layer("input_norm").moving_variance.assign(np.full(64, 25.0))

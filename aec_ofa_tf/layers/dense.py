@@ -8,6 +8,7 @@ import tensorflow as tf
 from aec_ofa_tf.layers.prefix import channel_count
 
 
+@keras.saving.register_keras_serializable("aec_ofa_tf")
 class ElasticDense(keras.layers.Layer):
     """Dense layer of static output width whose kernel rows are cut to the width of its input.
 

@@ -1,0 +1,191 @@
+"""What a subnet of any family costs: sums over its layer rows. No TensorFlow here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+
+from aec_ofa_tf.costs.latency import LatencyTable
+from aec_ofa_tf.models.network import NetworkConfig
+from aec_ofa_tf.models.rows import LayerRow, Operator
+from aec_ofa_tf.models.space import Subnet
+
+LATENCY = "latency_ms"
+_FLOAT32_BYTES = 4
+
+_DYNAMIC_LEAST_ELEMENTS = 1024
+"""TFLite's converter leaves smaller weights in float32 in dynamic-range quantisation."""
+
+_SCALE_BYTES = 12
+"""Of a channel quantised by itself: a float32 scale and an int64 zero point."""
+
+_WIDTHS = {"float32": 4, "float16": 2, "dynamic": 4, "int8": 1, "int8_qat": 1}
+"""Bytes of a trained value outside a matrix: the input batch norm's scale and shift."""
+
+_LABEL_BYTES = 16
+"""Of a label with its line end: AudioSet's mean."""
+
+# Operators, names, signature, metadata and model card; (of every file, of every convolution).
+_GRAPH_BYTES = {
+    "float32": (5850, 460),
+    "float16": (7200, 590),
+    "dynamic": (5900, 470),
+    "int8": (7250, 500),
+    "int8_qat": (7500, 500),
+}
+
+
+def costs(
+    subnet: Subnet,
+    network: NetworkConfig,
+    latency: LatencyTable | None = None,
+    metrics: Iterable[str] | None = None,
+) -> dict[str, float]:
+    """Costs of a subnet by name.
+
+    Args:
+        subnet: the subnet.
+        network: what is static.
+        latency: a device's table, for `latency_ms`.
+        metrics: names from `METRICS`; otherwise all, `latency_ms` only with a table.
+
+    Returns:
+        Integers; `latency_ms` in milliseconds for one clip.
+
+    Raises:
+        ValueError: `latency_ms` is asked for without a table, or the table does not cover the
+            subnet.
+    """
+    if metrics is None:
+        metrics = [name for name in METRICS if latency is not None or name != LATENCY]
+    return {name: _cost(name, subnet, network, latency) for name in metrics}
+
+
+def _cost(
+    metric: str, subnet: Subnet, network: NetworkConfig, latency: LatencyTable | None
+) -> float:
+    if metric != LATENCY:
+        return _FORMULAS[metric](subnet, network)
+    if latency is None:
+        raise ValueError(
+            f"{LATENCY} depends on the device: give --latency_table=FILE, which `python -m "
+            "pipelines.profile_device --out=FILE` measures"
+        )
+    return latency.predict(subnet, network)
+
+
+def params(subnet: Subnet, network: NetworkConfig) -> int:
+    """Number of trainable weights; for 64-128-256-512 and 527 classes PANNs CNN10's 5,219,279."""
+    return sum(row.params for row in network.rows(subnet))
+
+
+def macs(subnet: Subnet, network: NetworkConfig) -> int:
+    """Multiply-adds of the convolutions and dense layers for one clip."""
+    return sum(row.macs for row in network.rows(subnet))
+
+
+def layer_macs(subnet: Subnet, network: NetworkConfig) -> dict[str, int]:
+    """Multiply-adds for one clip by the name of the layer in the plain model."""
+    operators = (operator for row in network.rows(subnet) for operator in row.operators)
+    return {operator.name: operator.macs for operator in operators if operator.macs}
+
+
+def shared_macs(subnets: Sequence[Subnet], network: NetworkConfig, stem_units: int) -> int:
+    """Multiply-adds for one clip of several subnets that compute their stem together.
+
+    Args:
+        subnets: those of a train step.
+        network: what is static.
+        stem_units: units of the stem, which is computed once, as wide as the widest of the
+            subnets wants it; see `models.unit.stem_length`.
+    """
+    stems, rest = [], 0
+    for subnet in subnets:
+        counts = [row.macs if row else 0 for row in (p.row for p in network.parts(subnet))]
+        stems.append(counts[: stem_units + 1])  # the input batch norm is the first
+        rest += sum(counts[stem_units + 1 :])
+    return sum(map(max, zip(*stems, strict=True))) + rest
+
+
+def activation_bytes(subnet: Subnet, network: NetworkConfig) -> int:
+    """Peak activation bytes of the float32 file that takes log-mel, at batch 1.
+
+    That is the greatest sum, over the operators, of the tensors that an operator reads and
+    writes, constants apart, and of those that must stay alive meanwhile. An interpreter's arena
+    is at least as large.
+    """
+    return _FLOAT32_BYTES * max(row.peak_elements for row in network.rows(subnet))
+
+
+def tflite_bytes(subnet: Subnet, network: NetworkConfig, quantization: str = "float32") -> int:
+    """Bytes of the file that `pipelines.convert` writes for log-mel input.
+
+    Weights after folding batch norms, biases, and scales are counted exactly; operators, names,
+    metadata and the model card are constants that were measured on trained CNN10s. At full width
+    it lies within 2 % of real files, for thin networks within 1 % and 500 bytes, where labels are
+    not much longer than AudioSet's.
+
+    Args:
+        subnet: the subnet.
+        network: what is static.
+        quantization: "float32", "float16", "dynamic", "int8" or "int8_qat".
+
+    Raises:
+        ValueError: the quantisation is none of these.
+    """
+    if quantization not in _GRAPH_BYTES:
+        raise ValueError(
+            f"quantization is one of {', '.join(_GRAPH_BYTES)}, received {quantization!r}"
+        )
+    size = _GRAPH_BYTES[quantization][0] + _LABEL_BYTES * network.classes
+    return size + sum(_row_bytes(row, quantization) for row in network.rows(subnet))
+
+
+def _row_bytes(row: LayerRow, quantization: str) -> int:
+    """Counted once for the many subnets that have the row."""
+    known = row.known_bytes
+    if quantization not in known:
+        known[quantization] = sum(_operator_bytes(o, quantization) for o in row.operators)
+    return known[quantization]
+
+
+def _operator_bytes(operator: Operator, quantization: str) -> int:
+    """Bytes of an operator's weights; a convolution's share of the graph included."""
+    size = operator.constants * _WIDTHS[quantization]
+    matrix = operator.matrix
+    if matrix is None:
+        return size
+    if matrix.per_channel:
+        size += _GRAPH_BYTES[quantization][1]
+    return size + _weight_bytes(matrix.rows, matrix.columns, matrix.per_channel, quantization)
+
+
+def _weight_bytes(rows: int, columns: int, per_channel: bool, quantization: str) -> int:
+    """Bytes of a matrix of weights, its biases and its scales.
+
+    Convolutions are quantised per output channel, dense layers as a whole; int8 gives biases
+    scales of their own.
+    """
+    elements = rows * columns
+    if quantization == "float16":
+        return 2 * (elements + columns)
+    if quantization == "float32":
+        return 4 * (elements + columns)
+    if quantization == "dynamic" and elements < _DYNAMIC_LEAST_ELEMENTS:
+        return 4 * (elements + columns)
+    scaled = 2 if quantization in ("int8", "int8_qat") else 1
+    return elements + 4 * columns + per_channel * scaled * _SCALE_BYTES * columns
+
+
+_FORMULAS: dict[str, Callable[[Subnet, NetworkConfig], int]] = {
+    "params": params,
+    "macs": macs,
+    "activation_bytes": activation_bytes,
+    "tflite_bytes": tflite_bytes,
+    "tflite_bytes_float16": partial(tflite_bytes, quantization="float16"),
+    "tflite_bytes_dynamic": partial(tflite_bytes, quantization="dynamic"),
+    "tflite_bytes_int8": partial(tflite_bytes, quantization="int8"),
+}
+
+METRICS = (*_FORMULAS, LATENCY)
+"""What a budget can bound."""

@@ -1,0 +1,203 @@
+"""How any elastic unit is computed: its segments in a row, or its input passed on."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+import keras
+import tensorflow as tf
+
+from aec_ofa_tf.layers.batch_norm import (
+    ElasticBatchNorm,
+    Moments,
+    replica_count,
+    synchronise,
+    zero_moments,
+)
+from aec_ofa_tf.layers.prefix import EXECUTIONS, SLICES, keep_prefix
+
+Statistics = dict[str, Moments]
+"""Batch-norm moments by name, each at full width."""
+
+
+class Segment(NamedTuple):
+    """A part of a unit that ends with a batch norm and what follows it channel by channel.
+
+    Attributes:
+        name: of the batch norm's moments, unique within the network.
+        compute: from the segment's input to the batch norm's.
+        norm: the batch norm.
+        finish: from the normalised values to the segment's output, for example ReLU.
+        width: scalar, the number of channels that count.
+    """
+
+    name: str
+    compute: Callable[[tf.Tensor], tf.Tensor]
+    norm: ElasticBatchNorm
+    finish: Callable[[tf.Tensor], tf.Tensor]
+    width: tf.Tensor | int
+
+
+class ElasticUnitLayer(keras.layers.Layer):
+    """The weights of a unit, and its output at any choice, in one trace.
+
+    A subclass creates its layers and says what the segments are, what becomes of input and output
+    (`combine`), and what follows whether the unit is there or not (`leave`).
+
+    Args:
+        is_optional: whether a choice of 0 channels is possible: the input is passed on.
+        channels_out: greatest number of output channels.
+        execution: "slices" computes what the choice needs alone; "masks" computes everything and
+            sets the rest to 0, so that shapes are static.
+
+    Raises:
+        ValueError: there is no such execution.
+    """
+
+    def __init__(
+        self, channels_out: int, is_optional: bool = False, execution: str = SLICES, **kwargs
+    ) -> None:
+        super().__init__(autocast=False, **kwargs)
+        if execution not in EXECUTIONS:
+            raise ValueError(f"execution must be one of {EXECUTIONS}, received {execution!r}")
+        self.channels_out = channels_out
+        self.is_optional = is_optional
+        self.execution = execution
+
+    @property
+    @abstractmethod
+    def norms(self) -> dict[str, ElasticBatchNorm]:
+        """The batch norms by the names of their moments, in order; none if nothing is computed."""
+
+    @abstractmethod
+    def segments(self, choice: Sequence[tf.Tensor | int]) -> Sequence[Segment]:
+        """What is computed at a choice."""
+
+    def combine(self, inputs: tf.Tensor, outputs: tf.Tensor) -> tf.Tensor:
+        """Joins the unit's input with the last segment's output; a residual unit adds them."""
+        return outputs
+
+    def leave(self, outputs: tf.Tensor) -> tf.Tensor:
+        """What follows the unit even where it is absent, for example a pool."""
+        return outputs
+
+    def call(
+        self,
+        inputs: tf.Tensor,
+        choice: Sequence[tf.Tensor | int] | tf.Tensor,
+        statistics: Mapping[str, Moments] | None = None,
+    ) -> tuple[tf.Tensor, Statistics]:
+        """Computes the unit at a choice.
+
+        Args:
+            inputs: [batch, frames, mel bins, channels], a prefix of the full input; with masks,
+                the full input, 0 beyond the prefix.
+            choice: integers, or int32 [fields].
+            statistics: moments for the batch norms, of this unit at least; the batch's own by
+                default.
+
+        Returns:
+            [batch, frames, mel bins, channels], with masks all channels, in the compute dtype,
+            and the moments used: zeros where the unit is absent.
+        """
+        if not self.norms:
+            return self.leave(inputs), {}
+        given = None if statistics is None else {name: statistics[name] for name in self.norms}
+        outputs, moments = self._call(inputs, choice, given)
+        return self.leave(outputs), moments
+
+    def _call(
+        self,
+        inputs: tf.Tensor,
+        choice: Sequence[tf.Tensor | int] | tf.Tensor,
+        given: Statistics | None,
+    ) -> tuple[tf.Tensor, Statistics]:
+        if not self.is_optional:
+            return self._compute(inputs, choice, given)
+        if given is None and replica_count() > 1:
+            return self._compute_or_pass_synchronised(inputs, choice)
+
+        def present() -> tuple[tf.Tensor, Statistics]:
+            outputs, used = self._compute(inputs, choice, given)
+            return self._fit(outputs), used
+
+        absent = {name: self._no_moments(norm) for name, norm in self.norms.items()}
+        return tf.cond(choice[0] > 0, present, lambda: (self._fit(inputs), absent))
+
+    def _compute(
+        self,
+        inputs: tf.Tensor,
+        choice: Sequence[tf.Tensor | int] | tf.Tensor,
+        given: Statistics | None,
+    ) -> tuple[tf.Tensor, Statistics]:
+        x, moments = inputs, {}
+        for segment in self.segments(choice):
+            own = None if given is None else given[segment.name]
+            x, used = segment.norm(segment.compute(x), moments=own)
+            x = keep_prefix(segment.finish(x), segment.width, self.execution)
+            moments[segment.name] = self._keep_moments(used, segment.width)
+        return self.combine(inputs, x), moments
+
+    def _compute_or_pass_synchronised(
+        self, inputs: tf.Tensor, choice: Sequence[tf.Tensor | int] | tf.Tensor
+    ) -> tuple[tf.Tensor, Statistics]:
+        x, moments = inputs, {}
+        segments = list(self.segments(choice))
+        for segment in segments:
+            last = segment is segments[-1]
+            x, moments[segment.name] = self._synchronised(segment, x, inputs, choice[0] > 0, last)
+        return x, moments
+
+    def _synchronised(
+        self, segment: Segment, x: tf.Tensor, inputs: tf.Tensor, present: tf.Tensor, last: bool
+    ) -> tuple[tf.Tensor, Moments]:
+        """No collective may stand inside a conditional: one before the reduction, one after."""
+        norm, width = segment.norm, segment.width
+
+        def computed() -> tuple[tf.Tensor, Moments]:
+            outputs = segment.compute(x)
+            return outputs, self._keep_moments(norm.local_moments(outputs), width)
+
+        def nothing() -> tf.Tensor:
+            if self.execution == SLICES:
+                return inputs[..., :0]
+            # Static shapes must agree, for the gradients' sake too.
+            return tf.zeros([*tf.unstack(tf.shape(inputs)[:3]), norm.channels], inputs.dtype)
+
+        outputs, local = tf.cond(present, computed, lambda: (nothing(), self._no_moments(norm)))
+        moments = synchronise(local)
+
+        def finished() -> tf.Tensor:
+            static = None if self.execution == SLICES else norm.channels
+            shaped = tf.ensure_shape(outputs, [None, None, None, static])
+            normed = segment.finish(norm.normalise(shaped, moments))
+            values = keep_prefix(normed, width, self.execution)
+            return self._fit(self.combine(inputs, values)) if last else values
+
+        def skipped() -> tf.Tensor:
+            return self._fit(inputs) if last else nothing()
+
+        return tf.cond(present, finished, skipped), moments
+
+    def _no_moments(self, norm: ElasticBatchNorm) -> Moments:
+        return zero_moments(norm.channels, self.variable_dtype)
+
+    def _keep_moments(self, moments: Moments, width: tf.Tensor | int) -> Moments:
+        # With slices the batch norm has padded them already.
+        if self.execution == SLICES:
+            return moments
+        return Moments(*(keep_prefix(vector, width, self.execution) for vector in moments))
+
+    def _fit(self, values: tf.Tensor) -> tf.Tensor:
+        """With masks, the first `channels_out`, padded with 0 where there are fewer."""
+        if self.execution == SLICES:
+            return values
+        missing = max(self.channels_out - values.shape[-1], 0)
+        return tf.pad(values, [[0, 0]] * 3 + [[0, missing]])[..., : self.channels_out]
+
+    def get_config(self) -> dict:
+        """Mirrors the constructor."""
+        sizes = {"channels_out": self.channels_out, "is_optional": self.is_optional}
+        return {**super().get_config(), **sizes, "execution": self.execution}

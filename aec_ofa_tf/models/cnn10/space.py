@@ -1,0 +1,209 @@
+"""CNN10's search spaces (paper section 2.2). No TensorFlow here."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property
+from typing import ClassVar
+
+from aec_ofa_tf.models.family import register_family
+from aec_ofa_tf.models.space import Option, SearchSpace, Subnet
+
+UNITS_PER_BLOCK = 2
+PAPER_RATIOS = (0.4, 0.6, 0.8, 1.0)
+WIDTH_CHOICES = ("block", "layer")
+
+_BLOCK = re.compile(
+    r"(?P<width>[1-9]\d*)x(?P<depth>[12])|(?P<first>[1-9]\d*)\+(?P<second>[1-9]\d*)"
+)
+Block = tuple[int, ...]
+"""Output channels of a block's one or two convolutions."""
+
+
+def cnn10_subnet(blocks: Sequence[Sequence[int]]) -> Subnet:
+    """A CNN10 by the output channels of its convolutions, whether or not a space has it.
+
+    Args:
+        blocks: per block, the output channels of its one or two convolutions.
+
+    Raises:
+        ValueError: a block does not have one or two positive widths.
+    """
+    if not blocks or any(len(block) not in (1, 2) or min(block) < 1 for block in blocks):
+        raise ValueError(f"a CNN10 needs one or two positive widths per block, received {blocks!r}")
+    return SearchSpace.build([_option(block) for block in blocks])
+
+
+def blocks_of(subnet: Subnet) -> tuple[Block, ...]:
+    """The output channels of a CNN10's convolutions, block by block."""
+    widths = [width for (width,) in subnet.choices]
+    pairs = zip(widths[::2], widths[1::2], strict=True)
+    return tuple((first, second) if second else (first,) for first, second in pairs)
+
+
+def parse_subnet(text: str) -> Subnet:
+    """Reads a CNN10 from its text, whether or not a space has it.
+
+    `64x2-51+76-102x2-204x1` is a block of two convolutions of 64 channels, one of 51 and 76, one
+    of two of 102, and a last block of a single convolution.
+
+    Raises:
+        ValueError: the text is not of that form.
+    """
+    matches = [_BLOCK.fullmatch(part) for part in text.strip().split("-")]
+    if not all(matches):
+        raise ValueError(
+            f"cannot read the subnet {text!r}: expected blocks joined by '-', each "
+            "WIDTHxDEPTH, the depth 1 or 2, or FIRST+SECOND, for example "
+            "64x2-51x2-102x2-204x1"
+        )
+    return cnn10_subnet([_read_block(match.groupdict()) for match in matches if match])
+
+
+def _read_block(fields: dict[str, str | None]) -> Block:
+    if fields["width"] is not None and fields["depth"] is not None:
+        return (int(fields["width"]),) * int(fields["depth"])
+    return int(fields["first"] or 0), int(fields["second"] or 0)
+
+
+def _option(block: Sequence[int]) -> Option:
+    first, second = (*block, 0)[:UNITS_PER_BLOCK]
+    same = second in (0, first)
+    text = f"{first}x{len(block)}" if same else f"{first}+{second}"
+    return Option(text, ((first,), (second,)))
+
+
+@register_family("cnn10")
+@dataclass(frozen=True)
+class Cnn10Space(SearchSpace):
+    """Elastic widths and depths over a static first block.
+
+    Attributes:
+        depths: per dynamic block "2" (fixed) or "X" (elastic, 1 or 2), for example ("2","2","X").
+        base_channels: width of the static block at full size; each further block doubles it.
+        width_ratios: elastic width ratios r; a layer of full width D keeps the first floor(r * D)
+            channels.
+        width_per: "block" (one width for both layers of a block) or "layer".
+        width_multiple: widths are rounded to the nearest multiple of this, at least one multiple;
+            1 as in the paper, 8 for int8 and vector units.
+
+    Raises:
+        ValueError: an entry is outside what is described above.
+    """
+
+    fields: ClassVar[tuple[str, ...]] = ("width",)
+
+    depths: tuple[str, ...] = ("2", "2", "X")
+    base_channels: int = 64
+    width_ratios: tuple[float, ...] = PAPER_RATIOS
+    width_per: str = "block"
+    width_multiple: int = 1
+
+    def __post_init__(self) -> None:
+        if not self.depths or not set(self.depths) <= {"2", "X"}:
+            raise ValueError(f"depths are '2' or 'X' per dynamic block, received {self.depths!r}")
+        if not self.width_ratios or not all(0 < ratio <= 1 for ratio in self.width_ratios):
+            raise ValueError(f"width ratios must lie in (0, 1], received {self.width_ratios!r}")
+        if self.base_channels < 1 or self.width_multiple < 1:
+            raise ValueError(
+                "base_channels and width_multiple must be positive, received "
+                f"{self.base_channels} and {self.width_multiple}"
+            )
+        if self.width_per not in WIDTH_CHOICES:
+            raise ValueError(f"width_per is one of {WIDTH_CHOICES}, received {self.width_per!r}")
+        object.__setattr__(self, "width_ratios", tuple(sorted(set(self.width_ratios))))
+
+    def __str__(self) -> str:
+        ratios = ",".join(f"{ratio:g}" for ratio in self.width_ratios)
+        return (
+            f"[{','.join(self.depths)}] widths {ratios} per {self.width_per}, "
+            f"base {self.base_channels}, multiple {self.width_multiple}"
+        )
+
+    @property
+    def full_widths(self) -> tuple[int, ...]:
+        """Channels of every block at full size, the static one first."""
+        return tuple(
+            self.width_of(1.0, self.base_channels * 2**block)
+            for block in range(len(self.depths) + 1)
+        )
+
+    def width_of(self, ratio: float, channels: int) -> int:
+        """floor(ratio * channels), rounded to the nearest `width_multiple` (half goes up)."""
+        width = math.floor(Fraction(str(ratio)) * channels)
+        multiple = self.width_multiple
+        return max(multiple, (width + multiple // 2) // multiple * multiple)
+
+    @cached_property
+    def block_choices(self) -> tuple[tuple[Block, ...], ...]:
+        """Per block, the static one first, every distinct choice of its convolutions' widths."""
+        full = self.full_widths
+        choices: list[tuple[Block, ...]] = [((full[0], full[0]),)]
+        for depth, channels in zip(self.depths, full[1:], strict=True):
+            widths = sorted({max(1, self.width_of(r, channels)) for r in self.width_ratios})
+            same = self.width_per == "block"
+            pairs = zip(widths, widths, strict=True) if same else itertools.product(widths, widths)
+            singles = ((width,) for width in widths) if depth == "X" else ()
+            choices.append(tuple(sorted([*singles, *pairs])))
+        return tuple(choices)
+
+    @cached_property
+    def stages(self) -> tuple[tuple[Option, ...], ...]:  # type: ignore[override]
+        """A stage per block."""
+        return tuple(tuple(map(_option, blocks)) for blocks in self.block_choices)
+
+    def fixed_ratio(self, ratio: float) -> Subnet:
+        """The subnet of one width ratio and depth 2 everywhere: the paper's baselines (3.2)."""
+        full = self.full_widths
+        widths = [full[0], *(max(1, self.width_of(ratio, width)) for width in full[1:])]
+        return cnn10_subnet([(width, width) for width in widths])
+
+    def named_subnet(self, text: str) -> Subnet | None:
+        """A width ratio names the subnet of that ratio; widths are read as `parse_subnet` does."""
+        if text.replace(".", "", 1).isdigit():
+            return self.fixed_ratio(_ratio(text))
+        return parse_subnet(text)
+
+
+def _ratio(text: str) -> float:
+    ratio = float(text)
+    if not 0 < ratio <= 1:
+        raise ValueError(f"a width ratio must lie in (0, 1], received {text}")
+    return ratio
+
+
+EW_ONLY = "EW"
+EW_ONLY_RATIOS = (0.2, *PAPER_RATIOS)
+
+
+def search_space(
+    name: str,
+    base_channels: int = 64,
+    width_per: str = "block",
+    width_multiple: int = 1,
+    width_ratios: tuple[float, ...] | None = None,
+) -> Cnn10Space:
+    """The space called `name`: depths such as `[2,2,X]` or `2,2,X`, or `EW`.
+
+    `EW` is elastic width only, with the added ratio 0.2; every other name says for each dynamic
+    block whether its depth is elastic (X) or fixed (2).
+
+    Raises:
+        ValueError: the name is neither.
+    """
+    depths: tuple[str, ...] = ("2", "2", "2")
+    ratios = EW_ONLY_RATIOS
+    if name.strip().upper() not in (EW_ONLY, "EW-ONLY"):
+        depths = tuple(part.strip().upper() for part in name.strip().strip("[]").split(","))
+        ratios = PAPER_RATIOS
+    if len(depths) != 3 or not set(depths) <= {"2", "X"}:
+        raise ValueError(
+            f"unknown search space {name!r}: expected 'EW' or three depths that are 2 or X, "
+            "for example [2,2,X]"
+        )
+    return Cnn10Space(depths, base_channels, width_ratios or ratios, width_per, width_multiple)

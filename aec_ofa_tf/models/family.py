@@ -1,0 +1,82 @@
+"""Families of networks by name: how `config.json` and saved models say which one is meant."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from typing import Any, TypeVar
+
+from aec_ofa_tf.models.network import NetworkConfig
+from aec_ofa_tf.models.space import SearchSpace
+
+Registered = TypeVar("Registered", bound=type[SearchSpace] | type[NetworkConfig])
+
+_BUILT_IN = {"cnn10": "aec_ofa_tf.models.cnn10"}
+_DEFAULT = "cnn10"
+"""The family of runs that name none: those made before there was another."""
+
+_SPACES: dict[str, type[SearchSpace]] = {}
+_NETWORKS: dict[str, type[NetworkConfig]] = {}
+
+
+def register_family(name: str) -> Callable[[Registered], Registered]:
+    """Class decorator that registers a family's search space or its network configuration.
+
+    Both are frozen dataclasses whose fields are numbers, texts, or tuples of them.
+
+    Example:
+        @register_family("cnn10")
+        @dataclass(frozen=True)
+        class Cnn10Network(NetworkConfig): ...
+    """
+
+    def register(cls: Registered) -> Registered:
+        cls.family = name
+        if issubclass(cls, SearchSpace):
+            _SPACES[name] = cls
+        else:
+            _NETWORKS[name] = cls
+        return cls
+
+    return register
+
+
+def to_config(value: SearchSpace | NetworkConfig) -> dict[str, Any]:
+    """A space or network as JSON holds it: its fields, and the name of its family."""
+    return {"family": value.family, **asdict(value)}  # type: ignore[call-overload]
+
+
+def space_from_config(config: Mapping[str, Any]) -> SearchSpace:
+    """The search space that `to_config` described.
+
+    Raises:
+        ValueError: no such family is registered, or the values are wrong.
+    """
+    return _open(config, _SPACES)
+
+
+def network_from_config(config: Mapping[str, Any]) -> NetworkConfig:
+    """The network configuration that `to_config` described.
+
+    Raises:
+        ValueError: no such family is registered, or the values are wrong.
+    """
+    return _open(config, _NETWORKS)
+
+
+def _open(config: Mapping[str, Any], registered: Mapping[str, Any]) -> Any:
+    fields = {name: _as_tuple(value) for name, value in config.items() if name != "family"}
+    family = config.get("family", _DEFAULT)
+    if family in _BUILT_IN:
+        importlib.import_module(_BUILT_IN[family])
+    if family not in registered:
+        raise ValueError(
+            f"no family of networks called {family!r} is registered: import the module that "
+            f"defines it first; known are {', '.join(sorted({*registered, *_BUILT_IN}))}"
+        )
+    return registered[family](**fields)
+
+
+def _as_tuple(value: Any) -> Any:
+    return tuple(map(_as_tuple, value)) if isinstance(value, list | tuple) else value

@@ -13,6 +13,7 @@ from aec_ofa_tf.export import stage as exports
 from aec_ofa_tf.export.config import ExportConfig
 from aec_ofa_tf.export.results import Evaluation, ExportResult, FamilyResult
 from aec_ofa_tf.export.scoring import evaluate_file, evaluation_of, require_clips
+from aec_ofa_tf.models.cnn10 import Cnn10Space
 from aec_ofa_tf.models.keras_files import load_model
 from aec_ofa_tf.models.network import NetworkConfig
 from aec_ofa_tf.models.space import SearchSpace, Subnet
@@ -76,7 +77,7 @@ class Experiment:
         self,
         workdir: PathLike,
         records: Dataset,
-        space: SearchSpace = SearchSpace(),
+        space: SearchSpace = Cnn10Space(),
         options: NetworkOptions | NetworkConfig = NetworkOptions(),
         devices: DeviceConfig | Devices = DeviceConfig(),
     ) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 from aec_ofa_tf.config import ConfigError
 from aec_ofa_tf.files import exclusive, fingerprint, read_json, write_json
+from aec_ofa_tf.models.family import network_from_config, space_from_config
 from aec_ofa_tf.models.network import NetworkConfig
 from aec_ofa_tf.models.space import SearchSpace
 
@@ -108,11 +109,7 @@ class Workdir:
             ValueError: the directory is not an experiment.
         """
         config = self.config()
-        space: dict[str, Any] = {
-            key: tuple(value) if isinstance(value, list) else value
-            for key, value in config["space"].items()
-        }
-        return SearchSpace(**space), NetworkConfig(**config["network"])
+        return space_from_config(config["space"]), network_from_config(config["network"])
 
     def begin_stage(
         self,

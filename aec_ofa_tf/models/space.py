@@ -8,7 +8,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, total_ordering
-from typing import ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+
+if TYPE_CHECKING:
+    from aec_ofa_tf.models.network import NetworkConfig
 
 Choice = tuple[int, ...]
 """What a subnet chooses for one unit: the number of output channels, then what else is elastic.
@@ -79,6 +82,24 @@ class SearchSpace(ABC):
 
     family: ClassVar[str] = ""
     fields: ClassVar[tuple[str, ...]] = ("width",)
+
+    @abstractmethod
+    def network(
+        self, classes: int, frames: int, mel_bins: int, *, task: str, **options: Any
+    ) -> NetworkConfig:
+        """The static parts of the family's networks at the size of this space.
+
+        Args:
+            classes: number of outputs.
+            frames: time frames of the input log-mel.
+            mel_bins: frequency bins of the input.
+            task: name of what the outputs mean, see `aec_ofa_tf.tasks`.
+            **options: other fields of the family's `NetworkConfig`.
+
+        Raises:
+            TypeError: the family has no such option.
+            ValueError: a value is impossible.
+        """
 
     @property
     @abstractmethod
@@ -232,6 +253,14 @@ class StagedSpace(SearchSpace):
 
     def __str__(self) -> str:
         return f"of {self.size} subnets"
+
+    def network(self, *_: Any, **__: Any) -> NetworkConfig:
+        """Listed subnets do not say what is static.
+
+        Raises:
+            ValueError: always.
+        """
+        raise ValueError("a list of subnets has no network of its own: give the network")
 
     @classmethod
     def listing(cls, subnets: Sequence[Subnet]) -> StagedSpace:

@@ -9,8 +9,9 @@ from pathlib import Path
 from aec_ofa_tf.config import ConfigError, check_fields, choice, number, switch
 from aec_ofa_tf.costs.budget import Budget
 from aec_ofa_tf.costs.latency import LatencyTable
+from aec_ofa_tf.models.cnn10 import Cnn10Space, search_space
 from aec_ofa_tf.models.network import NetworkConfig
-from aec_ofa_tf.models.space import SearchSpace, Subnet, search_space
+from aec_ofa_tf.models.space import SearchSpace, Subnet
 from aec_ofa_tf.training.config import EvaluationConfig
 
 ALGORITHMS = ("exhaustive", "random", "evolutionary")
@@ -137,6 +138,12 @@ def subspace(
     """
     if not name and not width_ratios:
         return trained
+    if not isinstance(trained, Cnn10Space):
+        raise ConfigError(
+            f"a part of the space can be named for CNN10 only, this one is {trained}: search all "
+            "of it",
+            *("space", "width_ratios"),
+        )
     ratios = tuple(width_ratios) if width_ratios else trained.width_ratios
     sizes = trained.base_channels, trained.width_per, trained.width_multiple
     part = search_space(name or f"[{','.join(trained.depths)}]", *sizes, ratios)

@@ -116,9 +116,7 @@ class SearchEvaluation:
         path = self._run.workdir.path / "search" / f"{name}.jsonl"
         draws = {"resamples": self._config.bootstrap_resamples, "seed": self._config.seed}
         key = fingerprint({"key": self.key, **draws}) if name == EVALUATION else self.key
-        return Split(
-            batches, all_labels(batches), EvaluationStore(path, key, self._experiment.space)
-        )
+        return Split(batches, all_labels(batches), EvaluationStore(path, key, self._run.space))
 
     def _scores(self, split: str, subnets: Sequence[Subnet], statistics: Statistics | None = None):
         """Every subnet's scores as they come, behind a progress bar of batches."""

@@ -15,7 +15,7 @@ from tabulate import tabulate
 
 from aec_ofa_tf.costs.cost import LATENCY, METRICS
 from aec_ofa_tf.files import read_json, replacing, write_json
-from aec_ofa_tf.models.space import Subnet
+from aec_ofa_tf.models.space import SearchSpace, Subnet
 from aec_ofa_tf.reporting.figures import draw_pareto, draw_sensitivity, draw_spread
 from aec_ofa_tf.reporting.hparams import write_sessions
 from aec_ofa_tf.reporting.summaries import SummaryLog
@@ -51,7 +51,7 @@ class Findings:
     costs: Mapping[Subnet, Mapping[str, float]]
     metrics: Mapping[Subnet, Row]
     figure: str
-    space: str
+    space: SearchSpace
     latency_device: str | None = None
 
     @cached_property
@@ -64,7 +64,7 @@ class Findings:
         device = {"latency_device": self.latency_device} if self.latency_device else {}
         found = self.metrics[subnet]
         metrics = {f"validation_{name}": found[name] for name in _METRICS if name in found}
-        origin = {"subnet": str(subnet), "space": self.space, **device}
+        origin = {"subnet": str(subnet), "space": str(self.space), **device}
         return {**origin, **self.costs[subnet], **metrics}
 
     def points(self, cost: str) -> dict[Subnet, tuple[float, float]]:
@@ -126,7 +126,7 @@ def _analyses(config: SearchConfig, evaluation: SearchEvaluation, findings: Find
             budget: spread([scores[subnet] for subnet in subnets])
             for budget, subnets in findings.candidates.items()
         },
-        "sensitivity": sensitivity(scores),
+        "sensitivity": sensitivity(scores, findings.space, findings.figure),
     }
     if config.rank_correlation:
         name = f"{findings.figure}_fewer_clips"
@@ -205,7 +205,7 @@ def _log(events: Path, folder: Path, findings: Findings) -> None:
         spec: {**findings.costs[spec], **{n: row[n] for n in _METRICS if row.get(n) is not None}}
         for spec, row in findings.metrics.items()
     }
-    write_sessions(events, values)
+    write_sessions(events, values, findings.space)
     log = SummaryLog(events)
     for path in sorted(folder.glob("*.png")):
         log.image(0, path.stem, path)

@@ -45,7 +45,7 @@ def run_search(run: Run, config: SearchConfig, space: SearchSpace | None = None)
     latency = config.load_latency_table()
     cost_of = {subnet: costs(subnet, run.network, latency) for subnet in space.subnets()}
     searchers = {
-        budget: _algorithm(run, config, evaluation.key, budget, found, cost_of)
+        budget: _algorithm(run, config, evaluation.key, space, budget, found, cost_of)
         for budget, found in members.items()
     }
     found = search(
@@ -59,7 +59,7 @@ def run_search(run: Run, config: SearchConfig, space: SearchSpace | None = None)
         costs=cost_of,
         metrics=evaluation.known_of(cost_of, found.values()),
         figure=run.task.figure,
-        space=str(space),
+        space=space,
         latency_device=latency.device if latency else None,
     )
     largest = run.space.largest
@@ -78,6 +78,7 @@ def _algorithm(
     run: Run,
     config: SearchConfig,
     key: str,
+    space: SearchSpace,
     budget: Budget,
     members: Sequence[Subnet],
     costs_of: Mapping[Subnet, Mapping[str, float]],
@@ -99,7 +100,7 @@ def _algorithm(
     folder.mkdir(parents=True, exist_ok=True)
     study = [key, budget.bounds, sorted(map(str, costs_of)), config.population]
     return EvolutionarySearch(
-        list(costs_of),
+        space,
         members,
         lambda subnet: budget.excess(costs_of[subnet]),
         EvolutionSettings(
@@ -109,8 +110,8 @@ def _algorithm(
             storage=config.storage or f"sqlite:///{folder / 'optuna.db'}",
             name=f"{budget.ranges} {fingerprint({'study': study})[:12]}",
             searcher=f"{socket.gethostname()}:{folder}",
-            figure=run.task.figure,
         ),
+        run.task.figure,
     )
 
 
@@ -128,7 +129,7 @@ def _row(
     return BudgetResult(
         budget=str(budget),
         algorithm=config.algorithm,
-        space=findings.space,
+        space=str(findings.space),
         best=_scores(best, findings.costs[best], evaluation),
         figure=findings.figure,
         score=scores[best],

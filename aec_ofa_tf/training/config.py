@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from aec_ofa_tf.config import ConfigError, check_fields, choice, number, outcome, switch
+from aec_ofa_tf.models.cnn10 import cnn10_subnet
 from aec_ofa_tf.models.network import NetworkConfig
 from aec_ofa_tf.models.space import SearchSpace, Subnet
 from aec_ofa_tf.tasks import MULTI_LABEL, SINGLE_LABEL, TASKS
@@ -59,16 +60,20 @@ class NetworkOptions:
             single_label: whether every clip has exactly one label, for the task auto.
         """
         auto = SINGLE_LABEL if single_label else MULTI_LABEL
-        return NetworkConfig(
-            classes=classes,
-            frames=frames,
-            embedding_units=space.base_channels * 2 ** len(space.depths),
-            mel_bins=mel_bins,
-            pool_last=self.pool_last,
-            block_dropout=self.block_dropout,
-            embedding_dropout=self.embedding_dropout,
+        return space.network(
+            classes,
+            frames,
+            mel_bins,
             task=auto.name if self.task == "auto" else self.task,
+            **self._changed(),
         )
+
+    def _changed(self) -> dict[str, bool | float]:
+        """What is not a default: a family that lacks such a part refuses it."""
+        defaults = NetworkOptions()
+        names = ("pool_last", "block_dropout", "embedding_dropout")
+        found = {name: getattr(self, name) for name in names}
+        return {name: value for name, value in found.items() if value != getattr(defaults, name)}
 
 
 @dataclass(frozen=True)
@@ -147,7 +152,7 @@ class TeacherConfig:
     def subnet(self) -> Subnet:
         """The teacher's shape."""
         widths = [self.base_channels * 2**block for block in range(_TEACHER_BLOCKS)]
-        return Subnet(tuple((width, width) for width in widths))
+        return cnn10_subnet([(width, width) for width in widths])
 
     @property
     def embedding_units(self) -> int:

@@ -9,6 +9,7 @@ from typing import Any
 
 from aec_ofa_tf.config import from_values
 from aec_ofa_tf.dataset import TRAIN, Dataset
+from aec_ofa_tf.models.family import to_config
 from aec_ofa_tf.models.network import NetworkConfig
 from aec_ofa_tf.models.space import SearchSpace
 from aec_ofa_tf.models.supernet import Supernet
@@ -63,8 +64,8 @@ class Run:
     def config(self) -> dict[str, Any]:
         """What identifies the experiment, as `config.json` has it."""
         return {
-            "space": asdict(self.space),
-            "network": asdict(self.network),
+            "space": to_config(self.space),
+            "network": to_config(self.network),
             "labels": list(self.records.labels),
             "front_end": asdict(self.records.front_end),
             "clip_secs": self.records.clip_secs,

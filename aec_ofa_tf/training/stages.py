@@ -12,6 +12,7 @@ import tensorflow as tf
 from aec_ofa_tf.config import from_values
 from aec_ofa_tf.costs.cost import costs, params
 from aec_ofa_tf.dataset import EVALUATION, VALIDATION
+from aec_ofa_tf.models.cnn10 import Cnn10Network
 from aec_ofa_tf.models.keras_files import load_model, model_fingerprint, save_model
 from aec_ofa_tf.models.materialise import copy_subnet, materialise
 from aec_ofa_tf.models.network import NetworkConfig
@@ -84,7 +85,7 @@ def teacher_network(run: Run, config: TeacherConfig) -> NetworkConfig:
         name: getattr(network, name, getattr(defaults, name))
         for name in ("block_dropout", "embedding_dropout")
     }
-    return NetworkConfig(
+    return Cnn10Network(
         classes=network.classes,
         frames=network.frames,
         embedding_units=config.embedding_units,

@@ -21,7 +21,6 @@ from aec_ofa_tf.audio.augment import (
 from aec_ofa_tf.audio.front_end import PANNS
 from aec_ofa_tf.layers.batch_norm import replica_count
 from aec_ofa_tf.layers.elastic_unit import Statistics
-from aec_ofa_tf.layers.moments import replica_count
 from aec_ofa_tf.layers.prefix import MASKS
 from aec_ofa_tf.models.draws import Draws, dropout_masks
 from aec_ofa_tf.models.space import Subnet

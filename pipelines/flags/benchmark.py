@@ -151,7 +151,7 @@ def _space_and_network(frames: int) -> tuple[SearchSpace, Cnn10Network]:
                 f"--{name} means nothing to --suite={FLAGS.suite}; it is for {' and '.join(suites)}"
             )
     space = search_space(FLAGS.space, FLAGS.base_channels)
-    return space, NetworkConfig(
+    return space, Cnn10Network(
         FLAGS.classes,
         FLAGS.frames or frames,
         embedding_units=space.full_widths[-1],

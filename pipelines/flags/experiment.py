@@ -14,8 +14,9 @@ from aec_ofa_tf.audio.front_end import FrontEndConfig
 from aec_ofa_tf.costs.budget import Budget
 from aec_ofa_tf.export.config import ExportConfig
 from aec_ofa_tf.files import replacing
+from aec_ofa_tf.models.cnn10 import search_space
 from aec_ofa_tf.models.network import NetworkConfig
-from aec_ofa_tf.models.space import SearchSpace, search_space
+from aec_ofa_tf.models.space import SearchSpace
 from aec_ofa_tf.search.config import SearchConfig
 from aec_ofa_tf.training.config import (
     EvaluationConfig,

@@ -9,10 +9,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
-from typing import ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from aec_ofa_tf.models.family import register_family
 from aec_ofa_tf.models.space import Option, SearchSpace, Subnet
+
+if TYPE_CHECKING:
+    from aec_ofa_tf.models.network import NetworkConfig
 
 UNITS_PER_BLOCK = 2
 PAPER_RATIOS = (0.4, 0.6, 0.8, 1.0)
@@ -124,6 +127,16 @@ class Cnn10Space(SearchSpace):
             f"[{','.join(self.depths)}] widths {ratios} per {self.width_per}, "
             f"base {self.base_channels}, multiple {self.width_multiple}"
         )
+
+    def network(
+        self, classes: int, frames: int, mel_bins: int, *, task: str, **options: Any
+    ) -> NetworkConfig:
+        """A CNN10 whose fully-connected layer is as wide as the last block at full size."""
+        from aec_ofa_tf.models.cnn10.network import Cnn10Network
+
+        units = self.base_channels * 2 ** len(self.depths)
+        sizes = {"embedding_units": units, **options}
+        return Cnn10Network(classes, frames, mel_bins=mel_bins, task=task, **sizes)
 
     @property
     def full_widths(self) -> tuple[int, ...]:

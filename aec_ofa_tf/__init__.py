@@ -1,3 +1,129 @@
-"""Once-for-all supernets for acoustic event classification."""
+"""Once-for-all supernets for sound recognition on devices.
+
+One weight-sharing supernet is trained by distillation, the best subnet for every budget is found
+without retraining, and subnets become standalone TFLite models. Importing this package costs
+milliseconds: every name below is imported when it is first used, TensorFlow with it.
+
+    import aec_ofa_tf as ofa
+
+    records = ofa.prepare(ofa.read_folder("recordings"), "data", ofa.PrepareConfig("folder", 4.0))
+    experiment = ofa.Experiment("run", records, ofa.search_space("[2,2,X]", base_channels=16))
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from aec_ofa_tf.audio.front_end import FrontEndConfig, front_end
+    from aec_ofa_tf.audio.log_mel import log_mel
+    from aec_ofa_tf.costs.budget import Budget
+    from aec_ofa_tf.costs.costs import costs
+    from aec_ofa_tf.experiment import Experiment
+    from aec_ofa_tf.export.config import ExportConfig
+    from aec_ofa_tf.models.cnn10 import search_space
+    from aec_ofa_tf.models.space import SearchSpace, Subnet
+    from aec_ofa_tf.models.supernet import Supernet
+    from aec_ofa_tf.search.config import SearchConfig
+    from aec_ofa_tf.tagging.tagger import Tagger
+    from aec_ofa_tf.tasks import get_task
+    from aec_ofa_tf.training.config import (
+        EvaluationConfig,
+        NetworkOptions,
+        SubnetConfig,
+        SupernetConfig,
+        TeacherConfig,
+        TrainConfig,
+    )
+    from aec_ofa_tf.training.device_config import DeviceConfig
+    from aec_ofa_tf.training.evaluation import SubnetEvaluator
+    from aec_ofa_tf.training.trainer import StepConfig, Trainer
+    from tfrecords.prepare import prepare_records as prepare
+    from tfrecords.prepare_config import PrepareConfig
+    from tfrecords.records import open_records
+    from tfrecords.sources.csv_list import read_csv
+    from tfrecords.sources.esc50 import read_esc50
+    from tfrecords.sources.folder import read_folder
 
 __version__ = "0.1.0"
+
+__all__ = [
+    "Budget",
+    "DeviceConfig",
+    "EvaluationConfig",
+    "Experiment",
+    "ExportConfig",
+    "FrontEndConfig",
+    "NetworkOptions",
+    "PrepareConfig",
+    "SearchConfig",
+    "SearchSpace",
+    "StepConfig",
+    "Subnet",
+    "SubnetConfig",
+    "SubnetEvaluator",
+    "Supernet",
+    "SupernetConfig",
+    "Tagger",
+    "TeacherConfig",
+    "TrainConfig",
+    "Trainer",
+    "costs",
+    "front_end",
+    "get_task",
+    "log_mel",
+    "open_records",
+    "prepare",
+    "read_csv",
+    "read_esc50",
+    "read_folder",
+    "search_space",
+]
+
+_MODULES = {
+    "aec_ofa_tf.audio.front_end": ("FrontEndConfig", "front_end"),
+    "aec_ofa_tf.audio.log_mel": ("log_mel",),
+    "aec_ofa_tf.costs.budget": ("Budget",),
+    "aec_ofa_tf.costs.costs": ("costs",),
+    "aec_ofa_tf.experiment": ("Experiment",),
+    "aec_ofa_tf.export.config": ("ExportConfig",),
+    "aec_ofa_tf.models.cnn10": ("search_space",),
+    "aec_ofa_tf.models.space": ("SearchSpace", "Subnet"),
+    "aec_ofa_tf.models.supernet": ("Supernet",),
+    "aec_ofa_tf.search.config": ("SearchConfig",),
+    "aec_ofa_tf.tagging.tagger": ("Tagger",),
+    "aec_ofa_tf.tasks": ("get_task",),
+    "aec_ofa_tf.training.config": (
+        "EvaluationConfig",
+        "NetworkOptions",
+        "SubnetConfig",
+        "SupernetConfig",
+        "TeacherConfig",
+        "TrainConfig",
+    ),
+    "aec_ofa_tf.training.device_config": ("DeviceConfig",),
+    "aec_ofa_tf.training.evaluation": ("SubnetEvaluator",),
+    "aec_ofa_tf.training.trainer": ("StepConfig", "Trainer"),
+    "tfrecords.prepare": ("prepare_records",),
+    "tfrecords.prepare_config": ("PrepareConfig",),
+    "tfrecords.records": ("open_records",),
+    "tfrecords.sources.csv_list": ("read_csv",),
+    "tfrecords.sources.esc50": ("read_esc50",),
+    "tfrecords.sources.folder": ("read_folder",),
+}
+_HOMES = {name: module for module, names in _MODULES.items() for name in names}
+_RENAMED = {"prepare": "prepare_records"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    original = _RENAMED.get(name, name)
+    value = getattr(import_module(_HOMES[original]), original)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Sequence
 from contextlib import redirect_stderr, suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
@@ -28,10 +28,41 @@ from tfrecords.shard_writer import (
     write_shard,
 )
 
+if TYPE_CHECKING:
+    from tfrecords.records import Records
+
 CONFIGURATION_NAME = "configuration.json"
 _PROGRESS_SECS = 0.5
 
 _log = logging.getLogger(__name__)
+
+
+def prepare_records(
+    source: Source,
+    data_dir: str | os.PathLike[str],
+    config: PrepareConfig,
+    beam_args: Sequence[str] = (),
+) -> Records:
+    """Prepares a source and opens its records: `prepare` for users of the library.
+
+    Args:
+        source: labelled clips, from `read_folder`, `read_csv` or another reader.
+        data_dir: where the records go.
+        config: how clips are stored.
+        beam_args: Apache Beam's pipeline options.
+
+    Raises:
+        PrepareError, BusyError, OSError: as `prepare`.
+
+    Example:
+        records = prepare_records(
+            read_folder("recordings"), "data", PrepareConfig("folder", clip_secs=4.0)
+        )
+    """
+    from tfrecords.records import open_records  # which imports TensorFlow; preparation does not
+
+    prepare(source, config, Path(data_dir), beam_args)
+    return open_records(data_dir)
 
 
 def prepare(

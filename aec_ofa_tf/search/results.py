@@ -74,6 +74,13 @@ class BudgetResult:
     candidates: int
     latency_device: str | None = None
 
+    def __str__(self) -> str:
+        costs = self.best.costs
+        return (
+            f"{self.budget}: {self.subnet}, validation {self.figure} {self.score:.3f}, "
+            f"{costs['params']:,} parameters, {costs['macs'] / 1e6:,.1f} M multiply-adds"
+        )
+
     @property
     def subnet(self) -> str:
         """The best subnet's text."""
@@ -116,6 +123,9 @@ class SearchResult:
     largest: SubnetScores
     analyses: Mapping[str, Any]
     pareto: Mapping[str, Sequence[str]]
+
+    def __str__(self) -> str:
+        return "\n".join(map(str, self.budgets))
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""

@@ -59,6 +59,11 @@ class TagResult:
     error: str | None = None
     interrupted: bool = False
 
+    def __str__(self) -> str:
+        if self.tags is None:
+            return f"{self.file}: {self.error}"
+        return f"{self.file}: {', '.join(f'{t.label} {t.score:.3f}' for t in self.tags) or '-'}"
+
     @property
     def real_time_factor(self) -> float | None:
         """Audio seconds per compute second."""

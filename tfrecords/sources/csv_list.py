@@ -13,7 +13,7 @@ COLUMNS = ("path", "labels", "split")
 LABEL_SEPARATOR = ";"
 
 
-def read_csv(csv_file: Path, labels_file: Path | None = None) -> Source:
+def read_csv(csv_file: Path | str, labels_file: Path | None = None) -> Source:
     """Reads a clip list; paths are relative to its folder and serve as ids.
 
     Args:
@@ -26,6 +26,7 @@ def read_csv(csv_file: Path, labels_file: Path | None = None) -> Source:
         SourceError: as `table.read_table` and `clip.collect`; a folder in place of the list; a
             path that leaves the folder; no labels at all.
     """
+    csv_file = Path(csv_file)
     if csv_file.is_dir():
         raise SourceError(
             f"{csv_file} is a folder; with --dataset=csv, --source is the list file itself (a CSV "

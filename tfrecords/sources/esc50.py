@@ -13,7 +13,7 @@ COLUMNS = ("filename", "fold", "target", "category")
 
 
 def read_esc50(
-    root: Path, validation_folds: Sequence[int] = (4,), evaluation_folds: Sequence[int] = (5,)
+    root: Path | str, validation_folds: Sequence[int] = (4,), evaluation_folds: Sequence[int] = (5,)
 ) -> Source:
     """Reads the layout; folds that are named in neither list train. The label is the category.
 
@@ -28,6 +28,7 @@ def read_esc50(
         SourceError: a fold in both lists or absent from the table, two categories for one
             target, and as `table.read_table` and `clip.collect`.
     """
+    root = Path(root)
     split_of = _split_of(validation_folds, evaluation_folds)
     table = root / "meta" / "esc50.csv"
     category_of: dict[int, str] = {}

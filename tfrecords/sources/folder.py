@@ -16,7 +16,7 @@ WHOLE_NAME = "(.*)"
 
 
 def read_folder(
-    root: Path,
+    root: Path | str,
     validation_fraction: float = 0.1,
     evaluation_fraction: float = 0.1,
     source_pattern: str = WHOLE_NAME,
@@ -39,6 +39,7 @@ def read_folder(
             folders, and as `clip.collect`.
         ValueError: a link leads out of the root.
     """
+    root = Path(root)
     if min(validation_fraction, evaluation_fraction) < 0 or (
         validation_fraction + evaluation_fraction >= 1
     ):

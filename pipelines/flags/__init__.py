@@ -24,7 +24,11 @@ FLAGS = flags.FLAGS
 Config = TypeVar("Config")
 _RENAMED: dict[type, dict[str, str]] = {
     TeacherConfig: {"steps": "teacher_steps", "base_channels": "teacher_base_channels"},
-    SupernetConfig: {"steps": "supernet_steps", "init": "supernet_init"},
+    SupernetConfig: {
+        "steps": "supernet_steps",
+        "init": "supernet_init",
+        "base_channels": "teacher_base_channels",  # of its teacher
+    },
     ExportConfig: {"inputs": "input", "quantizations": "quantization"},
     SearchConfig: {"budgets": "budget"},
 }

@@ -94,7 +94,7 @@ def test_tensorboard_gets_losses_rates_and_validation(trained):
         ("--stages=teacher,fly", "unknown --stages"),
         ("--input=video", "received 'video'"),
         ("--label_weight=3", "label_weight"),
-        ("--supernet_init=teacher --base_channels=6", "set --teacher_base_channels"),
+        ("--supernet_init=teacher --base_channels=6", "set the teacher's --teacher_base_channels"),
         ("--quantization=", "name no file to make"),
         ("--width_ratios=a,b", "--width_ratios takes numbers"),
     ],

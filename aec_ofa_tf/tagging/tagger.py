@@ -10,6 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
+from aec_ofa_tf.audio.io.decode import fit_length as fit_to_policy
+from aec_ofa_tf.audio.io.sound_reader import WaveformReader
 from aec_ofa_tf.tagging.interpreter import TFLiteModel
 from aec_ofa_tf.tagging.model_file import ModelInfo
 from aec_ofa_tf.tagging.windows import OverallScores, TrailingMean, cut_windows
@@ -46,8 +48,8 @@ class Tagger:
     Args:
         path: a classifier's TFLite file, with `front_end.tflite` beside it if it takes log-mel.
         threads: threads of the interpreter.
-        fit_length: the function that makes a clip of a short waveform: the one that prepared the
-            training clips.
+        fit_length: the function that makes a clip of a short waveform; by default the one that
+            prepared the training clips.
 
     Attributes:
         info: the model card.
@@ -55,10 +57,19 @@ class Tagger:
     Raises:
         ValueError: a file is damaged or not a classifier, or front end and model do not fit.
         OSError: a file is missing.
+
+    Example:
+        >>> tagger = Tagger("export/log_mel-int8.tflite")
+        >>> tagger.tag_file("street.wav", top_k=2)
+        {'Siren': 0.91, 'Engine': 0.34}
     """
 
     def __init__(
-        self, path: str | os.PathLike[str], threads: int = 1, *, fit_length: FitLength
+        self,
+        path: str | os.PathLike[str],
+        threads: int = 1,
+        *,
+        fit_length: FitLength = fit_to_policy,
     ) -> None:
         self._model = TFLiteModel(path, threads)
         self.info = self._model.info
@@ -70,6 +81,34 @@ class Tagger:
             if self.info.input == "log_mel"
             else None
         )
+
+    def __repr__(self) -> str:
+        info = self.info
+        clip_secs = info.clip_samples / info.sample_rate_hz
+        return (
+            f"Tagger({info.network} {info.subnet}, {info.quantization}, {info.input} of "
+            f"{clip_secs:g} s at {info.sample_rate_hz} Hz, {len(info.labels)} labels)"
+        )
+
+    def tag_file(self, path: str | os.PathLike[str], top_k: int | None = None) -> dict[str, float]:
+        """Tags a recording of any length, rate and number of channels.
+
+        Args:
+            path: a sound file; "-" is standard input.
+            top_k: number of labels to return; None returns all.
+
+        Returns:
+            Scores by label, the highest first.
+
+        Raises:
+            DecodeError: the file is missing or cannot be decoded.
+            ValueError: `top_k` is not positive.
+        """
+        if top_k is not None and top_k < 1:
+            raise ValueError(f"top_k is at least 1, or None for all labels; received {top_k}")
+        scores = self._overall(WaveformReader(path, self.info.sample_rate_hz))
+        best = np.argsort(-scores, kind="stable")[:top_k]
+        return {self.info.labels[i]: float(scores[i]) for i in best}
 
     def tag(self, waveform: np.ndarray) -> np.ndarray:
         """Scores a waveform.
@@ -86,10 +125,7 @@ class Tagger:
         waveform = np.asarray(waveform, np.float32)
         if waveform.ndim != 1 or not waveform.size:
             raise ValueError(f"expected a waveform of shape [samples], received {waveform.shape}")
-        overall = OverallScores(self.info.task)
-        for window in self.score_windows([waveform]):
-            scores = overall.add(window.scores)
-        return scores
+        return self._overall([waveform])
 
     def score_windows(
         self,
@@ -127,6 +163,12 @@ class Tagger:
         if not math.isfinite(samples) or samples < 0:
             raise ValueError(f"a time is finite and not negative, received {secs} seconds")
         return round(samples)
+
+    def _overall(self, blocks: Iterable[np.ndarray]) -> np.ndarray:
+        overall = OverallScores(self.info.task)
+        for window in self.score_windows(blocks):
+            scores = overall.add(window.scores)
+        return scores
 
     def _clip(self, samples: np.ndarray) -> np.ndarray:
         clip = self.info.clip_samples

@@ -29,6 +29,7 @@ def test_convert_writes_what_is_asked_for(trained, tmp_path):
     assert names == {
         "model.keras",
         "front_end.tflite",
+        "labels.txt",
         "log_mel-float16.tflite",
         "log_mel-dynamic.tflite",
     }

@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 
+from aec_ofa_tf.tagging.interpreter import interpreter_class
 from aec_ofa_tf.tagging.model_file import read_bundle
 
 
-def open_graph(path: Path | str) -> tf.lite.Interpreter:
+def open_graph(path: Path | str) -> Any:
     """An interpreter that keeps every tensor, without delegates that would join operators."""
-    interpreter = tf.lite.Interpreter(
-        model_content=read_bundle(path)[0], experimental_preserve_all_tensors=True
+    new_interpreter = interpreter_class()
+    resolvers = sys.modules[new_interpreter.__module__].OpResolverType
+    interpreter = new_interpreter(
+        model_content=read_bundle(path)[0],
+        experimental_op_resolver_type=resolvers.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
+        experimental_preserve_all_tensors=True,
     )
     interpreter.allocate_tensors()
     return interpreter
 
 
-def operator_details(interpreter: tf.lite.Interpreter) -> list[dict[str, Any]]:
+def operator_details(interpreter: Any) -> list[dict[str, Any]]:
     """Name, input and output tensors of every operator, in the order of execution."""
     return interpreter._get_ops_details()
 

@@ -16,12 +16,15 @@ from aec_ofa_tf.export.request import ConversionRequest
 from aec_ofa_tf.models.cnn10 import build_cnn10
 from aec_ofa_tf.models.network import NetworkConfig
 from aec_ofa_tf.models.space import Subnet
-from aec_ofa_tf.tagging.model_file import QUANTIZATIONS, ModelInfo, read_bundle
+from aec_ofa_tf.tagging.model_file import QUANTIZATIONS, ModelInfo
+from tests.export.graphs import open_graph
 
 FRAMES = 50
 FULL_WIDTH = (Subnet.parse("64x2-128x2-256x2-512x2"), NetworkConfig(527, FRAMES))
 # int8_qat files need fine-tuned networks: see test_qat.
 KINDS = [kind for kind in QUANTIZATIONS if kind != "int8_qat"]
+# TensorFlow 2.21's converter writes one or two kilobytes more into every file.
+EXTRA_BYTES = 500 if tf.__version__.startswith("2.16.") else 2_500
 THIN = [
     (Subnet.parse(spec), NetworkConfig(5, FRAMES, 24, pool_last=pool_last))
     for spec in ("8x2-6x1-12x2-20x1", "4x1-16x2-9+32-64x2")
@@ -95,10 +98,10 @@ def test_a_full_width_float32_file_is_little_more_than_its_weights(files):
     assert size <= 1.05 * 4 * params(spec, network)
 
 
-def test_thin_file_sizes_lie_within_1_percent_and_500_bytes(files):
+def test_thin_file_sizes_lie_within_1_percent_and_a_few_bytes(files):
     for (spec, network, quantization), path in files.items():
         expected, size = tflite_bytes(spec, network, quantization), path.stat().st_size
-        assert abs(expected - size) <= 0.01 * size + 500, (str(spec), quantization)
+        assert abs(expected - size) <= 0.01 * size + EXTRA_BYTES, (str(spec), quantization)
 
 
 @pytest.mark.parametrize("pair", [*THIN, FULL_WIDTH], ids=lambda pair: f"{pair[0]}")
@@ -108,7 +111,7 @@ def test_activation_bytes_are_the_peak_over_the_operators_of_the_file(files, pai
 
 @pytest.mark.parametrize("pair", [*THIN, FULL_WIDTH], ids=lambda pair: f"{pair[0]}")
 def test_macs_are_those_of_the_operators_of_the_file(files, pair):
-    interpreter = _interpreter(files[(*pair, "float32")])
+    interpreter = open_graph(files[(*pair, "float32")])
     shapes = {t["index"]: t["shape"].tolist() for t in interpreter.get_tensor_details()}
     counted = 0
     for operator in interpreter._get_ops_details():
@@ -122,16 +125,9 @@ def test_macs_are_those_of_the_operators_of_the_file(files, pair):
     assert macs(*pair) == counted
 
 
-def _interpreter(path) -> tf.lite.Interpreter:
-    return tf.lite.Interpreter(
-        model_content=read_bundle(path)[0],
-        experimental_op_resolver_type=tf.lite.experimental.OpResolverType.BUILTIN_REF,
-    )
-
-
 def _operator_bytes(path) -> list[int]:
     """Of every operator, the bytes of the tensors that it reads and writes, constants apart."""
-    interpreter = _interpreter(path)
+    interpreter = open_graph(path)
     operators = interpreter._get_ops_details()
     size = {
         tensor["index"]: int(np.prod(tensor["shape"])) * np.dtype(tensor["dtype"]).itemsize

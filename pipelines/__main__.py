@@ -1,4 +1,4 @@
-"""One command for all programs: `aec-ofa NAME ...` runs what `python -m pipelines.NAME ...` runs."""
+"""One command for all programs: `aec-ofa NAME ...` is `python -m pipelines.NAME ...`."""
 
 from __future__ import annotations
 

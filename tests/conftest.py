@@ -1,10 +1,61 @@
-"""The order of the suite."""
+"""The order of the suite, and what of it is slow."""
+
+import os
+from pathlib import Path
 
 import pytest
 
 pytest_plugins = ["tests.exported"]
 
+ROOT = Path(__file__).resolve().parents[1]
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begins with the programs: files that take long keep no process waiting at the end."""
+# Programs that tests start import this clone, in whatever folder they run.
+os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), os.getenv("PYTHONPATH")]))
+
+# A whole training run, files of many subnets, a new virtual environment.
+SLOW_FIXTURES = {"trained", "exported", "core_python", "installed"}
+# Programs in processes of their own, conversions, several workers, kills at every step.
+SLOW_TESTS = (
+    "tests/export/test_convert_failures.py",
+    "tests/export/test_costs.py",
+    "tests/export/test_int8_graph.py",
+    "tests/export/test_io_type.py",
+    "tests/export/test_operators.py",
+    "tests/export/test_part_files.py",
+    "tests/export/test_qat.py",
+    "tests/export/test_refused.py",
+    "tests/export/test_rounding.py",
+    "tests/pipelines/tag/",
+    "tests/pipelines/test_average.py",
+    "tests/pipelines/test_benchmark.py",
+    "tests/pipelines/test_convert_program.py",
+    "tests/pipelines/test_help.py",
+    "tests/pipelines/test_model_programs.py",
+    "tests/pipelines/test_prepare.py",
+    "tests/pipelines/test_profile_device.py",
+    "tests/pipelines/test_search.py",
+    "tests/pipelines/test_strategies.py",
+    "tests/pipelines/test_train.py",
+    "tests/search/test_algorithms.py::test_later_generations_are_better_than_the_first",
+    "tests/search/test_algorithms.py::test_searchers_at_work_at_the_same_time",
+    "tests/tfrecords/test_prepare_interrupted.py",
+    "tests/training/test_devices.py",
+    "tests/training/test_loop.py::test_killed_at_any_step",
+)
+
+
+@pytest.hookimpl(tryfirst=True)  # before pytest deselects by marker
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Marks what is slow, leaves out soaks unless `-m` names them, and begins with the programs.
+
+    Files that take long then keep no process waiting at the end.
+    """
+    for item in items:
+        fixtures = set(getattr(item, "fixturenames", ()))
+        if fixtures & SLOW_FIXTURES or item.nodeid.startswith(SLOW_TESTS):
+            item.add_marker(pytest.mark.slow)
+    if "soak" not in config.option.markexpr:
+        soaks = [item for item in items if item.get_closest_marker("soak")]
+        config.hook.pytest_deselected(items=soaks)
+        items[:] = [item for item in items if item not in soaks]
     items.sort(key=lambda item: "pipelines" not in item.path.parts)

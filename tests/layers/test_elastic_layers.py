@@ -9,14 +9,15 @@ from aec_ofa_tf.layers.elastic_dense import ElasticDense
 
 from aec_ofa_tf.layers.batch_norm import Moments
 
-GENERATOR = np.random.default_rng(0)
+
+@pytest.fixture
+def random():
+    """Draws float32 arrays of the given shape, the same in every run of a test."""
+    generator = np.random.default_rng(0)
+    return lambda *shape: generator.normal(size=shape).astype(np.float32)
 
 
-def random(*shape: int) -> np.ndarray:
-    return GENERATOR.normal(size=shape).astype(np.float32)
-
-
-def test_convolution_at_full_width_is_plain_keras():
+def test_convolution_at_full_width_is_plain_keras(random):
     x = random(2, 7, 6, 5)
     elastic, plain = ElasticConv2D(4), keras.layers.Conv2D(4, 3, padding="same", use_bias=False)
     elastic.build(x.shape)
@@ -27,7 +28,7 @@ def test_convolution_at_full_width_is_plain_keras():
 
 
 @pytest.mark.parametrize(("inputs", "width"), [(5, 4), (5, 1), (3, 2), (1, 4)])
-def test_a_narrower_convolution_is_the_hand_sliced_one(inputs, width):
+def test_a_narrower_convolution_is_the_hand_sliced_one(random, inputs, width):
     x = random(2, 7, 6, inputs)
     elastic = ElasticConv2D(4)
     elastic.build((None, 7, 6, 5))
@@ -47,7 +48,7 @@ def test_golden_convolution_of_ones():
     np.testing.assert_allclose(elastic(np.ones((1, 3, 3, 1)), width=1)[0, :, :, 0], expected)
 
 
-def test_batch_norm_at_full_width_is_plain_keras_in_training_and_inference():
+def test_batch_norm_at_full_width_is_plain_keras_in_training_and_inference(random):
     x = random(3, 5, 4, 6) * 3 + 1
     elastic = ElasticBatchNorm()
     plain = keras.layers.BatchNormalization(epsilon=1e-5, momentum=0.0)
@@ -66,7 +67,7 @@ def test_batch_norm_at_full_width_is_plain_keras_in_training_and_inference():
     np.testing.assert_allclose(given, plain(x, training=False), atol=1e-4)
 
 
-def test_batch_norm_returns_the_biased_variance_padded_to_full_width():
+def test_batch_norm_returns_the_biased_variance_padded_to_full_width(random):
     x = random(2, 3, 1, 4)
     elastic = ElasticBatchNorm()
     elastic.build((None, 3, 1, 6))
@@ -85,7 +86,7 @@ def test_epsilon_is_panns_and_not_rounded_up():
     np.testing.assert_allclose(received, 1 / np.sqrt(1e-5), rtol=1e-6)
 
 
-def test_dense_uses_the_rows_of_its_input():
+def test_dense_uses_the_rows_of_its_input(random):
     elastic = ElasticDense(3)
     elastic.build((None, 5))
     elastic.set_weights([random(5, 3), random(3)])
@@ -106,7 +107,7 @@ def test_configuration_makes_the_layer_again(layer):
     assert again.get_config() == layer.get_config()
 
 
-def test_a_narrow_unit_is_a_prefix_of_a_wide_one():
+def test_a_narrow_unit_is_a_prefix_of_a_wide_one(random):
     x = random(2, 6, 5, 3)
     unit = ElasticConvBNReLU(8)
     unit.build(x.shape)

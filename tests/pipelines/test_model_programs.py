@@ -1,6 +1,5 @@
 import json
 import shutil
-import time
 from dataclasses import replace
 
 import pytest
@@ -91,8 +90,7 @@ def test_search_finds_what_train_found_and_reports_every_candidate(trained):
     assert [row["budget"] for row in kept] == [row["budget"] for row in searched]
 
 
-def test_an_impossible_budget_is_answered_at_once_without_tensorflow(trained):
-    began = time.monotonic()
+def test_an_impossible_budget_is_answered_without_tensorflow(trained):
     done = run_program(
         "search",
         f"--workdir={trained.workdir}",
@@ -103,7 +101,6 @@ def test_an_impossible_budget_is_answered_at_once_without_tensorflow(trained):
     assert done.code == 1
     assert "the nearest are 4x2-3x2-6x2-12x1 (params" in done.stderr.splitlines()[-1]
     assert "tensorflow" not in done.stderr.lower()
-    assert time.monotonic() - began < 10
 
 
 def test_files_of_another_front_end_are_not_scored(trained, tmp_path):

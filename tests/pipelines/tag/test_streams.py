@@ -86,8 +86,9 @@ def test_a_reader_who_has_enough_is_no_error(live, tmp_path, csv_too):
     assert b"rror" not in errors
     # What goes elsewhere too is whole; otherwise there is nothing left to do.
     assert process.wait() == (0 if csv_too else 128 + signal.SIGPIPE)
-    if csv_too:
-        assert len((tmp_path / "tags.csv").read_text().splitlines()) == 21
+    table = tmp_path / "tags.csv"
+    lines = table.read_text().splitlines() if table.is_file() else []
+    assert len(lines) == (21 if csv_too else 0)
 
 
 def test_stdout_may_be_closed(core_python, folder, audio, tmp_path):

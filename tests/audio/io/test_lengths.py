@@ -1,0 +1,178 @@
+"""A header's length is a hint: what is there is read, and a note says what the header got wrong."""
+
+import numpy as np
+import pytest
+
+from aec_ofa_tf.audio.io.decode import DecodeError, decode
+from tests.audio.io.files import (
+    FRAMES,
+    RATE_HZ,
+    aiff,
+    au,
+    caf,
+    encoded,
+    ogg_of_flac,
+    pcm,
+    pipe,
+    rf64,
+    tone,
+    w64,
+    wav,
+    without_frame_count,
+)
+
+UNKNOWN = "its header gives no length: it was read to its end"
+BIG = pcm(big_endian=True)
+BYTES = len(BIG)
+FLAC = encoded("FLAC")
+INT24 = b"".join(b"\0" + sample.tobytes() for sample in tone())
+
+
+def by_file(tmp_path, data, **how):
+    (tmp_path / "file").write_bytes(data)
+    return decode(tmp_path / "file", RATE_HZ, **how)
+
+
+def by_pipe(tmp_path, data, **how):
+    with pipe(tmp_path, data) as path:
+        return decode(path, RATE_HZ, **how)
+
+
+both_ways = pytest.mark.parametrize("read", [by_file, by_pipe])
+
+
+@both_ways
+@pytest.mark.parametrize(
+    "data",
+    [
+        wav(INT24, 0x7FFFEFFF, bits=24),
+        wav(np.repeat(tone(), 3).tobytes(), 0x7FFFEFFC, channels=3),
+        *(wav(size=size) for size in (0xFFFFFFFF, 0x7FFFF000, 0x7FFFFFDB, 0xFFFFFFDB, 0x80000000)),
+        aiff(BIG, 0x7F000000, frames=0x3F800000),
+        rf64(pcm(), 0),
+        wav(size=0),
+        w64(pcm(), 0x7FFFFFFFFFFFFFFF - 24),
+        au(BIG, 0xFFFFFFFF),
+        caf(BIG, 0xFFFFFFFFFFFFFFFF),
+        without_frame_count(FLAC),
+        ogg_of_flac(without_frame_count(FLAC)),
+    ],
+    ids=(
+        "sox_24_bit sox_3_channels ones near_2_31 minus_header ones_minus_header 2_31 "
+        "sox_aiff rf64_zero wav_zero w64 au caf flac ogg_flac"
+    ).split(),
+)
+def test_a_length_that_a_stream_writer_filled_in_is_read_to_the_end(tmp_path, read, data):
+    decoded = read(tmp_path, data)
+    np.testing.assert_allclose(decoded.waveform, tone() / 32768, rtol=0, atol=1e-7)
+    assert decoded.notes == (UNKNOWN,)
+
+
+@both_ways
+@pytest.mark.parametrize(
+    "data",
+    [wav(), rf64(pcm(), BYTES), w64(pcm(), BYTES), aiff(BIG, BYTES), au(BIG, BYTES)]
+    + [caf(BIG, BYTES), aiff(pcm(), BYTES, compression=b"sowt"), FLAC, ogg_of_flac(FLAC)],
+    ids="wav rf64 w64 aiff au caf sowt flac ogg_flac".split(),
+)
+def test_a_right_length_is_followed_without_a_note(tmp_path, read, data):
+    decoded = read(tmp_path, data)
+    np.testing.assert_allclose(decoded.waveform, tone() / 32768, rtol=0, atol=1e-7)
+    assert decoded.notes == ()
+
+
+@both_ways
+@pytest.mark.parametrize("excess", [2, 44])
+def test_a_length_too_large_by_a_trifle_is_noted(tmp_path, read, excess):
+    decoded = read(tmp_path, wav(size=BYTES + excess))
+    assert len(decoded.waveform) == FRAMES
+    assert decoded.notes == (
+        f"{excess} of the {BYTES + excess} bytes that its header gives are missing at its end",
+    )
+
+
+@both_ways
+@pytest.mark.parametrize(
+    "data", [wav(size=2000), aiff(BIG, 2000), au(BIG, 2000)], ids=["wav", "aiff", "au"]
+)
+def test_a_length_that_wrapped_round_is_read_to_the_end(tmp_path, read, data):
+    decoded = read(tmp_path, data)
+    np.testing.assert_allclose(decoded.waveform, tone() / 32768, rtol=0, atol=1e-7)
+    (note,) = decoded.notes
+    assert note == "its header gives 2000 bytes, but more follow: it was read to its end"
+
+
+@both_ways
+@pytest.mark.parametrize(
+    "behind", [b"LIST\x04\0\0\0abcd", b"id3 \x04\0\0\0abcd", b"TAG" * 40, b"\0"]
+)
+def test_chunks_and_tags_behind_the_samples_are_no_sound(tmp_path, read, behind):
+    decoded = read(tmp_path, wav(behind=behind))
+    assert len(decoded.waveform) == FRAMES
+    assert decoded.notes == ()
+
+
+@both_ways
+def test_wavs_that_were_joined_are_refused(tmp_path, read):
+    with pytest.raises(DecodeError, match="another recording is joined to its end"):
+        read(tmp_path, wav() + wav())
+
+
+@both_ways
+@pytest.mark.parametrize(
+    "whole",
+    [wav(), rf64(pcm(), BYTES), w64(pcm(), BYTES), aiff(BIG, BYTES), au(BIG, BYTES)]
+    + [caf(BIG, BYTES), wav(pcm(), tag=6, bits=8), encoded("WAV", subtype="IMA_ADPCM")],
+    ids="wav rf64 w64 aiff au caf alaw adpcm".split(),
+)
+def test_a_recording_without_its_end_is_refused(tmp_path, read, whole):
+    with pytest.raises(DecodeError, match="truncated: at least"):
+        read(tmp_path, whole[: len(whole) // 2])
+
+
+@both_ways
+def test_the_share_that_may_be_missing_is_declared(tmp_path, read):
+    short = wav(size=BYTES * 100 // 95)
+    assert len(read(tmp_path, short, max_missing=0.06).waveform) == FRAMES
+    (tmp_path / "again").mkdir()
+    with pytest.raises(DecodeError, match="truncated: at least 421 of 8421 bytes"):
+        read(tmp_path / "again", short, max_missing=0.04)
+
+
+def test_no_byte_may_be_missing_where_the_share_is_zero(tmp_path):
+    with pytest.raises(DecodeError, match="truncated: at least 2 of"):
+        by_file(tmp_path, wav(size=BYTES + 2), max_missing=0)
+
+
+def test_compressed_samples_of_a_wrong_length_are_refused(tmp_path):
+    whole = bytearray(encoded("WAV", subtype="IMA_ADPCM"))
+    position = whole.index(b"data") + 4
+    whole[position : position + 4] = (256).to_bytes(4, "little")
+    with pytest.raises(DecodeError, match="compressed samples cannot be read beyond it"):
+        by_file(tmp_path, bytes(whole))
+
+
+@pytest.mark.parametrize("form", ["WAV", "AIFF", "AU", "CAF", "W64", "RF64"])
+@pytest.mark.parametrize(
+    "subtype", ["PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE", "ULAW", "ALAW"]
+)
+def test_samples_are_those_that_libsndfile_decodes(tmp_path, form, subtype):
+    import soundfile
+
+    waveform = np.random.default_rng(0).uniform(-0.9, 0.9, (500, 2))
+    data = encoded(form, waveform, subtype=subtype)
+    (tmp_path / "file").write_bytes(data)
+    expected, _ = soundfile.read(tmp_path / "file", dtype="float32")
+    decoded = by_file(tmp_path, data)
+    np.testing.assert_array_equal(decoded.waveform, (expected[:, 0] + expected[:, 1]) / 2)
+    assert decoded.notes == ()
+
+
+def test_a_tag_in_front_of_a_wav_is_passed_over(tmp_path):
+    tag = b"ID3\x03\0\0\0\0\x01\x00" + bytes(128)
+    assert by_file(tmp_path, tag + wav(size=0)).notes == (UNKNOWN,)
+
+
+def test_a_format_whose_end_cannot_be_checked_is_noted(tmp_path):
+    decoded = by_file(tmp_path, encoded("SVX"))
+    assert decoded.notes == ("SVX: whether it is complete cannot be checked",)

@@ -97,11 +97,18 @@ def ogg_flac(file: BinaryIO) -> Iterator[bytes] | None:
     return _ogg_flac_bytes(file, length, page.serial)
 
 
+def begins_as_mp3(file: BinaryIO) -> bool:
+    """Whether two MPEG frames in a row stand at a file's beginning, or behind its ID3 tag."""
+    start = id3_bytes(file)
+    size = _mpeg_frame_bytes(_read_at(file, start, 4))
+    return bool(size and _mpeg_frame_bytes(_read_at(file, start + size, 4)))
+
+
 def mp3_parts(file: BinaryIO) -> list[Part]:
     """Finds the recordings of joined MP3 files: each begins with an Info (Xing) header.
 
     Returns:
-        At least one; empty where there are no two frames in a row.
+        Nothing where there are no two frames in a row.
     """
     length = file.seek(0, os.SEEK_END)
     parts: list[Part] = []
@@ -122,9 +129,9 @@ def mp3_parts(file: BinaryIO) -> list[Part]:
 def flac_parts(file: BinaryIO) -> list[Part]:
     """Finds the recordings of joined FLAC files; all of the file is looked through."""
     length = file.seek(0, os.SEEK_END)
-    starts: list[int] = []
-    position, kept = 0, b""
-    for block in part_bytes(file, 0, length):
+    position = id3_bytes(file) + len(_FLAC_HEAD)
+    starts, kept = [0], b""
+    for block in part_bytes(file, position, length):
         window = kept + block
         found = window.find(_FLAC_HEAD)
         while found >= 0:

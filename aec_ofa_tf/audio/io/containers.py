@@ -17,6 +17,7 @@ from aec_ofa_tf.audio.io.pcm_stream import PcmFormat, Readable, ReadAhead
 
 _MAX_STREAM_HEADER_BYTES = 1 << 20
 _MAX_FORMAT_BYTES = 1 << 16
+_MAX_FILE_BYTES = 1 << 62
 _MAX_CHUNKS = 10_000
 
 # (format tag, bits of a sample) of WAV and W64.
@@ -90,7 +91,7 @@ def header_of_file(file: BinaryIO) -> Header | None:
         cursor = _Cursor(file, file.seek)
         cursor.skip(tag_bytes)
         return _header(cursor)
-    except (EOFError, OverflowError):  # a position beyond 2^63 is beyond the end, too
+    except EOFError:
         return None
 
 
@@ -132,9 +133,11 @@ class _Cursor:
         return data
 
     def skip(self, size: int) -> None:
-        """Goes on by `size` bytes."""
+        """Goes on by `size` bytes; EOFError beyond what any file holds."""
         if self._seek is not None:
             self.position += size
+            if self.position > _MAX_FILE_BYTES:
+                raise EOFError
             self._seek(self.position)
             return
         while size > 0:
@@ -235,7 +238,8 @@ def _aiff_format(body: bytes, is_compressed: bool) -> PcmFormat | None:
     if len(body) < (22 if is_compressed else 18):
         return None
     channels, bits, exponent, mantissa = struct.unpack_from(">H4xHHQ", body)
-    rate_hz = _integer(math.ldexp(mantissa, (exponent & 0x7FFF) - 16383 - 63))
+    exponent -= 16383 + 63  # 80 bits: sign and exponent, then the mantissa
+    rate_hz = _integer(math.ldexp(mantissa, exponent)) if exponent < 0 else 0
     compression = body[18:22] if is_compressed else b"NONE"
     if compression in (b"NONE", b"twos", b"sowt"):
         encoding = _integers(bits)

@@ -73,13 +73,12 @@ class SndfileSound:
         if self._file.read(4) == b"OggS":
             yield from self._ogg()
             return
-        with opened(self._file) as sound:
-            container = sound.format
-            if container != "MP3":
-                yield from self._blocks(sound)
-        if container == "MP3":
+        if compressed.begins_as_mp3(self._file):
             yield from self._mp3()
-        elif container == "FLAC":
+            return
+        with opened(self._file) as sound:
+            yield from self._blocks(sound)
+        if self.container == "FLAC":
             yield from self._joined_flac()
 
     def _ogg(self) -> Iterator[np.ndarray]:
@@ -133,10 +132,14 @@ class SndfileSound:
         self.is_float = sound.subtype in ("FLOAT", "DOUBLE")
         frames, decoded = self._block_frames(sound.samplerate, sound.channels), 0
         stated = sound.frames
-        if stated >= _UNKNOWN_FRAMES:
+        if stated >= _UNKNOWN_FRAMES and self.container != "MP3":  # `_mp3` has its own notes
             self._note(UNKNOWN_LENGTH_NOTE)
         try:
-            while len(block := sound.read(frames, dtype="float32", always_2d=True)):
+            # Asked for more frames than there are, the FLAC decoder goes on into what is behind.
+            while wanted := min(frames, stated - decoded):
+                block = sound.read(wanted, dtype="float32", always_2d=True)
+                if not len(block):
+                    break
                 decoded += len(block)
                 yield block
         except soundfile.SoundFileError as error:

@@ -1,4 +1,4 @@
-"""What is decoded is what is needed: memory depends neither on a file's length nor on its header."""
+"""No more is decoded than is needed: memory depends on no length and on no header."""
 
 import subprocess
 import sys
@@ -60,7 +60,7 @@ def test_what_lies_behind_the_bound_is_not_decoded(tmp_path):
         decode(tmp_path / "cut.flac", RATE_HZ, max_samples=4 * RATE_HZ)
 
 
-@pytest.mark.parametrize("suffix", ["wav", "flac", "mp3"])
+@pytest.mark.parametrize("suffix", ["wav", "flac"])
 def test_memory_does_not_depend_on_the_length(tmp_path, suffix):
     path = tmp_path / f"long.{suffix}"
     with soundfile.SoundFile(path, "w", 32000, 1) as file:
@@ -68,6 +68,14 @@ def test_memory_does_not_depend_on_the_length(tmp_path, suffix):
         for _ in range(20):  # ten minutes, 77 MB as float32
             file.write(block)
     text, mib = decoded_within(path)
+    assert text == "320000"
+    assert mib < 24
+
+
+def test_memory_does_not_depend_on_the_length_of_an_mp3(tmp_path):
+    data = encoded("MP3", noise(10.0), 32000)
+    (tmp_path / "long.mp3").write_bytes(60 * data)
+    text, mib = decoded_within(tmp_path / "long.mp3")
     assert text == "320000"
     assert mib < 24
 

@@ -35,10 +35,9 @@ def info_position(data: bytes) -> int:
 
 
 def without_info(data: bytes) -> bytes:
-    """The frames behind the Info header."""
-    start = data.index(data[:3], 4)
-    assert start > info_position(data)
-    return data[start:]
+    """With silence in the place of the Info header."""
+    start = info_position(data)
+    return data[:start] + bytes(120) + data[start + 120 :]
 
 
 PARTS = {
@@ -82,11 +81,11 @@ def test_a_chained_ogg_without_its_last_page_is_truncated(tmp_path):
 
 
 def test_an_mp3_without_an_info_header_is_read_to_its_end(tmp_path):
-    # Loud, then silent, at a variable bit rate: an estimate from the first frames is too short.
+    # An estimate from the first frames' bit rate, that of silence, is wrong.
     silent_end = np.concatenate([np.zeros(8 * RATE_HZ), noise(0, 2.0)])
     whole = encoded("MP3", silent_end)
     decoded = by_file(tmp_path, without_info(whole))
-    assert abs(len(decoded.waveform) - len(silent_end)) < 4 * 576
+    assert abs(len(decoded.waveform) - len(silent_end)) < 6 * 576
     assert np.std(decoded.waveform[-RATE_HZ:]) > 0.1
     assert decoded.notes == ("its header gives no length: it was read to its end",)
 
@@ -94,7 +93,7 @@ def test_an_mp3_without_an_info_header_is_read_to_its_end(tmp_path):
 def test_an_info_header_that_counts_too_few_frames_is_not_believed(tmp_path):
     data = mp3() + without_info(mp3(1, 2.0))
     decoded = by_file(tmp_path, data)
-    assert abs(len(decoded.waveform) - 3 * RATE_HZ) < 4 * 576
+    assert abs(len(decoded.waveform) - 3 * RATE_HZ) < 6 * 576
     (note,) = decoded.notes
     assert note.startswith("its Info header gives ")
     assert note.endswith(": all were read")

@@ -1,8 +1,12 @@
 """A header's length is a hint: what is there is read, and a note says what the header got wrong."""
 
+import io
+
 import numpy as np
 import pytest
+import soundfile
 
+from aec_ofa_tf.audio.io.containers import header_of_file
 from aec_ofa_tf.audio.io.decode import DecodeError, decode
 from tests.audio.io.files import (
     FRAMES,
@@ -38,45 +42,50 @@ def by_pipe(tmp_path, data, **how):
         return decode(path, RATE_HZ, **how)
 
 
+RIGHT = {
+    "wav": wav(),
+    "rf64": rf64(pcm(), BYTES),
+    "w64": w64(pcm(), BYTES),
+    "aiff": aiff(BIG, BYTES),
+    "sowt": aiff(pcm(), BYTES, compression=b"sowt"),
+    "au": au(BIG, BYTES),
+    "caf": caf(BIG, BYTES),
+    "flac": FLAC,
+    "ogg_flac": ogg_of_flac(FLAC),
+}
+FILLED_IN = {
+    "SoX, 24 bits": wav(INT24, 0x7FFFEFFF, bits=24),
+    "SoX, 3 channels": wav(np.repeat(tone(), 3).tobytes(), 0x7FFFEFFC, channels=3),
+    "all ones": wav(size=0xFFFFFFFF),
+    "SoX": wav(size=0x7FFFF000),
+    "2^31": wav(size=0x80000000),
+    "2^31, less the header": wav(size=0x7FFFFFDB),
+    "ones, less the header": wav(size=0xFFFFFFDB),
+    "SoX, AIFF": aiff(BIG, 0x7F000000, frames=0x3F800000),
+    "RF64, 0": rf64(pcm(), 0),
+    "WAV, 0": wav(size=0),
+    "W64": w64(pcm(), 0x7FFFFFFFFFFFFFFF - 24),
+    "AU": au(BIG, 0xFFFFFFFF),
+    "CAF": caf(BIG, 0xFFFFFFFFFFFFFFFF),
+    "FLAC": without_frame_count(FLAC),
+    "Ogg FLAC": ogg_of_flac(without_frame_count(FLAC)),
+}
+UNCOMPRESSED = ["wav", "rf64", "w64", "aiff", "sowt", "au", "caf"]
 both_ways = pytest.mark.parametrize("read", [by_file, by_pipe])
 
 
 @both_ways
-@pytest.mark.parametrize(
-    "data",
-    [
-        wav(INT24, 0x7FFFEFFF, bits=24),
-        wav(np.repeat(tone(), 3).tobytes(), 0x7FFFEFFC, channels=3),
-        *(wav(size=size) for size in (0xFFFFFFFF, 0x7FFFF000, 0x7FFFFFDB, 0xFFFFFFDB, 0x80000000)),
-        aiff(BIG, 0x7F000000, frames=0x3F800000),
-        rf64(pcm(), 0),
-        wav(size=0),
-        w64(pcm(), 0x7FFFFFFFFFFFFFFF - 24),
-        au(BIG, 0xFFFFFFFF),
-        caf(BIG, 0xFFFFFFFFFFFFFFFF),
-        without_frame_count(FLAC),
-        ogg_of_flac(without_frame_count(FLAC)),
-    ],
-    ids=(
-        "sox_24_bit sox_3_channels ones near_2_31 minus_header ones_minus_header 2_31 "
-        "sox_aiff rf64_zero wav_zero w64 au caf flac ogg_flac"
-    ).split(),
-)
-def test_a_length_that_a_stream_writer_filled_in_is_read_to_the_end(tmp_path, read, data):
-    decoded = read(tmp_path, data)
+@pytest.mark.parametrize("case", FILLED_IN)
+def test_a_length_that_a_stream_writer_filled_in_is_read_to_the_end(tmp_path, read, case):
+    decoded = read(tmp_path, FILLED_IN[case])
     np.testing.assert_allclose(decoded.waveform, tone() / 32768, rtol=0, atol=1e-7)
     assert decoded.notes == (UNKNOWN,)
 
 
 @both_ways
-@pytest.mark.parametrize(
-    "data",
-    [wav(), rf64(pcm(), BYTES), w64(pcm(), BYTES), aiff(BIG, BYTES), au(BIG, BYTES)]
-    + [caf(BIG, BYTES), aiff(pcm(), BYTES, compression=b"sowt"), FLAC, ogg_of_flac(FLAC)],
-    ids="wav rf64 w64 aiff au caf sowt flac ogg_flac".split(),
-)
-def test_a_right_length_is_followed_without_a_note(tmp_path, read, data):
-    decoded = read(tmp_path, data)
+@pytest.mark.parametrize("form", RIGHT)
+def test_a_right_length_is_followed_without_a_note(tmp_path, read, form):
+    decoded = read(tmp_path, RIGHT[form])
     np.testing.assert_allclose(decoded.waveform, tone() / 32768, rtol=0, atol=1e-7)
     assert decoded.notes == ()
 
@@ -119,15 +128,17 @@ def test_wavs_that_were_joined_are_refused(tmp_path, read):
 
 
 @both_ways
-@pytest.mark.parametrize(
-    "whole",
-    [wav(), rf64(pcm(), BYTES), w64(pcm(), BYTES), aiff(BIG, BYTES), au(BIG, BYTES)]
-    + [caf(BIG, BYTES), wav(pcm(), tag=6, bits=8), encoded("WAV", subtype="IMA_ADPCM")],
-    ids="wav rf64 w64 aiff au caf alaw adpcm".split(),
-)
-def test_a_recording_without_its_end_is_refused(tmp_path, read, whole):
+@pytest.mark.parametrize("form", UNCOMPRESSED)
+def test_a_recording_without_its_end_is_refused(tmp_path, read, form):
     with pytest.raises(DecodeError, match="truncated: at least"):
-        read(tmp_path, whole[: len(whole) // 2])
+        read(tmp_path, RIGHT[form][: len(RIGHT[form]) // 2])
+
+
+@pytest.mark.parametrize("subtype", ["ALAW", "ULAW", "IMA_ADPCM", "GSM610"])
+def test_compressed_samples_without_their_end_are_refused(tmp_path, subtype):
+    whole = encoded("WAV", subtype=subtype)
+    with pytest.raises(DecodeError, match="truncated: at least"):
+        by_file(tmp_path, whole[: len(whole) // 2])
 
 
 @both_ways
@@ -157,8 +168,6 @@ def test_compressed_samples_of_a_wrong_length_are_refused(tmp_path):
     "subtype", ["PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE", "ULAW", "ALAW"]
 )
 def test_samples_are_those_that_libsndfile_decodes(tmp_path, form, subtype):
-    import soundfile
-
     waveform = np.random.default_rng(0).uniform(-0.9, 0.9, (500, 2))
     data = encoded(form, waveform, subtype=subtype)
     (tmp_path / "file").write_bytes(data)
@@ -176,3 +185,20 @@ def test_a_tag_in_front_of_a_wav_is_passed_over(tmp_path):
 def test_a_format_whose_end_cannot_be_checked_is_noted(tmp_path):
     decoded = by_file(tmp_path, encoded("SVX"))
     assert decoded.notes == ("SVX: whether it is complete cannot be checked",)
+
+
+@pytest.mark.parametrize("form", ["caf", "w64"])
+def test_a_chunk_longer_than_any_file_ends_the_header(form):
+    data = RIGHT[form]
+    position = data.index(b"fmt " if form == "w64" else b"desc")
+    chunk = b"junk" + data[position + 4 : position + 16] * (form == "w64") + b"\x7f" + 7 * b"\xff"
+    assert header_of_file(io.BytesIO(data[:position] + chunk + data[position:])) is None
+
+
+@pytest.mark.parametrize("exponent", [0, 0x3FFF, 0x7FFF, 0xFFFF])
+def test_an_aiff_whose_rate_is_no_rate_is_refused(tmp_path, exponent):
+    data = bytearray(RIGHT["aiff"])
+    position = data.index(b"COMM") + 16
+    data[position : position + 2] = exponent.to_bytes(2, "big")
+    with pytest.raises(DecodeError, match=r"a sample rate of [012] Hz"):
+        by_file(tmp_path, bytes(data))

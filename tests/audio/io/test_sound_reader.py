@@ -2,10 +2,7 @@
 
 import io
 import os
-import struct
-import threading
 import time
-from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -16,22 +13,8 @@ from aec_ofa_tf.audio.io.containers import header_of_stream
 from aec_ofa_tf.audio.io.decode import DecodeError, decode
 from aec_ofa_tf.audio.io.pcm_stream import PcmFormat, ReadAhead
 from aec_ofa_tf.audio.io.sound_reader import WaveformReader
+from tests.audio.io.files import pipe
 from tests.recordings import cut, noise, write
-
-
-@contextmanager
-def pipe(tmp_path, data: bytes, name="pipe"):
-    """A named pipe through which the bytes come."""
-    path = tmp_path / name
-    os.mkfifo(path)
-
-    def feed():
-        path.write_bytes(data)
-
-    thread = threading.Thread(target=feed)
-    thread.start()
-    yield path
-    thread.join()
 
 
 def encoded(form: str, subtype: str | None = None, waveform=None, rate_hz: int = 44100) -> bytes:

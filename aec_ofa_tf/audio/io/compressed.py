@@ -108,7 +108,7 @@ def mp3_parts(file: BinaryIO) -> list[Part]:
     """Finds the recordings of joined MP3 files: each begins with an Info (Xing) header.
 
     Returns:
-        Nothing where there are no two frames in a row.
+        At least one, that of the whole file where no frame of a known length is found.
     """
     length = file.seek(0, os.SEEK_END)
     parts: list[Part] = []
@@ -120,8 +120,7 @@ def mp3_parts(file: BinaryIO) -> list[Part]:
         if frames or info is not None:
             parts.append(_mp3_part(start, position, info, frames))
         start, info, frames = (position if parts else 0), (stated, end), 0
-    if frames or info is not None:
-        parts.append(_mp3_part(start, length, info, frames))
+    parts.append(_mp3_part(start, length, info, frames))
     _check_count(parts)
     return parts
 

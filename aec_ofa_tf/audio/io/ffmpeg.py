@@ -49,26 +49,28 @@ class FFmpegSound:
         container: the name by `sniff`.
         demuxer: FFmpeg's name, by `sniff`.
         max_missing: the share that may be missing against the container's length.
+        notes: oddities that were accepted are added to these, up to the last block.
 
     Attributes:
         rate_hz: frames per second; known when the first block is.
         container: the format's name.
         is_float: whether the samples are uncompressed floating-point numbers; as `rate_hz`.
-        notes: oddities that were accepted; complete after the last block.
 
     Raises:
         UnusableSoundError: while iterating: PyAV is not installed, there is no audio in the file,
             it is cut or damaged, or its rate or channels change.
     """
 
-    def __init__(self, file: BinaryIO, container: str, demuxer: str, max_missing: float) -> None:
+    def __init__(
+        self, file: BinaryIO, container: str, demuxer: str, max_missing: float, notes: list[str]
+    ) -> None:
         self._file = file
         self._demuxer = demuxer
         self._max_missing = max_missing
+        self._notes = notes
         self.container = container
         self.rate_hz = 0
         self.is_float = False
-        self.notes: list[str] = []
 
     def __iter__(self) -> Iterator[np.ndarray]:
         """Blocks of float32 [frames, channels]; none is empty."""
@@ -115,12 +117,12 @@ class FFmpegSound:
             known = opened.duration and not opened.streams.video
             secs = opened.duration / 1e6 if known else None
         if secs is None:
-            self.notes.append(UNKNOWN_LENGTH_NOTE)
+            self._notes.append(UNKNOWN_LENGTH_NOTE)
             return
         missing = round(secs * self.rate_hz) - frames
         if missing > _PRIMING_SECS * self.rate_hz:
             stated = frames + missing
-            self.notes.append(missing_note(missing, stated, "frames", self._max_missing))
+            self._notes.append(missing_note(missing, stated, "frames", self._max_missing))
 
 
 def sniff(file: BinaryIO) -> tuple[str, str] | None:

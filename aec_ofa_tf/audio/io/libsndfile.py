@@ -42,12 +42,12 @@ class SndfileSound:
         file: seekable.
         block_frames: (rate in Hz, channels) -> frames of a block.
         max_missing: the share that may be missing against the header.
+        notes: oddities that were accepted are added to these, up to the last block.
 
     Attributes:
         rate_hz: frames per second; known when the first block is.
         container: libsndfile's name of the format; as `rate_hz`.
         is_float: whether samples are stored as floating-point numbers; as `rate_hz`.
-        notes: oddities that were accepted; complete after the last block.
 
     Raises:
         UnknownFormatError: while iterating: libsndfile does not decode this at all.
@@ -56,16 +56,20 @@ class SndfileSound:
     """
 
     def __init__(
-        self, file: BinaryIO, block_frames: Callable[[int, int], int], max_missing: float
+        self,
+        file: BinaryIO,
+        block_frames: Callable[[int, int], int],
+        max_missing: float,
+        notes: list[str],
     ) -> None:
         self._file = file
         self._block_frames = block_frames
         self._max_missing = max_missing
+        self._notes = notes
         self._channels = 0
         self.rate_hz = 0
         self.container = ""
         self.is_float = False
-        self.notes: list[str] = []
 
     def __iter__(self) -> Iterator[np.ndarray]:
         """Blocks of float32 [frames, channels]; none is empty."""
@@ -77,8 +81,12 @@ class SndfileSound:
             yield from self._mp3()
             return
         with opened(self._file) as sound:
-            yield from self._blocks(sound)
-        if self.container == "FLAC":
+            container = sound.format
+            if container != "MP3":
+                yield from self._blocks(sound)
+        if container == "MP3":  # of a bit rate that its headers do not give
+            yield from self._mp3()
+        elif container == "FLAC":
             yield from self._joined_flac()
 
     def _ogg(self) -> Iterator[np.ndarray]:
@@ -88,8 +96,7 @@ class SndfileSound:
             with self._part_file(part, is_whole=len(parts) == 1) as file:
                 flac = compressed.ogg_flac(file)
                 with copied(flac) if flac else nullcontext(file) as plain, opened(plain) as sound:
-                    yield from self._blocks(sound)
-        self.container = "OGG"
+                    yield from self._blocks(sound, "OGG")
 
     def _joined_flac(self) -> Iterator[np.ndarray]:
         """What stands behind the first FLAC, which is decoded already."""
@@ -120,15 +127,12 @@ class SndfileSound:
             return nullcontext(self._file)
         return copied(compressed.part_bytes(self._file, part.start, part.end))
 
-    def _blocks(self, sound: soundfile.SoundFile) -> Iterator[np.ndarray]:
+    def _blocks(self, sound: soundfile.SoundFile, container: str = "") -> Iterator[np.ndarray]:
         check_rate(sound.samplerate)
         if self.rate_hz and (self.rate_hz, self._channels) != (sound.samplerate, sound.channels):
             raise UnusableSoundError("joined recordings of different sample rates or channels")
-        self.rate_hz, self._channels, self.container = (
-            sound.samplerate,
-            sound.channels,
-            sound.format,
-        )
+        self.rate_hz, self._channels = sound.samplerate, sound.channels
+        self.container = container or sound.format
         self.is_float = sound.subtype in ("FLOAT", "DOUBLE")
         frames, decoded = self._block_frames(sound.samplerate, sound.channels), 0
         stated = sound.frames
@@ -150,8 +154,8 @@ class SndfileSound:
             self._note(f"{self.container}: whether it is complete cannot be checked")
 
     def _note(self, note: str) -> None:
-        if note not in self.notes:
-            self.notes.append(note)
+        if note not in self._notes:
+            self._notes.append(note)
 
     def _note_joined(self, parts: list[Part]) -> None:
         if len(parts) > 1:

@@ -33,6 +33,12 @@ _SUFFIXES = {
     "FLAC": {".flac"},
     "OGG": {".ogg", ".oga", ".opus"},
     "MP3": {".mp3", ".mp2", ".mpga"},
+    "AIFF": {".aif", ".aiff", ".aifc"},
+    "MP4": {".m4a", ".mp4", ".m4b", ".mov", ".3gp"},
+    "WebM": {".webm", ".mkv", ".mka"},
+    "WMA": {".wma", ".asf"},
+    "AAC": {".aac"},
+    "Speex": {".ogg", ".oga", ".spx"},
 }
 
 
@@ -57,7 +63,8 @@ class WaveformReader:
             cancelling channels, samples far beyond full scale); complete after the last block.
 
     Raises:
-        ValueError: the rate or `max_samples` is not positive, or `float_scale` is unknown.
+        ValueError: the rate or `max_samples` is not positive, `float_scale` is unknown, or
+            `max_missing` is no share.
         DecodeError: while iterating: the file is missing, empty, without frames, truncated,
             undecodable, or holds NaN or infinite samples. Of a FLAC or MP3 that was cut, or where
             samples are wrong, the blocks before the damage come first.
@@ -77,6 +84,8 @@ class WaveformReader:
             raise ValueError(f"a sample rate is positive, received {sample_rate_hz} Hz")
         if max_samples is not None and max_samples < 1:
             raise ValueError(f"max_samples is positive or None, received {max_samples}")
+        if not 0 <= max_missing <= 1:
+            raise ValueError(f"max_missing is a share from 0 to 1, received {max_missing}")
         if float_scale not in FLOAT_SCALES:
             raise ValueError(f"float_scale is one of {FLOAT_SCALES}, received {float_scale!r}")
         self._path = path

@@ -185,20 +185,20 @@ class SoundSource:
                 yield from PcmBlocks(FileChunks(file, block_bytes), header.form, size)
                 return
         try:
-            yield from self._forward(SndfileSound(file, self._block_frames, self._max_missing))
+            yield from self._forward(
+                SndfileSound(file, self._block_frames, self._max_missing, self.notes)
+            )
         except UnknownFormatError:
             kind = sniff(file)
             if kind is None:
                 raise
-            yield from self._forward(FFmpegSound(file, *kind, self._max_missing))
+            yield from self._forward(FFmpegSound(file, *kind, self._max_missing, self.notes))
 
     def _forward(self, sound: SndfileSound | FFmpegSound) -> Iterator[np.ndarray]:
         for block in sound:
             self.rate_hz, self.container = sound.rate_hz, sound.container
             self.is_float = sound.is_float
             yield block
-        self.container = sound.container
-        self.notes += sound.notes
 
     def _block_frames(self, rate_hz: int, channels: int) -> int:
         return max(1, min(_BLOCK_SAMPLES // channels, math.ceil(self._block_secs * rate_hz)))

@@ -119,3 +119,11 @@ def test_a_tag_in_front_of_a_flac_is_passed_over(tmp_path):
     decoded = by_file(tmp_path, tag + PARTS["flac"][0])
     assert len(decoded.waveform) == RATE_HZ
     assert decoded.notes == ()
+
+
+def test_notes_come_with_the_first_samples_too(tmp_path):
+    (tmp_path / "x.mp3").write_bytes(without_info(mp3()))
+    decoded = decode(tmp_path / "x.mp3", RATE_HZ, max_samples=100)
+    assert decoded.notes == ("its header gives no length: it was read to its end",)
+    (tmp_path / "x.ogg").write_bytes(PARTS["ogg_flac"][0])
+    assert decode(tmp_path / "x.ogg", RATE_HZ, max_samples=100).notes == ()

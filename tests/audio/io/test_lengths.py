@@ -202,3 +202,8 @@ def test_an_aiff_whose_rate_is_no_rate_is_refused(tmp_path, exponent):
     data[position : position + 2] = exponent.to_bytes(2, "big")
     with pytest.raises(DecodeError, match=r"a sample rate of [012] Hz"):
         by_file(tmp_path, bytes(data))
+
+
+def test_a_share_lies_between_nothing_and_all(tmp_path):
+    with pytest.raises(ValueError, match="max_missing is a share from 0 to 1, received 2"):
+        by_file(tmp_path, RIGHT["wav"], max_missing=2)

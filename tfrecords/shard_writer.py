@@ -187,7 +187,11 @@ def _examples(job: ShardJob, tally: _Tally) -> Iterator[bytes]:
     encode = _encoder(job.format)
     for clip in job.clips:
         try:
-            decoded = decode(clip.path, job.format.front_end.sample_rate_hz)
+            decoded = decode(
+                clip.path,
+                job.format.front_end.sample_rate_hz,
+                max_samples=job.format.clip_samples,
+            )
             waveform = fit_length(
                 decoded.waveform, job.format.clip_samples, job.format.length_policy
             )

@@ -183,6 +183,36 @@ def test_bad_clips_are_quarantined_with_their_reasons(tmp_path):
     assert not set(reasons) & {key.decode() for key in all_clips(tmp_path / "records", "train")}
 
 
+def test_a_header_that_is_wrong_by_a_trifle_loses_no_clip(tmp_path):
+    raw = source(tmp_path / "raw")
+    trifle, killed, much, long = (clip.path for clip in raw.split("train")[:4])
+    for path, size in ((trifle, lambda size: size + 44), (killed, lambda size: 0)):
+        data = bytearray(path.read_bytes())
+        position = data.index(b"data") + 4
+        stated = int.from_bytes(data[position : position + 4], "little")
+        data[position : position + 4] = size(stated).to_bytes(4, "little")
+        path.write_bytes(data)
+    cut(much, 0.9)
+    write(long, noise(60 * SECS), subtype="FLOAT")
+    manifest = prepare(raw, CONFIG, tmp_path / "records")
+    assert [clip.id for clip in manifest.quarantined] == [much.name]
+    assert manifest.notes == {
+        trifle.name: "44 of the 64044 bytes that its header gives are missing at its end",
+        killed.name: "its header gives no length: it was read to its end",
+    }
+    assert manifest.clips["train"] == 9
+
+
+def test_a_file_whose_header_states_a_rate_of_one_hertz_is_named(tmp_path):
+    raw = source(tmp_path / "raw", 3)
+    path = raw.split("train")[0].path
+    data = bytearray(path.read_bytes())
+    data[24:28] = (1).to_bytes(4, "little")
+    path.write_bytes(data)
+    with pytest.raises(PrepareError, match=rf"the first is {path} \(a sample rate of 1 Hz"):
+        prepare(raw, CONFIG, tmp_path / "records")
+
+
 def test_too_many_bad_clips_are_an_error_that_repairing_cures(tmp_path):
     raw = source(tmp_path / "raw")
     records = tmp_path / "records"

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from aec_ofa_tf.audio.io.errors import DecodeError
+from aec_ofa_tf.audio.io.lengths import MAX_MISSING_SHARE
 from aec_ofa_tf.audio.io.sound_reader import WaveformReader
-from aec_ofa_tf.audio.io.sound_source import DecodeError
 
 LENGTH_POLICIES = ("pad", "repeat", "crop")
 
@@ -49,16 +50,40 @@ def read_waveform(path: str | os.PathLike[str], sample_rate_hz: int = 32000) -> 
     return decoded.waveform
 
 
-def decode(path: str | os.PathLike[str], sample_rate_hz: int = 32000) -> Decoded:
+def decode(
+    path: str | os.PathLike[str],
+    sample_rate_hz: int = 32000,
+    *,
+    max_samples: int | None = None,
+    float_scale: str = "as_is",
+    max_missing: float = MAX_MISSING_SHARE,
+) -> Decoded:
     """Decodes by content whatever the suffix says, mixes down and resamples (soxr HQ).
 
-    The mixdown is the mean of the channels.
+    The mixdown is the mean of the channels. What a header says of the length is a hint: the
+    samples that are there are decoded, with a note.
+
+    Args:
+        path: a file; "-" is standard input.
+        sample_rate_hz: the rate wanted.
+        max_samples: how many of the first samples at that rate are needed; None decodes all.
+            Memory and time depend on these, not on the length of the recording.
+        float_scale: what full scale is for recordings stored as floating-point numbers, one of
+            `sound_reader.FLOAT_SCALES`.
+        max_missing: the share of a recording that may be missing at its end, against its header.
 
     Raises:
         DecodeError: the file is missing, empty, without frames, truncated, undecodable, or holds
             NaN or infinite samples.
+        ValueError: as `WaveformReader`.
     """
-    reader = WaveformReader(path, sample_rate_hz)
+    reader = WaveformReader(
+        path,
+        sample_rate_hz,
+        max_samples=max_samples,
+        float_scale=float_scale,
+        max_missing=max_missing,
+    )
     waveform = np.concatenate([*reader])
     return Decoded(waveform, reader.notes)
 

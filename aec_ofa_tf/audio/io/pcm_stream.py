@@ -1,19 +1,19 @@
-"""Samples from a pipe as they come: raw PCM, or a WAV that is never sought in."""
+"""Uncompressed samples: what their bytes mean, and reading them from a pipe as they come."""
 
 from __future__ import annotations
 
 import io
 import os
 import queue
-import struct
 import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import BinaryIO, Protocol
 
 import numpy as np
 
-from aec_ofa_tf.audio.io.containers import STREAMED_SIZE
+from aec_ofa_tf.audio.io.errors import UnusableSoundError
 
 _DTYPES: dict[str, np.dtype] = {
     "uint8": np.dtype("u1"),
@@ -23,50 +23,59 @@ _DTYPES: dict[str, np.dtype] = {
     "int32": np.dtype("<i4"),
     "float32": np.dtype("<f4"),
     "float64": np.dtype("<f8"),
+    "mulaw": np.dtype("u1"),
+    "alaw": np.dtype("u1"),
 }
 ENCODINGS = tuple(_DTYPES)
-"""Encodings of a sample, little-endian where it has several bytes."""
+"""Encodings of a sample; "mulaw" and "alaw" are those of telephony (ITU-T G.711)."""
 
-# (format tag, bits of a sample) in a WAV's header.
-_WAVE_ENCODINGS = {
-    (1, 8): "uint8",
-    (1, 16): "int16",
-    (1, 24): "int24",
-    (1, 32): "int32",
-    (3, 32): "float32",
-    (3, 64): "float64",
-}
-_EXTENSIBLE = 0xFFFE
+MIN_RATE_HZ, MAX_RATE_HZ = 1_000, 768_000
+"""Bounds on a recording's sample rate: any other is taken for a damaged header."""
+MAX_CHANNELS = 1024
+"""Bound on a recording's channels, that of libsndfile."""
+
 _CHUNK_BYTES = 1 << 16
 _CHUNKS_AHEAD = 512
-# What stands before the samples is small; a header that claims more is none.
-_MAX_HEADER_BYTES = 1 << 20
+
+
+def check_rate(rate_hz: int) -> None:
+    """Refuses rates that no recording has.
+
+    Raises:
+        UnusableSoundError: the rate is not within `MIN_RATE_HZ` and `MAX_RATE_HZ`.
+    """
+    if not MIN_RATE_HZ <= rate_hz <= MAX_RATE_HZ:
+        raise UnusableSoundError(
+            f"a sample rate of {rate_hz} Hz; rates from {MIN_RATE_HZ} to {MAX_RATE_HZ} Hz are read"
+        )
 
 
 @dataclass(frozen=True)
 class PcmFormat:
-    """What raw bytes mean: interleaved samples, little-endian.
+    """What the bytes of uncompressed, interleaved samples mean.
 
     Attributes:
         encoding: one of `ENCODINGS`.
         rate_hz: frames per second.
         channels: samples per frame.
+        big_endian: whether the highest byte of a sample comes first.
 
     Raises:
-        ValueError: the encoding is unknown, or rate or channels are not positive.
+        ValueError: the encoding is unknown, or rate or channels are outside their bounds.
     """
 
     encoding: str
     rate_hz: int
     channels: int = 1
+    big_endian: bool = False
 
     def __post_init__(self) -> None:
         if self.encoding not in ENCODINGS:
             raise ValueError(f"{self.encoding!r} is unknown; use one of {', '.join(ENCODINGS)}")
-        if self.rate_hz < 1 or self.channels < 1:
-            raise ValueError(
-                f"raw samples have a positive rate and number of channels, received "
-                f"{self.rate_hz} Hz and {self.channels}"
+        check_rate(self.rate_hz)
+        if not 1 <= self.channels <= MAX_CHANNELS:
+            raise UnusableSoundError(
+                f"{self.channels} channels; from 1 to {MAX_CHANNELS} channels are read"
             )
 
     @property
@@ -74,23 +83,44 @@ class PcmFormat:
         """Bytes of one sample per channel."""
         return self.channels * _DTYPES[self.encoding].itemsize
 
+    @property
+    def is_float(self) -> bool:
+        """Whether samples are floating-point numbers, whose scale is a convention only."""
+        return self.encoding.startswith("float")
+
     def decode(self, data: bytes) -> np.ndarray:
-        """Whole frames to float32 [frames, channels] in [-1, 1].
+        """Whole frames to float32 [frames, channels]; integers are scaled to [-1, 1].
 
         In numpy, for libsndfile reads from memory by callbacks, in which Ctrl-C is lost.
         """
-        samples = np.frombuffer(data, _DTYPES[self.encoding])
+        return np.asarray(self._values(data), np.float32).reshape(-1, self.channels)
+
+    def _values(self, data: bytes) -> np.ndarray:
+        if self.encoding == "mulaw":
+            return _MULAW[np.frombuffer(data, np.uint8)]
+        if self.encoding == "alaw":
+            return _ALAW[np.frombuffer(data, np.uint8)]
         if self.encoding == "int24":
-            padded = np.zeros((len(samples), 4), np.uint8)
-            padded[:, 1:] = samples.view(np.uint8).reshape(-1, 3)
+            bytes_of_samples = np.frombuffer(data, np.uint8).reshape(-1, 3)
+            padded = np.zeros((len(bytes_of_samples), 4), np.uint8)
+            padded[:, 1:] = bytes_of_samples[:, ::-1] if self.big_endian else bytes_of_samples
             samples = padded.view("<i4")[:, 0]
-        if samples.dtype.kind == "u":
-            values = (samples.astype(np.float32) - 128) / 128
-        elif samples.dtype.kind == "i":
-            values = samples.astype(np.float32) / 2.0 ** (8 * samples.itemsize - 1)
         else:
-            values = samples
-        return np.asarray(values, np.float32).reshape(-1, self.channels)
+            dtype = _DTYPES[self.encoding]
+            samples = np.frombuffer(data, dtype.newbyteorder(">") if self.big_endian else dtype)
+        if samples.dtype.kind == "u":
+            return (samples.astype(np.float32) - 128) / 128
+        if samples.dtype.kind == "i":
+            return samples.astype(np.float32) / 2.0 ** (8 * samples.itemsize - 1)
+        with np.errstate(over="ignore"):  # beyond float32 is infinite, which the reader refuses
+            return samples.astype(np.float32)
+
+
+class Readable(Protocol):
+    """Bytes that are read forward."""
+
+    def read(self, size: int, /) -> bytes:
+        """Exactly `size` bytes, fewer only at the end."""
 
 
 class ReadAhead:
@@ -135,7 +165,7 @@ class ReadAhead:
         self._ended = not chunk
         return chunk
 
-    def read(self, size: int) -> bytes:
+    def read(self, size: int, /) -> bytes:
         """Exactly `size` bytes, fewer only at the end."""
         data = b""
         while len(data) < size and (chunk := self.read_some()):
@@ -158,32 +188,21 @@ class ReadAhead:
             self._chunks.put(b"")
 
 
-def read_wave_header(stream: ReadAhead) -> tuple[PcmFormat, int | None] | None:
-    """Reads a WAV's header, up to its samples.
+class FileChunks:
+    """Gives a file's bytes from where it stands, as `ReadAhead` gives those of a pipe.
 
-    Returns:
-        The format and the bytes of samples that are promised, None if the writer did not know.
-        None and the stream as it was if this is no WAV, or one whose encoding is not PCM.
+    Args:
+        file: open for reading.
+        chunk_bytes: bytes at a time.
     """
-    head = stream.read(12)
-    form = None
-    if head[:4] == b"RIFF" and head[8:] == b"WAVE":
-        while len(head) < _MAX_HEADER_BYTES:
-            chunk = stream.read(8)
-            head += chunk
-            if len(chunk) < 8:
-                break
-            name, size = struct.unpack("<4sI", chunk)
-            if name == b"data" and form is not None:
-                unknown = size >= STREAMED_SIZE or size == 0
-                return form, None if unknown else size
-            if name == b"data" or size > _MAX_HEADER_BYTES:
-                break
-            body = stream.read(size + size % 2)
-            head += body
-            form = _wave_format(body) if name == b"fmt " else form
-    stream.put_back(head)
-    return None
+
+    def __init__(self, file: BinaryIO, chunk_bytes: int) -> None:
+        self._file = file
+        self._chunk_bytes = chunk_bytes
+
+    def read_some(self) -> bytes:
+        """The next bytes; nothing at the end."""
+        return self._file.read(self._chunk_bytes)
 
 
 class PcmBlocks:
@@ -196,39 +215,45 @@ class PcmBlocks:
 
     Attributes:
         missing_bytes: of `size`, how many had not come when the stream ended.
-        leftover_bytes: bytes at its end that are no whole frame.
+        leftover: bytes at the end that are no whole frame.
     """
 
-    def __init__(self, stream: ReadAhead, form: PcmFormat, size: int | None) -> None:
+    def __init__(self, stream: ReadAhead | FileChunks, form: PcmFormat, size: int | None) -> None:
         self._stream = stream
         self._form = form
         self.missing_bytes = size or 0
-        self.leftover_bytes = 0
+        self.leftover = b""
         self._is_endless = size is None
 
     def __iter__(self) -> Iterator[np.ndarray]:
-        rest = b""
         while (self._is_endless or self.missing_bytes) and (chunk := self._stream.read_some()):
             if not self._is_endless:
-                chunk = chunk[: self.missing_bytes]  # what stands behind the samples is no sound
-                self.missing_bytes -= len(chunk)
-            data = rest + chunk
+                chunk = self._within_size(chunk)
+            data = self.leftover + chunk
             whole = len(data) - len(data) % self._form.frame_bytes
-            rest = data[whole:]
-            self.leftover_bytes = len(rest)
+            self.leftover = data[whole:]
             if whole:
                 yield self._form.decode(data[:whole])
 
+    def _within_size(self, chunk: bytes) -> bytes:
+        if len(chunk) > self.missing_bytes and isinstance(self._stream, ReadAhead):
+            self._stream.put_back(chunk[self.missing_bytes :])
+        chunk = chunk[: self.missing_bytes]
+        self.missing_bytes -= len(chunk)
+        return chunk
 
-def _wave_format(body: bytes) -> PcmFormat | None:
-    """What a `fmt ` chunk says, if it is PCM whose samples stand side by side."""
-    if len(body) < 16:
-        return None
-    tag, channels, rate_hz, _, frame_bytes, bits = struct.unpack_from("<HHIIHH", body)
-    if tag == _EXTENSIBLE and len(body) >= 26:
-        (tag,) = struct.unpack_from("<H", body, 24)
-    encoding = _WAVE_ENCODINGS.get((tag, bits))
-    if not (encoding and rate_hz and channels):
-        return None
-    form = PcmFormat(encoding, rate_hz, channels)
-    return form if form.frame_bytes == frame_bytes else None
+
+def _mulaw_table() -> np.ndarray:
+    code = ~np.arange(256) & 0xFF
+    size = ((((code & 0x0F) << 3) + 0x84) << (code >> 4 & 7)) - 0x84
+    return (np.where(code & 0x80, -size, size) / 32768).astype(np.float32)
+
+
+def _alaw_table() -> np.ndarray:
+    code = np.arange(256) ^ 0x55
+    step, exponent = (code & 0x0F) << 4, code >> 4 & 7
+    size = np.where(exponent, (step + 0x108) << np.maximum(exponent - 1, 0), step + 8)
+    return (np.where(code & 0x80, size, -size) / 32768).astype(np.float32)
+
+
+_MULAW, _ALAW = _mulaw_table(), _alaw_table()

@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import closing
 
 import numpy as np
 import soxr
 
+from aec_ofa_tf.audio.io.errors import DecodeError
+from aec_ofa_tf.audio.io.lengths import MAX_MISSING_SHARE
 from aec_ofa_tf.audio.io.pcm_stream import PcmFormat
-from aec_ofa_tf.audio.io.sound_source import DecodeError, SoundSource
+from aec_ofa_tf.audio.io.sound_source import SoundSource
+
+_FULL_SCALES = {"as_is": 1.0, "int16": 2.0**15, "int24": 2.0**23, "int32": 2.0**31}
+FLOAT_SCALES = tuple(_FULL_SCALES)
+"""What full scale is for samples that are stored as floating-point numbers."""
 
 # The mean of uncorrelated channels keeps 1 / channels of their power; below this they cancel.
 _CANCELLED_POWER = 0.01
-# A header may claim any rate; at 1 Hz a block of a million frames would become 10^10 samples.
-_MAX_BLOCK_SECS = 60
+# Full scale is 1; a mix may exceed it a little, samples in the scale of integers by thousands.
+_ODD_PEAK = 4.0
+# At the lowest rate a block of a million frames would become 10^9 samples at the highest.
+_MAX_BLOCK_SECS = 60.0
+# A bounded reader decodes this much more at once, which the resampler's filter needs.
+_FILTER_SECS = 0.25
 _SUFFIXES = {
     "WAV": {".wav", ".wave", ".rf64", ".bwf"},
     "WAVEX": {".wav", ".wave"},
@@ -22,6 +33,12 @@ _SUFFIXES = {
     "FLAC": {".flac"},
     "OGG": {".ogg", ".oga", ".opus"},
     "MP3": {".mp3", ".mp2", ".mpga"},
+    "AIFF": {".aif", ".aiff", ".aifc"},
+    "MP4": {".m4a", ".mp4", ".m4b", ".mov", ".3gp"},
+    "WebM": {".webm", ".mkv", ".mka"},
+    "WMA": {".wma", ".asf"},
+    "AAC": {".aac"},
+    "Speex": {".ogg", ".oga", ".spx"},
 }
 
 
@@ -29,20 +46,25 @@ class WaveformReader:
     """Reads a recording by content, whatever its suffix says, mixes it down and resamples it.
 
     The mixdown is the mean of the channels, the resampler is soxr HQ. Put together, the blocks are
-    the same wherever the cuts between them fall: to the last bit, but for the MP3 decoder's
-    rounding, which is 1e-7.
+    the same wherever the cuts between them fall, to the last bit; MP3's to 1e-7.
 
     Args:
         path: a file; "-" is standard input.
         sample_rate_hz: the rate wanted.
         raw: the format of samples without a header.
+        max_samples: how many samples at the rate wanted are needed. No more is decoded than
+            these take, and what lies behind them is not examined, but for the header's length.
+        float_scale: what full scale is for recordings stored as floating-point numbers, one of
+            `FLOAT_SCALES`: "as_is" is 1, "int16" divides them by 32768. Others stay as they are.
+        max_missing: the share of a recording that may be missing at its end, against its header.
 
     Attributes:
-        notes: oddities that were accepted (a misleading suffix, cancelling channels); complete
-            after the last block.
+        notes: oddities that were accepted (a misleading suffix, a wrong length in its header,
+            cancelling channels, samples far beyond full scale); complete after the last block.
 
     Raises:
-        ValueError: the rate is not positive.
+        ValueError: the rate or `max_samples` is not positive, `float_scale` is unknown, or
+            `max_missing` is no share.
         DecodeError: while iterating: the file is missing, empty, without frames, truncated,
             undecodable, or holds NaN or infinite samples. Of a FLAC or MP3 that was cut, or where
             samples are wrong, the blocks before the damage come first.
@@ -53,12 +75,28 @@ class WaveformReader:
         path: str | os.PathLike[str],
         sample_rate_hz: int = 32000,
         raw: PcmFormat | None = None,
+        *,
+        max_samples: int | None = None,
+        float_scale: str = "as_is",
+        max_missing: float = MAX_MISSING_SHARE,
     ) -> None:
         if sample_rate_hz < 1:
             raise ValueError(f"a sample rate is positive, received {sample_rate_hz} Hz")
+        if max_samples is not None and max_samples < 1:
+            raise ValueError(f"max_samples is positive or None, received {max_samples}")
+        if not 0 <= max_missing <= 1:
+            raise ValueError(f"max_missing is a share from 0 to 1, received {max_missing}")
+        if float_scale not in FLOAT_SCALES:
+            raise ValueError(f"float_scale is one of {FLOAT_SCALES}, received {float_scale!r}")
         self._path = path
         self._sample_rate_hz = sample_rate_hz
-        self._source = SoundSource(path, raw)
+        self._max_samples = max_samples
+        self._float_scale = float_scale
+        block_secs = _MAX_BLOCK_SECS
+        if max_samples is not None:
+            block_secs = min(block_secs, max_samples / sample_rate_hz + _FILTER_SECS)
+        self._source = SoundSource(path, raw, max_missing, block_secs)
+        self._peak = 0.0
         self._channels = 0
         self._frames = 0
         self._power = self._mono_power = 0.0
@@ -69,7 +107,7 @@ class WaveformReader:
         notes = [*_suffix_note(self._path, self._source.container), *self._source.notes]
         if self._power > 0 and self._mono_power < _CANCELLED_POWER * self._power / self._channels:
             notes.append(f"its {self._channels} channels cancel in the mono mix")
-        return tuple(notes)
+        return (*notes, *_peak_note(self._peak, self._float_scale))
 
     @property
     def waited_secs(self) -> float:
@@ -78,17 +116,22 @@ class WaveformReader:
 
     def __iter__(self) -> Iterator[np.ndarray]:
         """Blocks of float32 [samples] at the rate wanted; none is empty."""
-        decoded = 0
-        for block in self._resampled():
-            decoded += len(block)
-            if len(block):
-                yield block
+        given = 0
+        with closing(self._resampled()) as blocks:
+            for block in blocks:
+                if self._max_samples is not None:
+                    block = block[: self._max_samples - given]
+                given += len(block)
+                if len(block):
+                    yield block
+                if given == self._max_samples:
+                    return
         if not self._frames:
             raise DecodeError(self._path, "0 frames")
-        if not decoded:
+        if not given:
             raise DecodeError(self._path, f"no frames left at {self._sample_rate_hz} Hz")
 
-    def _resampled(self) -> Iterator[np.ndarray]:
+    def _resampled(self) -> Generator[np.ndarray, None, None]:
         stream = None
         for mono in self._mono():
             rate_hz = self._source.rate_hz
@@ -99,9 +142,7 @@ class WaveformReader:
                 stream = soxr.ResampleStream(
                     rate_hz, self._sample_rate_hz, 1, dtype="float32", quality="HQ"
                 )
-            step = rate_hz * _MAX_BLOCK_SECS
-            for start in range(0, len(mono), step):
-                yield stream.resample_chunk(mono[start : start + step])
+            yield stream.resample_chunk(mono)
         if stream is not None:
             yield stream.resample_chunk(np.zeros(0, np.float32), last=True)
 
@@ -109,6 +150,9 @@ class WaveformReader:
         for samples in self._source:
             if not np.isfinite(samples).all():
                 raise DecodeError(self._path, "NaN or infinite samples")
+            if self._source.is_float:
+                self._peak = max(self._peak, float(np.abs(samples).max()))
+                samples = samples / np.float32(_FULL_SCALES[self._float_scale])
             self._frames += len(samples)
             self._channels = samples.shape[1]
             mono = _mean_of_channels(samples)
@@ -126,6 +170,20 @@ def _mean_of_channels(samples: np.ndarray) -> np.ndarray:
     for channel in range(1, samples.shape[1]):
         mono += samples[:, channel]
     return mono / np.float32(samples.shape[1])
+
+
+def _peak_note(peak: float, float_scale: str) -> tuple[str, ...]:
+    if float_scale == "as_is" and peak > _ODD_PEAK:
+        return (
+            f"its floating-point samples reach {peak:.6g} where full scale is 1; if they are in "
+            "the scale of integers, set float_scale, such as int16",
+        )
+    if float_scale != "as_is" and 0 < peak <= 1:
+        return (
+            f"its floating-point samples reach no more than {peak:.3g} before float_scale="
+            f"{float_scale} divides them",
+        )
+    return ()
 
 
 def _suffix_note(path: str | os.PathLike[str], container: str) -> tuple[str, ...]:

@@ -4,70 +4,77 @@ from __future__ import annotations
 
 import io
 import logging
+import math
 import os
 import tempfile
 from collections.abc import Iterator
 from typing import BinaryIO
 
 import numpy as np
-import soundfile
 
-from aec_ofa_tf.audio.io import containers
-from aec_ofa_tf.audio.io.pcm_stream import PcmBlocks, PcmFormat, ReadAhead, read_wave_header
+from aec_ofa_tf.audio.io.containers import Header, header_of_file, header_of_stream
+from aec_ofa_tf.audio.io.errors import DecodeError, UnusableSoundError
+from aec_ofa_tf.audio.io.ffmpeg import FFmpegSound, sniff
+from aec_ofa_tf.audio.io.lengths import (
+    BYTES_TO_LOOK_AT,
+    MAX_MISSING_SHARE,
+    UNKNOWN_LENGTH_NOTE,
+    goes_on,
+    is_filler,
+    length_note,
+    missing_note,
+    usable_bytes,
+)
+from aec_ofa_tf.audio.io.libsndfile import SndfileSound, UnknownFormatError
+from aec_ofa_tf.audio.io.pcm_stream import FileChunks, PcmBlocks, PcmFormat, ReadAhead
 
 STANDARD_INPUT = "-"
 """The name that means standard input."""
 
-# More frames than any file holds: libsndfile's way to say that it does not know.
-_UNKNOWN_FRAMES = 1 << 48
 _BLOCK_SAMPLES = 1 << 20
 _MAX_SPOOLED_BYTES = 1 << 31
 
 _log = logging.getLogger(__name__)
 
 
-class DecodeError(ValueError):
-    """A file that gives no usable waveform.
-
-    Attributes:
-        path: the file.
-        reason: why, in a few words.
-    """
-
-    def __init__(self, path: str | os.PathLike[str], reason: str) -> None:
-        super().__init__(f"{os.fspath(path)}: {reason}")
-        self.path = path
-        self.reason = reason
-
-    def __reduce__(self) -> tuple:
-        return type(self), (self.path, self.reason)
-
-
 class SoundSource:
     """The frames of a recording, a few megabytes at a time.
 
-    A pipe that carries WAV, or raw samples if `raw` says which, is decoded as it comes. libsndfile
-    reads few other formats without seeking, so that they are first copied to a temporary file.
+    Uncompressed samples are decoded as they come, from a pipe too. Of other formats libsndfile
+    reads few without seeking, so that a pipe is first copied to a temporary file. What libsndfile
+    does not read, PyAV does, if it is installed.
 
     Args:
         path: a file; "-" is standard input.
         raw: the format of samples without a header.
+        max_missing: the share of the recording that may be missing at its end, against its header.
+        block_secs: bound on the length of a block; a million samples are another.
 
     Attributes:
         rate_hz: frames per second; known when the first block is.
         container: libsndfile's name of the format; as `rate_hz`.
+        is_float: whether samples are stored as floating-point numbers; as `rate_hz`.
         notes: oddities that were accepted; complete after the last block.
 
     Raises:
         DecodeError: while iterating: the file is missing, empty, truncated or undecodable.
     """
 
-    def __init__(self, path: str | os.PathLike[str], raw: PcmFormat | None = None) -> None:
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        raw: PcmFormat | None = None,
+        max_missing: float = MAX_MISSING_SHARE,
+        block_secs: float = 60.0,
+    ) -> None:
         self._path = path
         self._raw = raw
+        self._max_missing = max_missing
+        self._block_secs = block_secs
         self._ahead: ReadAhead | None = None
         self.rate_hz = 0
         self.container = ""
+        self.is_float = False
         self.notes: list[str] = []
 
     @property
@@ -89,6 +96,8 @@ class SoundSource:
             raise DecodeError(self._path, "missing") from error
         except OSError as error:
             raise DecodeError(self._path, f"unreadable: {error.strerror or error}") from error
+        except UnusableSoundError as error:
+            raise DecodeError(self._path, str(error)) from error
 
     def _open(self) -> io.FileIO:
         if os.fspath(self._path) == STANDARD_INPUT:
@@ -105,25 +114,47 @@ class SoundSource:
         if not first:
             raise DecodeError(self._path, "empty file")
         self._ahead.put_back(first)
-        header = (self._raw, None) if self._raw else read_wave_header(self._ahead)
-        if header is None:
-            # Unbuffered: libsndfile moves the descriptor that a buffer would believe to own.
-            with tempfile.TemporaryFile(buffering=0) as spool, io.BufferedReader(spool) as file:
-                self._spool(self._ahead, spool)
-                yield from self._file_blocks(file)
+        if self._raw:
+            yield from self._raw_blocks(self._ahead, self._raw)
             return
-        form, size = header
-        self.rate_hz = form.rate_hz
-        self.container = "RAW" if self._raw else "WAV"
-        blocks = PcmBlocks(self._ahead, form, size)
+        header = header_of_stream(self._ahead)
+        if header is not None and header.form is not None:
+            yield from self._piped_blocks(self._ahead, header, header.form)
+            return
+        # Unbuffered: libsndfile moves the descriptor that a buffer would believe to own.
+        with tempfile.TemporaryFile(buffering=0) as spool, io.BufferedReader(spool) as file:
+            self._spool(self._ahead, spool)
+            yield from self._file_blocks(file)
+
+    def _raw_blocks(self, stream: ReadAhead, form: PcmFormat) -> Iterator[np.ndarray]:
+        self._describe("RAW", form)
+        blocks = PcmBlocks(stream, form, None)
         yield from blocks
-        if blocks.missing_bytes:
-            raise DecodeError(self._path, _truncated(blocks.missing_bytes))
-        if blocks.leftover_bytes:
+        if blocks.leftover:
             self.notes.append(
-                f"{blocks.leftover_bytes} bytes at its end are no whole frame of {form.channels} "
+                f"{len(blocks.leftover)} bytes at its end are no whole frame of {form.channels} "
                 f"{form.encoding} samples; are format and channels right?"
             )
+
+    def _piped_blocks(
+        self, stream: ReadAhead, header: Header, form: PcmFormat
+    ) -> Iterator[np.ndarray]:
+        """Uncompressed samples; whether the header's length is right shows when the pipe ends."""
+        stated = header.stated_bytes
+        self._describe(header.container, form)
+        blocks = PcmBlocks(stream, form, stated)
+        yield from blocks
+        if blocks.missing_bytes and is_filler(stated):
+            self.notes.append(UNKNOWN_LENGTH_NOTE)
+        elif blocks.missing_bytes:
+            note = missing_note(blocks.missing_bytes, stated, "bytes", self._max_missing)
+            self.notes.append(note)
+        else:
+            following = stream.read(BYTES_TO_LOOK_AT)
+            if goes_on(header, following):
+                self.notes.append(length_note(stated))
+                stream.put_back(blocks.leftover + following)
+                yield from PcmBlocks(stream, form, None)
 
     def _spool(self, stream: ReadAhead, spool: BinaryIO) -> None:
         _log.info("%s is a pipe and not PCM: it is read to its end first", self._path)
@@ -141,43 +172,36 @@ class SoundSource:
     def _file_blocks(self, file: BinaryIO) -> Iterator[np.ndarray]:
         if not file.seek(0, os.SEEK_END):
             raise DecodeError(self._path, "empty file")
-        missing = containers.missing_bytes(file)
-        if missing:
-            raise DecodeError(self._path, _truncated(missing))
-        file.seek(0)
-        is_flac = file.read(4) == b"fLaC"
-        os.lseek(file.fileno(), 0, os.SEEK_SET)
+        header = header_of_file(file)
+        if header is not None:
+            size, notes = usable_bytes(header, file, self._max_missing)
+            self.notes += notes
+            if header.form is not None:
+                self._describe(header.container, header.form)
+                file.seek(header.start)
+                block_bytes = header.form.frame_bytes * self._block_frames(
+                    header.form.rate_hz, header.form.channels
+                )
+                yield from PcmBlocks(FileChunks(file, block_bytes), header.form, size)
+                return
         try:
-            # By descriptor, for names that are not UTF-8, and so that Ctrl-C is not lost in a
-            # callback.
-            with soundfile.SoundFile(file.fileno(), closefd=False) as sound:
-                yield from self._sound_blocks(sound, file)
-        except soundfile.SoundFileError as error:
-            raise DecodeError(self._path, f"undecodable: {_explain(error, is_flac)}") from error
-
-    def _sound_blocks(self, sound: soundfile.SoundFile, file: BinaryIO) -> Iterator[np.ndarray]:
-        promised, self.rate_hz, self.container = sound.frames, sound.samplerate, sound.format
-        if promised >= _UNKNOWN_FRAMES:
-            # libsndfile cannot find the end of a FLAC that was written to a pipe.
-            raise DecodeError(self._path, "undecodable: its header gives no number of frames")
-        frames, decoded = max(1, _BLOCK_SAMPLES // sound.channels), 0
-        while len(block := sound.read(frames, dtype="float32", always_2d=True)):
-            decoded += len(block)
-            yield block
-        if not containers.promises_frames(file, self.container):
-            # The decoder stops at that estimate, which is short for a variable bit rate.
-            self.notes.append(f"{self.container} without an Info header: its length is an estimate")
-        elif decoded < promised:
-            raise DecodeError(
-                self._path, f"truncated: {decoded} of {promised} frames could be read"
+            yield from self._forward(
+                SndfileSound(file, self._block_frames, self._max_missing, self.notes)
             )
+        except UnknownFormatError:
+            kind = sniff(file)
+            if kind is None:
+                raise
+            yield from self._forward(FFmpegSound(file, *kind, self._max_missing, self.notes))
 
+    def _forward(self, sound: SndfileSound | FFmpegSound) -> Iterator[np.ndarray]:
+        for block in sound:
+            self.rate_hz, self.container = sound.rate_hz, sound.container
+            self.is_float = sound.is_float
+            yield block
 
-def _truncated(missing: int) -> str:
-    return f"truncated: at least {missing} bytes are missing at its end"
+    def _block_frames(self, rate_hz: int, channels: int) -> int:
+        return max(1, min(_BLOCK_SAMPLES // channels, math.ceil(self._block_secs * rate_hz)))
 
-
-def _explain(error: soundfile.SoundFileError, is_flac: bool) -> str:
-    if is_flac:
-        return "corrupt or truncated FLAC"  # libsndfile has other words for it every time
-    return str(getattr(error, "error_string", error)).splitlines()[0]
+    def _describe(self, container: str, form: PcmFormat) -> None:
+        self.container, self.rate_hz, self.is_float = container, form.rate_hz, form.is_float

@@ -1,6 +1,5 @@
 import logging
 import os
-import struct
 import subprocess
 import sys
 
@@ -80,8 +79,8 @@ def test_silence_is_accepted_and_told(tmp_path):
 
 
 @pytest.mark.parametrize("suffix", ["wav", "ogg", "aiff", "mp3"])
-@pytest.mark.parametrize("keep", [0.999, 0.5])
-def test_truncated_files_are_told(tmp_path, suffix, keep):
+@pytest.mark.parametrize("keep", [0.98, 0.5])
+def test_truncated_files_are_refused(tmp_path, suffix, keep):
     path = write(tmp_path / f"clip.{suffix}", noise(2.0))
     whole = read_waveform(path)
     assert len(whole)
@@ -89,19 +88,19 @@ def test_truncated_files_are_told(tmp_path, suffix, keep):
 
 
 @pytest.mark.parametrize("form", ["WAVEX", "RF64"])
-def test_truncated_wave_variants_are_told(tmp_path, form):
+def test_truncated_wave_variants_are_refused(tmp_path, form):
     path = write(tmp_path / "clip.wav", format=form, subtype="PCM_16")
     assert len(read_waveform(path)) == len(noise())
     assert reason_of(cut(path, 0.9)).startswith("truncated")
 
 
 @pytest.mark.parametrize("keep", [0.999, 0.5])
-def test_truncated_flac_is_told(tmp_path, keep):
+def test_truncated_flac_is_refused(tmp_path, keep):
     path = cut(write(tmp_path / "clip.flac"), keep)
     assert "truncated" in reason_of(path)
 
 
-def test_corrupt_flac_is_told(tmp_path):
+def test_corrupt_flac_is_refused(tmp_path):
     path = write(tmp_path / "clip.flac")
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 0xFF
@@ -114,35 +113,6 @@ def test_ogg_without_its_last_page_is_truncated(tmp_path):
     data = path.read_bytes()
     path.write_bytes(data[: data.rindex(b"OggS")])
     assert reason_of(path).startswith("truncated")
-
-
-@pytest.mark.parametrize("size", [0xFFFFFFFF, 0x7FFFF000, 0x7FFFFFDB])
-def test_streamed_wav_without_a_size_is_read_whole(tmp_path, size):
-    path = write(tmp_path / "clip.wav", subtype="PCM_16")
-    data = bytearray(path.read_bytes())
-    data[4:8] = data[40:44] = struct.pack("<I", size)
-    path.write_bytes(data)
-    assert len(read_waveform(path)) == len(noise())
-
-
-def test_flac_without_a_frame_count_is_refused_rather_than_read_short(tmp_path):
-    path = write(tmp_path / "clip.flac", subtype="PCM_16")
-    data = bytearray(path.read_bytes())
-    data[21] &= 0xF0
-    data[22:26] = bytes(4)
-    path.write_bytes(data)
-    assert "no number of frames" in reason_of(path)
-
-
-def test_mp3_without_an_info_header_is_read_with_a_note(tmp_path):
-    path = write(tmp_path / "clip.mp3", noise(2.0))
-    data = bytearray(path.read_bytes())
-    start = max(data.find(b"Xing", 0, 200), data.find(b"Info", 0, 200))
-    data[start : start + 120] = bytes(120)
-    path.write_bytes(data)
-    decoded = decode(path)
-    assert len(decoded.waveform)
-    assert decoded.notes == ("MP3 without an Info header: its length is an estimate",)
 
 
 def test_each_unusable_file_has_its_own_reason(tmp_path):

@@ -2,35 +2,19 @@
 
 import io
 import os
-import struct
-import threading
 import time
-from contextlib import contextmanager
 
 import numpy as np
 import pytest
 import soundfile
 
 from aec_ofa_tf.audio.io import sound_source
+from aec_ofa_tf.audio.io.containers import header_of_stream
 from aec_ofa_tf.audio.io.decode import DecodeError, decode
-from aec_ofa_tf.audio.io.pcm_stream import PcmFormat, ReadAhead, read_wave_header
+from aec_ofa_tf.audio.io.pcm_stream import PcmFormat, ReadAhead
 from aec_ofa_tf.audio.io.sound_reader import WaveformReader
+from tests.audio.io.files import pipe
 from tests.recordings import cut, noise, write
-
-
-@contextmanager
-def pipe(tmp_path, data: bytes, name="pipe"):
-    """A named pipe through which the bytes come."""
-    path = tmp_path / name
-    os.mkfifo(path)
-
-    def feed():
-        path.write_bytes(data)
-
-    thread = threading.Thread(target=feed)
-    thread.start()
-    yield path
-    thread.join()
 
 
 def encoded(form: str, subtype: str | None = None, waveform=None, rate_hz: int = 44100) -> bytes:
@@ -98,14 +82,6 @@ def test_a_pipe_gives_what_the_file_gives(tmp_path, form, subtype):
     np.testing.assert_array_equal(piped, decode(tmp_path / "file").waveform)
 
 
-@pytest.mark.parametrize("size", [0xFFFFFFFF, 0x7FFFF000, 0])
-def test_a_piped_wav_of_unknown_size_lasts_until_the_pipe_ends(tmp_path, size):
-    data = bytearray(encoded("WAV", "PCM_16"))
-    data[40:44] = struct.pack("<I", size)
-    with pipe(tmp_path, bytes(data)) as path:
-        assert sum(map(len, WaveformReader(path, 44100))) == len(noise(1.0))
-
-
 def test_what_stands_behind_the_samples_of_a_piped_wav_is_no_sound(tmp_path):
     with pipe(tmp_path, encoded("WAV", "PCM_16") + b"LIST\x04\x00\x00\x00abcd") as path:
         assert sum(map(len, WaveformReader(path, 44100))) == len(noise(1.0))
@@ -136,13 +112,13 @@ def test_a_cut_header_is_put_back(tmp_path):
     data = encoded("WAV", "PCM_16")[:40]
     with pipe(tmp_path, data) as path:
         stream = ReadAhead(io.FileIO(path))
-        assert read_wave_header(stream) is None
+        assert header_of_stream(stream) is None
         assert stream.read(100) == data
 
 
 def test_a_piped_wav_that_ends_early_is_truncated(tmp_path):
-    with pipe(tmp_path, encoded("WAV", "PCM_16")[:-100]) as path:
-        assert reason_of(path) == "truncated: at least 100 bytes are missing at its end"
+    with pipe(tmp_path, encoded("WAV", "PCM_16")[:-3200]) as path:
+        assert reason_of(path) == "truncated: at least 3200 of 64000 bytes are missing at its end"
 
 
 @pytest.mark.parametrize(
@@ -215,10 +191,5 @@ def test_a_folder_is_no_recording(tmp_path):
     "wrong", [("int12", 8000, 1), ("int16", 0, 1), ("int16", 8000, 0)], ids=str
 )
 def test_impossible_raw_formats_are_refused(wrong):
-    with pytest.raises(ValueError, match=r"unknown|positive"):
+    with pytest.raises(ValueError, match=r"unknown|rates from|channels"):
         PcmFormat(*wrong)
-
-
-def test_a_rate_of_one_hertz_takes_little_memory(tmp_path):
-    reader = WaveformReader(write(tmp_path / "slow.wav", np.zeros(100), 1))
-    assert max(map(len, reader)) < 4_000_000

@@ -1,0 +1,155 @@
+"""Recordings that libsndfile does not read (m4a, AAC, WebM, WMA), by PyAV, the extra `av`.
+
+FFmpeg's demuxer is chosen here, by the file's first bytes. FFmpeg never guesses: it would take a
+text for a playlist and open the files and addresses in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from aec_ofa_tf.audio.io.compressed import id3_bytes
+from aec_ofa_tf.audio.io.errors import UnusableSoundError
+from aec_ofa_tf.audio.io.lengths import UNKNOWN_LENGTH_NOTE, missing_note
+from aec_ofa_tf.audio.io.pcm_stream import MAX_CHANNELS, check_rate
+
+INSTALL = "pip install '.[av]'"
+"""The command that installs PyAV."""
+
+# (name in messages, FFmpeg's demuxer, position of the mark, the mark).
+_MARKS = (
+    ("MP4", "mov", 4, b"ftyp"),
+    ("MP4", "mov", 4, b"moov"),
+    ("WebM", "matroska", 0, b"\x1a\x45\xdf\xa3"),
+    ("WMA", "asf", 0, b"\x30\x26\xb2\x75\x8e\x66\xcf\x11"),
+    *(("AAC", "aac", 0, bytes([0xFF, second])) for second in (0xF0, 0xF1, 0xF8, 0xF9)),
+    ("AMR", "amr", 0, b"#!AMR"),
+    ("FLV", "flv", 0, b"FLV\x01"),
+    ("AVI", "avi", 8, b"AVI "),
+    ("WavPack", "wv", 0, b"wvpk"),
+    ("AC-3", "ac3", 0, b"\x0b\x77"),
+    ("Speex", "ogg", 28, b"Speex   "),
+    ("CAF", "caf", 0, b"caff"),
+)
+# Nothing in these gives a length; FFmpeg estimates one from the bit rate.
+_WITHOUT_LENGTH = ("aac", "amr", "ac3")
+# Encoders put silence before the sound, which a container's length may count.
+_PRIMING_SECS = 0.1
+_SCALES = {"u8": 128.0, "s16": 2.0**15, "s32": 2.0**31, "s64": 2.0**63, "flt": 1.0, "dbl": 1.0}
+
+
+class FFmpegSound:
+    """The frames of a recording, a codec's block at a time.
+
+    Args:
+        file: seekable.
+        container: the name by `sniff`.
+        demuxer: FFmpeg's name, by `sniff`.
+        max_missing: the share that may be missing against the container's length.
+        notes: oddities that were accepted are added to these, up to the last block.
+
+    Attributes:
+        rate_hz: frames per second; known when the first block is.
+        container: the format's name.
+        is_float: whether the samples are uncompressed floating-point numbers; as `rate_hz`.
+
+    Raises:
+        UnusableSoundError: while iterating: PyAV is not installed, there is no audio in the file,
+            it is cut or damaged, or its rate or channels change.
+    """
+
+    def __init__(
+        self, file: BinaryIO, container: str, demuxer: str, max_missing: float, notes: list[str]
+    ) -> None:
+        self._file = file
+        self._demuxer = demuxer
+        self._max_missing = max_missing
+        self._notes = notes
+        self.container = container
+        self.rate_hz = 0
+        self.is_float = False
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        """Blocks of float32 [frames, channels]; none is empty."""
+        try:
+            import av
+        except ImportError as error:
+            raise UnusableSoundError(
+                f"holds {self.container} audio that is read through FFmpeg only: {INSTALL}"
+            ) from error
+        self._file.seek(0)
+        try:
+            with av.open(
+                self._file, format=self._demuxer, options={"protocol_whitelist": "none"}
+            ) as opened:
+                yield from self._decoded(opened)
+        except av.error.FFmpegError as error:
+            reason = f"undecodable: {self.container}: {error.strerror}"
+            raise UnusableSoundError(reason) from error
+
+    def _decoded(self, opened: Any) -> Iterator[np.ndarray]:
+        if not opened.streams.audio:
+            raise UnusableSoundError(f"no audio in this {self.container} file")
+        stream = opened.streams.audio[0]
+        self.is_float = stream.codec_context.name.startswith("pcm_f")
+        frames = channels = 0
+        for frame in opened.decode(stream):
+            block = _block(frame)
+            if not frames:
+                check_rate(frame.sample_rate)
+                self.rate_hz, channels = frame.sample_rate, block.shape[1]
+            if (frame.sample_rate, block.shape[1]) != (self.rate_hz, channels):
+                raise UnusableSoundError("its sample rate or number of channels changes midway")
+            frames += len(block)
+            if len(block):
+                yield block
+        self._check_length(opened, stream, frames)
+
+    def _check_length(self, opened: Any, stream: Any, frames: int) -> None:
+        if not frames or self._demuxer in _WITHOUT_LENGTH:
+            secs = None
+        elif stream.duration is not None:
+            secs = float(stream.duration * stream.time_base)
+        else:  # that of the whole file, which is a video's where there is one
+            known = opened.duration and not opened.streams.video
+            secs = opened.duration / 1e6 if known else None
+        if secs is None:
+            self._notes.append(UNKNOWN_LENGTH_NOTE)
+            return
+        missing = round(secs * self.rate_hz) - frames
+        if missing > _PRIMING_SECS * self.rate_hz:
+            stated = frames + missing
+            self._notes.append(missing_note(missing, stated, "frames", self._max_missing))
+
+
+def sniff(file: BinaryIO) -> tuple[str, str] | None:
+    """Which of FFmpeg's demuxers a file is for.
+
+    Args:
+        file: seekable; it is left anywhere.
+
+    Returns:
+        The format's name and the demuxer's; None for a file that is not for FFmpeg.
+    """
+    file.seek(id3_bytes(file))
+    head = file.read(64)
+    for name, demuxer, position, mark in _MARKS:
+        if head[position : position + len(mark)] == mark:
+            return name, demuxer
+    return None
+
+
+def _block(frame: Any) -> np.ndarray:
+    """The samples of FFmpeg's frame as float32 [frames, channels]; integers scaled to [-1, 1]."""
+    name = frame.format.name.removesuffix("p")
+    channels = len(frame.layout.channels)
+    if name not in _SCALES or not 1 <= channels <= MAX_CHANNELS:
+        raise UnusableSoundError(f"undecodable: {channels} channels of {frame.format.name} samples")
+    samples = frame.to_ndarray()
+    samples = samples.T if frame.format.is_planar else samples.reshape(-1, channels)
+    if name == "u8":
+        samples = samples.astype(np.float32) - 128
+    return np.ascontiguousarray(samples.astype(np.float32) / np.float32(_SCALES[name]))

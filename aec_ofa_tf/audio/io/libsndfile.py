@@ -1,0 +1,238 @@
+"""Recordings decoded by libsndfile, whole: also those that it stops early in, or refuses.
+
+libsndfile ends an MP3 where its Info header or an estimate says so, and a chained Ogg or joined
+FLAC behind the first recording. It reads no FLAC in Ogg without a number of samples. So parts of
+a file are copied out and decoded one by one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import tempfile
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import BinaryIO
+
+import numpy as np
+import soundfile
+
+from aec_ofa_tf.audio.io import compressed
+from aec_ofa_tf.audio.io.compressed import Part
+from aec_ofa_tf.audio.io.errors import UnusableSoundError
+from aec_ofa_tf.audio.io.lengths import UNKNOWN_LENGTH_NOTE, missing_note
+from aec_ofa_tf.audio.io.pcm_stream import check_rate
+
+# More frames than any file holds: libsndfile's way to say that it does not know.
+_UNKNOWN_FRAMES = 1 << 48
+# Formats whose length is checked: here, in `compressed` or in `lengths`.
+_CHECKED = {"WAV", "WAVEX", "RF64", "W64", "AIFF", "AU", "CAF", "FLAC", "OGG", "MP3"}
+
+
+class UnknownFormatError(UnusableSoundError):
+    """Nothing that libsndfile decodes."""
+
+
+class SndfileSound:
+    """The frames of a recording, block by block.
+
+    Args:
+        file: seekable.
+        block_frames: (rate in Hz, channels) -> frames of a block.
+        max_missing: the share that may be missing against the header.
+        notes: oddities that were accepted are added to these, up to the last block.
+
+    Attributes:
+        rate_hz: frames per second; known when the first block is.
+        container: libsndfile's name of the format; as `rate_hz`.
+        is_float: whether samples are stored as floating-point numbers; as `rate_hz`.
+
+    Raises:
+        UnknownFormatError: while iterating: libsndfile does not decode this at all.
+        UnusableSoundError: while iterating: it is truncated or damaged, its rate is out of bounds,
+            or joined recordings differ in rate or channels.
+    """
+
+    def __init__(
+        self,
+        file: BinaryIO,
+        block_frames: Callable[[int, int], int],
+        max_missing: float,
+        notes: list[str],
+    ) -> None:
+        self._file = file
+        self._block_frames = block_frames
+        self._max_missing = max_missing
+        self._notes = notes
+        self._channels = 0
+        self.rate_hz = 0
+        self.container = ""
+        self.is_float = False
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        """Blocks of float32 [frames, channels]; none is empty."""
+        self._file.seek(0)
+        if self._file.read(4) == b"OggS":
+            yield from self._ogg()
+            return
+        if compressed.begins_as_mp3(self._file):
+            yield from self._mp3()
+            return
+        with opened(self._file) as sound:
+            container = sound.format
+            if container != "MP3":
+                yield from self._blocks(sound)
+        if container == "MP3":  # of a bit rate that its headers do not give
+            yield from self._mp3()
+        elif container == "FLAC":
+            yield from self._joined_flac()
+
+    def _ogg(self) -> Iterator[np.ndarray]:
+        parts = compressed.ogg_parts(self._file)
+        self._note_joined(parts)
+        for part in parts:
+            with self._part_file(part, is_whole=len(parts) == 1) as file:
+                flac = compressed.ogg_flac(file)
+                with copied(flac) if flac else nullcontext(file) as plain, opened(plain) as sound:
+                    yield from self._blocks(sound, "OGG")
+
+    def _joined_flac(self) -> Iterator[np.ndarray]:
+        """What stands behind the first FLAC, which is decoded already."""
+        parts = compressed.flac_parts(self._file)
+        self._note_joined(parts)
+        for part in parts[1:]:
+            with self._part_file(part) as file, opened(file) as sound:
+                yield from self._blocks(sound)
+
+    def _mp3(self) -> Iterator[np.ndarray]:
+        parts = compressed.mp3_parts(self._file)
+        self._note_joined(parts)
+        for part in parts:
+            stated, found = part.stated_frames, part.found_frames
+            # Some encoders count the Info header as a frame.
+            if stated is None or found > stated + 1:
+                self._note(UNKNOWN_LENGTH_NOTE if stated is None else _info_note(stated, found))
+                with piped(compressed.part_bytes(self._file, part.info_end, part.end)) as sound:
+                    yield from self._blocks(sound)
+                continue
+            if found < stated - 1:
+                self._note(missing_note(stated - found, stated, "MPEG frames", self._max_missing))
+            with self._part_file(part, is_whole=len(parts) == 1) as file, opened(file) as sound:
+                yield from self._blocks(sound)
+
+    def _part_file(self, part: Part, is_whole: bool = False) -> AbstractContextManager[BinaryIO]:
+        if is_whole:
+            return nullcontext(self._file)
+        return copied(compressed.part_bytes(self._file, part.start, part.end))
+
+    def _blocks(self, sound: soundfile.SoundFile, container: str = "") -> Iterator[np.ndarray]:
+        check_rate(sound.samplerate)
+        if self.rate_hz and (self.rate_hz, self._channels) != (sound.samplerate, sound.channels):
+            raise UnusableSoundError("joined recordings of different sample rates or channels")
+        self.rate_hz, self._channels = sound.samplerate, sound.channels
+        self.container = container or sound.format
+        self.is_float = sound.subtype in ("FLOAT", "DOUBLE")
+        frames, decoded = self._block_frames(sound.samplerate, sound.channels), 0
+        stated = sound.frames
+        if stated >= _UNKNOWN_FRAMES and self.container != "MP3":  # `_mp3` has its own notes
+            self._note(UNKNOWN_LENGTH_NOTE)
+        try:
+            # Asked for more frames than there are, the FLAC decoder goes on into what is behind.
+            while wanted := min(frames, stated - decoded):
+                block = sound.read(wanted, dtype="float32", always_2d=True)
+                if not len(block):
+                    break
+                decoded += len(block)
+                yield block
+        except soundfile.SoundFileError as error:
+            raise UnusableSoundError(f"undecodable: {_explain(error, sound.format)}") from error
+        if decoded < stated < _UNKNOWN_FRAMES:
+            self._note(missing_note(stated - decoded, stated, "frames", self._max_missing))
+        if self.container not in _CHECKED:
+            self._note(f"{self.container}: whether it is complete cannot be checked")
+
+    def _note(self, note: str) -> None:
+        if note not in self._notes:
+            self._notes.append(note)
+
+    def _note_joined(self, parts: list[Part]) -> None:
+        if len(parts) > 1:
+            self._note(f"{len(parts)} recordings joined in one file: all were read")
+
+
+class _ForwardSound(soundfile.SoundFile):
+    """Never sought in: soundfile seeks after each block, which fails at an unknown end."""
+
+    def seekable(self) -> bool:
+        return False
+
+
+@contextmanager
+def opened(file: BinaryIO) -> Iterator[soundfile.SoundFile]:
+    """Opens a file for libsndfile; afterwards it stands at its end.
+
+    Raises:
+        UnknownFormatError: libsndfile does not decode this.
+    """
+    file.seek(0)
+    head = file.read(4)
+    os.lseek(file.fileno(), 0, os.SEEK_SET)
+    try:
+        # By descriptor, for names that are not UTF-8, and so that Ctrl-C is not lost in a
+        # callback.
+        with _open(file.fileno(), "FLAC" if head == b"fLaC" else "") as sound:
+            yield sound
+    finally:
+        # The buffer would go on where it believes the descriptor to be.
+        file.seek(0, os.SEEK_END)
+
+
+@contextmanager
+def copied(data: Iterable[bytes]) -> Iterator[BinaryIO]:
+    """A temporary file of these bytes."""
+    with tempfile.TemporaryFile(buffering=0) as raw, io.BufferedReader(raw) as file:
+        for piece in data:
+            raw.write(piece)
+        yield file
+
+
+@contextmanager
+def piped(data: Iterable[bytes]) -> Iterator[soundfile.SoundFile]:
+    """Opens bytes through a pipe, where libsndfile decodes an MP3 to its end."""
+    reading, writing = os.pipe()
+
+    def feed() -> None:
+        with contextlib.suppress(BrokenPipeError), io.FileIO(writing, "w") as pipe:
+            for piece in data:
+                view = memoryview(piece)
+                while view:
+                    view = view[pipe.write(view) :]
+
+    thread = threading.Thread(target=feed, daemon=True)
+    thread.start()
+    try:
+        with _open(reading, "") as sound:
+            yield sound
+    finally:
+        os.close(reading)
+        thread.join()
+
+
+def _open(descriptor: int, likely_format: str) -> soundfile.SoundFile:
+    try:
+        return _ForwardSound(descriptor, closefd=False)
+    except soundfile.SoundFileError as error:
+        raise UnknownFormatError(f"undecodable: {_explain(error, likely_format)}") from error
+
+
+def _explain(error: soundfile.SoundFileError, container: str) -> str:
+    if container == "FLAC":
+        return "corrupt or truncated FLAC"  # libsndfile has other words for it every time
+    lines = str(getattr(error, "error_string", error)).splitlines()
+    return lines[0] if lines else "damaged"
+
+
+def _info_note(stated: int, found: int) -> str:
+    return f"its Info header gives {stated} MPEG frames, there are {found}: all were read"

@@ -1,0 +1,61 @@
+"""Small whole recordings of each format that a fuzzer starts from."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tests.audio.io.files import (
+    aiff,
+    au,
+    caf,
+    encoded,
+    ogg_of_flac,
+    pcm,
+    rf64,
+    w64,
+    wav,
+    without_frame_count,
+)
+
+_ID3 = b"ID3\x03\0\0\0\0\x01\x00" + bytes(128)
+
+
+def _noise(frames: int = 1200, channels: int = 1) -> np.ndarray:
+    rng = np.random.default_rng(frames)
+    return (0.2 * rng.standard_normal((frames, channels))).clip(-1, 1)
+
+
+def recordings() -> dict[str, list[bytes]]:
+    """Format -> recordings of a few kilobytes."""
+    noise, stereo = _noise(), _noise(900, 2)
+    flac, mp3 = encoded("FLAC", noise), encoded("MP3", noise)
+    ogg, opus = encoded("OGG", noise), encoded("OGG", noise, subtype="OPUS")
+    info = max(mp3.find(b"Info"), mp3.find(b"Xing"))
+    big = pcm(800, big_endian=True)
+    return {
+        "WAV": [
+            wav(pcm(800)),
+            wav(pcm(800), size=0xFFFFFFFF, behind=b"LIST\x04\0\0\0abcd"),
+            rf64(pcm(800), 1600),
+            *(encoded("WAV", stereo, subtype=name) for name in ("PCM_24", "FLOAT", "IMA_ADPCM")),
+            *(encoded("WAV", noise, subtype=name) for name in ("GSM610", "ULAW", "PCM_U8")),
+            encoded("WAVEX", stereo, subtype="PCM_32"),
+        ],
+        "AIFF": [
+            aiff(big, len(big)),
+            aiff(pcm(800), 1600, compression=b"sowt"),
+            encoded("AIFF", stereo, subtype="FLOAT"),
+            encoded("AIFF", noise, subtype="IMA_ADPCM"),
+        ],
+        "AU, CAF, W64": [
+            au(big, len(big)),
+            caf(big, len(big)),
+            w64(pcm(800), 1600),
+            encoded("CAF", noise, subtype="ALAC_16"),
+            encoded("AU", noise, subtype="G721_32"),
+            encoded("W64", noise, subtype="MS_ADPCM"),
+        ],
+        "FLAC": [flac, without_frame_count(flac), _ID3 + flac, encoded("FLAC", stereo), 2 * flac],
+        "Ogg": [ogg, opus, ogg_of_flac(flac), ogg_of_flac(without_frame_count(flac)), 2 * ogg],
+        "MP3": [mp3, _ID3 + mp3, 2 * mp3, mp3[:info] + bytes(120) + mp3[info + 120 :]],
+    }

@@ -14,6 +14,8 @@ from aec_ofa_tf.audio.front_end import PANNS
 from aec_ofa_tf.audio.log_mel import log_mel
 from aec_ofa_tf.export.convert import convert_models
 from aec_ofa_tf.export.request import Conversion, ConversionRequest
+from aec_ofa_tf.models.cnn10 import Cnn10Network, parse_subnet
+from aec_ofa_tf.models.materialise import build_plain
 from aec_ofa_tf.tagging.model_file import ModelInfo
 
 FRAMES = 64
@@ -67,8 +69,8 @@ def randomise(model: keras.Model, seed: int) -> None:
 def random_cnn10() -> Callable[..., keras.Model]:
     def build(spec: str, seed: int = 0, activation: str | None = "sigmoid") -> keras.Model:
         keras.utils.set_random_seed(seed)
-        network = NetworkConfig(classes=len(LABELS), frames=FRAMES, embedding_units=24)
-        model = build_cnn10(Subnet.parse(spec), network, activation)
+        network = Cnn10Network(classes=len(LABELS), frames=FRAMES, embedding_units=24)
+        model = build_plain(parse_subnet(spec), network, activation)
         randomise(model, seed)
         return model
 

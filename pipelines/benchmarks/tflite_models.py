@@ -19,8 +19,9 @@ from aec_ofa_tf.export.convert import convert_models
 from aec_ofa_tf.export.fine_tune import TuningData, fine_tune
 from aec_ofa_tf.export.part_files import randomise
 from aec_ofa_tf.export.request import ConversionRequest, FineTuning, check_kind
-from aec_ofa_tf.models.cnn10 import blocks_of, build_cnn10, cnn10_subnet, parse_subnet
+from aec_ofa_tf.models.cnn10 import blocks_of, cnn10_subnet, parse_subnet
 from aec_ofa_tf.models.materialise import build_plain
+from aec_ofa_tf.models.network import NetworkConfig
 from aec_ofa_tf.models.space import Subnet
 from aec_ofa_tf.tagging.model_file import INPUTS, ModelInfo, read_info
 from aec_ofa_tf.tagging.tagger import FRONT_END_FILE
@@ -106,8 +107,7 @@ def _random_work(settings: TFLiteSettings, folder: Path) -> Work:
 
 def _tuned_work(settings: TFLiteSettings, folder: Path) -> tuple[keras.Model, ConversionRequest]:
     """A waveform-in int8_qat file for its front end, which is the same whatever the widths."""
-    model = build_cnn10(_THIN, settings.network)
-    model = build_plain(_THIN, network)
+    model = build_plain(_THIN, settings.network)
     _make_plausible(model)
     card = dataclasses.replace(_info(_THIN, settings), quantization="int8_qat")
     clips = _request(folder, card).parity_clips

@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 import tensorflow as tf
 from aec_ofa_tf.costs.layers import layers
-from pipelines.workdir import Workdir
 from tensorboard.plugins.hparams import api_pb2
 from tensorboard.plugins.hparams.metadata import (
     parse_session_end_info_plugin_data,

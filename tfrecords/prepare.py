@@ -62,7 +62,7 @@ def prepare_records(
     from tfrecords.records import open_records  # which imports TensorFlow; preparation does not
 
     prepare(source, config, Path(data_dir), beam_args)
-    return open_records(data_dir)
+    return open_records(Path(data_dir))
 
 
 def prepare(

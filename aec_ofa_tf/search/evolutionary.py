@@ -48,8 +48,7 @@ class EvolutionSettings:
 
 
 class EvolutionarySearch:
-    """NSGA-II under a budget's constraint (Deb et al. 2002; Optuna), the task's figure being its
-    objective.
+    """NSGA-II under a budget's constraint (Deb et al. 2002; Optuna); its objective is the figure.
 
     A second objective, low cost, would spend evaluations on subnets far below the budget.
 

@@ -43,8 +43,8 @@ class LossConfig(NamedTuple):
 Gradients = Callable[
     [Supernet, StepInputs, tf.Tensor, LossConfig], tuple[tf.Tensor, list[tf.Tensor]]
 ]
-"""From int32 choices [K, units, fields] to the summed loss, unscaled, and the summed gradients of the
-scaled losses by `stem_variables`, then `branch_variables`."""
+"""From int32 choices [K, units, fields] to the summed loss, unscaled, and the summed gradients of
+the scaled losses by `stem_variables`, then `branch_variables`."""
 
 
 def shared_gradients(

@@ -7,7 +7,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -21,6 +20,7 @@ from tqdm import tqdm
 from aec_ofa_tf.costs.budget import Budget
 from aec_ofa_tf.costs.costs import layer_macs, macs, params
 from aec_ofa_tf.metrics import evaluate_scores
+from aec_ofa_tf.models.family import to_config
 from aec_ofa_tf.models.space import Subnet
 from aec_ofa_tf.models.supernet import Supernet
 from aec_ofa_tf.models.unit import ElasticUnit, Shape
@@ -151,7 +151,7 @@ def _ratios(settings: SearchSettings, seconds: dict[Subnet, float], tree: float)
 def _refusal_secs(settings: SearchSettings) -> float:
     """From starting `pipelines.search` to the end of its refusal of a budget that nothing meets."""
     with tempfile.TemporaryDirectory() as folder:
-        space, network = asdict(settings.space), asdict(settings.network)
+        space, network = to_config(settings.space), to_config(settings.network)
         Workdir(Path(folder)).claim({"space": space, "network": network, "labels": []})
         flags = f"--workdir={folder}", f"--data_dir={folder}", "--budget=params<=1,macs<=1"
         command = [sys.executable, "-m", "pipelines.search", *flags]

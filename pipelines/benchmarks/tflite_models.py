@@ -11,7 +11,6 @@ import keras
 import numpy as np
 import tensorflow as tf
 from absl import logging
-from aec_ofa_tf.export.tuning import FineTuning
 
 from aec_ofa_tf.audio.log_mel import log_mel
 from aec_ofa_tf.costs.costs import params
@@ -21,7 +20,6 @@ from aec_ofa_tf.export.part_files import randomise
 from aec_ofa_tf.export.request import ConversionRequest, FineTuning, check_kind
 from aec_ofa_tf.models.cnn10 import blocks_of, cnn10_subnet, parse_subnet
 from aec_ofa_tf.models.materialise import build_plain
-from aec_ofa_tf.models.network import NetworkConfig
 from aec_ofa_tf.models.space import Subnet
 from aec_ofa_tf.tagging.model_file import INPUTS, ModelInfo, read_info
 from aec_ofa_tf.tagging.tagger import FRONT_END_FILE

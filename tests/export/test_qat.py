@@ -6,9 +6,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
-from aec_ofa_tf.costs.file_size import tflite_bytes
-from aec_ofa_tf.export.job import run_child
-from aec_ofa_tf.export.tuning import FineTuning
 
 from aec_ofa_tf.audio.log_mel import log_mel
 from aec_ofa_tf.costs.costs import tflite_bytes

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 import tensorflow as tf
-from aec_ofa_tf.costs.layers import layers
 from tensorboard.plugins.hparams import api_pb2
 from tensorboard.plugins.hparams.metadata import (
     parse_session_end_info_plugin_data,
@@ -18,7 +17,6 @@ from tensorboard.plugins.hparams.metadata import (
 )
 
 from aec_ofa_tf.models.cnn10 import blocks_of, parse_subnet, search_space
-from aec_ofa_tf.models.space import search_space
 from aec_ofa_tf.workdir import Workdir
 from tests.pipelines.conftest import ROOT, program, run_program
 

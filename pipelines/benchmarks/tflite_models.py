@@ -54,7 +54,7 @@ def prepare_files(
     for file in files:
         model = _handwritten(file) if file.kind == ("log_mel", "float32") else None
         if model is not None:
-            path = folder / "handwritten" / f"{len(twins)}.tflite"
+            path = folder / "handwritten" / str(len(twins)) / "model.tflite"
             twins[file] = ModelFile(f"handwritten {file.name}", path, file.info)
             work.append((model, _request(path, file.info)))
     _convert(work)

@@ -14,16 +14,21 @@ from aec_ofa_tf.tagging.model_file import read_bundle
 
 
 def open_graph(path: Path | str) -> Any:
-    """An interpreter that keeps every tensor, without delegates that would join operators."""
-    new_interpreter = interpreter_class()
-    resolvers = sys.modules[new_interpreter.__module__].OpResolverType
-    interpreter = new_interpreter(
-        model_content=read_bundle(path)[0],
-        experimental_preserve_all_tensors=True,
-        experimental_op_resolver_type=resolvers.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
-    )
+    """An interpreter that keeps every tensor."""
+    interpreter = plain_interpreter(path, experimental_preserve_all_tensors=True)
     interpreter.allocate_tensors()
     return interpreter
+
+
+def plain_interpreter(path: Path | str, **settings: Any) -> Any:
+    """The installed runtime's interpreter, without delegates that would join operators."""
+    new_interpreter: Any = interpreter_class()
+    resolvers = sys.modules[new_interpreter.__module__].OpResolverType
+    return new_interpreter(
+        model_content=read_bundle(path)[0],
+        experimental_op_resolver_type=resolvers.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
+        **settings,
+    )
 
 
 def operator_details(interpreter: Any) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""What `docs/on_device.md` shows, run as it stands there."""
+"""Runs the Python code of `docs/on_device.md` as it is printed there."""
 
 from __future__ import annotations
 

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from aec_ofa_tf.audio.front_end import PANNS
 from aec_ofa_tf.costs.activations import activation_bytes
@@ -15,7 +14,8 @@ from aec_ofa_tf.export.request import ConversionRequest
 from aec_ofa_tf.models.cnn10 import build_cnn10
 from aec_ofa_tf.models.network import NetworkConfig
 from aec_ofa_tf.models.space import Subnet
-from aec_ofa_tf.tagging.model_file import QUANTIZATIONS, ModelInfo, read_bundle
+from aec_ofa_tf.tagging.model_file import QUANTIZATIONS, ModelInfo
+from tests.export.graphs import plain_interpreter
 
 FRAMES = 50
 FULL_WIDTH = (Subnet.parse("64x2-128x2-256x2-512x2"), NetworkConfig(527, FRAMES))
@@ -40,7 +40,9 @@ def files(tmp_path_factory):
     work = [
         (
             models[spec, network],
-            ConversionRequest(folder / f"{i}.tflite", _info(spec, network, kind), clips, clips),
+            ConversionRequest(
+                folder / f"{i}" / "model.tflite", _info(spec, network, kind), clips, clips
+            ),
         )
         for i, (spec, network, kind) in enumerate(wanted)
     ]
@@ -67,6 +69,7 @@ def _info(spec, network, quantization):
         quantization=quantization,
         subnet=str(spec),
         params=params(spec, network),
+        network="CNN10",
         extra={
             "macs": macs(spec, network),
             "run": "quickstart",
@@ -107,7 +110,7 @@ def test_activation_bytes_are_the_peak_over_the_operators_of_the_file(files, pai
 
 @pytest.mark.parametrize("pair", [*THIN, FULL_WIDTH], ids=lambda pair: f"{pair[0]}")
 def test_macs_are_those_of_the_operators_of_the_file(files, pair):
-    interpreter = _interpreter(files[(*pair, "float32")])
+    interpreter = plain_interpreter(files[(*pair, "float32")])
     shapes = {t["index"]: t["shape"].tolist() for t in interpreter.get_tensor_details()}
     counted = 0
     for operator in interpreter._get_ops_details():
@@ -121,16 +124,9 @@ def test_macs_are_those_of_the_operators_of_the_file(files, pair):
     assert macs(*pair) == counted
 
 
-def _interpreter(path) -> tf.lite.Interpreter:
-    return tf.lite.Interpreter(
-        model_content=read_bundle(path)[0],
-        experimental_op_resolver_type=tf.lite.experimental.OpResolverType.BUILTIN_REF,
-    )
-
-
 def _operator_bytes(path) -> list[int]:
     """Of every operator, the bytes of the tensors that it reads and writes, constants apart."""
-    interpreter = _interpreter(path)
+    interpreter = plain_interpreter(path)
     operators = interpreter._get_ops_details()
     size = {
         tensor["index"]: int(np.prod(tensor["shape"])) * np.dtype(tensor["dtype"]).itemsize

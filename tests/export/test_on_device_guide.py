@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from aec_ofa_tf.audio.io.decode import fit_length
+from aec_ofa_tf.tagging.interpreter import interpreter_class
 from aec_ofa_tf.tagging.model_file import read_bundle, write_bundle
 from aec_ofa_tf.tagging.tagger import Tagger
 from tests.export.guide import GUIDE, run_guide, start_guide
@@ -70,7 +70,7 @@ def test_tensors_are_those_of_the_guide(exported, smallest, form, taken, shape, 
         if form == "front_end"
         else exported.path(smallest, form)
     )
-    interpreter = tf.lite.Interpreter(model_path=str(path))
+    interpreter = interpreter_class()(model_path=str(path))
     (input_,), (output,) = interpreter.get_input_details(), interpreter.get_output_details()
 
     signature = {"serving_default": {"inputs": [taken], "outputs": ["output_0"]}}

@@ -62,5 +62,5 @@ def test_digital_silence_is_added_in_either_form():
         np.testing.assert_array_equal(received[form][:-1], clips[form])
     assert not received["waveform"][-1].any()
     # What the front end makes of the silent waveform is the silent log-mel.
-    heard = log_mel(tf.constant(received["waveform"])).numpy()
-    np.testing.assert_allclose(heard, received["log_mel"], atol=1e-4)
+    computed = log_mel(tf.constant(received["waveform"])).numpy()
+    np.testing.assert_allclose(computed, received["log_mel"], atol=1e-4)

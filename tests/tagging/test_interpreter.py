@@ -7,10 +7,9 @@ import sys
 import numpy as np
 import pytest
 import tensorflow as tf
-import tflite_runtime.interpreter as tflite
 
 from aec_ofa_tf.audio.log_mel import log_mel
-from aec_ofa_tf.tagging.interpreter import TFLiteModel
+from aec_ofa_tf.tagging.interpreter import TFLiteModel, interpreter_class
 from aec_ofa_tf.tagging.model_file import write_bundle
 
 
@@ -21,7 +20,7 @@ def clip(waveforms):
 
 def test_the_interpreter_ignores_the_card(exported, largest, clip):
     path = exported.path(largest, "log_mel")
-    interpreter = tflite.Interpreter(model_path=str(path))
+    interpreter = interpreter_class()(model_path=str(path))
     interpreter.allocate_tensors()
     interpreter.set_tensor(interpreter.get_input_details()[0]["index"], clip[None])
     interpreter.invoke()

@@ -1,4 +1,4 @@
-"""Which labels of a clip are told."""
+"""Which labels of a clip are reported."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ def test_the_highest_come_first_and_equal_ones_in_the_order_of_the_classes():
     assert [label for label, _ in LabelSelection(LABELS, 9)(SCORES)][-1] == "Rain"
 
 
-def test_a_score_that_equals_its_threshold_is_told():
+def test_a_score_that_equals_its_threshold_is_reported():
     assert [label for label, _ in LabelSelection(LABELS, 9, 0.5)(SCORES)] == ["a=b", "Dog", "Siren"]
     own = LabelSelection(LABELS, 9, 0.5, {"Rain": 0.25, "Dog": 0.6, "a=b": 0.9})
     assert [label for label, _ in own(SCORES)] == ["Siren", "Rain"]

@@ -5,6 +5,7 @@ import shutil
 
 import numpy as np
 import pytest
+import soundfile
 import tensorflow as tf
 
 from aec_ofa_tf.audio.log_mel import log_mel
@@ -116,3 +117,16 @@ def test_impossible_times_are_refused(exported, largest, hop_secs, smoothing_sec
     tagger = Tagger(exported.path(largest, "waveform"), fit_length=refuse)
     with pytest.raises(ValueError, match=r"finite and not negative|at least one sample"):
         next(tagger.score_windows([np.zeros(50000, np.float32)], hop_secs, smoothing_secs))
+
+
+def test_a_file_is_decoded_resampled_and_tagged(exported, largest, waveforms, tmp_path):
+    tagger = Tagger(exported.path(largest, "waveform"))
+    soundfile.write(tmp_path / "clip.wav", waveforms[5], 32000, subtype="FLOAT")
+    expected = dict(zip(tagger.info.labels, tagger.tag(waveforms[5]), strict=True))
+    tags = tagger.tag_file(tmp_path / "clip.wav", top_k=5).tags
+    received = {tag.label: tag.score for tag in tags}
+
+    assert received == pytest.approx(expected, abs=1e-5)
+    assert list(received.values()) == sorted(received.values(), reverse=True)
+    assert tagger.tag_file(tmp_path / "clip.wav", top_k=2).tags == tags[:2]
+    assert f"CNN10 {largest}, float32, waveform of 0.64 s at 32000 Hz, 5 labels" in repr(tagger)

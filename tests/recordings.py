@@ -50,3 +50,15 @@ def digests(folder: Path) -> dict[str, str]:
         for path in folder.iterdir()
         if path.is_file() and path.name != ".lock"
     }
+
+
+def all_clips(data_dir: Path, split: str, *features: str) -> dict[bytes, dict]:
+    """Every clip of a split of records, by its id."""
+    from tfrecords.dataset import evaluation_batches, open_records  # TensorFlow is slow to import
+
+    batches = evaluation_batches(open_records(data_dir), split, 3, features or ("log_mel",))
+    clips: dict[bytes, dict] = {}
+    for batch in batches.as_numpy_iterator():
+        for index, clip_id in enumerate(batch["id"]):
+            clips[clip_id] = {name: value[index] for name, value in batch.items()}
+    return clips

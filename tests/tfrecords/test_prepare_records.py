@@ -8,23 +8,14 @@ import numpy as np
 import pytest
 
 from aec_ofa_tf.audio.io.decode import read_waveform
-from tests.recordings import RATE_HZ, SECS, cut, digests, noise, source, write
+from tests.recordings import RATE_HZ, SECS, all_clips, cut, digests, noise, source, write
 from tfrecords.clip import Clip, Source
-from tfrecords.dataset import evaluation_batches, open_records
+from tfrecords.dataset import open_records
 from tfrecords.manifest import ManifestError, load_manifest
 from tfrecords.prepare import PrepareConfig, PrepareError, prepare
 from tfrecords.shards import RecordError
 
 CONFIG = PrepareConfig("folder", SECS, clips_per_shard=4)
-
-
-def all_clips(data_dir: Path, split: str, *features: str) -> dict[bytes, dict]:
-    batches = evaluation_batches(open_records(data_dir), split, 3, features or ("log_mel",))
-    clips: dict[bytes, dict] = {}
-    for batch in batches.as_numpy_iterator():
-        for index, clip_id in enumerate(batch["id"]):
-            clips[clip_id] = {name: value[index] for name, value in batch.items()}
-    return clips
 
 
 def test_every_clip_is_there_with_its_labels_and_log_mel(tmp_path):

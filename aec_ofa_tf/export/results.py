@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -152,7 +152,7 @@ class ConvertedFile:
     def as_record(self) -> dict[str, Any]:
         """`as_dict` and the results class by class: what a run directory keeps."""
         report = self.scores.per_class if self.scores else None
-        return {**self.as_dict(), **({"per_class": report.as_dict()} if report else {})}
+        return {**self.as_dict(), **({"per_class": asdict(report)} if report else {})}
 
 
 @dataclass(frozen=True)
@@ -188,7 +188,7 @@ class FamilyResult:
 
 
 def _per_class_from_dict(content: Mapping[str, Any]) -> PerClassReport:
-    """What `PerClassReport.as_dict` described; columns that it left out are None."""
-    classes = (ClassResult(**{"average_precision": None, **row}) for row in content["classes"])
+    """What `asdict` of a `PerClassReport` described."""
+    classes = (ClassResult(**row) for row in content["classes"])
     confusions = (Confusion(**row) for row in content["confusions"])
     return PerClassReport(tuple(classes), tuple(confusions))

@@ -4,7 +4,7 @@ import pytest
 
 from aec_ofa_tf.config import ConfigError, from_values, outcome
 from aec_ofa_tf.export.config import ExportConfig
-from aec_ofa_tf.models.space import search_space
+from aec_ofa_tf.models.cnn10 import search_space
 from aec_ofa_tf.search.config import SearchConfig, subspace
 from aec_ofa_tf.training.config import (
     EvaluationConfig,

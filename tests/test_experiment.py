@@ -14,7 +14,7 @@ from aec_ofa_tf.config import ConfigError
 from aec_ofa_tf.experiment import Experiment
 from aec_ofa_tf.export.config import ExportConfig
 from aec_ofa_tf.export.scoring import evaluate_file
-from aec_ofa_tf.models.space import search_space
+from aec_ofa_tf.models.cnn10 import search_space
 from aec_ofa_tf.search.config import SearchConfig
 from aec_ofa_tf.tagging.tagger import Tagger
 from aec_ofa_tf.training.config import SubnetConfig, SupernetConfig, TeacherConfig, TrainConfig

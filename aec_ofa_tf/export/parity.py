@@ -63,12 +63,14 @@ def figure_of(task: Task, scores: np.ndarray, labels: np.ndarray | None) -> floa
         labels: {0, 1} of the same shape, or None.
 
     Returns:
-        None where there are no labels, where none of the classes is in some of the clips and
-        missing in others, and for an accuracy where not every clip has exactly one label.
+        None where there are no labels; of a mAP, where no class is in some of the clips and
+        missing in others; of an accuracy, where not every clip has exactly one label.
     """
-    if labels is None or not defined_classes(labels).any():
+    if labels is None:
         return None
-    return task.figure_of(task.metrics(scores, labels))
+    if task.single_label:
+        return task.figure_of(task.metrics(scores, labels)) if (labels.sum(1) == 1).all() else None
+    return task.figure_of(task.metrics(scores, labels)) if defined_classes(labels).any() else None
 
 
 def check_measurable(request: ConversionRequest) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import keras
 
-from aec_ofa_tf.costs.cost import costs, params
+from aec_ofa_tf.costs.costs import costs, params
 from aec_ofa_tf.dataset import TRAIN
 from aec_ofa_tf.export.clips import ConversionClips, conversion_clips
 from aec_ofa_tf.export.config import QAT, ExportConfig

@@ -53,7 +53,7 @@ def draw_sensitivity(path: Path, rows: Sequence[Mapping[str, Any]], figure: str 
     grid = drawing.subplots(1, len(panels), sharey=True, squeeze=False)[0]
     for axes, (block, choice) in zip(grid, panels, strict=True):
         chosen = [row for row in rows if (row["block"], row["choice"]) == (block, choice)]
-        axes.plot(range(len(chosen)), [row["mAP"] for row in chosen], "o-")
+        axes.plot(range(len(chosen)), [row[figure] for row in chosen], "o-")
         ticks = [f"{row['value']}\n({row['subnets']})" for row in chosen]
         axes.set_xticks(range(len(chosen)), ticks)
         axes.set_xlabel(f"block {block} {choice}")

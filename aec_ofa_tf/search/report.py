@@ -13,7 +13,7 @@ from typing import Any
 from absl import logging
 from tabulate import tabulate
 
-from aec_ofa_tf.costs.cost import LATENCY, METRICS
+from aec_ofa_tf.costs.costs import LATENCY, METRICS
 from aec_ofa_tf.files import read_json, replacing, write_json
 from aec_ofa_tf.models.space import SearchSpace, Subnet
 from aec_ofa_tf.reporting.figures import draw_pareto, draw_sensitivity, draw_spread

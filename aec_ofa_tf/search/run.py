@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from absl import logging
 
 from aec_ofa_tf.costs.budget import Budget
-from aec_ofa_tf.costs.cost import costs
+from aec_ofa_tf.costs.costs import costs
 from aec_ofa_tf.dataset import EVALUATION, VALIDATION
 from aec_ofa_tf.files import fingerprint
 from aec_ofa_tf.models.space import SearchSpace, Subnet

@@ -10,7 +10,7 @@ from typing import Any
 import tensorflow as tf
 
 from aec_ofa_tf.config import from_values
-from aec_ofa_tf.costs.cost import costs, params
+from aec_ofa_tf.costs.costs import costs, params
 from aec_ofa_tf.dataset import EVALUATION, VALIDATION
 from aec_ofa_tf.models.cnn10 import Cnn10Network
 from aec_ofa_tf.models.keras_files import load_model, model_fingerprint, save_model

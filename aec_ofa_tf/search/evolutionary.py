@@ -48,9 +48,10 @@ class EvolutionSettings:
 
 
 class EvolutionarySearch:
-    """NSGA-II under a budget's constraint (Deb et al. 2002; Optuna); its objective is the figure.
+    """NSGA-II under a budget's constraint (Deb et al. 2002; Optuna).
 
-    A second objective, low cost, would spend evaluations on subnets far below the budget.
+    Its objective is the task's figure. A second one, low cost, would spend evaluations on subnets
+    far below the budget.
 
     The first generation is drawn from the budget's members. What Optuna breeds outside the budget
     is told to it as infeasible, what it breeds twice as failed; neither is evaluated. Where it

@@ -72,8 +72,8 @@ class TreeEvaluator:
             tick: called after every batch that was walked, those for calibration included.
 
         Yields:
-            A subnet and its scores by the network's task, float32 [clips, classes], in the
-            order of the batches.
+            A subnet and its scores by the network's task, float32 [clips, classes], in the order
+            of the batches.
 
         Raises:
             ValueError: there are no calibration clips.

@@ -164,7 +164,7 @@ class Trainer(keras.Model):
         return self.compute_metrics(None, labels, self.task.scores(logits))
 
     def predict_step(self, batch: dict[str, tf.Tensor]) -> tf.Tensor:
-        """Scores of the watched subnet for `log_mel`, or for clips without labels."""
+        """Scores of the watched subnet for `log_mel`, or for clips given by themselves."""
         clips, _, _ = keras.utils.unpack_x_y_sample_weight(batch)
         return self(clips["log_mel"] if isinstance(clips, dict) else clips)
 

@@ -1,8 +1,6 @@
 """A latency table without a device."""
 
-from aec_ofa_tf.costs.layers import layers
-
-from aec_ofa_tf.costs.latency import NETWORK_FIELDS, LatencyTable
+from aec_ofa_tf.costs.latency import LatencyTable
 
 
 def uniform_table(subnets, network) -> LatencyTable:
@@ -12,6 +10,6 @@ def uniform_table(subnets, network) -> LatencyTable:
         runtime="none",
         threads=1,
         quantization="float32",
-        network={name: getattr(network, name) for name in NETWORK_FIELDS},
-        layer_ms={layer: 0.25 for spec in subnets for layer in layers(spec, network)},
+        network=network.sizes,
+        layer_ms={row: 0.25 for subnet in subnets for row in network.rows(subnet)},
     )

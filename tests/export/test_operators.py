@@ -68,7 +68,7 @@ def test_a_subnet_has_the_operators_of_a_handwritten_network(lists, subnet, quan
 
     assert received == lists[subnet, "handwritten", quantization]
     # Batch norms are folded, but for the input's, and a ReLU is part of its convolution.
-    depths = parse_subnet(subnet).depths
+    depths = tuple(map(len, blocks_of(parse_subnet(subnet))))
     blocks = [name for depth in depths for name in (*["CONV_2D"] * depth, "AVERAGE_POOL_2D")]
     body = ["MUL", "ADD", "RESHAPE", *blocks, "MAX_POOL_2D", "AVERAGE_POOL_2D"]
     body += ["RESHAPE", "ADD", "FULLY_CONNECTED", "FULLY_CONNECTED", "LOGISTIC"]

@@ -2,22 +2,19 @@
 
 import keras
 import numpy as np
-from aec_ofa_tf.costs.layers import layers
-from aec_ofa_tf.models.layer_models import build_layer
 
 from aec_ofa_tf.export.part_files import open_parts
-from aec_ofa_tf.models.cnn10 import build_cnn10
-from aec_ofa_tf.models.network import NetworkConfig
-from aec_ofa_tf.models.space import Subnet
+from aec_ofa_tf.models.cnn10 import Cnn10Network, parse_subnet
+from aec_ofa_tf.models.materialise import build_plain
 
-NETWORK = NetworkConfig(classes=5, frames=33, embedding_units=24, pool_last=True)
-SPEC = Subnet.parse("4x2-3+5-6x1-7x1")
+NETWORK = Cnn10Network(classes=5, frames=33, embedding_units=24, pool_last=True)
+SPEC = parse_subnet("4x2-3+5-6x1-7x1")
 
 
 def test_the_layers_in_a_row_are_the_network():
     keras.utils.set_random_seed(0)
-    whole = build_cnn10(SPEC, NETWORK)
-    parts = [build_layer(layer, NETWORK) for layer in layers(SPEC, NETWORK)]
+    whole = build_plain(SPEC, NETWORK)
+    parts = [part.model() for part in NETWORK.parts(SPEC, "sigmoid") if part.row]
     rng = np.random.default_rng(0)
     for weight, own in zip(whole.weights, [w for p in parts for w in p.weights], strict=True):
         weight.assign(weight + rng.uniform(0.0, 0.1, weight.shape))
@@ -30,7 +27,7 @@ def test_the_layers_in_a_row_are_the_network():
 
 
 def test_int8_layers_are_integers_inside_the_network_and_float_at_its_ends():
-    first, *inner, last = layers(SPEC, NETWORK)
+    first, *inner, last = NETWORK.parts(SPEC, "sigmoid")
     models = open_parts([first, inner[0], last, SPEC], NETWORK, "int8")
 
     ends = [(m._input.dtype, m._output.dtype) for m in models]

@@ -2,12 +2,11 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from aec_ofa_tf.layers.elastic_batch_norm import ElasticBatchNorm
-from aec_ofa_tf.layers.elastic_conv2d import ElasticConv2D
-from aec_ofa_tf.layers.elastic_conv_bn_relu import ElasticConvBNReLU
-from aec_ofa_tf.layers.elastic_dense import ElasticDense
 
-from aec_ofa_tf.layers.batch_norm import Moments
+from aec_ofa_tf.layers.batch_norm import ElasticBatchNorm, Moments
+from aec_ofa_tf.layers.convolution import ElasticConv2D
+from aec_ofa_tf.layers.dense import ElasticDense
+from aec_ofa_tf.models.cnn10.layers import ConvBNReLU
 
 
 @pytest.fixture
@@ -99,7 +98,7 @@ def test_dense_uses_the_rows_of_its_input(random):
 
 @pytest.mark.parametrize(
     "layer",
-    [ElasticConv2D(3, name="a"), ElasticBatchNorm(1e-4), ElasticDense(7), ElasticConvBNReLU(5)],
+    [ElasticConv2D(3, name="a"), ElasticBatchNorm(1e-4), ElasticDense(7), ConvBNReLU(5)],
 )
 def test_configuration_makes_the_layer_again(layer):
     again = type(layer).from_config(layer.get_config())
@@ -109,14 +108,16 @@ def test_configuration_makes_the_layer_again(layer):
 
 def test_a_narrow_unit_is_a_prefix_of_a_wide_one(random):
     x = random(2, 6, 5, 3)
-    unit = ElasticConvBNReLU(8)
+    unit = ConvBNReLU(8)
     unit.build(x.shape)
     unit.set_weights([random(*weight.shape) for weight in unit.weights])
 
-    wide, wide_moments = unit(x, width=8)
-    narrow, narrow_moments = unit(x, width=3)
+    wide, wide_moments = unit(x, choice=(8,))
+    narrow, narrow_moments = unit(x, choice=(3,))
     np.testing.assert_allclose(narrow, wide[..., :3], atol=1e-5)
-    np.testing.assert_allclose(narrow_moments.mean[:3], wide_moments.mean[:3], atol=1e-6)
+    np.testing.assert_allclose(
+        narrow_moments[unit.name].mean[:3], wide_moments[unit.name].mean[:3], atol=1e-6
+    )
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,8 @@ def randomised(supernet: Supernet, seed: int = 0) -> Supernet:
 def random_statistics(supernet: Supernet, seed: int = 1) -> Statistics:
     generator = np.random.default_rng(seed)
     layers = [("input_norm", supernet.network.mel_bins)]
-    layers += [(unit.name, unit.filters) for units in supernet.units for unit in units]
+    for layer in supernet.unit_layers:
+        layers += [(name, norm.channels) for name, norm in layer.norms.items()]
     return {
         name: Moments(
             tf.constant(generator.normal(0, 0.5, size), tf.float32),

@@ -2,6 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from aec_ofa_tf.models.cnn10 import Cnn10Space, blocks_of, parse_subnet, search_space
+
 
 def test_the_paper_s_default_space_has_floor_widths_and_depth_elastic_in_the_last_block():
     space = search_space("[2,2,X]")
@@ -22,7 +24,7 @@ def test_widths_are_rounded_to_the_multiple_half_going_up():
     space = search_space("[2,2,X]", base_channels=16, width_multiple=8)
 
     assert [block[0][0] for block in space.block_choices[1:]] == [16, 24, 48]
-    assert all(w % 8 == 0 for spec in space.subnets() for block in spec.blocks for w in block)
+    assert all(w % 8 == 0 for spec in space.subnets() for block in blocks_of(spec) for w in block)
     # 0.4 * 32 = 12 rounds up to 16, 0.6 * 32 = 19 down to 16: one width, not two.
     assert space.block_choices[1] == ((16, 16), (24, 24), (32, 32))
 
@@ -67,7 +69,7 @@ def test_extremes_and_fixed_ratios_are_members_and_bound_every_width(name, base,
     assert space.smallest in space
     assert space.fixed_ratio(1.0) == space.largest
     for choices, largest, smallest in zip(
-        space.block_choices, space.largest.blocks, space.smallest.blocks, strict=True
+        space.block_choices, blocks_of(space.largest), blocks_of(space.smallest), strict=True
     ):
         assert max(max(choice) for choice in choices) == max(largest)
         assert min(min(choice) for choice in choices) == min(smallest)

@@ -5,7 +5,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aec_ofa_tf.models.cnn10 import Cnn10Network, cnn10_subnet, parse_subnet, search_space
+from aec_ofa_tf.models.cnn10 import (
+    Cnn10Network,
+    blocks_of,
+    cnn10_subnet,
+    parse_subnet,
+    search_space,
+)
 from aec_ofa_tf.models.space import Subnet
 
 widths = st.integers(1, 600)
@@ -24,7 +30,7 @@ def test_the_text_form_is_short_and_fit_for_file_names():
 
     assert str(spec) == "64x2-51+76-102x2-204x1"
     assert spec.row() == [[64, 64], [51, 76], [102, 102], [204, 0]]
-    assert spec.depths == (2, 2, 2, 1)
+    assert blocks_of(spec) == ((64, 64), (51, 76), (102, 102), (204,))
 
 
 @pytest.mark.parametrize("text", ["", "64", "64x3", "0x2", "64x2-", "64x2-51+0", "a", "-1x2"])

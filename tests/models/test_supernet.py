@@ -115,10 +115,10 @@ def test_the_materialised_model_opens_without_this_project(supernet, space, tmp_
     np.testing.assert_allclose(np.load(tmp_path / "scores.npy"), expected, atol=1e-6)
 
 
-def test_members_must_share_their_static_block():
+def test_members_have_equally_many_units_and_there_is_one():
     network = Cnn10Network(classes=3, frames=40)
-    with pytest.raises(ValueError, match="same first block"):
-        Supernet([parse_subnet("4x2-4x1"), parse_subnet("5x2-4x1")], network)
+    with pytest.raises(ValueError, match="equally many units"):
+        Supernet([parse_subnet("4x2-4x1"), parse_subnet("4x2-4x1-4x1")], network)
     with pytest.raises(ValueError, match="at least one subnet"):
         Supernet([], network)
 

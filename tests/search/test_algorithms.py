@@ -22,6 +22,11 @@ def score(spec) -> float:
     return sum(width**0.5 for block in blocks_of(spec) for width in block) / 1000
 
 
+def depth(spec) -> int:
+    """Of the last block."""
+    return len(blocks_of(spec)[-1])
+
+
 def size(spec) -> int:
     return params(spec, NETWORK)
 
@@ -37,13 +42,13 @@ def run(algorithm, evaluate=score) -> dict:
 
 
 def evolutionary(
-    storage: str = "sqlite://", members=MEMBERS, subnets=SUBNETS, **changes
+    storage: str = "sqlite://", members=MEMBERS, space=SPACE, **changes
 ) -> EvolutionarySearch:
     arguments = {"population": 8, "generations": 4, "seed": 0, "searcher": "one", **changes}
     inside = set(members)
     excess = lambda spec: 0.0 if spec in inside else 1.0  # noqa: E731
     settings = EvolutionSettings(storage=storage, name="test", **arguments)
-    return EvolutionarySearch(subnets, members, excess, settings)
+    return EvolutionarySearch(space, members, excess, settings)
 
 
 def test_random_candidates_are_distinct_members_and_a_function_of_the_seed():
@@ -79,8 +84,8 @@ def test_exhaustive_search_finds_the_best_there_is_and_of_equals_the_smaller():
     found = run(algorithms.exhaustive(MEMBERS))
     assert list(found.values()) == sorted((score(spec) for spec in MEMBERS), reverse=True)
 
-    by_depth = run(algorithms.exhaustive(MEMBERS), lambda spec: spec.depths[-1])
-    deep = [spec for spec in MEMBERS if spec.depths[-1] == 2]
+    by_depth = run(algorithms.exhaustive(MEMBERS), depth)
+    deep = [spec for spec in MEMBERS if depth(spec) == 2]
     assert next(iter(by_depth)) == min(deep, key=size)
 
 
@@ -111,12 +116,12 @@ def test_evolution_evaluates_members_alone_and_each_once():
 
 
 def test_later_generations_are_better_than_the_first():
-    subnets = search_space("[X,X,X]").subnets()
-    members = BUDGET.members(subnets, NETWORK)
+    space = search_space("[X,X,X]")
+    members = BUDGET.members(space.subnets(), NETWORK)
     gains = []
     for seed in range(3):
         searched = evolutionary(
-            members=members, subnets=subnets, seed=seed, population=10, generations=8
+            members=members, space=space, seed=seed, population=10, generations=8
         )
         generations = []
         while candidates := searched.propose():

@@ -11,7 +11,8 @@ from aec_ofa_tf.search.bootstrap import bootstrap_interval, bootstrap_mean_avera
 from aec_ofa_tf.search.pareto import pareto_front
 from aec_ofa_tf.search.store import EvaluationStore
 
-SUBNETS = search_space("[2,2,X]").subnets()
+SPACE = search_space("[2,2,X]")
+SUBNETS = SPACE.subnets()
 
 
 @settings(deadline=None)
@@ -87,8 +88,8 @@ def test_spread_has_the_quartiles():
 
 
 def test_sensitivity_is_the_mean_over_everything_else():
-    scores = {spec: blocks_of(spec)[1][0] + 1000 * spec.depths[-1] for spec in SUBNETS}
-    rows = sensitivity(scores)
+    scores = {spec: blocks_of(spec)[1][0] + 1000 * len(blocks_of(spec)[-1]) for spec in SUBNETS}
+    rows = sensitivity(scores, SPACE)
 
     panels = {(row["block"], row["choice"]) for row in rows}
     assert panels == {(2, "width"), (3, "width"), (4, "width"), (4, "depth")}
@@ -110,16 +111,16 @@ def test_rank_correlation_compares_orders_not_values():
 
 def test_a_search_that_was_killed_keeps_all_but_the_line_it_was_writing(tmp_path):
     path = tmp_path / "store.jsonl"
-    store = EvaluationStore(path, "weights-1")
+    store = EvaluationStore(path, "weights-1", SPACE)
     for spec in SUBNETS[:3]:
         store.add(spec, {"mAP": 0.25})
     path.write_text(path.read_text()[:-7])
 
-    again = EvaluationStore(path, "weights-1")
+    again = EvaluationStore(path, "weights-1", SPACE)
     assert list(again.known) == SUBNETS[:2]
     again.add(SUBNETS[2], {"mAP": 0.75})
-    assert EvaluationStore(path, "weights-1").known[SUBNETS[2]] == {"mAP": 0.75}
-    assert EvaluationStore(path, "weights-2").known == {}
+    assert EvaluationStore(path, "weights-1", SPACE).known[SUBNETS[2]] == {"mAP": 0.75}
+    assert EvaluationStore(path, "weights-2", SPACE).known == {}
 
 
 @pytest.mark.parametrize(
@@ -129,4 +130,4 @@ def test_damaged_lines_of_a_store_are_passed_over(tmp_path, line):
     path = tmp_path / "store.jsonl"
     path.write_text(f"{line}\n")
 
-    assert EvaluationStore(path, "k").known == {}
+    assert EvaluationStore(path, "k", SPACE).known == {}

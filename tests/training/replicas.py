@@ -42,7 +42,7 @@ def main(strategy: str, path: str) -> None:
                 optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
             trainer = new_trainer(dtype, execution, optimizer)
         results[f"{name}_losses"] = train(trainer, devices)
-        weight = tf.convert_to_tensor(trainer.supernet.units[0][1].conv.kernel)
+        weight = tf.convert_to_tensor(trainer.supernet.unit_layers[1].conv.kernel)
         results[f"{name}_weight"] = weight.numpy()
     if devices.chief:
         np.savez(path, **results)
@@ -62,7 +62,7 @@ def train(trainer: Trainer, devices: Devices) -> np.ndarray:
 
     @tf.function(autograph=False)
     def step(part: dict[str, tf.Tensor]) -> tf.Tensor:
-        losses = strategy.run(trainer.train_step, args=(part,))["loss"]
+        losses = strategy.run(trainer.step, args=(part,))
         return strategy.reduce(tf.distribute.ReduceOp.MEAN, losses, axis=None)
 
     return np.array([float(step(distributed(strategy, index))) for index in range(STEPS)])

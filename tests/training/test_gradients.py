@@ -7,7 +7,8 @@ import tensorflow as tf
 
 from aec_ofa_tf.models.cnn10 import Cnn10Network, parse_subnet
 from aec_ofa_tf.models.supernet import Supernet
-from aec_ofa_tf.training.gradients import Rules, separate_gradients, shared_gradients
+from aec_ofa_tf.tasks import MULTI_LABEL
+from aec_ofa_tf.training.gradients import LossConfig, separate_gradients, shared_gradients
 from aec_ofa_tf.training.sampler import uniform_sampler
 from aec_ofa_tf.training.trainer import StepConfig, Trainer
 from tests.models.conftest import randomised
@@ -27,8 +28,8 @@ UNEVEN = [
 def step_of(model: Trainer, data: dict[str, tf.Tensor], widths: tf.Tensor, gradients):
     """Loss and gradients of one step with all its draws."""
     seeds = [tf.constant([0, n]) for n in range(5)]
-    lesson = model._lesson(data, seeds)
-    return gradients(model.supernet, lesson, widths, Rules())
+    inputs = model.inputs(data, seeds)
+    return gradients(model.supernet, inputs, widths, LossConfig(MULTI_LABEL.loss))
 
 
 def assert_same(received, expected, names, bound: float):
@@ -95,12 +96,12 @@ def test_masks_and_slices_give_the_same_logits_losses_gradients_and_moments(dtyp
 def test_masks_have_static_shapes_and_run_through_xla():
     plain = trainer(sampler=two)
     compiled = trainer(sampler=two, execution="masks", jit_compile=True)
-    step = tf.function(compiled.train_step, autograph=False)
-    losses = [float(step(batch(seed=n))["loss"]) for n in range(3)]
-    expected = [float(plain.train_step(batch(seed=n))["loss"]) for n in range(3)]
+    step = tf.function(compiled.step, autograph=False)
+    losses = [float(step(batch(seed=n))) for n in range(3)]
+    expected = [float(plain.step(batch(seed=n))) for n in range(3)]
 
     np.testing.assert_allclose(losses, expected, rtol=1e-4)
-    shared, _ = compiled.supernet.stem(batch()["log_mel"], two(None)[0, 1, 0], None)
+    shared, _ = compiled.supernet.stem(batch()["log_mel"], two(None)[0], None)
     assert shared.shape == (4, 20, 32, 8)
 
 

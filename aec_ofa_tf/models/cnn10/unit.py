@@ -106,9 +106,8 @@ class ConvUnit(ElasticUnit):
     def output_shape(self, choice: Choice, shape: Shape) -> Shape:
         """Half the frames and mel bins after a pool."""
         frames, mel_bins, channels = super().output_shape(choice, shape)
-        return (
-            (frames // 2, mel_bins // 2, channels) if self.pooled else (frames, mel_bins, channels)
-        )
+        halving = 2 if self.pooled else 1
+        return frames // halving, mel_bins // halving, channels
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 r"""Means over finished runs of one experiment: the folds of a cross-validation, or several seeds.
 
 for fold in 1 2 3 4 5; do
-  python -m pipelines.train --flagfile=pipelines/configs/esc10.flags --source=PATH_TO_ESC10 \
+  python -m pipelines.train --flagfile=esc10.flags --source=PATH_TO_ESC10 \
       --eval_folds=$fold --validation_folds=$((fold > 1 ? fold - 1 : 5)) \
       --data_dir=runs/esc10-$fold/data --workdir=runs/esc10-$fold
 done

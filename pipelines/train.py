@@ -1,6 +1,6 @@
 r"""Trains a supernet and hands back TFLite models: the whole path, stage by stage.
 
-python -m pipelines.train --flagfile=pipelines/configs/quickstart.flags
+python -m pipelines.train --flagfile=quickstart.flags
 
 Stages: prepare, teacher, soft_labels, supernet, search, convert; and subnet, a single network
 trained alone. Each resumes where it was stopped and is skipped when it is done.

@@ -102,7 +102,7 @@ def test_a_bound_that_nothing_could_break_is_refused(tmp_path, info, random_cnn1
         parity_labels=labels,
         max_figure_drop=0.05,
     )
-    with pytest.raises(ValueError, match=r"x\.tflite: .* 2 parity clips have no class"):
+    with pytest.raises(ValueError, match=r"x\.tflite: .* 2 parity clips do not define it"):
         convert(random_cnn10(SPEC), request)
     assert list(tmp_path.iterdir()) == []
 

@@ -57,13 +57,12 @@ def _write_model(
 ) -> ConversionJob:
     """Leaves a part's Keras model, and clips for int8, for the converter."""
     rng = np.random.default_rng(index)
-    is_part = isinstance(part, Part)
     model = part.model() if isinstance(part, Part) else build_plain(part, network)
     randomise(model, rng)
     model.save(folder / f"{index}.keras")
     clips = rng.normal(size=(_REPRESENTATIVE_CLIPS, *model.input_shape[1:])).astype(np.float32)
     np.save(folder / f"{index}.npy", clips)
-    is_int8_part = quantization == "int8" and is_part
+    inner = part if quantization == "int8" and isinstance(part, Part) else None
     return ConversionJob(
         content="log_mel",
         quantization=quantization,
@@ -72,8 +71,8 @@ def _write_model(
         output=f"{index}.flatbuffer",
         model=f"{index}.keras",
         representative=f"{index}.npy",
-        integer_input=is_int8_part and not part.is_first,
-        integer_output=is_int8_part and not part.is_last,
+        integer_input=inner is not None and not inner.is_first,
+        integer_output=inner is not None and not inner.is_last,
     )
 
 

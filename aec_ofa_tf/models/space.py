@@ -239,7 +239,7 @@ class StagedSpace(SearchSpace):
         ValueError: a stage has no option, or options of unequally many units.
     """
 
-    stages: tuple[tuple[Option, ...], ...] = ()  # type: ignore[assignment]
+    stages: tuple[tuple[Option, ...], ...] = ()
 
     def __post_init__(self) -> None:
         if not self.stages or not all(self.stages):

@@ -133,7 +133,7 @@ class Supernet(keras.Model):
     @property
     def stem_variables(self) -> list[keras.Variable]:
         """Trainable weights that all subnets of a step compute together."""
-        stem = [self.input_norm, *self.unit_layers[: self.stem_units]]
+        stem: list[keras.Layer] = [self.input_norm, *self.unit_layers[: self.stem_units]]
         return [variable for layer in stem for variable in layer.trainable_variables]
 
     @property

@@ -112,8 +112,8 @@ def _parts(settings: ProfileSettings) -> dict[LayerRow | Subnet, Part | Subnet]:
         if settings.check_subnets
         else []
     )
-    layers = {row: needed[row] for row in sorted(needed)}
-    return {**layers, **{subnet: subnet for subnet in checked}}
+    parts: dict[LayerRow | Subnet, Part | Subnet] = {row: needed[row] for row in sorted(needed)}
+    return {**parts, **{subnet: subnet for subnet in checked}}
 
 
 def _median_ms(models: Sequence[TFLiteModel], repetitions: int) -> list[float]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from aec_ofa_tf.audio.front_end import PANNS, FrontEndConfig
+from aec_ofa_tf.models.cnn10 import Cnn10Network
 from aec_ofa_tf.models.network import NetworkConfig
 from aec_ofa_tf.models.space import SearchSpace
 
@@ -93,7 +94,7 @@ class TFLiteSettings:
 
     models: tuple[Path, ...]
     space: SearchSpace
-    network: NetworkConfig
+    network: Cnn10Network
     threads: int
     warm_up: int
     repetitions: int

@@ -166,7 +166,7 @@ class Cnn10Space(SearchSpace):
         return tuple(choices)
 
     @cached_property
-    def stages(self) -> tuple[tuple[Option, ...], ...]:  # type: ignore[override]
+    def stages(self) -> tuple[tuple[Option, ...], ...]:
         """A stage per block."""
         return tuple(tuple(map(_option, blocks)) for blocks in self.block_choices)
 
@@ -210,7 +210,7 @@ def search_space(
         ValueError: the name is neither.
     """
     depths: tuple[str, ...] = ("2", "2", "2")
-    ratios = EW_ONLY_RATIOS
+    ratios: tuple[float, ...] = EW_ONLY_RATIOS
     if name.strip().upper() not in (EW_ONLY, "EW-ONLY"):
         depths = tuple(part.strip().upper() for part in name.strip().strip("[]").split(","))
         ratios = PAPER_RATIOS

@@ -57,12 +57,15 @@ def _write_model(
 ) -> ConversionJob:
     """Leaves a part's Keras model, and clips for int8, for the converter."""
     rng = np.random.default_rng(index)
-    model = part.model() if isinstance(part, Part) else build_plain(part, network)
+    integers = quantization == "int8" and isinstance(part, Part)
+    if isinstance(part, Part):
+        model, ends = part.model(), (part.is_first, part.is_last)
+    else:
+        model, ends = build_plain(part, network), (True, True)
     randomise(model, rng)
     model.save(folder / f"{index}.keras")
     clips = rng.normal(size=(_REPRESENTATIVE_CLIPS, *model.input_shape[1:])).astype(np.float32)
     np.save(folder / f"{index}.npy", clips)
-    inner = part if quantization == "int8" and isinstance(part, Part) else None
     return ConversionJob(
         content="log_mel",
         quantization=quantization,
@@ -71,8 +74,8 @@ def _write_model(
         output=f"{index}.flatbuffer",
         model=f"{index}.keras",
         representative=f"{index}.npy",
-        integer_input=inner is not None and not inner.is_first,
-        integer_output=inner is not None and not inner.is_last,
+        integer_input=integers and not ends[0],
+        integer_output=integers and not ends[1],
     )
 
 

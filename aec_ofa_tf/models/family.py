@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 from aec_ofa_tf.models.network import NetworkConfig
 from aec_ofa_tf.models.space import SearchSpace
@@ -44,7 +44,7 @@ def register_family(name: str) -> Callable[[Registered], Registered]:
 
 def to_config(value: SearchSpace | NetworkConfig) -> dict[str, Any]:
     """A space or network as JSON holds it: its fields, and the name of its family."""
-    return {"family": value.family, **asdict(cast(Any, value))}
+    return {"family": value.family, **asdict(value)}
 
 
 def space_from_config(config: Mapping[str, Any]) -> SearchSpace:

@@ -69,6 +69,7 @@ class Option(NamedTuple):
     choices: tuple[Choice, ...]
 
 
+@dataclass(frozen=True)
 class SearchSpace(ABC):
     """All products of one option per stage; everything else follows from `stages`.
 
@@ -138,6 +139,11 @@ class SearchSpace(ABC):
     def smallest(self) -> Subnet:
         """Every stage with fewest units, then with the smallest choices."""
         return self.build([min(options, key=_extent) for options in self.stages])
+
+    @property
+    def landmarks(self) -> dict[str, Subnet]:
+        """The members to watch while a supernet is trained, by name."""
+        return {"smallest": self.smallest, "largest": self.largest}
 
     def __contains__(self, subnet: object) -> bool:
         if not isinstance(subnet, Subnet) or len(subnet.choices) != sum(self.stage_units):

@@ -54,7 +54,8 @@ class ElasticUnit(ABC):
         """The Keras layer that holds the full weights; not built yet.
 
         Args:
-            sizes: choices and channels that it must offer.
+            sizes: choices and channels that it must offer; if they are zeros alone, no subnet has
+                the unit, and the layer has neither weights nor batch norms.
             execution: "slices" or "masks".
             dtype: Keras dtype policy.
         """

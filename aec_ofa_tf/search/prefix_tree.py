@@ -9,7 +9,7 @@ from itertools import groupby
 from aec_ofa_tf.models.space import Choice, Subnet
 from aec_ofa_tf.models.unit import ElasticUnit
 
-_Path = tuple[tuple[bool, Choice], ...]
+_Path = tuple[tuple[int, Choice], ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,8 +71,8 @@ def groups(subnets: Sequence[Subnet], limit: int) -> list[list[Subnet]]:
 
 
 def _path(subnet: Subnet) -> _Path:
-    """Sorted by it, subnets that have a unit come before those that lack it."""
-    return tuple((not any(choice), choice) for choice in subnet.choices)
+    """The units that a subnet has, with its choices: sorted by it, neighbours share most."""
+    return tuple((index, choice) for index, choice in enumerate(subnet.choices) if any(choice))
 
 
 def _grow(members: Sequence[Subnet], units: Sequence[ElasticUnit], at: int) -> Iterator[SharedUnit]:

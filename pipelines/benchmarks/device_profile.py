@@ -113,7 +113,7 @@ def _parts(settings: ProfileSettings) -> dict[LayerRow | Subnet, Part | Subnet]:
         else []
     )
     parts: dict[LayerRow | Subnet, Part | Subnet] = {row: needed[row] for row in sorted(needed)}
-    return {**parts, **{subnet: subnet for subnet in checked}}
+    return parts | {subnet: subnet for subnet in checked}
 
 
 def _median_ms(models: Sequence[TFLiteModel], repetitions: int) -> list[float]:

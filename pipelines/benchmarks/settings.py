@@ -35,8 +35,8 @@ class TrainStepSettings:
         ValueError: a precision is unknown, or float32 is not among them.
     """
 
-    space: SearchSpace
-    network: NetworkConfig
+    space: Cnn10Space
+    network: Cnn10Network
     batch_size: int
     subnets_per_step: int
     draws: int
@@ -67,8 +67,8 @@ class SearchSettings:
         walks: how often the tree is walked; the median counts.
     """
 
-    space: SearchSpace
-    network: NetworkConfig
+    space: Cnn10Space
+    network: Cnn10Network
     batch_size: int
     clips: int
     random_draws: int

@@ -6,8 +6,7 @@ from pathlib import Path
 
 from absl import flags
 
-from aec_ofa_tf.models.cnn10 import Cnn10Network, search_space
-from aec_ofa_tf.models.space import SearchSpace
+from aec_ofa_tf.models.cnn10 import Cnn10Network, Cnn10Space, search_space
 from pipelines.benchmarks.settings import (
     PRECISIONS,
     SearchSettings,
@@ -144,7 +143,7 @@ def tflite_settings() -> TFLiteSettings:
     )
 
 
-def _space_and_network(frames: int) -> tuple[SearchSpace, Cnn10Network]:
+def _space_and_network(frames: int) -> tuple[Cnn10Space, Cnn10Network]:
     for name, suites in _OF_SOME_SUITES.items():
         if FLAGS[name].present and FLAGS.suite not in suites:
             raise ValueError(

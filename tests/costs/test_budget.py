@@ -89,8 +89,7 @@ def test_a_bound_on_latency_is_met_by_the_sum_of_layers():
 def test_a_large_space_is_refused_without_tensorflow():
     program = (
         "import sys\n"
-        "from aec_ofa_tf.models.network import Cnn10Network\n"
-        "from aec_ofa_tf.models.space import search_space\n"
+        "from aec_ofa_tf.models.cnn10 import Cnn10Network, search_space\n"
         "from aec_ofa_tf.costs.budget import Budget, UnsatisfiableBudgetError\n"
         "ratios = (0.2, 0.4, 0.6, 0.8, 1.0)\n"
         "space = search_space('[X,X,X]', width_per='layer', width_ratios=ratios)\n"

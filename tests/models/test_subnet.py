@@ -12,11 +12,10 @@ from aec_ofa_tf.models.cnn10 import (
     parse_subnet,
     search_space,
 )
-from aec_ofa_tf.models.space import Subnet
 
 widths = st.integers(1, 600)
 blocks = st.one_of(st.tuples(widths), st.tuples(widths, widths))
-specs = st.builds(Subnet, st.lists(blocks, min_size=1, max_size=5).map(tuple))
+specs = st.builds(cnn10_subnet, st.lists(blocks, min_size=1, max_size=5).map(tuple))
 
 
 @given(specs)
@@ -29,7 +28,7 @@ def test_the_text_form_is_short_and_fit_for_file_names():
     spec = cnn10_subnet(((64, 64), (51, 76), (102, 102), (204,)))
 
     assert str(spec) == "64x2-51+76-102x2-204x1"
-    assert spec.row() == [[64, 64], [51, 76], [102, 102], [204, 0]]
+    assert spec.row() == [[64], [64], [51], [76], [102], [102], [204], [0]]
     assert blocks_of(spec) == ((64, 64), (51, 76), (102, 102), (204,))
 
 

@@ -1,27 +1,30 @@
 import pytest
 
-from aec_ofa_tf.models.cnn10 import blocks_of, parse_subnet, search_space
+from aec_ofa_tf.models.cnn10 import Cnn10Network, parse_subnet, search_space
 from aec_ofa_tf.search.prefix_tree import groups, prefix_tree
 
-
-def leaves(layer, prefix=()):
-    """Every subnet with the widths on the way to it."""
-    for kept in layer.prefixes:
-        path = (*prefix, (layer.block, layer.layer, kept.width))
-        if kept.subnet is not None:
-            yield kept.subnet, path
-        for deeper in (kept.deeper, kept.below):
-            if deeper is not None:
-                yield from leaves(deeper, path)
+NETWORK = Cnn10Network(classes=3, frames=64)
 
 
-def layers(layer):
-    """A layer and all below it."""
-    yield layer
-    for prefix in layer.prefixes:
-        for deeper in (prefix.deeper, prefix.below):
-            if deeper is not None:
-                yield from layers(deeper)
+def tree_of(subnets):
+    return prefix_tree(subnets, NETWORK.units(len(subnets[0].choices) if subnets else 2))
+
+
+def leaves(tree, path=()):
+    """Every subnet with the widths on the way to it, 0 for a convolution that it lacks."""
+    for unit in tree:
+        for kept in unit.prefixes:
+            if kept.subnet is not None:
+                yield kept.subnet, (*path, kept.width)
+            yield from leaves(kept.below, (*path, kept.width))
+
+
+def units(tree):
+    """All units of a tree."""
+    for unit in tree:
+        yield unit
+        for prefix in unit.prefixes:
+            yield from units(prefix.below)
 
 
 @pytest.mark.parametrize(
@@ -29,18 +32,19 @@ def layers(layer):
 )
 def test_every_subnet_stands_once_at_the_end_of_its_own_widths(name, width_per):
     subnets = search_space(name, base_channels=5, width_per=width_per).subnets()
-    found = dict(leaves(prefix_tree(subnets)))
+    found = dict(leaves(tree_of(subnets)))
 
     assert sorted(found) == sorted(subnets)
     for spec, path in found.items():
-        assert [width for _, _, width in path] == [w for block in blocks_of(spec) for w in block]
+        assert tuple((width,) for width in path) == spec.choices
 
 
 def test_what_subnets_share_stands_once():
-    tree = prefix_tree(search_space("[2,2,X]", base_channels=10).subnets())
+    tree = tree_of(search_space("[2,2,X]", base_channels=10).subnets())
     counts: dict[str, int] = {}
-    for layer in layers(tree):
-        counts[layer.name] = counts.get(layer.name, 0) + 1
+    for unit in units(tree):
+        name = NETWORK.units(8)[unit.index].name + ("" if any(unit.choice) else " absent")
+        counts[name] = counts.get(name, 0) + 1
 
     # 4 widths in each of three blocks, of which the last may be deep: one wide convolution for
     # all that follow a prefix, and a second one for each width of the first.
@@ -53,20 +57,24 @@ def test_what_subnets_share_stands_once():
         "block3_conv2": 16,
         "block4_conv1": 16,
         "block4_conv2": 64,
+        "block4_conv2 absent": 64,
     }
 
 
 def test_a_layer_is_as_wide_as_its_widest_subnet():
-    tree = prefix_tree([parse_subnet(text) for text in ("4x2-2x1", "4x2-6x2", "4x2-3x1")])
-    (first,) = tree.prefixes[0].deeper.prefixes
+    tree = tree_of([parse_subnet(text) for text in ("4x2-2x1", "4x2-6x2", "4x2-3x1")])
+    (first,) = tree
+    (second,) = first.prefixes[0].below
+    (third,) = second.prefixes[0].below
 
-    assert first.below.width == 6
-    assert [prefix.width for prefix in first.below.prefixes] == [2, 3, 6]
+    assert third.choice == (6,)
+    assert [prefix.width for prefix in third.prefixes] == [2, 3, 6]
+    assert [len(prefix.below) for prefix in third.prefixes] == [1, 1, 1]
 
 
 def test_no_subnets_are_no_tree():
     with pytest.raises(ValueError, match="at least one"):
-        prefix_tree([])
+        tree_of([])
 
 
 def test_groups_are_bounded_even_and_complete():

@@ -139,7 +139,7 @@ def test_uniform_draws_cover_the_space_evenly_and_independently():
     drawn = np.stack([sample(tf.constant([0, step])).numpy() for step in range(2000)])
     keys, counts = np.unique(drawn.reshape(-1, 8), axis=0, return_counts=True)
 
-    assert drawn.shape == (2000, 4, 4, 2)
+    assert drawn.shape == (2000, 4, 8, 1)
     assert len(keys) == SPACE.size == 128
     # 8000 draws over 128 subnets: 62.5 expected, standard deviation 7.9.
     assert counts.min() > 62.5 - 5 * 7.9
@@ -156,7 +156,7 @@ def test_the_sandwich_takes_the_ends_of_the_space_and_draws_what_lies_between():
     sample = tf.function(sandwich_sampler(SPACE, 5))
     first, again, other = (sample(tf.constant([0, step])).numpy() for step in (1, 1, 2))
 
-    assert first.shape == (5, 4, 2)
+    assert first.shape == (5, 8, 1)
     np.testing.assert_array_equal(first[0], SPACE.largest.row())
     np.testing.assert_array_equal(first[1], SPACE.smallest.row())
     np.testing.assert_array_equal(first, again)

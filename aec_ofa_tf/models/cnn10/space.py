@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 UNITS_PER_BLOCK = 2
 PAPER_RATIOS = (0.4, 0.6, 0.8, 1.0)
 WIDTH_CHOICES = ("block", "layer")
+_WATCHED_RATIOS = (0.6, 0.8)
 
 _BLOCK = re.compile(
     r"(?P<width>[1-9]\d*)x(?P<depth>[12])|(?P<first>[1-9]\d*)\+(?P<second>[1-9]\d*)"
@@ -175,6 +176,13 @@ class Cnn10Space(SearchSpace):
         full = self.full_widths
         widths = [full[0], *(max(1, self.width_of(ratio, width)) for width in full[1:])]
         return cnn10_subnet([(width, width) for width in widths])
+
+    @property
+    def landmarks(self) -> dict[str, Subnet]:
+        """The ends, and what there is of the paper's baselines between them."""
+        ratios = {f"ratio_{ratio}": self.fixed_ratio(ratio) for ratio in _WATCHED_RATIOS}
+        members = {name: subnet for name, subnet in ratios.items() if subnet in self}
+        return {"smallest": self.smallest, **members, "largest": self.largest}
 
     def named_subnet(self, text: str) -> Subnet | None:
         """A width ratio names the subnet of that ratio; widths are read as `parse_subnet` does."""

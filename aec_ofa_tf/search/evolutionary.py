@@ -14,6 +14,7 @@ from optuna.storages import BaseStorage, get_storage
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from aec_ofa_tf.models.space import SearchSpace, Subnet
+from aec_ofa_tf.config import ConfigError
 from aec_ofa_tf.search.store import SubnetMetrics
 
 _EXCESS, _METRICS, _SEARCHER = "excess", "metrics", "searcher"
@@ -189,16 +190,17 @@ def open_storage(address: str) -> BaseStorage:
     """Opens Optuna's database, which is created where there is none.
 
     Raises:
-        ValueError: it cannot be opened.
+        ConfigError: it cannot be opened.
     """
     try:
         return get_storage(address)
     except Exception as error:  # whatever the database's driver raises
         reason = str(error).partition("\n")[0]
-        raise ValueError(
+        raise ConfigError(
             f"the search's storage cannot be opened ({type(error).__name__}: {reason}); give an "
             "address that SQLAlchemy knows, for example sqlite:////absolute/path/search.db, and "
-            "install what it needs"
+            "install what it needs",
+            "storage",
         ) from error
 
 

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from aec_ofa_tf.audio.front_end import PANNS, FrontEndConfig
-from aec_ofa_tf.models.cnn10 import Cnn10Network
-from aec_ofa_tf.models.network import NetworkConfig
+from aec_ofa_tf.models.cnn10 import Cnn10Network, Cnn10Space
 from aec_ofa_tf.models.space import SearchSpace
 
 FLOAT32, BFLOAT16 = "float32", "mixed_bfloat16"

@@ -34,15 +34,16 @@ def test_convert_writes_what_is_asked_for(trained, tmp_path):
     assert "Licence of the data: not stated." in card
 
 
-def test_the_teacher_is_converted_like_a_subnet(trained):
+def test_the_teacher_is_converted_like_a_subnet(trained, tmp_path):
     result = run_program(
         "convert",
         f"--workdir={trained.workdir}",
         f"--data_dir={trained.data_dir}",
         "--teacher",
+        f"--out={tmp_path}",
     ).result
 
-    path = trained.workdir / "export" / "teacher" / "log_mel-float32.tflite"
+    path = tmp_path / "log_mel-float32.tflite"
     assert result["file"] == str(path)
     assert result["subnet"] == "4x2-8x2-16x2-32x2"
     assert read_info(path).extra["training_steps"] == 12

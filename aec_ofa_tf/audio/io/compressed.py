@@ -88,7 +88,7 @@ def ogg_flac(file: BinaryIO) -> Iterator[bytes] | None:
     """The FLAC file within an Ogg file, in pieces; None if there is none.
 
     Raises:
-        UnusableSoundError: while iterating: a page is cut.
+        UnusableSoundError: while iterating: the first page is damaged.
     """
     length = file.seek(0, os.SEEK_END)
     page = next(_ogg_pages(file, length), None)
@@ -192,6 +192,8 @@ def _ogg_flac_bytes(file: BinaryIO, length: int, serial: bytes) -> Iterator[byte
     extra = _OGG_FLAC_EXTRA_BYTES
     for page in _ogg_pages(file, length):
         if page.serial == serial:
+            if page.end - page.body < extra:
+                raise UnusableSoundError("undecodable: damaged Ogg FLAC")
             yield _read_at(file, page.body + extra, page.end - page.body - extra)
             extra = 0
 

@@ -86,13 +86,11 @@ def header_of_file(file: BinaryIO) -> Header | None:
     Raises:
         UnusableSoundError: its rate or number of channels is out of bounds.
     """
-    tag_bytes = id3_bytes(file)
-    try:
-        cursor = _Cursor(file, file.seek)
-        cursor.skip(tag_bytes)
+    cursor = _Cursor(file, file.seek)
+    with contextlib.suppress(EOFError):
+        cursor.skip(id3_bytes(file))
         return _header(cursor)
-    except EOFError:
-        return None
+    return None
 
 
 def header_of_stream(stream: ReadAhead) -> Header | None:

@@ -127,3 +127,10 @@ def test_notes_come_with_the_first_samples_too(tmp_path):
     assert decoded.notes == ("its header gives no length: it was read to its end",)
     (tmp_path / "x.ogg").write_bytes(PARTS["ogg_flac"][0])
     assert decode(tmp_path / "x.ogg", RATE_HZ, max_samples=100).notes == ()
+
+
+def test_an_ogg_flac_whose_first_page_is_too_short_is_refused(tmp_path):
+    data = bytearray(PARTS["ogg_flac"][0])
+    data[27] = 5  # bytes of its only segment: the mark alone, without what must follow it
+    with pytest.raises(DecodeError, match="damaged Ogg FLAC"):
+        by_file(tmp_path, bytes(data))

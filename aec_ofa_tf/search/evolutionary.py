@@ -13,8 +13,8 @@ from optuna.samplers import NSGAIISampler
 from optuna.storages import BaseStorage, get_storage
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from aec_ofa_tf.models.space import SearchSpace, Subnet
 from aec_ofa_tf.config import ConfigError
+from aec_ofa_tf.models.space import SearchSpace, Subnet
 from aec_ofa_tf.search.store import SubnetMetrics
 
 _EXCESS, _METRICS, _SEARCHER = "excess", "metrics", "searcher"

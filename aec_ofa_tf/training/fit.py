@@ -13,7 +13,7 @@ import tensorflow as tf
 from aec_ofa_tf.audio.augment import SpecAugmentConfig
 from aec_ofa_tf.dataset import TRAIN, VALIDATION, Share
 from aec_ofa_tf.models.network import NetworkConfig
-from aec_ofa_tf.models.space import Subnet
+from aec_ofa_tf.models.space import Members, Subnet
 from aec_ofa_tf.models.supernet import Supernet
 from aec_ofa_tf.reporting.summaries import SummaryLog
 from aec_ofa_tf.tasks import balanced_class_weights
@@ -101,13 +101,11 @@ def _class_weights(run: Run, train: TrainConfig) -> dict[str, Any]:
     return {"class_weights": balanced_class_weights(run.records.clips_per_label(TRAIN))}
 
 
-def new_network(
-    run: Run, subnets: Sequence[Subnet], network: NetworkConfig, train: TrainConfig
-) -> Supernet:
+def new_network(run: Run, members: Members, network: NetworkConfig, train: TrainConfig) -> Supernet:
     """A network with fresh weights on all devices."""
     keras.utils.set_random_seed(train.seed)
     with run.devices.strategy.scope():
-        return Supernet(subnets, network, resolve_precision(train.precision), train.execution)
+        return Supernet(members, network, resolve_precision(train.precision), train.execution)
 
 
 def fit(run: Run, supernet: Supernet, plan: Plan, train: TrainConfig) -> dict[str, float]:

@@ -153,7 +153,7 @@ class Run:
             OSError: its last checkpoint cannot be read.
         """
         config = from_values(SupernetConfig, self.workdir.require_stage("supernet").settings)
-        supernet = Supernet(self.space.subnets(), self.network)
+        supernet = Supernet(self.space, self.network)
         self.restore("supernet", supernet, config.last_step)
         return supernet
 

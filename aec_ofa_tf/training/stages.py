@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import asdict
 from typing import Any
 
@@ -49,7 +48,6 @@ from aec_ofa_tf.training.sampler import (
 )
 
 TEACHER, SOFT_LABELS, SUPERNET = "teacher", "soft_labels", "supernet"
-_WATCHED_RATIOS = (0.6, 0.8)
 _TARGETS = {"cache": "soft_labels", "online": "teacher", "largest": "largest"}
 
 
@@ -139,10 +137,9 @@ def train_supernet(run: Run, config: SupernetConfig) -> SupernetResult:
     done = run.begin(SUPERNET, settings, config)
     if done:
         return SupernetResult(**done.result or {})
-    subnets = run.space.subnets()
     if config.init == "teacher":
         config.check_teacher(trained_teacher(run), run.space)
-    supernet = new_network(run, subnets, run.network, train)
+    supernet = new_network(run, run.space, run.network, train)
     if config.init == "teacher":
         _copy_teacher(run, supernet)
     phases = [
@@ -152,9 +149,9 @@ def train_supernet(run: Run, config: SupernetConfig) -> SupernetResult:
     target = _TARGETS[config.distill_from]
     step = step_config(run, train, target, config.student_mixup, config.label_weight)
     with peers_watched(run.devices):
-        plan = Plan(SUPERNET, phases, step, _watched(run.space), source)
+        plan = Plan(SUPERNET, phases, step, run.space.landmarks, source)
         validation = fit(run, supernet, plan, train)
-    result = SupernetResult(len(subnets), run.task.figure, validation)
+    result = SupernetResult(run.space.size, run.task.figure, validation)
     return SupernetResult(**run.finish(SUPERNET, asdict(result)))
 
 
@@ -237,15 +234,7 @@ def _sampler(space: SearchSpace, config: SupernetConfig) -> Sampler:
         return constant_sampler(space.largest)
     if config.sampler == "sandwich":
         return sandwich_sampler(space, config.subnets_per_step)
-    return uniform_sampler(space.subnets(), config.subnets_per_step)
-
-
-def _watched(space: SearchSpace) -> dict[str, Subnet]:
-    members = {}
-    for ratio in _WATCHED_RATIOS:
-        with suppress(ValueError):  # no such member, or a space without width ratios
-            members[f"ratio_{ratio}"] = space.parse_subnet(str(ratio))
-    return {"smallest": space.smallest, **members, "largest": space.largest}
+    return uniform_sampler(space, config.subnets_per_step)
 
 
 def _copy_teacher(run: Run, supernet: Supernet) -> None:

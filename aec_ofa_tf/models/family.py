@@ -65,9 +65,21 @@ def network_from_config(config: Mapping[str, Any]) -> NetworkConfig:
     return _open(config, _NETWORKS)
 
 
+def network_class(family: str) -> type[NetworkConfig]:
+    """The class of a family's network configurations.
+
+    Raises:
+        ValueError: no such family is registered.
+    """
+    return _registered(family, _NETWORKS)
+
+
 def _open(config: Mapping[str, Any], registered: Mapping[str, Any]) -> Any:
     fields = {name: _as_tuple(value) for name, value in config.items() if name != "family"}
-    family = config.get("family", _DEFAULT)
+    return _registered(config.get("family", _DEFAULT), registered)(**fields)
+
+
+def _registered(family: str, registered: Mapping[str, Any]) -> Any:
     if family in _BUILT_IN:
         importlib.import_module(_BUILT_IN[family])
     if family not in registered:
@@ -75,7 +87,7 @@ def _open(config: Mapping[str, Any], registered: Mapping[str, Any]) -> Any:
             f"no family of networks called {family!r} is registered: import the module that "
             f"defines it first; known are {', '.join(sorted({*registered, *_BUILT_IN}))}"
         )
-    return registered[family](**fields)
+    return registered[family]
 
 
 def _as_tuple(value: Any) -> Any:

@@ -84,7 +84,6 @@ class SearchSpace(ABC):
     family: ClassVar[str] = ""
     fields: ClassVar[tuple[str, ...]] = ("width",)
 
-    @abstractmethod
     def network(
         self, classes: int, frames: int, mel_bins: int, *, task: str, **options: Any
     ) -> NetworkConfig:
@@ -99,8 +98,11 @@ class SearchSpace(ABC):
 
         Raises:
             TypeError: the family has no such option.
-            ValueError: a value is impossible.
+            ValueError: a value is impossible, or the family has registered no networks.
         """
+        from aec_ofa_tf.models.family import network_class  # which imports this file
+
+        return network_class(self.family)(classes, frames, mel_bins=mel_bins, task=task, **options)
 
     @property
     @abstractmethod
@@ -259,14 +261,6 @@ class StagedSpace(SearchSpace):
 
     def __str__(self) -> str:
         return f"of {self.size} subnets"
-
-    def network(self, *_: Any, **__: Any) -> NetworkConfig:
-        """Listed subnets do not say what is static.
-
-        Raises:
-            ValueError: always.
-        """
-        raise ValueError("a list of subnets has no network of its own: give the network")
 
     @classmethod
     def listing(cls, subnets: Sequence[Subnet]) -> StagedSpace:

@@ -135,6 +135,14 @@ class Trainer(keras.Model):
         self.watch(supernet.space.largest)
         self.built = True
 
+    def compile(self, *args: Any, **kwargs: Any) -> None:
+        """As Keras', with the metrics made for scores and labels [clips, classes]."""
+        super().compile(*args, **kwargs)
+        if self._compile_metrics is not None:
+            # Steps of training leave them out, after which Keras asks for their results.
+            values = keras.KerasTensor((None, self.supernet.network.classes))
+            self._compile_metrics.build(values, values)
+
     def watch(self, subnet: Subnet, statistics: Statistics | None = None) -> None:
         """Names the subnet that `evaluate`, `predict` and validation under `fit` are of.
 

@@ -63,7 +63,7 @@ class ToyNetwork(NetworkConfig):
 
 @dataclass(frozen=True)
 class ToyUnit(ElasticUnit):
-    """x + project(depthwise(expand(x))); its choice is (width, kernel, hidden)."""
+    """relu(x + project(depthwise(expand(x)))); its choice is (width, kernel, hidden)."""
 
     def layer(self, sizes, execution, dtype):
         width, kernel, hidden = (max(c[n] for c in sizes.choices) for n in range(3))
@@ -85,6 +85,7 @@ class ToyUnit(ElasticUnit):
             x = keras.layers.ReLU()(plain_batch_norm(f"{self.name}_norm2")(depthwise(x)))
             x = keras.layers.Conv2D(width, 1, use_bias=False, name=f"{self.name}_project")(x)
             x = keras.layers.Add()([inputs, plain_batch_norm(f"{self.name}_norm3")(x)])
+            x = keras.layers.ReLU()(x)
         return keras.layers.Dropout(self.dropout, name=f"{self.name}_dropout")(x)
 
     def cut(self, weights, choice, channels_in):
@@ -171,7 +172,7 @@ class ToyLayer(ElasticUnitLayer):
         ]
 
     def combine(self, inputs, outputs):
-        return inputs + outputs
+        return tf.nn.relu(inputs + outputs)
 
     def get_config(self):
         return {**super().get_config(), "kernel": self.kernel, "hidden": self.hidden}

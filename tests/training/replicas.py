@@ -13,6 +13,7 @@ from aec_ofa_tf.models.supernet import Supernet
 from aec_ofa_tf.training.devices import Devices, open_devices
 from aec_ofa_tf.training.sampler import sandwich_sampler
 from aec_ofa_tf.training.trainer import StepConfig, Trainer
+from tests.families.toy import ToyNetwork, ToySpace
 from tests.training.steps import NETWORK, SPACE, batch
 
 CLIPS = 8
@@ -24,6 +25,8 @@ RUNS = {
     "float64": ("float64", "slices", 1e-3),
     "masks": ("float64", "masks", 1e-3),
     "float16": ("mixed_float16", "slices", 1e-4),
+    "toy": ("float64", "slices", 1e-3),
+    "toy_masks": ("float64", "masks", 1e-3),
 }
 CONFIG = StepConfig(mixup=True, time_roll=True, gain_db=3.0)
 
@@ -40,18 +43,20 @@ def main(strategy: str, path: str) -> None:
             optimizer = keras.optimizers.Adam(learning_rate)
             if dtype == "mixed_float16":
                 optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
-            trainer = new_trainer(dtype, execution, optimizer)
+            trainer = new_trainer(name, dtype, execution, optimizer)
         results[f"{name}_losses"] = train(trainer, devices)
-        weight = tf.convert_to_tensor(trainer.supernet.unit_layers[1].conv.kernel)
+        weight = tf.convert_to_tensor(trainer.supernet.unit_layers[0].conv.kernel)
         results[f"{name}_weight"] = weight.numpy()
     if devices.chief:
         np.savez(path, **results)
     devices.wait_for_all()
 
 
-def new_trainer(dtype: str, execution: str, optimizer: keras.Optimizer) -> Trainer:
-    supernet = Supernet(SPACE.subnets(), NETWORK, dtype, execution)
-    trainer = Trainer(supernet, sandwich_sampler(SPACE, 2), CONFIG)
+def new_trainer(name: str, dtype: str, execution: str, optimizer: keras.Optimizer) -> Trainer:
+    toy = name.startswith("toy")  # of several batch norms and a residual connection per unit
+    space, network = (ToySpace(), ToyNetwork(5, 40)) if toy else (SPACE, NETWORK)
+    supernet = Supernet(space, network, dtype, execution)
+    trainer = Trainer(supernet, sandwich_sampler(space, 3 if toy else 2), CONFIG)
     trainer.compile(optimizer=optimizer, auto_scale_loss=False)
     optimizer.build(supernet.trainable_variables)
     return trainer

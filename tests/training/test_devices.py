@@ -61,6 +61,8 @@ def runs(tmp_path_factory) -> dict[str, dict[str, np.ndarray]]:
         ("multiworker", "float32", 1e-5),
         ("mirrored", "float64", 1e-10),
         ("mirrored", "masks", 1e-10),
+        ("mirrored", "toy", 1e-10),
+        ("mirrored", "toy_masks", 1e-10),
     ],
 )
 def test_replicas_have_the_losses_and_weights_of_one_device(runs, name, run, bound):

@@ -114,6 +114,8 @@ class ConvUnit(ElasticUnit):
 class PannsHead(Head):
     """Mean over mel bins, maximum plus mean over time, dense layer with ReLU, classifier.
 
+    It takes what is not negative, such as the output of a ReLU.
+
     Attributes:
         classes: number of outputs.
         embedding_units: width of the dense layer.

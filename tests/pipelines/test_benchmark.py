@@ -105,8 +105,8 @@ def test_tflite_reports_every_figure_of_the_suite():
     ("flags", "expected"),
     [
         (["--suite=tflite", "--model=nowhere.tflite"], "--model=nowhere.tflite does not exist"),
-        (["--suite=tflite", "--model=README.md", "--frames=9999"], "--frames mean nothing beside"),
-        (["--model=README.md"], "--model means nothing to --suite=train_step; it is for tflite"),
+        (["--suite=tflite", "--model=README.md", "--frames=9999"], "--frames cannot be used with --model"),
+        (["--model=README.md"], "--model does not apply to --suite=train_step; it is for tflite"),
         (["--suite=search", "--threads=2"], "it is for tflite"),
         (["--suite=tflite", "--batch_size=4"], "it is for train_step and search"),
     ],

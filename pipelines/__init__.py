@@ -2,7 +2,7 @@
 
 import os
 
-# What TensorFlow logs at its start, errors that are none among it ("Unable to register cuBLAS
-# factory"), would hide a program's own messages. What goes wrong is raised in Python as well.
-# TF_CPP_MIN_LOG_LEVEL=0 in the environment shows all of it.
+# TensorFlow logs many lines at its start, among them harmless "errors" ("Unable to register cuBLAS
+# factory"), between which a program's own messages would be overlooked. Real errors are raised in
+# Python as well. TF_CPP_MIN_LOG_LEVEL=0 in the environment shows all messages.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")

@@ -27,8 +27,8 @@ USAGE_ERROR = 2
 def main() -> None:
     """Runs the program that the first argument names, with the other arguments.
 
-    Without a name, and with `--help`, it lists the programs. A name that is none ends with exit
-    code 2. No program is imported but the one that runs.
+    Without a name, and with `--help`, it lists the programs. An unknown name ends with exit code 2.
+    Only the program that runs is imported.
     """
     name = sys.argv[1] if len(sys.argv) > 1 else "--help"
     if name in ("--help", "-h", "--helpshort", "help"):
@@ -53,8 +53,8 @@ def overview() -> str:
             "",
             *(f"  {name:{width}}  {_purpose(name)}" for name in PROGRAMS),
             "",
-            "aec-ofa NAME --helpshort lists a program's flags. A flagfile that comes with this",
-            f"package is found by its name: --flagfile={' or '.join(flagfiles)}",
+            "aec-ofa NAME --helpshort lists the flags of a program. The flagfiles of this package",
+            f"are found by their names: --flagfile={' or '.join(flagfiles)}",
         ]
     )
 

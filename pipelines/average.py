@@ -22,7 +22,7 @@ from aec_ofa_tf.workdir import Workdir
 from pipelines import program
 
 FLAGS = flags.FLAGS
-flags.DEFINE_string("out", None, "File that gets the result too, indented.")
+flags.DEFINE_string("out", None, "File to which the result is written too, indented.")
 
 
 def main(runs: list[str]) -> dict[str, Any]:

@@ -1,14 +1,15 @@
-r"""Measures on this machine what the README claims of speed and memory.
+r"""Measures speed and memory on this machine, as the README reports them.
 
 python -m pipelines.benchmark --suite=train_step --out=docs/results/train_step.json
 
-Ten minutes to half an hour on two cores at the default sizes, CNN10's. A minute, to try it:
+It takes ten to thirty minutes on two cores at the default sizes, those of CNN10. To try it in a
+minute:
 python -m pipelines.benchmark --base_channels=4 --frames=40 --draws=2 --repetitions=1 \
     --loop_steps=20
 
 python -m pipelines.benchmark --suite=search --out=docs/results/search.json
 
-Converted files, on clips of 10 s; without --model on files of random weights that it makes:
+Latency of TFLite files on clips of 10 s; without --model, of files with random weights:
 python -m pipelines.benchmark --suite=tflite --out=docs/results/tflite.json
 python -m pipelines.benchmark --suite=tflite --threads=2 \
     --model=runs/demo/phone/log_mel-float32.tflite --model=runs/demo/phone/waveform-int8.tflite
@@ -27,7 +28,7 @@ from pipelines import program
 from pipelines.flags import benchmark
 
 FLAGS = flags.FLAGS
-flags.DEFINE_string("out", None, "File that gets the result too, indented.")
+flags.DEFINE_string("out", None, "File to which the result is written too, indented.")
 flags.adopt_module_key_flags(benchmark)
 
 

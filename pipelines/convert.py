@@ -3,7 +3,7 @@ r"""Converts subnets of a trained supernet, or the teacher, to `.keras` and TFLi
 python -m pipelines.convert --workdir=runs/demo --data_dir=runs/demo-data --subnet=smallest \
     --input=log_mel --quantization=float32,int8 --out=runs/demo/phone
 
-The best subnet of every budget that was searched, with a table of all files:
+The best subnet of every searched budget, with a table of all files:
 python -m pipelines.convert --workdir=runs/demo --data_dir=runs/demo-data --family \
     --input=log_mel,waveform --quantization=float32,int8 --data_licence='CC BY 4.0'
 """
@@ -29,18 +29,18 @@ data.define_data_dir_flag()
 define(EvaluationConfig)
 experiment.define_subnet_flag()
 define(ExportConfig)
-flags.DEFINE_bool("teacher", False, "Convert the run's teacher, in place of --subnet.")
+flags.DEFINE_bool("teacher", False, "Convert the teacher instead of a subnet.")
 flags.DEFINE_bool(
-    "family", False, "Convert the subnet of every searched budget, in place of --subnet."
+    "family", False, "Convert the best subnet of every searched budget instead of --subnet."
 )
 flags.DEFINE_string(
     "out",
     None,
-    "Folder for the files; <workdir>/export/<subnet> by default, or <workdir>/export/teacher. "
-    "With --family that of the budgets' folders and the table; <workdir>/export by default.",
+    "Folder for the files. Default: <workdir>/export/<subnet> or <workdir>/export/teacher. With "
+    "--family: folder for the table and a subfolder per budget; default: <workdir>/export.",
 )
-flags.DEFINE_string("data_licence", None, "With --family: the data's licence, for model cards.")
-flags.DEFINE_bool("score", True, "Score the files on the evaluation split, beside Keras.")
+flags.DEFINE_string("data_licence", None, "With --family: licence of the data, for model cards.")
+flags.DEFINE_bool("score", True, "Score the files and the Keras model on the evaluation split.")
 for module in (pipelines.flags, data, experiment):
     flags.adopt_module_key_flags(module)
 flags.mark_flags_as_required(["workdir", "data_dir"])
@@ -48,12 +48,12 @@ flags.mark_flags_as_required(["workdir", "data_dir"])
 
 @naming_flags
 def main(_: list[str]) -> dict[str, Any]:
-    """Converts what `--subnet`, `--teacher` or `--family` name; see the module's docstring."""
+    """Converts `--subnet`, `--teacher` or `--family`; see the module's docstring."""
     _check_flags()
     config = read(ExportConfig, evaluation=read(EvaluationConfig))
     workdir = Workdir(Path(FLAGS.workdir))
     config.check_payload(load_manifest(Path(FLAGS.data_dir)).configuration["payload"])
-    workdir.config()  # locking would make a folder of a mistyped name
+    workdir.config()  # fails for a mistyped name, before locking would create its folder
     if FLAGS.family:
         workdir.winners()
     from aec_ofa_tf.experiment import Experiment
@@ -70,11 +70,11 @@ def main(_: list[str]) -> dict[str, Any]:
 
 def _check_flags() -> None:
     if [FLAGS.family, FLAGS.teacher, bool(FLAGS.subnet)].count(True) != 1:
-        raise ValueError("say what to convert: one of --subnet=SUBNET, --teacher and --family")
+        raise ValueError("give exactly one of --subnet=SUBNET, --teacher and --family")
     if FLAGS.data_licence and not FLAGS.family:
-        raise ValueError("--data_licence is for the model cards of --family: add it")
+        raise ValueError("--data_licence is for the model cards of --family: add --family")
     if FLAGS.family and not FLAGS.score:
-        raise ValueError("the table of --family has the files' scores: leave out --noscore")
+        raise ValueError("the table of --family needs the files' scores: leave out --noscore")
 
 
 if __name__ == "__main__":

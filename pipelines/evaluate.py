@@ -23,9 +23,11 @@ _BATCH_SIZE = 64
 data.define_data_dir_flag()
 define(EvaluationConfig)
 experiment.define_subnet_flag()
-flags.DEFINE_string("model", None, "A .tflite, a .keras, or a workdir with --subnet or --teacher.")
-flags.DEFINE_enum("split", "evaluation", list(SPLITS), "Which clips.")
-flags.DEFINE_bool("teacher", False, "Score the workdir's teacher.")
+flags.DEFINE_string(
+    "model", None, "A .tflite file, a .keras file, or a workdir with --subnet or --teacher."
+)
+flags.DEFINE_enum("split", "evaluation", list(SPLITS), "Split of the records to score on.")
+flags.DEFINE_bool("teacher", False, "Score the teacher of the workdir.")
 for module in (pipelines.flags, data, experiment):
     flags.adopt_module_key_flags(module)
 flags.mark_flags_as_required(["model", "data_dir"])
@@ -38,11 +40,11 @@ def main(_: list[str]) -> dict[str, Any]:
     if not model.exists():
         raise ValueError(f"--model={model} does not exist")
     if not model.is_dir() and model.suffix not in (".tflite", ".keras"):
-        raise ValueError(f"--model={model} is neither a .tflite, a .keras nor a workdir")
+        raise ValueError(f"--model={model} is neither a .tflite file, a .keras file nor a workdir")
     if not model.is_dir() and (FLAGS.subnet or FLAGS.teacher):
-        raise ValueError(f"--subnet and --teacher name a model of a workdir, and {model} is a file")
+        raise ValueError(f"--subnet and --teacher need a workdir as --model, but {model} is a file")
     if model.is_dir() and bool(FLAGS.subnet) == FLAGS.teacher:
-        raise ValueError(f"{model} is a workdir: say which model with --subnet or --teacher")
+        raise ValueError(f"{model} is a workdir: choose its model by --subnet or --teacher")
     from tfrecords.records import open_records
 
     records, config = open_records(FLAGS.data_dir), read(EvaluationConfig)

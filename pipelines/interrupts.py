@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM at places of the program's choice, so that reports are whole."""
+"""Delays Ctrl-C and SIGTERM until a place where they are allowed, so that output is complete."""
 
 from __future__ import annotations
 
@@ -8,42 +8,41 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
-_AT_FIRST: dict[signal.Signals, Any] = {
+_DEFAULTS: dict[signal.Signals, Any] = {
     signal.SIGINT: signal.default_int_handler,
     signal.SIGTERM: signal.SIG_DFL,
 }
 
 
 class Interrupts:
-    """Holds Ctrl-C and SIGTERM back while entered, but for `allowed` blocks.
+    """A context in which Ctrl-C and SIGTERM take effect only in `allowed` blocks.
 
-    A signal that is not handled as Python does at first (a job in the background ignores Ctrl-C)
-    stays as it is.
+    A signal without Python's default handler is left alone: a background job ignores Ctrl-C.
     """
 
     def __init__(self) -> None:
         self._is_allowed = False
         self._is_pending = False
-        self._ours: list[signal.Signals] = []
+        self._replaced: list[signal.Signals] = []
 
     def __enter__(self) -> Interrupts:
-        self._ours = [
-            number for number, how in _AT_FIRST.items() if signal.getsignal(number) == how
+        self._replaced = [
+            number for number, handler in _DEFAULTS.items() if signal.getsignal(number) == handler
         ]
-        for number in self._ours:
+        for number in self._replaced:
             signal.signal(number, self._handle)
         return self
 
     def __exit__(self, *_: object) -> None:
-        for number in self._ours:
-            signal.signal(number, _AT_FIRST[number])
+        for number in self._replaced:
+            signal.signal(number, _DEFAULTS[number])
 
     @contextmanager
     def allowed(self) -> Iterator[None]:
-        """A block that a signal may end; one that was held back ends it at once.
+        """A block that a signal may interrupt; a signal received earlier interrupts it at once.
 
         Raises:
-            KeyboardInterrupt: Ctrl-C or SIGTERM.
+            KeyboardInterrupt: Ctrl-C or SIGTERM was received.
         """
         try:
             self._is_allowed = True

@@ -25,7 +25,7 @@ flags.adopt_module_key_flags(data)
 
 @naming_flags
 def main(_: list[str]) -> dict[str, Any]:
-    """Runs the program."""
+    """Prepares the records; see the module's docstring."""
     started = time.monotonic()
     manifest = data.prepare_from_flags()
     seconds = round(time.monotonic() - started, 1)

@@ -3,8 +3,9 @@ r"""Measures the layers of a search space on this machine, for budgets on `laten
 python -m pipelines.profile_device --out=table.json
 python -m pipelines.profile_device --workdir=runs/demo --quantization=int8 --out=table.json
 
-Two minutes on one core at the default sizes, CNN10's. The sums of layers are compared with
-random subnets measured as a whole. docs/latency_table.md describes the file.
+It takes two minutes on one core at the default sizes, those of CNN10. Random subnets are measured
+as a whole too, to compare them with the sums of their layers. docs/latency_table.md describes the
+file.
 """
 
 from __future__ import annotations
@@ -28,17 +29,21 @@ FLAGS = flags.FLAGS
 experiment.define_workdir_flag()
 experiment.define_space_flags()
 flags.DEFINE_integer("seed", 0, "Seed of the draw of --check_subnets.", 0, 2**31 - 1)
-flags.DEFINE_string("out", None, "The table's file.")
-flags.DEFINE_string("device", f"{platform.machine()} {platform.system()}", "The table's name.")
-flags.DEFINE_integer("classes", 527, "Classes of the classifier; with --workdir the run's.", 1)
-flags.DEFINE_integer("frames", 250, "Log-mel frames of a clip; with --workdir the run's.", 16)
-flags.DEFINE_integer("mel_bins", 64, "Mel bins of a frame; with --workdir the run's.", 16)
-flags.DEFINE_integer("threads", 1, "Threads of the interpreter.", 1)
-flags.DEFINE_integer("repetitions", 15, "Measurements of each layer and subnet; medians count.", 1)
-flags.DEFINE_enum(
-    "quantization", "float32", ["float32", "int8"], "Quantisation of the files to be predicted."
+flags.DEFINE_string("out", None, "File of the latency table.")
+flags.DEFINE_string(
+    "device", f"{platform.machine()} {platform.system()}", "Name of the device in the table."
 )
-flags.DEFINE_integer("check_subnets", 20, "Random subnets measured as a whole; 0 for none.", 0)
+flags.DEFINE_integer("classes", 527, "Classes of the classifier, unless --workdir is given.", 1)
+flags.DEFINE_integer("frames", 250, "Log-mel frames of a clip, unless --workdir is given.", 16)
+flags.DEFINE_integer("mel_bins", 64, "Mel bins of a frame, unless --workdir is given.", 16)
+flags.DEFINE_integer("threads", 1, "Threads of the interpreter.", 1)
+flags.DEFINE_integer(
+    "repetitions", 15, "Measurements of each layer and subnet; their median is reported.", 1
+)
+flags.DEFINE_enum(
+    "quantization", "float32", ["float32", "int8"], "Quantisation of the measured layers."
+)
+flags.DEFINE_integer("check_subnets", 20, "Number of random subnets to measure as a whole.", 0)
 flags.adopt_module_key_flags(pipelines.flags)
 flags.adopt_module_key_flags(experiment)
 flags.mark_flag_as_required("out")

@@ -1,4 +1,4 @@
-"""What every program does alike: arguments, log, errors and the JSON last line."""
+"""What all programs have in common: arguments, log, errors and a last line of JSON."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Any
 from absl import app, flags, logging
 
 CLOSED_PIPE = 128 + signal.SIGPIPE
-"""Exit code of a program whose output nobody reads any more, as shells give it."""
+"""Exit code of a program whose stdout was closed by its reader, as shells report it."""
 
 FLAGFILES = Path(__file__).resolve().parent / "configs"
 """The folder of the flagfiles that come with this package."""
@@ -25,11 +25,10 @@ flags.DEFINE_bool("traceback", False, "Show where in the code an error was raise
 
 
 def run(main: Callable[[list[str]], dict[str, Any]], takes_files: bool = False) -> None:
-    """Runs `main` under absl and prints what it returns as one JSON object on stdout's last line.
+    """Runs `main` under absl and prints its result as a JSON object, the last line of stdout.
 
-    Everything else goes to stderr. An error that names its remedy (ValueError, OSError and the
-    RuntimeErrors of child processes) ends the program with its message and exit code 1, and so
-    does a package that the core install lacks.
+    The log goes to stderr. A ValueError, an OSError or a RuntimeError, whose messages name the
+    remedy, ends the program with the message and exit code 1. So does a missing package.
 
     Args:
         main: receives the positional arguments and returns a JSON-serialisable dict.
@@ -70,12 +69,12 @@ def run(main: Callable[[list[str]], dict[str, Any]], takes_files: bool = False) 
 
 
 def with_shipped_flagfiles(arguments: Sequence[str]) -> list[str]:
-    """Puts the path of a flagfile that comes with this package in the place of its bare name.
+    """Replaces the bare name of a flagfile of this package by its path.
 
-    A file of that name in the working directory comes first.
+    A file with this name in the working directory takes precedence.
 
     Args:
-        arguments: a command line, `--flagfile=quickstart.flags` among it or not.
+        arguments: a command line, for example with `--flagfile=quickstart.flags`.
 
     Returns:
         The command line, for example with `--flagfile=/usr/lib/.../configs/quickstart.flags`.
@@ -103,23 +102,23 @@ def _parse_flags(arguments: list[str]) -> list[str]:
 
 
 def print_line(line: str) -> bool:
-    """Prints to stdout at once.
+    """Prints a line to stdout and flushes it.
 
     Returns:
-        Whether somebody reads it. If not (`| head` has enough), stdout is nowhere from now on.
+        False if the reader has closed the pipe (as `| head` does); later output is then discarded.
     """
     try:
         print(line, flush=True)
     except BrokenPipeError:
-        # Otherwise the interpreter complains when it flushes at exit.
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, sys.stdout.fileno())
-        os.close(nowhere)
+        # Otherwise the interpreter prints an error when it flushes stdout at exit.
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, sys.stdout.fileno())
+        os.close(null)
         return False
     return True
 
 
 def _concerns_users(record: LogRecord) -> bool:
-    """Warnings, and what our own code says; not TensorFlow's and Beam's housekeeping."""
+    """Selects warnings and all messages of this project, but no info of TensorFlow and Beam."""
     chatty = ("tensorflow", "keras", "apache_beam")
     return record.levelno >= WARNING or not any(name in record.pathname for name in chatty)

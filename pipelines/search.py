@@ -44,8 +44,8 @@ def main(_: list[str]) -> dict[str, Any]:
     from aec_ofa_tf.experiment import Experiment
     from tfrecords.records import open_records
 
-    found = Experiment.open(workdir.path, open_records(FLAGS.data_dir))
-    return found.search(config, FLAGS.space, ratios).as_dict()
+    run = Experiment.open(workdir.path, open_records(FLAGS.data_dir))
+    return run.search(config, FLAGS.space, ratios).as_dict()
 
 
 if __name__ == "__main__":

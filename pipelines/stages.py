@@ -1,4 +1,4 @@
-"""The stages of `train` in order, on all hosts of a cluster."""
+"""Runs the stages of `train` in order, on all hosts of a cluster."""
 
 from __future__ import annotations
 
@@ -12,54 +12,54 @@ from pipelines.flags.experiment import TrainFlags, write_flags
 from tfrecords.records import open_records
 
 Result = dict[str, Any]
-# What every worker of a cluster takes part in; the rest is the chief's.
+# Every worker of a cluster runs these stages; the chief runs the others alone.
 _TRAINING = ("teacher", "supernet", "subnet")
 
 
 def run_stages(
-    asked: TrainFlags,
+    request: TrainFlags,
     workdir: str,
     data_dir: str,
     subnet: str | None,
     timed: Callable[[str, Callable[[], Result]], Result],
 ) -> dict[str, Result]:
-    """Runs the stages that are asked for.
+    """Runs the requested stages.
 
     Args:
-        asked: the stages and their configurations.
+        request: the stages and their configurations.
         workdir: the run directory.
-        data_dir: the records.
-        subnet: what the stage `subnet` trains.
-        timed: runs one stage by name and adds how long it took.
+        data_dir: directory of the records.
+        subnet: the subnet that the stage `subnet` trains.
+        timed: runs one stage by name and adds the seconds that it took.
 
     Returns:
-        Each stage's result by name, for JSON; of training, workers that are not the chief report
-        nothing.
+        The result of each stage by name, for JSON. Workers other than the chief report the seconds
+        of training only.
     """
     results = {}
-    devices = open_devices(asked.devices.strategy, asked.devices.logical_cpus)
+    devices = open_devices(request.devices.strategy, request.devices.logical_cpus)
     with peers_watched(devices):
         experiment = Experiment(
-            workdir, open_records(data_dir), asked.space, asked.options, devices
+            workdir, open_records(data_dir), request.space, request.options, devices
         )
         with experiment.workdir.exclusive():
-            for name, run in _runners(experiment, asked, subnet).items():
-                if name in asked.stages and (devices.chief or name in _TRAINING):
+            for name, run in _runners(experiment, request, subnet).items():
+                if name in request.stages and (devices.chief or name in _TRAINING):
                     result = timed(name, lambda run=run: run().as_dict())  # type: ignore[misc]
                     results[name] = result if devices.chief else {"seconds": result["seconds"]}
-                # Nobody reads a stage's products before the chief has written them.
+                # The chief must have written a stage's files before a worker reads them.
                 devices.wait_for_all()
             if devices.chief:
-                write_flags(Path(workdir) / "flags.txt", asked.stages)
+                write_flags(Path(workdir) / "flags.txt", request.stages)
     return results
 
 
 def _runners(
-    experiment: Experiment, asked: TrainFlags, subnet: str | None
+    experiment: Experiment, request: TrainFlags, subnet: str | None
 ) -> dict[str, Callable[[], Any]]:
-    """Every stage by name, to be called if it is wanted."""
-    teacher, supernet, alone = asked.teacher, asked.supernet, asked.subnet
-    search, export = asked.search, asked.export
+    """A function for every stage by name; only those of requested stages are called."""
+    teacher, supernet, alone = request.teacher, request.supernet, request.subnet
+    search, export = request.search, request.export
     return {
         "teacher": lambda: experiment.train_teacher(teacher) if teacher else None,
         "soft_labels": experiment.soft_labels,

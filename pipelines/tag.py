@@ -1,13 +1,14 @@
-r"""Tags recordings with a TFLite model; needs the core install only, no TensorFlow.
+r"""Tags recordings with a TFLite model; needs only the core install, no TensorFlow.
 
 python -m pipelines.tag --model=model.tflite dog.wav street.mp3
 arecord -f S16_LE -r 48000 -t wav | python -m pipelines.tag --model=model.tflite --per_window -
 
-Files have any length, rate and format that soundfile reads; `-` is standard input, a file's bytes
-or raw samples. A recording is cut into windows as long as the model's clip, the last one aligned to
-its end, and every label gets its highest score over them. A file that cannot be decoded is listed
-with the reason; the others are tagged all the same, and the exit code is 1. Ctrl-C or SIGTERM ends
-a live stream with what was tagged so far.
+Files may have any length and sample rate, and any format that soundfile reads. `-` is standard
+input: the bytes of a file, or raw samples. A recording is cut into windows as long as the model's
+clip, the last one aligned to the end of the recording. A label's score is the highest over all
+windows (the mean for a single_label model). A file that cannot be decoded is listed with the
+reason; the other files are tagged, and the exit code is 1. Ctrl-C or SIGTERM ends a live stream
+and reports the result so far.
 """
 
 from __future__ import annotations
@@ -43,14 +44,14 @@ def main(files: list[str]) -> dict[str, Any]:
         OSError: the model or its front end is missing, or an output cannot be written.
     """
     if not files:
-        raise app.UsageError("no audio files given; - is standard input")
+        raise app.UsageError("no audio files given; use - for standard input")
     if files.count(STANDARD_INPUT) > 1:
         raise app.UsageError("standard input can be read once only")
     raw = tag_flags.raw_format()
     if raw and STANDARD_INPUT not in files:
         raise app.UsageError("--raw_format describes standard input; give - as a file")
     thresholds = parse_label_thresholds(FLAGS.label_threshold)
-    if sys.stdout is not None:  # as it is where a service closed it
+    if sys.stdout is not None:  # None if a service closed it
         # A name that is not UTF-8 is printed escaped instead of ending the program.
         sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     _check_outputs(files)
@@ -71,27 +72,27 @@ def main(files: list[str]) -> dict[str, Any]:
             outputs.append(stack.enter_context(open_csv(Path(FLAGS.csv), FLAGS.per_window)))
         with interrupts:
             result = tagging.tag(files)
-    return _complain(result)
+    return _report(result)
 
 
 def _check_outputs(files: list[str]) -> None:
-    """Refuses a CSV or a picture in the place of what is read."""
+    """Checks that the CSV and the picture do not overwrite an input."""
     front_end = Path(FLAGS.model).parent / FRONT_END_FILE
     inputs = [FLAGS.model, str(front_end), *(file for file in files if file != STANDARD_INPUT)]
     check_distinct([name for name in (FLAGS.csv, FLAGS.plot) if name], inputs)
     if FLAGS.csv == STANDARD_INPUT:
-        raise ValueError("stdout has the table; give --csv the path of a file to write")
+        raise ValueError("stdout shows the table; give --csv the path of a file to write")
 
 
-def _complain(result: TaggingResult) -> dict[str, Any]:
-    """Raises where a file could not be tagged, after what could be tagged is reported."""
-    bad = [one for one in result.files if one.error is not None]
-    if not bad:
+def _report(result: TaggingResult) -> dict[str, Any]:
+    """Returns the result as JSON, or prints it and raises an error if a file was not tagged."""
+    failed = [file for file in result.files if file.error is not None]
+    if not failed:
         return result.as_dict()
-    # The program's own last line needs success.
+    # `program.run` prints the result of a successful program only.
     program.print_line(json.dumps(result.as_dict()))
-    reasons = "; ".join(f"{one.file}: {one.error}" for one in bad)
-    raise ValueError(f"{len(bad)} of {len(result.files)} could not be tagged: {reasons}")
+    reasons = "; ".join(f"{file.file}: {file.error}" for file in failed)
+    raise ValueError(f"{len(failed)} of {len(result.files)} could not be tagged: {reasons}")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Where tags go: a table for readers, a CSV for spreadsheets, a picture."""
+"""The outputs of `tag`: a table on stdout, a CSV file and a picture."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ if TYPE_CHECKING:
 
 CSV_COLUMNS = ("file", "begin_secs", "end_secs", "label", "score", "error")
 MAX_PANELS = 20
-"""Recordings in one picture."""
+"""Maximum number of recordings in one picture."""
 
 
 class Table:
-    """Prints to stdout, each line when it is known.
+    """Prints a table to stdout, each line as soon as it is known.
 
     Args:
         per_window: whether windows are printed as well as recordings.
-        persists: whether to go on when nobody reads stdout any more, because results go
-            elsewhere too; otherwise that ends the program quietly.
-        overall: how a recording's scores follow from its windows', "highest" or "mean".
+        persists: whether tagging continues after the reader of stdout has closed the pipe, because
+            there are other outputs; if False, the program then ends without an error.
+        overall: how a recording's scores follow from those of its windows, "highest" or "mean".
     """
 
     def __init__(self, per_window: bool, persists: bool, overall: str = "highest") -> None:
@@ -42,7 +42,7 @@ class Table:
         self._file: str | None = None
 
     def window(self, file: str, scored: WindowScores, tags: Sequence[Tag]) -> None:
-        """Prints a row per label: begin and end in seconds, score, label."""
+        """Prints a row per label: start and end in seconds, score, label."""
         if not self._per_window:
             return
         if self._file is None:
@@ -57,7 +57,7 @@ class Table:
             self._say(f"  {times}      -")
 
     def recording(self, result: TagResult) -> None:
-        """Prints the labels of a whole recording, or why there are none, and the speed."""
+        """Prints the labels of a whole recording and the speed, or why it was not tagged."""
         if self._file is None:
             self._say(result.file)
         self._file = None
@@ -84,14 +84,14 @@ class Table:
 
 
 class CsvFile:
-    """A row per label of each recording or of each window.
+    """Writes a row per label of each recording or of each window.
 
-    Where no label reaches its threshold there is a row without one; where a recording failed, a
-    row with `error`.
+    A recording or window whose labels all miss their thresholds has a row without a label. A
+    recording that failed has a row with `error`.
 
     Args:
-        file: open for text.
-        per_window: whether rows are of windows.
+        file: a file that is open for writing text.
+        per_window: whether to write windows instead of recordings.
     """
 
     def __init__(self, file: TextIO, per_window: bool) -> None:
@@ -105,7 +105,7 @@ class CsvFile:
             self._write(file, scored.begin_secs, scored.end_secs, tags)
 
     def recording(self, result: TagResult) -> None:
-        """Writes the rows of a recording, or of its error."""
+        """Writes the rows of a recording, or a row with its error."""
         if result.tags is None:
             self._writer.writerow([result.file, "", "", "", "", result.error])
         elif not self._per_window:
@@ -119,13 +119,13 @@ class CsvFile:
 
 @contextmanager
 def open_csv(path: Path, per_window: bool) -> Iterator[CsvFile]:
-    """A CSV that appears under its name when the block has succeeded, or was interrupted politely.
+    """A CSV file that gets its name when the block ends without an error.
 
     Raises:
-        ValueError: something stands there that is no file.
-        OSError: it cannot be written.
+        ValueError: the path is a folder, a pipe or a device.
+        OSError: the file cannot be written.
     """
-    # What is not UTF-8 in a file's name is escaped, as in the table.
+    # Bytes that are not UTF-8 in a file's name are escaped, as in the table.
     with (
         replacing(path) as temporary,
         temporary.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file,
@@ -134,10 +134,10 @@ def open_csv(path: Path, per_window: bool) -> Iterator[CsvFile]:
 
 
 class Plot:
-    """Keeps scores over time, a panel per recording, for the picture.
+    """Keeps the scores over time for the picture, a panel per recording.
 
     Args:
-        timeline_type: makes an empty panel.
+        timeline_type: class of a panel's scores.
     """
 
     def __init__(self, timeline_type: type[Timeline]) -> None:
@@ -146,7 +146,7 @@ class Plot:
         self.panels: list[tuple[str, Timeline]] = []
 
     def window(self, file: str, scored: WindowScores, tags: Sequence[Tag]) -> None:
-        """Adds a column."""
+        """Adds the scores of a window to the recording's panel."""
         del tags
         if self._current is None:
             self._current = self._timeline_type()
@@ -154,7 +154,7 @@ class Plot:
         self._current.add(scored.begin_secs, scored.end_secs, scored.scores)
 
     def recording(self, result: TagResult) -> None:
-        """Ends a panel; of a recording that failed, it shows what came before, and says so."""
+        """Ends a panel. If the recording failed, its title says so."""
         if result.error is not None and self._current is not None:
             self.panels[-1] = (f"{result.file} (not tagged to its end)", self._current)
         self._current = None
@@ -162,30 +162,30 @@ class Plot:
 
 @contextmanager
 def open_plot(path: Path, selection: LabelSelection) -> Iterator[Plot]:
-    """A picture that is drawn, and appears under its name, when the block has succeeded.
+    """A picture that is drawn when the block ends without an error.
 
     Args:
-        path: the PNG file; `check_plot` has found nothing against it.
-        selection: the labels and the scores that they must reach.
+        path: the PNG file, which `check_plot` has accepted.
+        selection: the labels and their thresholds.
 
     Raises:
-        OSError: it cannot be written.
+        OSError: the file cannot be written.
     """
     from aec_ofa_tf.reporting.timeline import Timeline, draw_timelines  # needs the extra `plot`
 
     with replacing(path) as temporary:
-        temporary.touch()  # so that a folder that cannot be written to is known at once
+        temporary.touch()  # fails at once if the folder is not writable
         plot = Plot(Timeline)
         yield plot
         draw_timelines(temporary, plot.panels, selection.labels, selection.thresholds)
 
 
 def check_plot(path: Path, recordings: int) -> None:
-    """Finds what would keep a picture from being drawn, before there is anything to lose.
+    """Checks before tagging that a picture can be drawn.
 
     Raises:
-        ValueError: matplotlib is missing, the path is no name of a PNG file, something stands
-            there that is no file, or there are too many recordings.
+        ValueError: matplotlib is missing, the path does not end in .png or is a folder, a pipe or a
+            device, or there are too many recordings.
     """
     if path.suffix.lower() != ".png":
         raise ValueError(f"--plot draws a PNG file: name it *.png, received {path}")
@@ -205,23 +205,23 @@ def check_plot(path: Path, recordings: int) -> None:
 
 
 def check_distinct(outputs: Sequence[str], inputs: Sequence[str]) -> None:
-    """Refuses an output that would replace a recording, the model or the other output.
+    """Checks that no output would replace a recording, the model or the other output.
 
     Raises:
-        ValueError: two of the paths are one file.
+        ValueError: an output is the same file as another of the paths.
     """
     taken = set(map(_identity, inputs))
     for name in outputs:
         identity = _identity(name)
         if identity in taken:
-            raise ValueError(f"{name} is in use and would be overwritten; write elsewhere")
+            raise ValueError(f"{name} is in use and would be overwritten; give another path")
         taken.add(identity)
 
 
 def _identity(name: str) -> tuple[int, int] | str:
-    """What is the same for all names of one file, links among them."""
+    """Identifies a file: equal for all its names, including links."""
     try:
-        status = os.stat(name)  # noqa: PTH116 - a name may hold what pathlib would change
+        status = os.stat(name)  # noqa: PTH116 - pathlib would normalise the name
     except (OSError, ValueError):
         return os.path.realpath(name)
     return status.st_dev, status.st_ino

@@ -1,9 +1,9 @@
-r"""Trains a supernet and hands back TFLite models: the whole path, stage by stage.
+r"""Trains a supernet and exports TFLite models: all stages from recordings to files.
 
 python -m pipelines.train --flagfile=quickstart.flags
 
-Stages: prepare, teacher, soft_labels, supernet, search, convert; and subnet, a single network
-trained alone. Each resumes where it was stopped and is skipped when it is done.
+Stages: prepare, teacher, soft_labels, supernet, search, convert; and subnet, which trains a single
+network alone. A stage that was stopped is resumed; a finished stage is skipped.
 """
 
 from __future__ import annotations
@@ -35,52 +35,52 @@ flags.mark_flags_as_required(["workdir", "data_dir"])
 @naming_flags
 def main(_: list[str]) -> dict[str, Any]:
     """Runs `--stages`; see the module's docstring."""
-    asked = experiment.train_flags()
-    check(asked)
+    request = experiment.train_flags()
+    check(request)
     results: dict[str, Any] = {}
-    if "prepare" in asked.stages:
+    if "prepare" in request.stages:
         results["prepare"] = _timed("prepare", lambda: data.prepare_from_flags().summary())
-    _check_records(asked)
-    if set(asked.stages) - {"prepare"}:
+    _check_records(request)
+    if set(request.stages) - {"prepare"}:
         from pipelines.stages import run_stages
 
-        results |= run_stages(asked, FLAGS.workdir, FLAGS.data_dir, FLAGS.subnet, _timed)
+        results |= run_stages(request, FLAGS.workdir, FLAGS.data_dir, FLAGS.subnet, _timed)
     return {"workdir": FLAGS.workdir, "stages": results}
 
 
-def check(asked: TrainFlags) -> None:
-    """Makes what a later stage would refuse fail before anything is prepared or trained.
+def check(request: TrainFlags) -> None:
+    """Checks before anything is prepared or trained that every stage accepts its configuration.
 
     Raises:
-        ValueError: flags contradict each other, or the environment does not fit them.
+        ValueError: flags contradict each other or the environment.
     """
-    for config in (asked.teacher, asked.supernet, asked.subnet):
+    for config in (request.teacher, request.supernet, request.subnet):
         if config is not None:
-            check_devices(config.train, asked.devices)
-    if asked.devices.strategy == "multiworker" and "prepare" in asked.stages:
+            check_devices(config.train, request.devices)
+    if request.devices.strategy == "multiworker" and "prepare" in request.stages:
         raise ValueError(
-            "--strategy=multiworker reads records that are there: run `python -m "
-            "pipelines.prepare` once, then train without the stage prepare"
+            "--strategy=multiworker needs prepared records: run `python -m pipelines.prepare` "
+            "once, then train without the stage prepare"
         )
-    if asked.supernet and asked.teacher:
-        asked.supernet.check_teacher(asked.teacher, asked.space)
-    if "subnet" in asked.stages and not FLAGS.subnet:
+    if request.supernet and request.teacher:
+        request.supernet.check_teacher(request.teacher, request.space)
+    if "subnet" in request.stages and not FLAGS.subnet:
         raise ValueError("--stages=subnet needs --subnet, for example --subnet=0.4")
-    if asked.search:
-        asked.search.check_storage()
-    if asked.export and "prepare" in asked.stages:
-        asked.export.check_payload(FLAGS.payload)
+    if request.search:
+        request.search.check_storage()
+    if request.export and "prepare" in request.stages:
+        request.export.check_payload(FLAGS.payload)
 
 
-def _check_records(asked: TrainFlags) -> None:
-    """The same for what depends on the records."""
+def _check_records(request: TrainFlags) -> None:
+    """Checks against the records that every stage accepts its configuration."""
     manifest = load_manifest(Path(FLAGS.data_dir))
-    if asked.search:
+    if request.search:
         require_validation(manifest.clips.get(VALIDATION, 0))
-        network = experiment.network_on(manifest, asked.space, asked.options)
-        asked.search.members(asked.space, network)
-    if asked.export:
-        asked.export.check_payload(manifest.configuration["payload"])
+        network = experiment.network_on(manifest, request.space, request.options)
+        request.search.members(request.space, network)
+    if request.export:
+        request.export.check_payload(manifest.configuration["payload"])
 
 
 def _timed(name: str, stage: Callable[[], dict[str, Any]]) -> dict[str, Any]:

@@ -1,1 +1,1 @@
-"""From recordings to TFRecords and from TFRecords to tf.data."""
+"""Prepares recordings as TFRecords and reads TFRecords as tf.data datasets."""

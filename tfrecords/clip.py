@@ -1,4 +1,4 @@
-"""What a dataset reader yields: clips, their labels and splits. No TensorFlow here."""
+"""The data classes that dataset readers return: clips with labels and splits. No TensorFlow."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Clip:
         id: unique name within its dataset; bytes that are not UTF-8 are kept as surrogates
             (`os.fsdecode`).
         path: the audio file.
-        labels: names of the events heard in it; empty where none is.
+        labels: names of the events in the clip; empty if it has none of the label set.
         split: one of `SPLITS`.
     """
 
@@ -48,8 +48,8 @@ class Source:
     Attributes:
         labels: the label set; its order is the order of the classes.
         clips: clips whose file exists.
-        missing: clips that the dataset lists without a file of theirs.
-        facts: what else is worth recording about the source (JSON values).
+        missing: clips that the dataset lists but whose file does not exist.
+        facts: further information about the source that the manifest records (JSON values).
     """
 
     labels: tuple[str, ...]
@@ -63,23 +63,28 @@ class Source:
 
 
 class SourceError(ValueError):
-    """A dataset that contradicts itself or its format; names the place and the value."""
+    """A dataset contradicts itself or its format. The message names the place and the value."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """A clip as a dataset's table states it, with the place for error messages."""
+    """A clip as read from a dataset's table, with its place ("file:line") for error messages."""
 
     clip: Clip
     place: str
 
 
 def collect(labels: Iterable[str], rows: Iterable[Row], **facts: Any) -> Source:
-    """Builds a Source: checks splits and labels, drops repeated rows, sets missing files apart.
+    """Builds a Source: checks splits and labels, drops repeated rows, separates missing clips.
+
+    Args:
+        labels: the label set, in the order of the classes.
+        rows: the clips; a row may be repeated unchanged.
+        facts: further information about the source (JSON values).
 
     Raises:
-        SourceError: a label or split that is unknown, an id with two different rows, or one clip
-            in two splits.
+        SourceError: a label or split is unknown, a label is listed twice, an id has two different
+            rows, or one clip is in two splits.
     """
     names = tuple(labels)
     known = set(names)

@@ -1,4 +1,4 @@
-"""Records as tf.data: batches whose order is a function of (seed, epoch) alone."""
+"""Records as tf.data datasets; the order of training batches depends on (seed, epoch) only."""
 
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ __all__ = [
     "training_batches",
 ]
 
-# Decoding FLAC costs more than a small network's step; up to this size its log-mels are kept.
+# Decoding FLAC takes longer than a training step of a small network. The log-mels of audio records
+# are therefore cached in memory if they need at most this many bytes.
 CACHE_BYTES = 1 << 30
 _CACHE_BATCH = 64
 _PARALLEL_BATCHES = 4
@@ -38,14 +39,15 @@ def evaluation_batches(
     features: Sequence[str] = ("log_mel",),
     limit: int | None = None,
 ) -> tf.data.Dataset:
-    """The clips of a split once, in stored order; the last batch may be smaller.
+    """Every clip of a split once, in stored order; the last batch may be smaller.
 
     Args:
         records: opened records.
-        split: which clips.
-        batch_size: clips of a batch.
+        split: the split to read.
+        batch_size: clips per batch.
         features: "log_mel", "waveform" or both.
-        limit: only the first so many clips; the stored order makes them a random sample.
+        limit: maximum number of clips. The stored order is random, so the first clips are a random
+            sample.
 
     Returns:
         Batches of id: string [B]; labels: float32 [B, classes]; log_mel: float32
@@ -79,22 +81,22 @@ def training_batches(
 ) -> tf.data.Dataset:
     """An endless stream of shuffled batches of static size.
 
-    Epoch e shows every clip once, in a permutation that depends on (seed, e) alone. Batches run
-    across the end of an epoch, so a split may be smaller than a batch and no clip is left out.
+    Epoch e yields every clip once, in a permutation that depends on (seed, e) only. A batch may
+    contain clips of two or more epochs, so a split may be smaller than a batch and no clip is
+    left out.
 
     Args:
         records: opened records.
-        batch_size: clips of a batch.
-        seed: of the order.
-        start_step: the first batch is what a stream from 0 gives after so many batches; what
-            lies before it is not read.
+        batch_size: clips per batch.
+        seed: seed of the order.
+        start_step: number of batches to skip; they are not read.
         soft_labels: directory written by `soft_labels.write_soft_labels` for these records.
-        split: which clips.
-        share: which parts of every batch to yield, one after another.
+        split: the split to read.
+        share: the parts of every batch to yield, one after another.
 
     Returns:
-        Batches as `evaluation_batches`' with log_mel, with the batch's number `step`: int64
-        scalar, and with `soft_labels`: float32 [B, classes] where they are given.
+        Batches with the entries of `evaluation_batches` for log_mel; `step`: int64 scalar, the
+        number of the batch; and, if `soft_labels` is given, `soft_labels`: float32 [B, classes].
 
     Raises:
         ValueError: the split is empty, the soft labels belong to other records, or the batch
@@ -122,7 +124,7 @@ def training_batches(
 def _batch_function(
     records: Records, split: str, clips: int, soft_labels: Path | str | None
 ) -> Callable[[tf.Tensor, tf.Tensor], Batch]:
-    """From a step's number and those of its clips to the batch."""
+    """A function from the number of a step and the record numbers of its clips to the batch."""
     lookup = _training_lookup(records, split, records.reader(split))
     soft = None
     if soft_labels is not None:
@@ -141,10 +143,10 @@ def _batch_function(
 
 
 def clip_order(clips: int, seed: int, epoch: int) -> np.ndarray:
-    """The permutation of an epoch: int64 [clips], a function of its arguments alone.
+    """The permutation of an epoch: int64 [clips]; it depends on the arguments only.
 
-    It is argsort of Philox's raw output, which unlike `Generator.permutation` is fixed across
-    versions of NumPy.
+    It is the argsort of Philox's raw output, which is the same in all versions of NumPy;
+    `Generator.permutation` is not.
     """
     keys = np.random.Philox(key=np.array([seed, epoch], np.uint64)).random_raw(clips)
     return np.argsort(keys, kind="stable")
@@ -166,7 +168,10 @@ def _order_function(clips: int, batch_size: int, seed: int) -> Callable[[tf.Tens
 def _training_lookup(
     records: Records, split: str, reader: ShardReader
 ) -> Callable[[tf.Tensor], Batch]:
-    """Running numbers -> clips: from memory where decoding is dear and they fit, else from disk."""
+    """A function from record numbers to clips, which reads them from memory or from disk.
+
+    Audio records are decoded once and kept in memory if they fit into `CACHE_BYTES`.
+    """
     clip_bytes = records.frames * records.front_end.mel_bins * np.dtype(np.float16).itemsize
     if records.payload == "audio" and len(reader) * clip_bytes <= CACHE_BYTES:
         return _cached_lookup(records, split)

@@ -1,7 +1,7 @@
-"""FLAC payloads: written by soundfile, decoded inside tf.data by whatever is installed.
+"""FLAC payloads: encoded by soundfile, decoded inside tf.data by tensorflow-io or soundfile.
 
-tensorflow-io decodes in C++ and is used where it loads (the `train` lane). No release of it loads
-beside later TensorFlow (the `train-latest` lane); there soundfile decodes. Both give the same
+tensorflow-io decodes in C++ and is used if it loads (extra `train`). No release of it loads with
+later versions of TensorFlow (extra `train-latest`); soundfile decodes there. Both return the same
 integers.
 """
 
@@ -17,7 +17,7 @@ import soundfile
 import tensorflow as tf
 
 _SUBTYPE = "PCM_24"
-# Both decoders give a 24-bit sample in the upper bits of an int32.
+# Both decoders return a 24-bit sample in the upper bits of an int32.
 INT32_SCALE = 2.0**-31
 
 
@@ -32,12 +32,12 @@ def decode_batch(flac: tf.Tensor, samples: int) -> tf.Tensor:
     """Decodes mono clips inside tf.data.
 
     Args:
-        flac: string [batch], what `encode` returned.
-        samples: samples of every clip.
+        flac: string [batch], FLAC files that `encode` returned.
+        samples: number of samples of every clip.
 
     Returns:
-        int32 [batch, samples]; times `INT32_SCALE` they lie in [-1, 1). Iterating fails where a
-        clip cannot be decoded or has another length.
+        int32 [batch, samples]; multiplied by `INT32_SCALE` they lie in [-1, 1). Iterating fails if
+        a clip cannot be decoded or has another length.
     """
     decode = _tensorflow_io_decode()
     if decode is None:
@@ -50,9 +50,9 @@ def decode_batch(flac: tf.Tensor, samples: int) -> tf.Tensor:
 
 
 def soundfile_decode_batch(flac: tf.Tensor, samples: int) -> tf.Tensor:
-    """`decode_batch` by soundfile, which frees Python's lock while it decodes a clip.
+    """`decode_batch` with soundfile, which releases Python's lock while it decodes a clip.
 
-    tf.data runs several batches at a time, so several clips are decoded at a time.
+    tf.data maps several batches in parallel, so several clips are decoded in parallel.
     """
 
     def decode(clips: np.ndarray) -> np.ndarray:
@@ -76,9 +76,10 @@ def _soundfile_decode(clip: bytes, samples: int) -> np.ndarray:
 
 @cache
 def _tensorflow_io_decode() -> Callable[..., Any] | None:
-    """tensorflow-io's decoder, or None where it is not installed or does not load.
+    """tensorflow-io's decoder, or None if it is not installed or does not load.
 
-    It imports beside any TensorFlow. Whether its C++ part loads shows when it decodes.
+    The Python package imports with any TensorFlow; whether its C++ library loads is known only
+    when it decodes. So a short clip is decoded here.
     """
     try:
         import tensorflow_io as tfio

@@ -1,4 +1,4 @@
-"""What lies in a directory of records: written last, so that it vouches for every shard."""
+"""The manifest of a directory of records. It is written last, so all shards it lists are whole."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ FORMAT_VERSION = 1
 
 
 class ManifestError(ValueError):
-    """The manifest is absent or does not agree with the files; names both and the remedy."""
+    """The manifest is absent or contradicts the files. The message names both and the remedy."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Shard:
         split: the split that it belongs to.
         clips: number of records.
         bytes: file size.
-        sha256: of the file's bytes, hexadecimal.
+        sha256: SHA-256 of the file, hexadecimal.
     """
 
     name: str
@@ -40,11 +40,11 @@ class Shard:
 
 @dataclass(frozen=True)
 class Rejected:
-    """A clip that has no record: quarantined (undecodable) or missing.
+    """A clip that has no record because it is quarantined (undecodable) or missing.
 
     Attributes:
         id: the clip's id.
-        split: the split that it would be in.
+        split: the split that it would belong to.
         file: the audio file as the source names it.
         reason: why it has no record.
     """
@@ -60,18 +60,18 @@ class Manifest:
     """The contents of a data directory.
 
     Attributes:
-        configuration: front end, clip length, length policy, payload, dataset, seed and a
-            fingerprint of the source: what the records depend on.
+        configuration: everything that the records depend on: front end, clip length, length
+            policy, payload, dataset, seed and a fingerprint of the source.
         labels: class names in the order of the classes.
         shards: every file of records, in stored order.
-        clips_per_label: split -> label -> clips that carry it.
+        clips_per_label: split -> label -> number of clips with this label.
         quarantined: clips that could not be decoded.
         missing: clips without a file.
         silent: number of clips that are digital silence throughout.
-        notes: clip id -> what was odd about it, though accepted.
-        facts: what the source says of itself.
-        clips_per_count: number of labels, as text -> clips of all splits that carry as many;
-            empty where earlier versions wrote the records.
+        notes: clip id -> oddities of a clip that was accepted.
+        facts: further information about the source (`Source.facts`).
+        clips_per_count: number of labels (as text) -> number of clips of all splits with so many
+            labels; empty if an earlier version wrote the records.
     """
 
     configuration: Mapping[str, Any]
@@ -97,7 +97,7 @@ class Manifest:
     def has_one_label_per_clip(self) -> bool:
         """Whether every clip has exactly one of two or more labels (`tasks.default_task`).
 
-        Where there is no `clips_per_count`, every split having as many labels as clips decides.
+        Records without `clips_per_count` count as such if every split has as many labels as clips.
         """
         if not self.clips or len(self.labels) < 2:
             return False
@@ -110,12 +110,12 @@ class Manifest:
 
     @cached_property
     def fingerprint(self) -> str:
-        """Identifies the records: labels, order and bytes."""
+        """Identifies the records by labels, order and bytes."""
         shards = [(shard.name, shard.sha256) for shard in self.shards]
         return fingerprint({"labels": self.labels, "shards": shards})
 
     def summary(self) -> dict[str, Any]:
-        """What programs report of it: clips per split, and how many were left out or are odd."""
+        """The counts that programs report: clips per split, quarantined, missing and silent."""
         return {
             "clips": self.clips,
             "quarantined": len(self.quarantined),
@@ -140,15 +140,15 @@ def load_manifest(data_dir: Path) -> Manifest:
     path = data_dir / MANIFEST_NAME
     if not path.is_file():
         raise ManifestError(
-            f"{data_dir} holds no {MANIFEST_NAME}: nothing was prepared there, or preparing did "
-            "not end; run python -m pipelines.prepare"
+            f"{data_dir} contains no {MANIFEST_NAME}: nothing was prepared there, or the "
+            "preparation was interrupted; run python -m pipelines.prepare"
         )
     value = read_json(path)
     try:
         version = value.pop("version")
         if version != FORMAT_VERSION:
             raise ManifestError(
-                f"{path} has format version {version}, this program reads {FORMAT_VERSION}; "
+                f"{path} has format version {version}, expected {FORMAT_VERSION}; "
                 "prepare the records again into another directory"
             )
         value["labels"] = tuple(value["labels"])
@@ -163,12 +163,15 @@ def load_manifest(data_dir: Path) -> Manifest:
 
 
 def damage(data_dir: Path, shard: Shard, read_all: bool) -> str | None:
-    """What is wrong with a shard's file, or None.
+    """Describes what is wrong with a shard's file.
 
     Args:
         data_dir: the data directory.
-        shard: what the manifest says.
-        read_all: also compare the SHA-256, which reads the whole file.
+        shard: the shard's entry in the manifest.
+        read_all: whether to compare the SHA-256 too, which reads the whole file.
+
+    Returns:
+        The end of a sentence that begins with the file's name, or None if the file is whole.
     """
     path = data_dir / shard.name
     if not path.is_file():

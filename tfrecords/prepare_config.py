@@ -1,4 +1,4 @@
-"""What a preparation depends on, and when two of them are the same."""
+"""The configuration of a preparation, and its comparison with the one of existing records."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _FIRST_FRONT_END = {
 
 
 class PrepareError(ValueError):
-    """A preparation that is refused or given up; names the cause and the remedy."""
+    """A preparation is refused or fails. The message names the cause and the remedy."""
 
 
 @dataclass(frozen=True)
@@ -28,18 +28,18 @@ class PrepareConfig:
     """How a source is turned into records.
 
     Attributes:
-        dataset: name of the source's layout, for the record.
+        dataset: name of the source's layout; only recorded.
         clip_secs: length of a clip.
         length_policy: "pad", "repeat" or "crop" (`decode.fit_length`).
-        payload: "log_mel" (float16) or "audio" (24-bit FLAC; log-mel computed when read).
-        seed: seed that the source was drawn with, for the record.
+        payload: "log_mel" (float16) or "audio" (24-bit FLAC; the log-mel is computed when read).
+        seed: seed that the source was drawn with; only recorded.
         clips_per_shard: clips of a full shard; shards are the unit of work and of resuming.
-        front_end: the log-mel's numbers.
+        front_end: the parameters of the log-mel.
         max_bad_fraction: bound on the quarantined share of each split's clips.
         max_missing_fraction: bound on the missing share of each split's listed clips.
 
     Raises:
-        ValueError: an entry is outside what is described above.
+        ValueError: a value is outside the range described above.
     """
 
     dataset: str
@@ -56,7 +56,7 @@ class PrepareConfig:
         self.front_end.clip_samples(self.clip_secs)
         if self.length_policy not in LENGTH_POLICIES:
             raise ValueError(
-                f"length policy is one of {LENGTH_POLICIES}, received {self.length_policy!r}"
+                f"length_policy is one of {LENGTH_POLICIES}, received {self.length_policy!r}"
             )
         if self.payload not in PAYLOADS:
             raise ValueError(f"payload is one of {PAYLOADS}, received {self.payload!r}")
@@ -65,12 +65,12 @@ class PrepareConfig:
 
     @property
     def clip_format(self) -> ClipFormat:
-        """What a single record depends on."""
+        """The part of the configuration that a single record depends on."""
         samples = self.front_end.clip_samples(self.clip_secs)
         return ClipFormat(samples, self.length_policy, self.payload, self.front_end)
 
     def recorded(self, source: Source) -> dict[str, Any]:
-        """What the records depend on, as JSON values; the bounds are not part of it."""
+        """The configuration and a fingerprint of the source, as JSON values without the bounds."""
         return {**self.stored(), "source": _source_fingerprint(source)}
 
     def stored(self) -> dict[str, Any]:
@@ -80,47 +80,52 @@ class PrepareConfig:
         return configuration
 
     def shard_key(self) -> dict[str, Any]:
-        """What the bytes of a shard depend on, written as the first version wrote it.
+        """The configuration that a shard's bytes depend on, in the form of the first version.
 
-        Fields of the front end that came later are left out where they mean what was meant
-        before, so that whole shards of earlier versions are kept.
+        Fields of the front end that were added later are left out if they have the value that the
+        first version always used, so that whole shards of earlier versions are kept.
         """
         configuration = self.stored()
         shortest = 1 << (self.front_end.window_samples - 1).bit_length()
-        meant = {**_FIRST_FRONT_END, "fft_samples": shortest}
+        implied = {**_FIRST_FRONT_END, "fft_samples": shortest}
         configuration["front_end"] = {
             name: value
             for name, value in configuration["front_end"].items()
-            if name not in meant or value != meant[name]
+            if name not in implied or value != implied[name]
         }
         return configuration
 
 
 def check_configuration(found: dict[str, Any], wanted: dict[str, Any], data_dir: Path) -> None:
-    """Refuses to mix two configurations in one directory.
+    """Raises an error if a directory already has records of another configuration.
+
+    Args:
+        found: the configuration of the directory, as JSON values.
+        wanted: the configuration of this preparation, as JSON values.
+        data_dir: the directory.
 
     Raises:
-        PrepareError: names what differs.
+        PrepareError: the configurations differ; the message names the differences.
     """
     found, wanted = _with_whole_front_end(found), _with_whole_front_end(wanted)
     keys = sorted(found.keys() | wanted.keys())
     differing = [key for key in keys if found.get(key) != wanted.get(key)]
     if not differing:
         return
-    words = [
+    differences = [
         "source: other clips, labels, splits or file sizes"
         if key == "source"
-        else f"{key}: {found.get(key)!r} there, {wanted.get(key)!r} asked for"
+        else f"{key}: {found.get(key)!r} there, {wanted.get(key)!r} requested"
         for key in differing
     ]
     raise PrepareError(
-        f"{data_dir} was prepared with another configuration ({'; '.join(words)}); use another "
-        "--data_dir, or remove this one"
+        f"{data_dir} was prepared with another configuration ({'; '.join(differences)}); use "
+        "another --data_dir, or remove this one"
     )
 
 
 def _with_whole_front_end(configuration: dict[str, Any]) -> dict[str, Any]:
-    """The configuration, with the fields that front ends of older records do not list."""
+    """Adds the fields that the front ends of older records do not list."""
     if not isinstance(configuration.get("front_end"), dict):
         return configuration
     front_end = FrontEndConfig.from_dict(configuration["front_end"])
@@ -128,7 +133,7 @@ def _with_whole_front_end(configuration: dict[str, Any]) -> dict[str, Any]:
 
 
 def _source_fingerprint(source: Source) -> str:
-    """Changes with the labels, the clips, their splits and the sizes of their files."""
+    """A hash of the labels, the clips, their splits and the sizes of their files."""
     rows = [
         (clip.id, clip.split, clip.labels, os.stat(clip.path).st_size)  # noqa: PTH116
         for clip in source.clips

@@ -1,4 +1,4 @@
-"""A directory of records, checked when it is opened, and its clips by position."""
+"""A directory of records: checked when it is opened, its clips read by position."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tfrecords.schema import parse_batch
 from tfrecords.shards import RecordError, ShardReader, open_shards
 
 Batch = dict[str, tf.Tensor]
-# How the message begins when soft labels and records are joined that are of different clips.
+# How the error message begins if a record and its soft labels have different ids.
 MISMATCH = "soft labels are of other clips"
 
 
@@ -29,7 +29,7 @@ class Records:
 
     Attributes:
         data_dir: the directory.
-        manifest: what it holds.
+        manifest: its manifest.
     """
 
     data_dir: Path
@@ -42,7 +42,7 @@ class Records:
 
     @property
     def payload(self) -> str:
-        """What the records hold: "log_mel" or "audio"."""
+        """What the records contain: "log_mel" or "audio"."""
         return self.manifest.configuration["payload"]
 
     @property
@@ -52,12 +52,12 @@ class Records:
 
     @cached_property
     def front_end(self) -> FrontEndConfig:
-        """The log-mel's numbers."""
+        """The parameters of the log-mel."""
         return FrontEndConfig.from_dict(self.manifest.configuration["front_end"])
 
     @property
     def clip_secs(self) -> float:
-        """Length of a clip."""
+        """Length of a clip in seconds."""
         return self.manifest.configuration["clip_secs"]
 
     @property
@@ -82,7 +82,7 @@ class Records:
 
     @property
     def summary(self) -> DatasetSummary:
-        """What a model card says of the records."""
+        """The information about the records that model cards contain."""
         return DatasetSummary(
             name=self.manifest.configuration.get("dataset", "unnamed"),
             clips=self.manifest.clips,
@@ -92,11 +92,11 @@ class Records:
         )
 
     def clips(self, split: str) -> int:
-        """Number of records of a split; 0 for a split that the source did not have."""
+        """Number of records of a split; 0 for a split that the source does not have."""
         return self.manifest.clips.get(split, 0)
 
     def clips_per_label(self, split: str) -> tuple[int, ...]:
-        """Number of records of a split that have each label, in the order of the labels."""
+        """Number of records of a split with each label, in the order of the labels."""
         counts = self.manifest.clips_per_label.get(split, {})
         return tuple(counts.get(label, 0) for label in self.labels)
 
@@ -115,7 +115,7 @@ class Records:
         if not self.clips(split):
             raise ManifestError(
                 f"{self.data_dir} has no {split} clips; it has {self.manifest.clips}. Prepare it "
-                "with folds or fractions that leave some"
+                f"with folds or fractions that give {split} clips"
             )
         paths = [self.data_dir / shard.name for shard in shards]
         return open_shards(paths, [shard.clips for shard in shards])
@@ -127,7 +127,7 @@ class Records:
         features: Sequence[str] = ("log_mel",),
         limit: int | None = None,
     ) -> CheckedBatches:
-        """As `dataset.evaluation_batches`; damage is an ordinary error."""
+        """As `dataset.evaluation_batches`; a damaged record raises a RecordError."""
         from tfrecords import dataset
 
         return CheckedBatches(dataset.evaluation_batches(self, split, batch_size, features, limit))
@@ -148,11 +148,11 @@ class Records:
         )
 
     def training_position(self, batch_size: int, step: int) -> tuple[int, int]:
-        """Epoch, and index in its order, of the clip that comes first after `step` batches."""
+        """Epoch, and position in its order, of the first clip after `step` batches."""
         return divmod(step * batch_size, self.clips(TRAIN))
 
     def checked(self, batches: Iterable[Batch]) -> CheckedBatches:
-        """Batches made of these records, damage of the records being an ordinary error."""
+        """Wraps batches made of these records: a damaged record raises a RecordError."""
         return CheckedBatches(batches)
 
     def write_soft_labels(
@@ -169,7 +169,14 @@ class Records:
         return written["clips"]
 
     def read_soft_labels(self, directory: Path, ids: tf.Tensor) -> np.ndarray | None:
-        """Soft labels of the first training clips: float32 [clips, classes], None if not there.
+        """Reads the soft labels of the first training clips.
+
+        Args:
+            directory: directory of the soft labels.
+            ids: string [clips], ids of the first clips of the train split.
+
+        Returns:
+            float32 [clips, classes]; None if the directory has no soft labels.
 
         Raises:
             ManifestError: they belong to other records, or a shard is damaged.
@@ -183,7 +190,7 @@ class Records:
 
 
 def open_records(data_dir: Path | str) -> Records:
-    """Opens a prepared directory and checks that every shard is there, whole in size and count.
+    """Opens a prepared directory and checks that every shard has its size and number of records.
 
     Raises:
         ManifestError: there is no manifest, or a shard is missing or has another size.
@@ -204,10 +211,10 @@ def open_records(data_dir: Path | str) -> Records:
 
 
 class CheckedBatches:
-    """A dataset, to be iterated any number of times, whose damage is an ordinary error.
+    """A dataset that raises a RecordError for a damaged record. It can be iterated repeatedly.
 
-    tf.data wraps what its functions raise; here a RecordError comes out as it went in: it names
-    the shard and the record, or says which files do not belong together.
+    tf.data wraps an error of its functions in an `OpError`. This class raises the original message
+    again, which names the shard and the record, or the files that do not belong together.
 
     Args:
         batches: the dataset.
@@ -229,7 +236,7 @@ class CheckedBatches:
 def clip_lookup(
     records: Records, reader: ShardReader, features: Sequence[str] = ("log_mel",)
 ) -> Callable[[tf.Tensor], Batch]:
-    """A function for tf.data from running numbers, int64 [B], to a batch of clips from disk.
+    """A function for tf.data from record numbers, int64 [B], to a batch of clips from disk.
 
     Raises:
         ValueError: the features are not in the records.
@@ -247,7 +254,7 @@ def clip_lookup(
 
 
 def read_function(reader: ShardReader) -> Callable[[tf.Tensor], tf.Tensor]:
-    """A function for tf.data from running numbers, int64 [B], to serialised records, string [B]."""
+    """A function for tf.data from record numbers, int64 [B], to serialised records, string [B]."""
 
     def read(numbers: np.ndarray) -> np.ndarray:
         return np.array([reader.read(number) for number in numbers.tolist()], object)
@@ -264,6 +271,6 @@ def _check_features(records: Records, features: Sequence[str]) -> None:
         raise ValueError(f"features are 'log_mel' and 'waveform', received {sorted(unknown)}")
     if "waveform" in features and records.payload != "audio":
         raise ValueError(
-            f"{records.data_dir} holds log-mel records, which have no waveform; prepare another "
+            f"{records.data_dir} contains log-mel records, which have no waveform; prepare another "
             "directory with --payload=audio"
         )

@@ -1,4 +1,4 @@
-"""The clips that a preparation has to leave out, and how many of them are too many."""
+"""The clips that a preparation leaves out, and the bounds on their number."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ REPORT_NAME = "rejected.json"
 
 @dataclass(frozen=True)
 class Rejections:
-    """What has no record, against what could have one.
+    """The clips without a record, and how many clips have a file.
 
     Attributes:
-        present: split -> clips that have a file.
+        present: split -> number of clips that have a file.
         missing: clips without a file.
         quarantined: clips whose file cannot be decoded.
     """
@@ -32,7 +32,7 @@ class Rejections:
 
     @classmethod
     def of_source(cls, source: Source, quarantined: tuple[Rejected, ...] = ()) -> Rejections:
-        """What is missing from a source, with what was found undecodable in it."""
+        """The missing clips of a source, and the clips that could not be decoded."""
         missing = tuple(
             Rejected(clip.id, clip.split, os.fspath(clip.path), "missing")
             for clip in source.missing
@@ -41,7 +41,7 @@ class Rejections:
 
     @classmethod
     def of_manifest(cls, manifest: Manifest) -> Rejections:
-        """What a finished preparation left out."""
+        """The clips that a finished preparation left out."""
         quarantined = Counter(clip.split for clip in manifest.quarantined)
         present = Counter(manifest.clips) + quarantined
         return cls(present, manifest.missing, manifest.quarantined)
@@ -55,10 +55,10 @@ class Rejections:
         )
 
     def check_missing(self, config: PrepareConfig, data_dir: Path) -> None:
-        """Refuses more missing clips than the bound allows, and lists them.
+        """Checks the bound on missing clips; if it is exceeded, writes their list.
 
         Raises:
-            PrepareError: names the split, the bound and the list.
+            PrepareError: too many clips are missing; names the split, the bound and the list.
         """
         missing = Counter(clip.split for clip in self.missing)
         for split in SPLITS:
@@ -72,10 +72,11 @@ class Rejections:
                 )
 
     def check_quarantined(self, config: PrepareConfig, data_dir: Path) -> None:
-        """Refuses more undecodable clips than the bound allows or nothing else, and lists them.
+        """Checks the bound on undecodable clips; if it is exceeded, writes their list.
 
         Raises:
-            PrepareError: names the split, the bound, the first such clip and the list.
+            PrepareError: too many clips, or all clips of a split, are undecodable; names the split,
+                the bound, the first such clip and the list.
         """
         for split, count in Counter(clip.split for clip in self.quarantined).items():
             total = self.present[split]

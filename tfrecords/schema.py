@@ -1,4 +1,4 @@
-"""What a record holds: id, labels and either log-mel or audio."""
+"""The format of a record: id, labels and either log-mel or audio."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def log_mel_example(clip_id: str, classes: Sequence[int], features: np.ndarray) 
     Args:
         clip_id: the clip's id.
         classes: indices of its labels.
-        features: float [frames, mel_bins] in dB, stored as float16 (up to 0.03 dB off).
+        features: float [frames, mel_bins] in dB; stored as float16 (error up to 0.03 dB).
     """
     stored = np.ascontiguousarray(features, "<f2").tobytes()
     return _example(clip_id, classes, {"log_mel": _bytes_feature(stored)})
@@ -33,14 +33,14 @@ def audio_example(
 ) -> bytes:
     """Serialises a clip with its waveform as 24-bit FLAC.
 
-    FLAC holds [-1, 1); a louder waveform (float files, resampling overshoot) is divided by a
-    power of two, stored as `scale`, that brings it there.
+    FLAC stores values in [-1, 1). A louder waveform (of a float file, or after resampling) is
+    divided by the smallest sufficient power of two, which is stored as `scale`.
 
     Args:
         clip_id: the clip's id.
         classes: indices of its labels.
         waveform: float32 [samples].
-        sample_rate_hz: its rate.
+        sample_rate_hz: its sample rate.
     """
     peak = float(np.max(np.abs(waveform), initial=0.0))
     scale = 2.0 ** max(0, math.ceil(math.log2(peak))) if peak > 1.0 else 1.0
@@ -61,16 +61,16 @@ def parse_batch(
 
     Args:
         serialized: string [batch].
-        features: which of "log_mel" and "waveform" to give ("waveform" from audio only).
-        payload: what the records hold, one of `PAYLOADS`.
+        features: "log_mel", "waveform" or both ("waveform" needs the payload "audio").
+        payload: what the records contain, one of `PAYLOADS`.
         classes: size of the label set.
         clip_samples: samples of a clip.
-        front_end: the log-mel's numbers.
+        front_end: the parameters of the log-mel.
 
     Returns:
-        id: string [batch]; labels: float32 [batch, classes], 1 where a label holds;
-        log_mel: float32 [batch, frames, mel_bins] in dB, rounded to float16 whatever the payload,
-        so that both payloads give the same clip; waveform: float32 [batch, clip_samples].
+        id: string [batch]; labels: float32 [batch, classes], 1 for the clip's labels, else 0;
+        log_mel: float32 [batch, frames, mel_bins] in dB, rounded to float16 for either payload,
+        so that both give the same values; waveform: float32 [batch, clip_samples].
     """
     spec = {"id": tf.io.FixedLenFeature([], tf.string), "labels": tf.io.VarLenFeature(tf.int64)}
     if payload == "audio":
@@ -107,7 +107,7 @@ def _example(clip_id: str, classes: Sequence[int], payload: dict[str, tf.train.F
         **payload,
     }
     example = tf.train.Example(features=tf.train.Features(feature=feature))
-    # Map fields serialise in hash order unless told otherwise; equal clips must be equal bytes.
+    # By default map fields are serialised in hash order, but equal clips must give equal bytes.
     return example.SerializeToString(deterministic=True)
 
 

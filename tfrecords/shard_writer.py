@@ -1,4 +1,4 @@
-"""One shard: its clips decoded, turned into records and written under a final name when whole."""
+"""Writes one shard: decodes its clips, encodes records, and renames the file when it is whole."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ class ClipFormat:
 
     Attributes:
         clip_samples: length of a clip.
-        length_policy: what is done with another length (`decode.fit_length`).
+        length_policy: how a clip of another length is fitted (`decode.fit_length`).
         payload: "log_mel" or "audio".
-        front_end: the log-mel's numbers and the sample rate.
+        front_end: the parameters of the log-mel, with the sample rate.
     """
 
     clip_samples: int
@@ -44,7 +44,7 @@ class ShardJob:
     """Everything that one shard depends on.
 
     Attributes:
-        path: its final name.
+        path: the shard's final path.
         split: the split that it belongs to.
         clips: its clips in stored order.
         labels: the label set.
@@ -61,7 +61,7 @@ class ShardJob:
 
     @property
     def fingerprint(self) -> str:
-        """Identifies the job, so that a shard of another preparation is never taken for it."""
+        """Identifies the job, so that shards of other preparations are recognised."""
         clips = [
             (clip.id, clip.labels, os.stat(clip.path).st_size)  # noqa: PTH116
             for clip in self.clips
@@ -71,16 +71,16 @@ class ShardJob:
 
 @dataclass(frozen=True)
 class ShardReport:
-    """What came of a shard; kept beside it, written after it.
+    """The result of writing a shard; stored beside the shard, after it.
 
     Attributes:
         job: fingerprint of the job.
         shard: the file.
-        clips_per_label: label -> clips that carry it.
-        quarantined: clips without a record, as they could not be decoded.
-        silent: clips that are digital silence.
-        notes: clip id -> oddities that were accepted.
-        clips_per_count: number of labels, as text -> clips that carry as many.
+        clips_per_label: label -> number of clips with this label.
+        quarantined: clips without a record because they could not be decoded.
+        silent: number of clips that are digital silence.
+        notes: clip id -> oddities of a clip that was accepted.
+        clips_per_count: number of labels (as text) -> number of clips with so many labels.
     """
 
     job: str
@@ -93,12 +93,12 @@ class ShardReport:
 
 
 def report_path(shard: Path) -> Path:
-    """Where the report of a shard lies."""
+    """The path of a shard's report."""
     return shard.with_suffix(".json")
 
 
 def finished(job: ShardJob) -> ShardReport | None:
-    """The job's report, if its shard is there and has the bytes that were written."""
+    """The job's report, or None if its shard is not there, not whole or of another job."""
     try:
         value = read_json(report_path(job.path))
         report = ShardReport(
@@ -108,24 +108,24 @@ def finished(job: ShardJob) -> ShardReport | None:
             quarantined=tuple(Rejected(**clip) for clip in value["quarantined"]),
             silent=value["silent"],
             notes=value["notes"],
-            # Reports of earlier versions do not have it; the manifest then leaves it out too.
+            # Reports of earlier versions lack this entry; the manifest then leaves it empty.
             clips_per_count=value.get("clips_per_count", {}),
         )
     except (OSError, ValueError, KeyError, TypeError):
-        return None  # absent or damaged: the shard is written anew
+        return None  # absent or damaged: the shard is written again
     if report.job != job.fingerprint or damage(job.path.parent, report.shard, read_all=True):
         return None
     return report
 
 
 def write_shard(job: ShardJob) -> str:
-    """Writes the shard, then its report, each under its final name only when complete.
+    """Writes the shard, then its report; each gets its final name when it is complete.
 
     Returns:
         The shard's name.
 
     Raises:
-        OSError: it could not be written (a full disk, missing rights).
+        OSError: a file could not be written (a full disk, missing rights).
     """
     report_path(job.path).unlink(missing_ok=True)
     tally = _Tally(job.split)

@@ -1,9 +1,10 @@
 """TFRecord files read by position.
 
-`tf.data.TFRecordDataset` reads in sequence only, ends early without a word where a shard was cut
-between two records, and does not say which record is damaged. Reading by position makes a true
-shuffle and a resumed stream cheap, and names what is broken. The format (TensorFlow
-`core/lib/io/record_writer.h`): length uint64, masked CRC-32C of it, data, masked CRC-32C of it.
+`tf.data.TFRecordDataset` reads in sequence only, ends early without an error if a shard was cut
+between two records, and does not report which record is damaged. Reading by position makes a full
+shuffle and a resumed stream cheap, and errors name the damaged record. The format (TensorFlow
+`core/lib/io/record_writer.h`): length (uint64), masked CRC-32C of the length, data, masked CRC-32C
+of the data.
 """
 
 from __future__ import annotations
@@ -22,19 +23,19 @@ _MASK_DELTA = 0xA282EAD8
 
 
 class RecordError(OSError):
-    """A damaged record or shard; names both and the remedy."""
+    """A record or a shard is damaged. The message names it and the remedy."""
 
 
 @dataclass(frozen=True)
 class ShardReader:
-    """Records of several shards, addressed by one running number.
+    """The records of several shards, numbered consecutively across the shards.
 
     Attributes:
         paths: the shards in stored order.
         shard_of: int32 [records], index into `paths`.
-        offset: int64 [records], where the record's data begins.
-        length: int64 [records], bytes of its data.
-        first: int64 [shards], running number of each shard's first record.
+        offset: int64 [records], position of the record's data in the file.
+        length: int64 [records], bytes of the data.
+        first: int64 [shards], number of each shard's first record.
     """
 
     paths: tuple[Path, ...]
@@ -48,10 +49,10 @@ class ShardReader:
         return len(self.offset)
 
     def read(self, number: int) -> bytes:
-        """The data of one record.
+        """Reads the data of one record.
 
         Raises:
-            RecordError: its checksum does not hold, or the shard cannot be read.
+            RecordError: the checksum is wrong, or the shard cannot be read.
         """
         shard = int(self.shard_of[number])
         length = int(self.length[number])
@@ -65,7 +66,7 @@ class ShardReader:
         return data
 
     def _file(self, shard: int) -> int:
-        # Two threads may both open a shard the first time; one handle is then closed unused.
+        # Two threads may open the same shard at once; the second handle is then closed unused.
         handle = self._files.get(shard)
         if handle is None:
             opened = os.open(self.paths[shard], os.O_RDONLY)
@@ -80,14 +81,14 @@ class ShardReader:
 
 
 def open_shards(paths: list[Path], records: list[int]) -> ShardReader:
-    """Finds every record by walking the shards' record headers.
+    """Finds every record by reading the record headers of the shards.
 
     Args:
         paths: the shards in stored order.
-        records: how many records each must hold.
+        records: expected number of records of each shard.
 
     Raises:
-        RecordError: a shard cannot be read, is cut, damaged or holds another number of records.
+        RecordError: a shard cannot be read, is cut or damaged, or has another number of records.
     """
     tables = [_index(path, count) for path, count in zip(paths, records, strict=True)]
     shard_of = np.repeat(np.arange(len(paths), dtype=np.int32), records)
@@ -117,7 +118,7 @@ def _index(path: Path, records: int) -> np.ndarray:
     if position != size or len(table) != records:
         last = "whole" if position == size else "cut off"
         raise RecordError(
-            f"{path} holds {len(table)} records, the last one {last}; "
+            f"{path} contains {len(table)} records, the last one {last}; "
             f"expected {records}. Prepare again: only this shard is rewritten"
         )
     return np.array(table, np.int64).reshape(-1, 2)
@@ -130,6 +131,6 @@ def _masked_crc(data: bytes) -> bytes:
 
 def _damaged(path: Path, record: int) -> RecordError:
     return RecordError(
-        f"{path}: record {record} is damaged (its checksum does not hold). Prepare again: only "
+        f"{path}: record {record} is damaged (its checksum is wrong). Prepare again: only "
         "this shard is rewritten"
     )

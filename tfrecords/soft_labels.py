@@ -1,4 +1,4 @@
-"""The teacher's scores of every clip: computed once, sharded like the records, joined by id."""
+"""Soft labels: the teacher's scores of every clip, computed once, in shards like the records'."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class SoftLabels:
-    """A directory of soft labels that belongs to the records it was opened with.
+    """The soft labels of opened records.
 
     Attributes:
-        fingerprint: of the teacher.
-        classes: number of scores of a clip.
-        reader: its records, in the order of the clips' records.
+        fingerprint: fingerprint of the teacher.
+        classes: number of scores per clip.
+        reader: the soft labels, in the order of the clips' records.
     """
 
     fingerprint: str
@@ -39,10 +39,11 @@ class SoftLabels:
     reader: ShardReader
 
     def lookup(self) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
-        """A function for tf.data: running numbers int64 [B], ids string [B] -> scores.
+        """A function for tf.data from record numbers, int64 [B], and ids, string [B], to scores.
 
         Returns:
-            float32 [B, classes]. Iterating fails where a score's id is not the clip's.
+            The function; its scores are float32 [B, classes]. Iterating fails if the id stored
+            with the scores is not the clip's.
         """
         read = read_function(self.reader)
         spec = {
@@ -67,26 +68,26 @@ def write_soft_labels(
     batch_size: int = 32,
     split: str = TRAIN,
 ) -> dict[str, Any]:
-    """Scores every clean clip of a split and keeps the scores in shards like the records'.
+    """Scores every clip of a split, without augmentation, and stores the scores in shards.
 
-    What is complete for the same teacher and records is kept; soft labels of another teacher or
-    of other records are replaced.
+    Complete shards of the same teacher and records are kept; soft labels of another teacher or of
+    other records are replaced.
 
     Args:
         records: opened records.
-        predict: log-mel float32 [B, frames, mel_bins] -> scores float32 [B, classes], an array or
-            tensor.
-        out_dir: where the soft labels go.
+        predict: from log-mel, float32 [B, frames, mel_bins], to scores, float32 [B, classes], as an
+            array or a tensor.
+        out_dir: directory of the soft labels.
         fingerprint: identifies the teacher.
-        batch_size: clips given to `predict` at once.
-        split: which clips.
+        batch_size: clips per call of `predict`.
+        split: the split to score.
 
     Returns:
         The manifest: teacher, records, split, classes, clips and shards.
 
     Raises:
         ValueError: the scores are not finite or not [B, classes].
-        BusyError: another job writes there.
+        BusyError: another job writes to the directory.
     """
     out_dir = Path(out_dir)
     with exclusive(out_dir):
@@ -109,7 +110,7 @@ def write_soft_labels(
 
 
 def open_soft_labels(records: Records, soft_dir: Path, split: str = TRAIN) -> SoftLabels:
-    """Opens soft labels and checks that they are whole and made for these records.
+    """Opens soft labels and checks that they are whole and belong to these records.
 
     Raises:
         ManifestError: there are none, they belong to other records, or a shard is damaged.
@@ -117,12 +118,12 @@ def open_soft_labels(records: Records, soft_dir: Path, split: str = TRAIN) -> So
     """
     path = soft_dir / MANIFEST_NAME
     if not path.is_file():
-        raise ManifestError(f"{soft_dir} holds no {MANIFEST_NAME}; compute the soft labels first")
+        raise ManifestError(f"{soft_dir} has no {MANIFEST_NAME}; compute the soft labels first")
     manifest = read_json(path)
     if manifest["records"] != records.fingerprint or manifest["split"] != split:
         raise ManifestError(
-            f"{soft_dir} holds soft labels of the {manifest['split']} split of other records than "
-            f"{records.data_dir}'s {split} split; compute them again for these"
+            f"{soft_dir} has soft labels of the {manifest['split']} split of other records than "
+            f"the {split} split of {records.data_dir}; compute them again for these records"
         )
     shards = [Shard(**shard) for shard in manifest["shards"]]
     for shard in shards:
@@ -147,7 +148,7 @@ def _finished(out_dir: Path, name: str, key: dict[str, str]) -> Shard | None:
 
 
 def _write_shard(path: Path, examples: Any, key: dict[str, str], clips: int) -> Shard:
-    # While a shard is being replaced the old manifest must not vouch for it.
+    # The old manifest must not list a shard that is being replaced.
     (path.parent / MANIFEST_NAME).unlink(missing_ok=True)
     with replacing(path) as temporary:
         with tf.io.TFRecordWriter(os.fspath(temporary)) as writer:

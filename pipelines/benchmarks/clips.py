@@ -1,4 +1,4 @@
-"""Clips of known kinds that need no download. No TensorFlow here."""
+"""Synthetic clips for measurements. No TensorFlow here."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ def synthetic_clips(samples: int, rate_hz: int, seed: int = 0) -> dict[str, np.n
     """Noise, tones, sweeps and every kind of synthetic event, from loud to faint.
 
     Args:
-        samples: of a clip.
-        rate_hz: sample rate; events are those of 32 kHz.
-        seed: of what is random.
+        samples: length of a clip.
+        rate_hz: sample rate; events are generated for 32 kHz and not resampled.
+        seed: seed of noise and events.
 
     Returns:
-        float64 [samples] each, within [-1, 1], by name; none is silent.
+        Clips by name, each float64 [samples] in [-1, 1]; none is silent.
     """
     rng = np.random.default_rng(seed)
     secs = np.arange(samples) / rate_hz

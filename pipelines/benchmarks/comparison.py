@@ -1,4 +1,4 @@
-"""Supernet steps against standalone models on the same subnets, draw by draw."""
+"""Times training steps of the supernet and of standalone models on the same subnets."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from tqdm import tqdm
 
 from aec_ofa_tf.layers.prefix import MASKS
 from aec_ofa_tf.training.gradients import separate_gradients
+from pipelines.benchmarks.measuring import median_seconds
 from pipelines.benchmarks.settings import BFLOAT16, FLOAT32, TrainStepSettings
 from pipelines.benchmarks.standalone import StandaloneModels
-from pipelines.benchmarks.timing import median_seconds
 from pipelines.benchmarks.workload import Draw, SupernetStep, random_batch
 
 
 def compare_float32(settings: TrainStepSettings, draws: Sequence[Draw]) -> list[dict[str, float]]:
-    """Seconds per draw of the ways to train its subnets, by contestant."""
+    """Seconds of each way to train the subnets of a draw, for every draw."""
     steps = {
         "shared_slices": SupernetStep(settings),
         "separate_slices": SupernetStep(settings, gradients=separate_gradients),
@@ -29,7 +29,7 @@ def compare_float32(settings: TrainStepSettings, draws: Sequence[Draw]) -> list[
 def compare_bfloat16(
     settings: TrainStepSettings, draws: Sequence[Draw], repetitions: int
 ) -> list[dict[str, float]]:
-    """The same for bfloat16, beside `float32`: shared slices in float32 at the same time."""
+    """As `compare_float32` in bfloat16, with shared slices in float32 (`float32`) to compare."""
     steps = {
         "shared_slices": SupernetStep(settings, precision=BFLOAT16),
         "float32": SupernetStep(settings),
@@ -45,7 +45,7 @@ def _compare(
     repetitions: int,
 ) -> list[dict[str, float]]:
     batch = random_batch(settings)
-    for step in steps.values():  # their only trace, and the first run that optimises it
+    for step in steps.values():  # traces each step once, and runs TensorFlow's optimiser
         step.choose(draws[0])
         step.run(batch)
     rows = []
@@ -58,5 +58,5 @@ def _compare(
         runs["standalone"] = partial(models.run, batch)
         rows.append(median_seconds(runs, repetitions))
         del models, runs
-        gc.collect()  # models and their graphs hold each other
+        gc.collect()  # models and their graphs refer to each other
     return rows

@@ -1,4 +1,4 @@
-"""Times of a search space's layers on this machine, checked against whole subnets."""
+"""Measures the layers of a search space on this machine, and whole subnets to check the sums."""
 
 from __future__ import annotations
 
@@ -18,25 +18,24 @@ from aec_ofa_tf.models.space import SearchSpace, Subnet
 from aec_ofa_tf.reporting.machine import describe_machine
 from aec_ofa_tf.search import algorithms
 from aec_ofa_tf.tagging.interpreter import TFLiteModel, runtime_version
-from pipelines.benchmarks.machine import OtherLoad
-from pipelines.benchmarks.timing import median_seconds
+from pipelines.benchmarks.measuring import OtherLoad, median_seconds
 
 _WARM_UP = 2
 
 
 @dataclass(frozen=True)
 class ProfileSettings:
-    """What to measure.
+    """Sizes and counts of a device profile.
 
     Attributes:
-        space: whose layers.
-        network: what is static.
-        device: the table's name for this machine.
+        space: the search space whose layers are measured.
+        network: the static parts of the network.
+        device: name of this machine in the table.
         quantization: "float32" or "int8".
-        threads: of the interpreter.
-        repetitions: measurements of every layer and subnet, of which the median counts.
-        check_subnets: random subnets that are measured as a whole; 0 for none.
-        seed: of their draw.
+        threads: threads of the interpreter.
+        repetitions: measurements of every layer and subnet; their median is reported.
+        check_subnets: number of random subnets to measure as a whole.
+        seed: seed of the draw of these subnets.
     """
 
     space: SearchSpace
@@ -52,11 +51,11 @@ class ProfileSettings:
 def profile_device(settings: ProfileSettings) -> LatencyTable:
     """Measures every layer of the space, and whole subnets to compare with the sums.
 
-    Layers and subnets take turns, so that a machine's moods hit both alike.
+    Layers and subnets take turns, so that changes in the machine's speed affect both alike.
 
     Returns:
-        The table; `extra` has `machine` and, if subnets were measured, `check` with `median_ape`,
-        the median of |sum of layers - measured| / measured.
+        The table; `extra` contains `machine` and, if subnets were measured, `check` with
+        `median_ape`, the median of |sum of layers - measured| / measured.
 
     Raises:
         RuntimeError: the converter failed, or no interpreter is installed.
@@ -88,7 +87,11 @@ def profile_device(settings: ProfileSettings) -> LatencyTable:
 def compare(
     table: LatencyTable, network: NetworkConfig, measured_ms: dict[Subnet, float]
 ) -> dict[str, Any]:
-    """Predictions beside measurements: `median_ape`, `max_ape` and a row for every subnet."""
+    """Compares predicted with measured latencies of subnets.
+
+    Returns:
+        `median_ape` and `max_ape`, the absolute relative errors, and `subnets`, a row per subnet.
+    """
     predicted_ms = {spec: table.predict(spec, network) for spec in measured_ms}
     errors = [abs(predicted_ms[spec] - ms) / ms for spec, ms in measured_ms.items()]
     rows = [
@@ -99,7 +102,7 @@ def compare(
 
 
 def _parts(settings: ProfileSettings) -> dict[LayerRow | Subnet, Part | Subnet]:
-    """Every distinct layer of the space, and the subnets of the check, by what to call them."""
+    """Every distinct layer of the space by its row, and the random subnets by themselves."""
     subnets, activation = settings.space.subnets(), settings.network.get_task().activation
     needed = {
         part.row: part

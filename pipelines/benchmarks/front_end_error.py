@@ -1,4 +1,4 @@
-"""The log-mel inside waveform-in files, against librosa's."""
+"""Compares the log-mel of TFLite files with waveform input with librosa's."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from pipelines.benchmarks.clips import synthetic_clips
 from pipelines.benchmarks.tflite_files import ModelFile
 
 NEAR_DB = 60.0
-"""Bins farther below a clip's maximum than this do not count: float32 does not resolve them."""
+"""Bins further below a clip's maximum than this are ignored: float32 does not resolve them."""
 
 
 def require_librosa() -> None:
-    """Refuses to begin without librosa.
+    """Checks that librosa is installed.
 
     Raises:
-        ValueError: it is not installed.
+        ValueError: librosa is not installed.
     """
     if importlib.util.find_spec("librosa") is None:
         raise ValueError(
@@ -34,18 +34,18 @@ def require_librosa() -> None:
 
 
 def worst_front_end(files: Sequence[ModelFile]) -> dict[str, Any]:
-    """The largest error of the log-mel within files that take waveforms, over many kinds of clips.
+    """The largest error of the log-mel in files with waveform input, over many kinds of clips.
 
-    Files of one quantisation, clip length and front end have the same front end, so that the one
-    with the fewest parameters stands for them.
+    Files with equal quantisation, clip length and front end contain the same front end; only the
+    one with the fewest parameters is measured.
 
     Args:
-        files: those that take log-mel are left out; a front end alone is not.
+        files: any files; those with log-mel input are ignored.
 
     Returns:
-        `error_db`: the largest, over files and clips, in bins within 60 dB of a clip's maximum,
-        None without files; `silence_is_finite`: whether digital silence is; and per file name the
-        largest error of every clip.
+        `error_db`: the largest error over files and clips, in bins within 60 dB of a clip's
+        maximum, or None without files; `silence_is_finite`: whether the log-mel of digital silence
+        is finite; `error_db_by_clip`: file name -> clip -> largest error.
     """
     chosen = {}
     for file in sorted(files, key=lambda file: -file.info.params):
@@ -100,20 +100,20 @@ class _FrontEndOf:
 
 
 def cut_after_front_end(content: bytes, name: str) -> bytes:
-    """A waveform-in classifier's graph without what follows its front end.
+    """Removes everything after the front end from a classifier with waveform input.
 
-    An interpreter that is asked to preserve all tensors would not do: it computes some operators
-    in place, over the front end's output.
+    An interpreter with the option to preserve all tensors does not help: it computes some operators
+    in place and so overwrites the front end's output.
 
     Args:
         content: the flatbuffer.
-        name: of the file, for the error.
+        name: name of the file, for the error message.
 
     Returns:
         A flatbuffer whose output is the log-mel, float32 [1, frames, mel_bins].
 
     Raises:
-        ValueError: there is no front end in it.
+        ValueError: the classifier contains no front end.
     """
     from tensorflow.lite.tools import flatbuffer_utils
 
@@ -134,9 +134,9 @@ def cut_after_front_end(content: bytes, name: str) -> bytes:
 
 
 def librosa_log_mel(waveform: np.ndarray, config: FrontEndConfig) -> np.ndarray:
-    """The reference, computed in double precision: float64 [frames, mel_bins] in dB.
+    """The reference log-mel in double precision: float64 [frames, mel_bins] in dB.
 
-    librosa's STFT and filters; Kaldi's filters, which it has not, are this project's own.
+    It uses librosa's STFT and filters. librosa has no Kaldi filters, so those are this project's.
     """
     import librosa
 

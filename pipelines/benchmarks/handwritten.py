@@ -1,8 +1,8 @@
-"""A CNN10 in plain Keras, as somebody without this project would write it.
+"""A CNN10 written by hand in plain Keras, to compare materialised subnets with.
 
-What a materialised subnet is compared with: it shares no code with `aec_ofa_tf.models`. Two things
-are there for the converter's sake, as a comment says where; without them the order of two parallel
-operators differs, or the converter splits the dense layer in two.
+It shares no code with `aec_ofa_tf.models`. Two details, marked by comments, are there for the
+TFLite converter; without them the order of two parallel operators differs, or the converter splits
+the dense layer in two.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ def handwritten_cnn10(
 
     Args:
         widths: output channels of the 3x3 convolutions, a sequence per block.
-        frames: of a clip.
+        frames: frames of a clip.
         classes: number of scores.
-        mel_bins: of a frame.
+        mel_bins: mel bins of a frame.
         embedding_units: width of the dense layer before the classifier.
-        pool_last: whether a pool follows the last block too.
+        pool_last: whether a pooling layer follows the last block too.
 
     Returns:
         A model from float32 [batch, frames, mel_bins] log-mel in dB to float32 [batch, classes].
@@ -50,7 +50,7 @@ def handwritten_cnn10(
     # The converter orders parallel operators by name: the maximum comes first.
     loudest = layers.MaxPooling2D((x.shape[1], 1), name="time_1_max")(x)
     mean = layers.AveragePooling2D((x.shape[1], 1), name="time_2_mean")(x)
-    # The ReLU changes nothing, and keeps the converter from computing the dense layer twice.
+    # The ReLU does not change the values; without it the converter computes the dense layer twice.
     x = layers.ReLU()(layers.Add()([loudest, mean]))
     x = layers.Flatten()(x)
     x = layers.Dense(embedding_units, activation="relu")(x)

@@ -1,39 +1,47 @@
-"""What the step loop costs beside its steps: input, summaries, a checkpoint."""
+"""Measures the overhead of the training loop over its steps: input, summaries, a checkpoint."""
 
 from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterable
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import tensorflow as tf
 
+from aec_ofa_tf.files import sha256_of
 from aec_ofa_tf.reporting.summaries import SummaryLog
 from aec_ofa_tf.training.checkpoints import CheckpointStore
 from aec_ofa_tf.training.devices import open_devices
 from aec_ofa_tf.training.loop import Batch, Feed, LoopConfig, StepLoop
 from aec_ofa_tf.training.sampler import uniform_sampler
-from pipelines.benchmarks.random_records import write_random_records, write_random_soft_labels
+from pipelines.benchmarks.measuring import ratio, seconds_of
 from pipelines.benchmarks.settings import TrainStepSettings
-from pipelines.benchmarks.timing import ratio, seconds_of
 from pipelines.benchmarks.workload import new_trainer
+from tfrecords.clip import TRAIN
 from tfrecords.dataset import training_batches
-from tfrecords.records import CheckedBatches
+from tfrecords.manifest import Manifest, Shard
+from tfrecords.records import CheckedBatches, Records, open_records
+from tfrecords.schema import log_mel_example
+from tfrecords.soft_labels import write_soft_labels
 
 _SUMMARY_EVERY = 20
 _BLOCK = 20
+_SHARD = "train-00000.tfrecord"
+_BATCHES = 32
 
 
 def measure_loop(settings: TrainStepSettings) -> dict[str, float]:
     """Runs blocks of steps in the loop, and the same steps without it, in alternating order.
 
-    Every block in the loop opens the input and ends with a checkpoint, as a resumed run would:
-    more often than training does.
+    Every block in the loop opens the input and ends with a checkpoint, like a resumed run. Real
+    training does so less often.
 
     Returns:
-        `steps` of either; seconds of every block; `overhead`, the ratio of their medians - 1; and
-        `traces`, how often the step was traced in all of them.
+        `steps`: number of steps in the loop, and without it; `blocks`: seconds of every block;
+        `overhead`: ratio of their medians - 1; `traces`: how often the step was traced in total.
     """
     with tempfile.TemporaryDirectory() as folder:
         feed = _feed(settings, Path(folder))
@@ -54,17 +62,17 @@ def _block(loop: StepLoop, feed: Feed, batch: Batch, start: int) -> dict[str, fl
     """Seconds of the steps of a block in the loop, and of the same steps without it."""
     end = start + _BLOCK
     config = LoopConfig(end, checkpoint_every=_BLOCK, summary_every=_SUMMARY_EVERY)
-    contestants: dict[str, Callable[[], object]] = {
+    candidates: dict[str, Callable[[], object]] = {
         "loop": partial(loop.run, feed, start, config),
         "bare": partial(_bare_steps, loop, batch, range(start, end)),
     }
-    order = list(contestants) if start // _BLOCK % 2 else list(contestants)[::-1]
-    return {name: seconds_of(contestants[name]) for name in order}
+    order = list(candidates) if start // _BLOCK % 2 else list(candidates)[::-1]
+    return {name: seconds_of(candidates[name]) for name in order}
 
 
 def _feed(settings: TrainStepSettings, folder: Path) -> Feed:
-    records = write_random_records(settings, folder / "data")
-    write_random_soft_labels(records, folder / "soft_labels")
+    records = _write_random_records(settings, folder / "data")
+    _write_random_soft_labels(records, folder / "soft_labels")
 
     def batches_from(start: int) -> Iterable[Batch]:
         batches = training_batches(records, settings.batch_size, 0, start, folder / "soft_labels")
@@ -84,6 +92,43 @@ def _loop(settings: TrainStepSettings, folder: Path) -> StepLoop:
 
 
 def _bare_steps(loop: StepLoop, batch: Batch, steps: Iterable[int]) -> None:
-    """The loop's own step on the subnets and draws of those steps, with a batch on hand."""
+    """Runs the loop's step function for the same step numbers, always on the same batch."""
     for step in steps:
         loop.step({**batch, "step": tf.constant(step, tf.int64)})
+
+
+def _write_random_records(settings: TrainStepSettings, data_dir: Path) -> Records:
+    """Writes training clips of random log-mels, enough for 32 different batches.
+
+    Args:
+        settings: frames, classes and batch size.
+        data_dir: directory of the records.
+    """
+    network, front_end = settings.network, settings.front_end
+    generator = np.random.default_rng(0)
+    clips = _BATCHES * settings.batch_size
+    data_dir.mkdir(parents=True)
+    path = data_dir / _SHARD
+    with tf.io.TFRecordWriter(str(path)) as writer:
+        for clip in range(clips):
+            log_mel = generator.normal(-40.0, 10.0, (network.frames, network.mel_bins))
+            writer.write(log_mel_example(f"{clip}", [clip % network.classes], log_mel))
+    shard = Shard(path.name, TRAIN, clips, path.stat().st_size, sha256_of(path))
+    configuration = {
+        "payload": "log_mel",
+        "length_policy": "pad",
+        "front_end": asdict(front_end),
+        "clip_secs": network.frames * front_end.hop_samples / front_end.sample_rate_hz,
+    }
+    labels = tuple(f"class {number}" for number in range(network.classes))
+    Manifest(configuration, labels, (shard,), {}).save(data_dir)
+    return open_records(data_dir)
+
+
+def _write_random_soft_labels(records: Records, out_dir: Path) -> None:
+    """Writes random scores of the records' training clips."""
+    generator = np.random.default_rng(0)
+    classes = len(records.labels)
+    write_soft_labels(
+        records, lambda log_mel: generator.random((len(log_mel), classes)), out_dir, "random"
+    )

@@ -1,4 +1,4 @@
-"""Peak memory of steps, each measured in a process of its own."""
+"""Peak memory of training steps, measured in separate processes."""
 
 from __future__ import annotations
 
@@ -14,19 +14,21 @@ _STEPS = 3
 
 
 def measure_memory(settings: TrainStepSettings) -> dict[str, Any]:
-    """Peak resident memory in MiB beyond what stands when weights, optimiser and batch are there.
+    """Peak resident memory in MiB, minus the memory before the first step.
 
-    It includes tracing and the first step. glibc keeps freed tensors, more in one process than in
-    another, so that the peaks are medians over `repetitions` processes; in `freed_at_once` it
-    gives them back, and what remains is what the steps need.
+    Weights, optimiser and batch exist before the first step; tracing is included. glibc keeps freed
+    tensors, in some processes more than in others, so the peaks are medians over `repetitions`
+    processes. For `freed_at_once` glibc returns freed tensors to the system at once, so only the
+    memory that the steps need is measured.
 
     Returns:
-        `shared_mib`: steps of all the draws; `largest_mib`: the largest subnet alone; their
-        ratio; and every process's peak. The draws may lack the largest subnet, so that
-        `freed_at_once` also has `shared_with_largest`: a draw whose first subnet it replaces.
+        `shared_mib`: steps of all the draws; `largest_mib`: the largest subnet alone; their ratio;
+        `processes_mib`: the peak of every process. The draws may lack the largest subnet, so
+        `freed_at_once` also contains `shared_with_largest`: a draw with the largest subnet as its
+        first.
 
     Raises:
-        OSError: this system does not tell a process's peak (Linux does).
+        OSError: this system does not report the peak of a process (Linux does).
     """
     peaks: dict[str, list[float]] = {SHARED: [], LARGEST: []}
     for _ in range(settings.repetitions):

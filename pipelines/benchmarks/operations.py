@@ -1,4 +1,4 @@
-"""Multiply-adds that a step computes, and the rate at which it does. No TensorFlow here."""
+"""Multiply-adds of a training step, and how many are computed per second. No TensorFlow here."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from statistics import median
 from aec_ofa_tf.costs.costs import macs, shared_macs
 from aec_ofa_tf.models.space import SearchSpace, Subnet, unit_sizes
 from aec_ofa_tf.models.unit import stem_length
+from pipelines.benchmarks.measuring import Seconds
 from pipelines.benchmarks.settings import TrainStepSettings
-from pipelines.benchmarks.timing import Seconds
 
-# Forward, by the weights and by the inputs. The first convolution's inputs are no exception:
-# through them the input norm's scale and shift are trained.
+# The forward pass, and the gradients of the weights and of the inputs. The first convolution needs
+# the gradient of its inputs too, to train scale and shift of the input norm.
 _PASSES = 3
 _FLOP_PER_MULTIPLY_ADD = 2
 
 
 def forward_macs(settings: TrainStepSettings, draw: Sequence[Subnet]) -> dict[str, int]:
-    """Multiply-adds of a forward pass over one clip, by contestant."""
+    """Multiply-adds of a forward pass over one clip, by way of training."""
     network = settings.network
     units = settings.space.largest.choices
     stem = stem_length(network.units(len(units)), unit_sizes(settings.space))
@@ -35,7 +35,7 @@ def forward_macs(settings: TrainStepSettings, draw: Sequence[Subnet]) -> dict[st
 def achieved_gflops(
     settings: TrainStepSettings, draws: Sequence[Sequence[Subnet]], rows: Sequence[Seconds]
 ) -> dict[str, float]:
-    """Median over the draws of 1e9 floating-point operations per second, by contestant in rows."""
+    """Median of 1e9 floating-point operations per second over the draws, by way of training."""
     rates: dict[str, list[float]] = {}
     for draw, seconds in zip(draws, rows, strict=True):
         counts = forward_macs(settings, draw)
@@ -48,7 +48,7 @@ def achieved_gflops(
 def counted_ratios(
     settings: TrainStepSettings, draws: Sequence[Sequence[Subnet]]
 ) -> Mapping[str, float]:
-    """What the ratios would be if multiply-adds were all that takes time."""
+    """The ratios of times if only multiply-adds took time."""
     counts = [forward_macs(settings, draw) for draw in draws]
     shared = median(count["shared_slices"] for count in counts)
     return {
@@ -58,7 +58,7 @@ def counted_ratios(
 
 
 def _unmasked(space: SearchSpace, spec: Subnet) -> Subnet:
-    """What masks compute of a subnet: its units at full width."""
+    """The subnet that masks compute instead of `spec`: the same units at full width."""
     full = zip(spec.choices, unit_sizes(space), strict=True)
     choices = tuple(sizes.choices[-1] if any(choice) else choice for choice, sizes in full)
     return Subnet(choices, f"unmasked {spec}")

@@ -1,4 +1,4 @@
-"""Peak memory of a piece of work in a process of its own."""
+"""Peak memory of a function in a separate process."""
 
 from __future__ import annotations
 
@@ -22,17 +22,18 @@ _MMAP_BYTES = 1 << 20
 def peak_mib(
     prepare: Callable[..., Callable[[], None]], *arguments: Any, freed_at_once: bool = False
 ) -> float:
-    """Peak resident memory of a work in MiB, beyond what stands when it is prepared.
+    """Peak resident memory of a function in MiB, minus the memory before its call.
 
     Args:
-        prepare: a module's function that builds what the work needs and returns it.
-        *arguments: of `prepare`.
-        freed_at_once: whether freed tensors go back to the system, as glibc does not always do.
+        prepare: a module-level function that returns the function to measure.
+        *arguments: arguments of `prepare`.
+        freed_at_once: whether to return freed tensors to the system at once; glibc by default
+            keeps some.
 
     Raises:
-        OSError: this system does not tell a process's peak (Linux does).
+        OSError: this system does not report the peak of a process (Linux does).
     """
-    # Spawned, not forked: a fork would begin with what this process holds.
+    # Spawned, not forked: a fork would start with the memory of this process.
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
         return pool.submit(_peak_mib, prepare, arguments, freed_at_once).result()
 
@@ -41,11 +42,11 @@ def _peak_mib(
     prepare: Callable[..., Callable[[], None]], arguments: tuple[Any, ...], freed_at_once: bool
 ) -> float:
     if freed_at_once:
-        # Blocks of a fixed size and above then come from the system, and go back to it.
+        # Blocks of this size and above are then allocated from the system, and returned to it.
         ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, _MMAP_BYTES)
     run = prepare(*arguments)
     gc.collect()
-    _CLEAR.write_text(_CLEAR_PEAK)  # forgets the peak of building
+    _CLEAR.write_text(_CLEAR_PEAK)  # resets the peak that `prepare` caused
     built_mib = _read_mib("VmRSS")
     run()
     return _read_mib("VmHWM") - built_mib
@@ -54,5 +55,5 @@ def _peak_mib(
 def _read_mib(name: str) -> float:
     found = re.search(rf"^{name}:\s*(\d+) kB$", _STATUS.read_text(), re.MULTILINE)
     if found is None:
-        raise OSError(f"{_STATUS} does not tell {name}: memory is measured on Linux only")
+        raise OSError(f"{_STATUS} has no {name}: memory is measured on Linux only")
     return int(found.group(1)) / _KIB_PER_MIB

@@ -1,4 +1,4 @@
-"""The suite `search`: a whole space by its tree, beside evaluating subnets one by one."""
+"""The suite `search`: evaluating a whole space by its tree, compared with single evaluations."""
 
 from __future__ import annotations
 
@@ -30,10 +30,9 @@ from aec_ofa_tf.search.tree_evaluator import TreeEvaluator
 from aec_ofa_tf.tasks import MULTI_LABEL
 from aec_ofa_tf.training.evaluation import Batches, SubnetEvaluator, all_labels
 from aec_ofa_tf.workdir import Workdir
-from pipelines.benchmarks.machine import OtherLoad
+from pipelines.benchmarks.measuring import OtherLoad, seconds_of
 from pipelines.benchmarks.peak import peak_mib
 from pipelines.benchmarks.settings import SearchSettings
-from pipelines.benchmarks.timing import seconds_of
 
 PAPER_BUDGETS = tuple(Budget.around(params, 0.2e6) for params in (0.8e6, 1.8e6, 2.8e6, 3.8e6))
 """The ranges of the paper's search."""
@@ -42,11 +41,11 @@ PAPER_BUDGETS = tuple(Budget.around(params, 0.2e6) for params in (0.8e6, 1.8e6, 
 def run_search_suite(settings: SearchSettings) -> dict[str, Any]:
     """Evaluates every subnet of the space alone, with walks of the tree in between.
 
-    Both roads go from clips to mAP, calibration included; weights and clips are random. Every
+    Both ways compute the mAP from clips, calibration included; weights and clips are random. Every
     graph is traced and run before the first measurement.
 
     Returns:
-        The figures of the suite first, then what they are made of.
+        The figures of the suite, then the measurements that they are computed from.
     """
     others = OtherLoad()
     workload = _Workload(settings)
@@ -56,20 +55,21 @@ def run_search_suite(settings: SearchSettings) -> dict[str, Any]:
     workload.alone(settings.space.largest)
     walks = np.linspace(0, len(subnets), settings.walks, dtype=int).tolist()
     seconds: dict[Subnet, float] = {}
-    walked: list[float] = []
+    tree_seconds: list[float] = []
+    walk = partial(workload.tree, subnets)
     for done, index in enumerate(tqdm(order, desc="one by one", unit="subnet")):
-        walked += [seconds_of(partial(workload.tree, subnets)) for at in walks if at == done]
+        tree_seconds += [seconds_of(walk) for at in walks if at == done]
         seconds[subnets[index]] = seconds_of(partial(workload.alone, subnets[index]))
-    walked += [seconds_of(partial(workload.tree, subnets)) for at in walks if at == len(order)]
+    tree_seconds += [seconds_of(walk) for at in walks if at == len(order)]
     logging.info("peak memory, in child processes")
     return {
-        **_ratios(settings, seconds, median(walked)),
+        **_ratios(settings, seconds, median(tree_seconds)),
         "max_map_difference": workload.max_map_difference(subnets),
         "impossible_budget_secs": median(_refusal_secs(settings) for _ in range(3)),
         "peak_memory_mib": {
-            road: peak_mib(_prepare, settings, road) for road in ("tree", "largest_alone")
+            way: peak_mib(_prepare, settings, way) for way in ("tree", "largest_alone")
         },
-        "tree_seconds": walked,
+        "tree_seconds": tree_seconds,
         "counted": _counted(settings, workload.groups(subnets)),
         "machine": {**describe_machine(), "share_of_other_programs": others.share()},
         "settings": {
@@ -125,7 +125,7 @@ def _random_batches(settings: SearchSettings, seed: int) -> Batches:
 
 
 def _ratios(settings: SearchSettings, seconds: dict[Subnet, float], tree: float) -> dict[str, Any]:
-    """The tree's time over that of other sets of subnets, each evaluated alone."""
+    """Ratios of the tree's seconds to those of evaluating sets of subnets one by one."""
     subnets = list(seconds)
     drawn = np.random.default_rng(0).integers(len(subnets), size=settings.random_draws)
     paper = {
@@ -149,7 +149,7 @@ def _ratios(settings: SearchSettings, seconds: dict[Subnet, float], tree: float)
 
 
 def _refusal_secs(settings: SearchSettings) -> float:
-    """From starting `pipelines.search` to the end of its refusal of a budget that nothing meets."""
+    """Seconds that `pipelines.search` runs until it refuses a budget that no subnet meets."""
     with tempfile.TemporaryDirectory() as folder:
         space, network = to_config(settings.space), to_config(settings.network)
         Workdir(Path(folder)).claim({"space": space, "network": network, "labels": []})
@@ -164,7 +164,7 @@ def _refusal_secs(settings: SearchSettings) -> float:
 
 
 def _counted(settings: SearchSettings, groups: Sequence[Sequence[Subnet]]) -> dict[str, float]:
-    """The ratio over single evaluations if multiply-adds were all that takes time."""
+    """The ratio to single evaluations if only multiply-adds took time."""
     network = settings.network
     subnets = [spec for group in groups for spec in group]
     layers = [layer_macs(spec, network) for spec in subnets]
@@ -180,7 +180,7 @@ def _counted(settings: SearchSettings, groups: Sequence[Sequence[Subnet]]) -> di
 
 
 def _tree_macs(shared: SharedUnit, units: Sequence[ElasticUnit], shape: Shape) -> int:
-    """Multiply-adds of a unit as wide as its widest prefix, and of all below it."""
+    """Multiply-adds of a unit at the width of its widest prefix, and of all units below it."""
     unit = units[shared.index]
     row = unit.row(shared.choice, shape)
     frames, mel_bins, channels = unit.output_shape(shared.choice, shape)
@@ -191,8 +191,8 @@ def _tree_macs(shared: SharedUnit, units: Sequence[ElasticUnit], shape: Shape) -
     )
 
 
-def _prepare(settings: SearchSettings, road: str) -> Callable[[], None]:
+def _prepare(settings: SearchSettings, way: str) -> Callable[[], None]:
     workload = _Workload(settings)
-    if road == "tree":
+    if way == "tree":
         return lambda: workload.tree(settings.space.subnets())
     return lambda: workload.alone(settings.space.largest)

@@ -1,4 +1,4 @@
-"""What each benchmark suite measures. No TensorFlow here."""
+"""The settings of each benchmark suite. No TensorFlow here."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ class TrainStepSettings:
     """Sizes and counts of the suite `train_step`.
 
     Attributes:
-        space: the subnets.
-        network: what they have in common.
-        batch_size: clips of a step.
-        subnets_per_step: K.
+        space: the search space.
+        network: the static parts of the network.
+        batch_size: clips per step.
+        subnets_per_step: K, the number of subnets per step.
         draws: number of draws of K subnets; their seeds are 0, 1, ...
-        repetitions: measurements of each contestant per draw, of which the median counts.
-        loop_steps: steps of the loop, whose overhead is measured, and of the bare step.
+        repetitions: measurements of each way of training per draw; their median is reported.
+        loop_steps: number of steps in the training loop, and as many without it.
         precisions: Keras dtype policies to measure.
-        bfloat16_draws: how many of the draws are measured in bfloat16 too; None for all of them
-            where the CPU computes in bfloat16, and one, measured once, where it is emulated.
-        front_end: of the records, which hold noise; its mel bins are the network's.
+        bfloat16_draws: number of draws that are measured in bfloat16 too. None: all of them if the
+            CPU computes in bfloat16; one, measured once, if the CPU emulates it.
+        front_end: front end of the records, which contain noise; its mel bins are the network's.
 
     Raises:
         ValueError: a precision is unknown, or float32 is not among them.
@@ -48,7 +48,7 @@ class TrainStepSettings:
     def __post_init__(self) -> None:
         if FLOAT32 not in self.precisions or not set(self.precisions) <= set(PRECISIONS):
             raise ValueError(
-                f"--precisions are {FLOAT32}, to which all is compared, and {BFLOAT16}; "
+                f"--precisions are {FLOAT32}, which is required, and {BFLOAT16}; "
                 f"received {','.join(self.precisions)}"
             )
 
@@ -58,12 +58,12 @@ class SearchSettings:
     """Sizes and counts of the suite `search`.
 
     Attributes:
-        space: the subnets.
-        network: what they have in common.
-        batch_size: clips of a batch.
-        clips: for calibration, and as many to evaluate on.
-        random_draws: subnets, drawn with replacement, that the tree is compared with.
-        walks: how often the tree is walked; the median counts.
+        space: the search space.
+        network: the static parts of the network.
+        batch_size: clips per batch.
+        clips: number of clips for calibration, and as many for evaluation.
+        random_draws: number of subnets, drawn with replacement, to compare the tree with.
+        walks: number of walks of the tree; their median is reported.
     """
 
     space: Cnn10Space
@@ -76,19 +76,19 @@ class SearchSettings:
 
 @dataclass(frozen=True)
 class TFLiteSettings:
-    """What the suite `tflite` measures.
+    """Files, sizes and counts of the suite `tflite`.
 
     Attributes:
-        models: files that `pipelines.convert` wrote; none for files of random weights.
-        space: those are of its largest and smallest subnet.
-        network: what they have in common.
-        threads: of the interpreter.
-        warm_up: invocations that do not count.
-        repetitions: measurements of every file, of which median and 90th percentile count.
-        front_end: of files of random weights; its mel bins are the network's.
+        models: files that `pipelines.convert` wrote; empty to make files with random weights.
+        space: the search space whose largest and smallest subnet get random weights.
+        network: the static parts of the network.
+        threads: threads of the interpreter.
+        warm_up: invocations before the measured ones.
+        repetitions: measurements of every file; median and 90th percentile are reported.
+        front_end: front end of files with random weights; its mel bins are the network's.
 
     Raises:
-        ValueError: a file is not there, or listed twice.
+        ValueError: a file does not exist, or is listed twice.
     """
 
     models: tuple[Path, ...]
@@ -105,4 +105,4 @@ class TFLiteSettings:
                 what = "is a folder" if path.is_dir() else "does not exist"
                 raise ValueError(f"--model={path} {what}: give a .tflite file")
         if len(set(self.models)) < len(self.models):
-            raise ValueError("--model names a file twice: name each once")
+            raise ValueError("--model contains a file twice: give each file once")

@@ -1,4 +1,4 @@
-"""The other side: the same subnets as Keras models of their own, trained one after another."""
+"""The subnets of a draw as separate Keras models, trained one after another."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Step = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 
 
 class StandaloneModels:
-    """Models of a draw's subnets, each with its own optimiser and a step of static shapes.
+    """Models of a draw's subnets, each with an optimiser and a training step of static shapes.
 
     Args:
         settings: sizes.
@@ -30,7 +30,7 @@ class StandaloneModels:
             self._steps = [_train_step(settings, spec) for spec in draw]
 
     def run(self, batch: dict[str, tf.Tensor]) -> float:
-        """Trains a step of every model, waiting for each one's loss; their sum."""
+        """Trains every model for one step, waits for its loss, and returns the sum of losses."""
         log_mel, targets = batch["log_mel"], batch["soft_labels"]
         return sum(float(step(log_mel, targets)) for step in self._steps)
 
@@ -49,7 +49,7 @@ def _train_step(settings: TrainStepSettings, spec: Subnet) -> Step:
         optimizer.apply(tape.gradient(loss, variables), model.trainable_variables)
         return loss
 
-    # A concrete function, since TensorFlow takes many models for one that is traced over and over.
+    # A concrete function: TensorFlow would mistake many models for one function that is retraced.
     return tf.function(step, autograph=False).get_concrete_function(
         tf.TensorSpec([settings.batch_size, network.frames, network.mel_bins], tf.float32),
         tf.TensorSpec([settings.batch_size, network.classes], tf.float32),
@@ -58,7 +58,7 @@ def _train_step(settings: TrainStepSettings, spec: Subnet) -> Step:
 
 @contextmanager
 def _dtype_policy(name: str) -> Iterator[None]:
-    """The policy of layers that are built in the block without one of their own."""
+    """Sets the default dtype policy of layers that are built in the block."""
     previous = keras.config.dtype_policy()
     keras.config.set_dtype_policy(name)
     try:

@@ -1,4 +1,4 @@
-"""How long `pipelines.tag` takes from its start to the scores of a clip. No TensorFlow here."""
+"""Measures how long `pipelines.tag` takes to tag one clip, start included. No TensorFlow here."""
 
 from __future__ import annotations
 
@@ -23,12 +23,13 @@ def tag_startup(files: Sequence[ModelFile], threads: int) -> dict[str, Any]:
     """Runs `pipelines.tag` on a WAV file of one clip, from a warm disk cache.
 
     Args:
-        files: of which the float32 waveform-in file with the most parameters is used.
-        threads: of the interpreter.
+        files: any files; the float32 file with waveform input and the most parameters is used.
+        threads: threads of the interpreter.
 
     Returns:
-        `secs`: median from the process' start to its end; `every`: all of them; `file`, and
-        `clip_secs`. `secs` and `file` are None if there is no such file.
+        `secs`: median of the seconds from the start to the end of the process; `every`: the seconds
+        of every run; `file`: name of the file; `clip_secs`. `secs` and `file` are None if there is
+        no such file.
 
     Raises:
         RuntimeError: the program failed.

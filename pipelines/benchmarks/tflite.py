@@ -1,4 +1,4 @@
-"""The suite `tflite`: what converted files cost on this machine, and what they get wrong."""
+"""The suite `tflite`: latency, memory, size and front-end error of converted files."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ from typing import Any
 from absl import logging
 
 from aec_ofa_tf.reporting.machine import describe_machine
-from pipelines.benchmarks.figures import rounded, warned
 from pipelines.benchmarks.front_end_error import require_librosa, worst_front_end
-from pipelines.benchmarks.machine import OtherLoad
+from pipelines.benchmarks.measuring import OtherLoad, rounded, warned
 from pipelines.benchmarks.settings import TFLiteSettings
 from pipelines.benchmarks.tag_startup import tag_startup
 from pipelines.benchmarks.tflite_files import ModelFile, describe_files, over_handwritten
@@ -23,8 +22,8 @@ def run_tflite_suite(settings: TFLiteSettings) -> dict[str, Any]:
     """Measures every file, one after another.
 
     Returns:
-        The figures of the suite first, then what they are made of; a figure whose files are not
-        among those measured is None.
+        The figures of the suite, then the measurements that they are computed from. A figure is
+        None if no measured file has it.
 
     Raises:
         ValueError: a file is not one that `pipelines.convert` wrote, or librosa is missing.
@@ -39,7 +38,7 @@ def run_tflite_suite(settings: TFLiteSettings) -> dict[str, Any]:
 
 
 def _measure(settings: TFLiteSettings, folder: Path) -> dict[str, Any]:
-    logging.info("part 1 of 5: files and their hand-written equals")
+    logging.info("part 1 of 5: files and their hand-written counterparts")
     files, twins = prepare_files(settings, folder)
     logging.info("part 2 of 5: latency over hand-written, %d subnets", len(twins))
     handwritten = [over_handwritten(file, twin, settings) for file, twin in twins.items()]
@@ -66,7 +65,10 @@ def _farthest_from_1(ratios: Sequence[float]) -> float | None:
 
 
 def _bytes_over_weights(files: Sequence[ModelFile]) -> float | None:
-    """Of the float32 log-mel-in file with the most parameters, in which labels weigh least."""
+    """`bytes_over_weights` of the float32 file with log-mel input and the most parameters.
+
+    The labels take the smallest share of this file.
+    """
     plain = [file for file in files if file.kind == ("log_mel", "float32")]
     return max(plain, key=lambda file: file.info.params).bytes_over_weights if plain else None
 

@@ -14,9 +14,9 @@ import numpy as np
 from aec_ofa_tf.export.latency import ROUNDS, load_with_clip
 from aec_ofa_tf.tagging.interpreter import TFLiteModel, interpreter_class
 from aec_ofa_tf.tagging.model_file import ModelInfo
+from pipelines.benchmarks.measuring import all_seconds, median_seconds
 from pipelines.benchmarks.peak import peak_mib
 from pipelines.benchmarks.settings import TFLiteSettings
-from pipelines.benchmarks.timing import all_seconds, median_seconds
 
 FRONT_END_KIND = ("front_end", "float32")
 _LOADS = 5
@@ -28,9 +28,9 @@ class ModelFile:
     """A file to measure.
 
     Attributes:
-        name: what the result calls it.
-        path: where it is.
-        info: its card.
+        name: name of the file in the result.
+        path: path of the file.
+        info: its model card.
     """
 
     name: str
@@ -42,28 +42,28 @@ class ModelFile:
 
     @property
     def kind(self) -> tuple[str, str]:
-        """Input and quantisation; of a front end alone ("front_end", "float32")."""
+        """Input and quantisation; ("front_end", "float32") for a front end without classifier."""
         return (self.info.input, self.info.quantization) if self.info.labels else FRONT_END_KIND
 
     @property
     def bytes(self) -> int:
-        """Its size, labels and card included."""
+        """Size of the file, including labels and card."""
         return self.path.stat().st_size
 
     @property
     def bytes_over_weights(self) -> float:
-        """Its size over that of its weights in float32."""
+        """Ratio of the file's size to that of its weights in float32."""
         return self.bytes / (_BYTES_PER_WEIGHT * self.info.params)
 
 
 def describe_files(files: Sequence[ModelFile], settings: TFLiteSettings) -> list[dict[str, Any]]:
-    """A row per file. All take turns, so that a machine's moods hit them alike.
+    """Measures all files, which take turns; returns a row per file.
 
-    Latency is an invocation's, in ms; load time is reading, checking and preparing the file, from
-    a warm disk cache; peak memory is what loading and two clips take beyond the interpreter's
-    library, in a process of its own. Of a waveform-in file `front_end_ms` and `body_ms` are those
-    of the front end alone and of the log-mel-in file of the same subnet and quantisation, where
-    they are among the files.
+    Latency is the time of an invocation in ms. Load time includes reading, checking and preparing
+    the file, from a warm disk cache. Peak memory is that of loading and two clips, without the
+    interpreter's library, in a separate process. For a file with waveform input, `front_end_ms` and
+    `body_ms` are the latencies of its front end and of the file with log-mel input, the same subnet
+    and the same quantisation, if these are among the files.
     """
     loads = {f.name: partial(TFLiteModel, f.path, settings.threads) for f in files}
     load_secs = median_seconds(loads, _LOADS)
@@ -90,9 +90,10 @@ def describe_files(files: Sequence[ModelFile], settings: TFLiteSettings) -> list
 
 
 def over_handwritten(file: ModelFile, twin: ModelFile, settings: TFLiteSettings) -> dict[str, Any]:
-    """A file's median latency over that of its hand-written equal, the two taking turns.
+    """Ratio of a file's median latency to that of its hand-written counterpart.
 
-    Both are loaded anew several times: where a model's memory lies moves its latency too.
+    The two take turns. Both are loaded several times, because the location of a model's memory
+    affects its latency too.
     """
     taken: dict[str, list[float]] = {"file": [], "handwritten": []}
     pair = {"file": file, "handwritten": twin}
@@ -144,11 +145,11 @@ def _same_front_end(one: ModelFile, other: ModelFile) -> bool:
 
 
 def _open(file: ModelFile, threads: int) -> TFLiteModel:
-    """The file, with a clip in it that it has computed."""
+    """Loads the file, sets a clip as its input and invokes it once."""
     return load_with_clip(file.path, threads)
 
 
 def _prepare(path: str, threads: int) -> Callable[[], None]:
-    """What `peak_mib` runs: load, first clip, and one more."""
-    interpreter_class()  # the library itself, which no file is to be charged with
+    """The function that `peak_mib` measures: load the file, then run two clips."""
+    interpreter_class()  # loads the interpreter's library, which does not count
     return lambda: load_with_clip(path, threads).invoke()

@@ -1,4 +1,4 @@
-"""The files that are measured: given ones, ones of random weights, and hand-written equals."""
+"""The files to measure: given files, files with random weights, hand-written counterparts."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ Work = list[tuple[keras.Model, ConversionRequest]]
 def prepare_files(
     settings: TFLiteSettings, folder: Path
 ) -> tuple[list[ModelFile], dict[ModelFile, ModelFile]]:
-    """The files to measure, and hand-written equals of those that take log-mel in float32.
+    """The files to measure, and hand-written counterparts of the float32 files with log-mel input.
 
-    Without `settings.models` they are of random weights, of the space's largest and smallest
-    subnet, in every input and quantisation, named by their place in `folder`; of int8_qat, which
-    takes training, there is one thin waveform-in file for its front end. After the files comes
-    the front end beside those that take log-mel.
+    Without `settings.models`, the files are made from the largest and the smallest subnet of the
+    space with random weights, in every input and quantisation, and named by their path in
+    `folder`. int8_qat needs training, so there is only one small file with waveform input, to
+    measure its front end. Last in the list are the front ends beside the files with log-mel input.
 
     Raises:
         ValueError: a given file is not one that `pipelines.convert` wrote.
@@ -63,7 +63,7 @@ def prepare_files(
 
 
 def _convert(work: Work) -> None:
-    """Converts in one child process what shares clip length and front end."""
+    """Converts the models with the same clip length and front end in one child process each."""
     groups: dict[str, Work] = {}
     for model, request in work:
         key = f"{request.info.clip_samples} {request.info.front_end}"
@@ -73,7 +73,7 @@ def _convert(work: Work) -> None:
 
 
 def _front_ends(files: Sequence[ModelFile], folder: Path) -> list[ModelFile]:
-    """Front ends that stand beside the files, one for each clip length and front end."""
+    """The front ends beside the files, one for each clip length and configuration."""
     paths = {file.path for file in files}
     found: dict[str, ModelFile] = {}
     for file in files:
@@ -85,7 +85,7 @@ def _front_ends(files: Sequence[ModelFile], folder: Path) -> list[ModelFile]:
 
 
 def _name(path: Path, folder: Path) -> str:
-    """What is in the suite's own folder goes by its place there."""
+    """The path of a file, relative to `folder` if the suite made it."""
     return str(path.relative_to(folder) if path.is_relative_to(folder) else path)
 
 
@@ -104,7 +104,7 @@ def _random_work(settings: TFLiteSettings, folder: Path) -> Work:
 
 
 def _tuned_work(settings: TFLiteSettings, folder: Path) -> tuple[keras.Model, ConversionRequest]:
-    """A waveform-in int8_qat file for its front end, which is the same whatever the widths."""
+    """A small int8_qat file with waveform input; its front end does not depend on the widths."""
     model = build_plain(_THIN, settings.network)
     _make_plausible(model)
     card = dataclasses.replace(_info(_THIN, settings), quantization="int8_qat")
@@ -134,11 +134,11 @@ def _kinds() -> list[tuple[str, str]]:
 
 
 def _handwritten(file: ModelFile) -> keras.Model | None:
-    """The plain Keras model of a card's widths and sizes; None if it does not tell them."""
+    """A hand-written Keras model with the sizes in a file's card; None if the card lacks a size."""
     info, front_end = file.info, file.info.front_end
     frames, classes = info.clip_samples // front_end.hop_samples, len(info.labels)
     if "embedding_units" not in info.extra:
-        logging.warning("%s does not tell all of its sizes: no hand-written equal", file.name)
+        logging.warning("the card of %s lacks a size: no hand-written counterpart", file.name)
         return None
     model = handwritten_cnn10(
         blocks_of(parse_subnet(info.subnet)),
@@ -153,7 +153,7 @@ def _handwritten(file: ModelFile) -> keras.Model | None:
 
 
 def _make_plausible(model: keras.Model) -> None:
-    """Random weights, and an input norm that brings log-mel in dB to what the layers expect."""
+    """Sets random weights, and an input norm that normalises log-mels in dB."""
     randomise(model, np.random.default_rng(0))
     norm = next(x for x in model.layers if isinstance(x, keras.layers.BatchNormalization))
     norm.moving_mean.assign(np.full(norm.moving_mean.shape, -40.0))

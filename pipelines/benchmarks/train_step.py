@@ -1,4 +1,4 @@
-"""The suite `train_step`: what a step on K subnets takes, beside other ways to train them."""
+"""The suite `train_step`: time and memory of a step on K subnets and of other ways to train."""
 
 from __future__ import annotations
 
@@ -9,13 +9,11 @@ from absl import logging
 
 from aec_ofa_tf.reporting.machine import describe_machine, has_bfloat16_units
 from pipelines.benchmarks.comparison import compare_bfloat16, compare_float32
-from pipelines.benchmarks.figures import rounded, warned
 from pipelines.benchmarks.loop_overhead import measure_loop
-from pipelines.benchmarks.machine import OtherLoad
+from pipelines.benchmarks.measuring import OtherLoad, Seconds, ratio, rounded, typical, warned
 from pipelines.benchmarks.memory import measure_memory
 from pipelines.benchmarks.operations import achieved_gflops, counted_ratios
 from pipelines.benchmarks.settings import BFLOAT16, FLOAT32, TrainStepSettings
-from pipelines.benchmarks.timing import Seconds, ratio, typical
 from pipelines.benchmarks.workload import Draw, draw_subnets
 
 
@@ -23,8 +21,9 @@ def run_train_step(settings: TrainStepSettings) -> dict[str, Any]:
     """Runs every measurement of the suite, one after another.
 
     Returns:
-        The figures of the suite first, then what they are made of. A figure of contestants is
-        the ratio of their medians over the draws; what was not measured is None.
+        The figures of the suite, then the measurements that they are computed from. A figure that
+        compares two ways of training is the ratio of their medians over the draws. A figure that
+        was not measured is None.
     """
     machine, others = describe_machine(), OtherLoad()
     logging.info("train_step on %s", machine)
@@ -60,7 +59,7 @@ def _figures(
     memory: dict[str, float],
     loop: dict[str, float],
 ) -> dict[str, Any]:
-    """What there are targets for, and steps per second."""
+    """The figures that have targets, and steps per second."""
     return {
         "ratio_over_standalone": ratio(rows, "shared_slices", "standalone"),
         "ratio_over_standalone_bf16": bfloat16["ratio_over_standalone"],
@@ -78,20 +77,20 @@ def _figures(
 
 
 def _bfloat16(settings: TrainStepSettings, draws: Sequence[Draw]) -> dict[str, Any]:
-    """The figures of bfloat16 and how they were measured; None and 0 draws where it was not."""
+    """The figures of bfloat16 and how they were measured; None and 0 if it was not measured."""
     names = ("ratio_over_standalone", "over_float32", "steps_per_second", "achieved_gflops")
     if BFLOAT16 not in settings.precisions:
         return {**dict.fromkeys(names), "draws": 0, "repetitions": 0}
-    asked, repetitions = settings.bfloat16_draws, settings.repetitions
-    if asked is None and not has_bfloat16_units():
-        logging.warning("this CPU emulates bfloat16, so one draw is measured, once")
-        asked, repetitions = 1, 1
-    rows = compare_bfloat16(settings, draws[:asked], repetitions)
+    count, repetitions = settings.bfloat16_draws, settings.repetitions
+    if count is None and not has_bfloat16_units():
+        logging.warning("this CPU emulates bfloat16, so only one draw is measured, once")
+        count, repetitions = 1, 1
+    rows = compare_bfloat16(settings, draws[:count], repetitions)
     values = (
         ratio(rows, "shared_slices", "standalone"),
         ratio(rows, "shared_slices", FLOAT32),
         1 / typical(rows, "shared_slices"),
-        achieved_gflops(settings, draws[:asked], rows),
+        achieved_gflops(settings, draws[:count], rows),
     )
     figures = dict(zip(names, values, strict=True))
     return {**figures, "draws": len(rows), "repetitions": repetitions, "seconds": rows}

@@ -1,4 +1,4 @@
-"""What every measurement of the train step runs on: draws of subnets, a batch, trainers."""
+"""Draws of subnets, a random batch and trainers for all measurements of the training step."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Draw = tuple[Subnet, ...]
 
 
 def draw_subnets(settings: TrainStepSettings) -> list[Draw]:
-    """The fixed list of draws: those of the uniform sampler for the seeds 0, 1, ..."""
+    """The draws of the uniform sampler for the seeds 0, 1, ..."""
     subnets = settings.space.subnets()
     sample = uniform_sampler(subnets, settings.subnets_per_step)
     member = {str(spec.row()): spec for spec in subnets}
@@ -49,7 +49,7 @@ def new_trainer(
     execution: str = SLICES,
     gradients: Gradients = shared_gradients,
 ) -> Trainer:
-    """A trainer whose weights and optimiser exist."""
+    """A trainer whose weights and optimiser are built."""
     supernet = Supernet(settings.space, settings.network, precision, execution)
     trainer = Trainer(supernet, sampler, StepConfig(), gradients=gradients)
     trainer.compile(optimizer=keras.optimizers.Adam(LEARNING_RATE), auto_scale_loss=False)
@@ -58,13 +58,13 @@ def new_trainer(
 
 
 class SupernetStep:
-    """One compiled train step for whichever subnets are chosen, in one trace.
+    """A compiled training step whose subnets can be changed without tracing it again.
 
     Args:
         settings: sizes.
         precision: Keras dtype policy.
         execution: "slices" or "masks".
-        gradients: with or without sharing.
+        gradients: function that computes the gradients, with or without sharing.
     """
 
     def __init__(
@@ -82,9 +82,9 @@ class SupernetStep:
         self.function = tf.function(trainer.step, autograph=False)
 
     def choose(self, draw: Sequence[Subnet]) -> None:
-        """Sets the subnets of the steps to come."""
+        """Sets the subnets of the next steps."""
         self._subnets.assign([spec.row() for spec in draw])
 
     def run(self, batch: dict[str, tf.Tensor]) -> float:
-        """Trains one step and waits for its loss."""
+        """Trains one step and returns its loss."""
         return float(self.function(batch))

@@ -1,7 +1,7 @@
-"""Flags and configuration dataclasses: the one place where they meet. No TensorFlow here.
+"""Maps flags onto configuration dataclasses. No TensorFlow here.
 
-The flags of a configuration are made of its fields: name, type, default, bounds and, from the
-docstring of the dataclass, help. `define` defines them, `read` builds the configuration.
+The flags of a configuration are derived from its fields: name, type, default, bounds, and the help
+text from the docstring of the dataclass. `define` defines them, `read` builds the configuration.
 """
 
 from __future__ import annotations
@@ -27,23 +27,23 @@ _RENAMED: dict[type, dict[str, str]] = {
     SupernetConfig: {
         "steps": "supernet_steps",
         "init": "supernet_init",
-        "base_channels": "teacher_base_channels",  # of its teacher
+        "base_channels": "teacher_base_channels",  # those of the supernet's teacher
     },
     ExportConfig: {"inputs": "input", "quantizations": "quantization"},
     SearchConfig: {"budgets": "budget"},
 }
-"""Flags that are not called like their field."""
+"""Field -> flag, where the names differ."""
 
 
 def define(kind: type, leave_out: Iterable[str] = (), **others: Any) -> None:
-    """Defines a flag for every field of a configuration, but for configurations within it.
+    """Defines a flag for every field of a configuration, except for nested configurations.
 
-    Flags that are there already, because two configurations have them in common, stay.
+    A flag that is defined already, because two configurations share it, is kept.
 
     Args:
         kind: the dataclass.
         leave_out: fields without a flag.
-        others: default values by field where they are not the dataclass'.
+        others: default values by field that differ from those of the dataclass.
     """
     meanings = documentation(kind)
     for field in dataclasses.fields(kind):
@@ -55,14 +55,14 @@ def define(kind: type, leave_out: Iterable[str] = (), **others: Any) -> None:
 
 
 def read(kind: type[Config], **given: Any) -> Config:
-    """The configuration that the flags describe.
+    """Builds a configuration from the flags.
 
     Args:
         kind: the dataclass.
-        given: fields that are not read from flags.
+        given: values of fields that are not read from flags.
 
     Raises:
-        ConfigError: the configuration is impossible.
+        ConfigError: a value is invalid.
     """
     values = {}
     for field in dataclasses.fields(kind):  # type: ignore[arg-type]
@@ -79,7 +79,7 @@ def flag_name(kind: type | None, field: str) -> str:
 
 
 def naming_flags(main: Callable[[list[str]], dict[str, Any]]) -> Callable[..., dict[str, Any]]:
-    """A main whose errors name flags where the library's name parameters."""
+    """A decorator of `main`: error messages of the library name flags instead of parameters."""
 
     @functools.wraps(main)
     def run(arguments: list[str]) -> dict[str, Any]:
@@ -96,7 +96,7 @@ def naming_flags(main: Callable[[list[str]], dict[str, Any]]) -> Callable[..., d
 
 
 def with_flags(error: Exception) -> str:
-    """The message of an error, with the names of parameters as this program's flags."""
+    """The message of an error, in which parameters are replaced by this program's flags."""
     message = str(error)
     named = set()
     if isinstance(error, ConfigError):
@@ -105,7 +105,7 @@ def with_flags(error: Exception) -> str:
             if flag in FLAGS:
                 message = _replaced(message, parameter, f"--{flag}")
                 named |= {flag, parameter}
-    # Other errors are known by names that are no ordinary words.
+    # Other errors do not list their parameters. Names with an underscore are not ordinary words.
     for flag in set(own_flags()) - named:
         if "_" in flag:
             message = _replaced(message, flag, f"--{flag}")
@@ -113,7 +113,7 @@ def with_flags(error: Exception) -> str:
 
 
 def own_flags() -> dict[str, flags.Flag]:
-    """The flags of this program that our programs define, by name."""
+    """The flags of this program that this package defines, by name."""
     return {
         flag.name: flag
         for module, found in FLAGS.flags_by_module_dict().items()
@@ -123,7 +123,7 @@ def own_flags() -> dict[str, flags.Flag]:
 
 
 def documentation(kind: type) -> dict[str, str]:
-    """What the docstring of a dataclass says of its fields."""
+    """Field -> its description in the docstring of a dataclass."""
     text = (kind.__doc__ or "").partition("Attributes:")[2].partition("Raises:")[0]
     entries = re.split(r"\n {8}(?=\w+: )", text)
     pairs = (entry.partition(": ") for entry in entries[1:])
@@ -154,5 +154,5 @@ def _with_dashes(text: str, names: Iterable[str]) -> str:
 
 
 def _replaced(text: str, word: str, by: str) -> str:
-    """Replaces a whole word that is no part of a path, a flag or a longer name."""
+    """Replaces a whole word that is not part of a path, a flag or a longer name."""
     return re.sub(rf"(?<![\w/.'-]){re.escape(word)}(?![\w/'-])", by, text)

@@ -1,4 +1,4 @@
-"""Flags of the benchmark, and the settings of every suite made of them. No TensorFlow here."""
+"""Flags of `benchmark`, and the settings of every suite built from them. No TensorFlow here."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _OF_SOME_SUITES = {
     "warm_up": (TFLITE,),
 }
 
-flags.DEFINE_enum("suite", TRAIN_STEP, SUITES, "What to measure.")
+flags.DEFINE_enum("suite", TRAIN_STEP, SUITES, "Suite of measurements to run.")
 flags.DEFINE_string("space", "[2,2,X]", "Search space, as for train.")
 flags.DEFINE_integer("base_channels", 64, "Channels of the first block; each next doubles.", 1)
 flags.DEFINE_integer("classes", 527, "Classes of the classifier.", 1)
@@ -48,45 +48,51 @@ flags.DEFINE_integer(
 )
 front_end_flags.define_front_end_flags()
 flags.adopt_module_key_flags(front_end_flags)
-flags.DEFINE_integer("batch_size", 8, "Clips of a step.", 1)
-flags.DEFINE_integer("subnets_per_step", 4, "K, the subnets of a step.", 1)
-flags.DEFINE_integer("draws", 12, "Draws of K subnets, with the seeds 0, 1, ...", 1)
+flags.DEFINE_integer("batch_size", 8, "Clips per batch.", 1)
+flags.DEFINE_integer("subnets_per_step", 4, "K, the number of subnets per training step.", 1)
+flags.DEFINE_integer("draws", 12, "Number of draws of K subnets, with the seeds 0, 1, ...", 1)
 flags.DEFINE_integer(
     "repetitions",
     None,
-    f"Measurements in alternating order: per draw (default {_REPETITIONS}); suite tflite: of every "
-    f"file (default {_INVOCATIONS}).",
+    f"Measurements in alternating order: per draw (default {_REPETITIONS}); suite tflite: per file "
+    f"(default {_INVOCATIONS}).",
     1,
 )
 flags.DEFINE_integer(
-    "loop_steps", 100, "Steps of the loop, in blocks of 20, and as many without it.", 1
+    "loop_steps", 100, "Steps in the training loop, in blocks of 20, and as many without it.", 1
 )
-flags.DEFINE_integer("clips", 64, "Suite search: clips to calibrate, and to evaluate on.", 1)
-flags.DEFINE_integer("random_draws", 100, "Suite search: single evaluations to compare with.", 1)
-flags.DEFINE_integer("walks", 3, "Suite search: walks of the tree.", 1)
-flags.DEFINE_list("precisions", list(PRECISIONS), "float32 and mixed_bfloat16, or float32 alone.")
+flags.DEFINE_integer(
+    "clips", 64, "Suite search: number of clips for calibration, and as many for evaluation.", 1
+)
+flags.DEFINE_integer(
+    "random_draws", 100, "Suite search: random subnets, evaluated alone, to compare with.", 1
+)
+flags.DEFINE_integer("walks", 3, "Suite search: number of walks of the tree.", 1)
+flags.DEFINE_list(
+    "precisions", list(PRECISIONS), "Precisions to measure: float32, or float32,mixed_bfloat16."
+)
 flags.DEFINE_integer(
     "bfloat16_draws",
     None,
-    "Draws in bfloat16. Default: all --draws where the CPU computes in it; one, measured once, "
-    "where it is emulated and a step takes a minute.",
+    "Draws in bfloat16. Default: all --draws if the CPU computes in bfloat16; one draw, measured "
+    "once, if the CPU emulates it and a step takes a minute.",
     1,
 )
 flags.DEFINE_multi_string(
     "model",
     [],
-    "Suite tflite: a file that pipelines.convert wrote; repeatable. Default: files of random "
-    "weights, of the space's largest and smallest subnet, in every input and quantisation.",
+    "Suite tflite: a file that pipelines.convert wrote; repeatable. Default: the largest and the "
+    "smallest subnet of the space with random weights, in every input and quantisation.",
 )
 flags.DEFINE_integer("threads", 1, "Suite tflite: threads of the interpreter.", 1)
-flags.DEFINE_integer("warm_up", 3, "Suite tflite: invocations that do not count.", 0)
+flags.DEFINE_integer("warm_up", 3, "Suite tflite: invocations before the measured ones.", 0)
 
 
 def train_step_settings() -> TrainStepSettings:
     """Sizes and counts of the suite `train_step`.
 
     Raises:
-        ValueError: a flag has no meaning in it.
+        ValueError: a flag does not belong to the suite.
     """
     space, network = _space_and_network(_FRAMES)
     return TrainStepSettings(
@@ -107,7 +113,7 @@ def search_settings() -> SearchSettings:
     """Sizes and counts of the suite `search`.
 
     Raises:
-        ValueError: a flag has no meaning in it.
+        ValueError: a flag does not belong to the suite.
     """
     space, network = _space_and_network(_FRAMES)
     return SearchSettings(
@@ -121,17 +127,19 @@ def search_settings() -> SearchSettings:
 
 
 def tflite_settings() -> TFLiteSettings:
-    """What the suite `tflite` measures.
+    """Files, sizes and counts of the suite `tflite`.
 
     Raises:
-        ValueError: a flag has no meaning in it or beside `--model`, or a file of `--model` is
-            missing or named twice.
+        ValueError: a flag does not belong to the suite, or contradicts `--model`; or a file of
+            `--model` is missing or given twice.
     """
     space, network = _space_and_network(_TEN_SECS_FRAMES)
     sizes = ("space", "base_channels", "classes", "frames", *front_end_flags.NAMES)
     given = [f"--{name}" for name in sizes if FLAGS[name].present]
     if FLAGS.model and given:
-        raise ValueError(f"{', '.join(given)} mean nothing beside --model, which has its own sizes")
+        raise ValueError(
+            f"{', '.join(given)} cannot be used with --model, whose files have sizes of their own"
+        )
     return TFLiteSettings(
         models=tuple(Path(model) for model in FLAGS.model),
         space=space,
@@ -147,7 +155,8 @@ def _space_and_network(frames: int) -> tuple[Cnn10Space, Cnn10Network]:
     for name, suites in _OF_SOME_SUITES.items():
         if FLAGS[name].present and FLAGS.suite not in suites:
             raise ValueError(
-                f"--{name} means nothing to --suite={FLAGS.suite}; it is for {' and '.join(suites)}"
+                f"--{name} does not apply to --suite={FLAGS.suite}; it is for "
+                f"{' and '.join(suites)}"
             )
     space = search_space(FLAGS.space, FLAGS.base_channels)
     return space, Cnn10Network(

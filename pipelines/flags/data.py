@@ -1,4 +1,4 @@
-"""Flags of data sets, and the preparation that they describe. No TensorFlow here."""
+"""Flags of data sets, and their preparation. No TensorFlow here."""
 
 from __future__ import annotations
 
@@ -15,13 +15,21 @@ from tfrecords.sources.registry import READERS, SCENES, SourceOptions, read_sour
 
 FLAGS = flags.FLAGS
 
-# Seconds of a clip where --clip_secs is not given: what the layout's recordings last.
+# Defaults of --clip_secs: the length of the layout's recordings.
 CLIP_SECS = {"synthetic": 2.5, "scenes": 5.0, "esc50": 5.0}
-CLIP_SECS_OTHERWISE = 10.0
+DEFAULT_CLIP_SECS = 10.0
+
+_AUDIOSET_PARTS = {
+    "train": "segment list of the training split",
+    "evaluation": "segment list of the evaluation split",
+    "pool": "segment list that the validation split is drawn from",
+    "labels": "list of the classes",
+    "audio": "folder of the audio files",
+}
 
 
 def define_prepare_flags() -> None:
-    """Defines what `prepare` reads; `train` shares it. A second call changes nothing."""
+    """Defines the flags of `prepare`, which `train` shares. A second call changes nothing."""
     if "dataset" in flags.FLAGS:
         return
     define_data_dir_flag()
@@ -33,22 +41,22 @@ def define_prepare_flags() -> None:
 
 
 def define_data_dir_flag() -> None:
-    """Defines --data_dir, which every program after prepare reads; harmless when repeated."""
+    """Defines --data_dir. A second call changes nothing."""
     if "data_dir" not in flags.FLAGS:
-        flags.DEFINE_string("data_dir", None, "Folder of records, written by prepare.")
+        flags.DEFINE_string("data_dir", None, "Folder of the records that prepare writes.")
 
 
 def prepare_from_flags() -> Manifest:
-    """Prepares what the flags ask for, or finds it done.
+    """Prepares the data set that the flags describe, unless its records are complete.
 
     Raises:
         ValueError: a flag is missing or wrong, or as `tfrecords.prepare.prepare`.
-        OSError: a file cannot be read or written, or another job works in the directory.
+        OSError: a file cannot be read or written, or another job uses the directory.
     """
     if not FLAGS.data_dir:
         raise ValueError("--data_dir is required: the folder for the records")
     features = front_end.front_end_from_flags()
-    features.clip_samples(_clip_secs())  # before scenes of that length are mixed
+    features.clip_samples(_clip_secs())  # checks the length before scenes are mixed
     source = read_source(FLAGS.dataset, _source_options())
     # TensorFlow is slow to import and not needed for --help, a mistyped flag or a wrong source.
     from tfrecords.prepare import PrepareConfig, prepare
@@ -74,9 +82,9 @@ def _define_records() -> None:
     flags.DEFINE_string(
         "source",
         None,
-        "Raw material: audioset, esc50, folder, scenes: a folder in that layout (scenes mixes its "
-        "events from the ESC-50 layout); csv: the list file; synthetic: where scenes are written "
-        "(default: DATA_DIR/source).",
+        "Recordings. audioset, esc50, folder: a folder in this layout; scenes: a folder in the "
+        "ESC-50 layout, whose recordings are mixed; csv: the list file; synthetic: folder to which "
+        "scenes are written (default: DATA_DIR/source).",
     )
     flags.DEFINE_float(
         "clip_secs",
@@ -88,18 +96,19 @@ def _define_records() -> None:
         "length_policy",
         "pad",
         LENGTH_POLICIES,
-        "For clips shorter than --clip_secs: pad with silence, repeat, or quarantine them (crop). "
-        "Of longer clips the beginning is taken.",
+        "For clips shorter than --clip_secs: pad with silence (pad), repeat (repeat) or quarantine "
+        "them (crop). Longer clips are cut at the end.",
     )
     flags.DEFINE_enum(
         "payload",
         "log_mel",
         ("log_mel", "audio"),
-        "What records hold: log-mel in float16, or 24-bit FLAC, which waveform-in models need.",
+        "Content of the records: log-mel in float16, or audio in 24-bit FLAC. Models with waveform "
+        "input need audio.",
     )
     flags.DEFINE_integer("seed", 0, "Seed of everything that is random.", 0, 2**31 - 1)
     flags.DEFINE_integer(
-        "clips_per_shard", 128, "Clips in a file of records, the unit of resuming.", lower_bound=1
+        "clips_per_shard", 128, "Clips per file of records, the unit of resuming.", lower_bound=1
     )
     flags.DEFINE_multi_string(
         "beam_arg",
@@ -127,15 +136,15 @@ def _define_bounds() -> None:
 
 
 def _define_sources() -> None:
-    flags.DEFINE_list("validation_folds", ["4"], "esc50, scenes: folds to choose models by.")
-    flags.DEFINE_list("eval_folds", ["5"], "esc50, scenes: folds to report on.")
+    flags.DEFINE_list("validation_folds", ["4"], "esc50, scenes: folds of the validation split.")
+    flags.DEFINE_list("eval_folds", ["5"], "esc50, scenes: folds of the evaluation split.")
     flags.DEFINE_float("validation_fraction", 0.1, "folder: share of recordings for validation.")
     flags.DEFINE_float("evaluation_fraction", 0.1, "folder: share of recordings for evaluation.")
     flags.DEFINE_string(
         "source_pattern",
         WHOLE_NAME,
         "folder: regular expression whose first group names the recording that a file was cut "
-        "from, e.g. '(.+)_[0-9]+' for name_3.wav; chunks of one recording share a split.",
+        "from, e.g. '(.+)_[0-9]+' for name_3.wav; files of one recording are in the same split.",
     )
     for split, scenes in zip(("train", "validation", "evaluation"), SCENES, strict=True):
         extra = f"; audioset: clips to draw (default {PAPER_VALIDATION_CLIPS}, 0: none)"
@@ -147,19 +156,21 @@ def _define_sources() -> None:
             lower_bound=0,
         )
     flags.DEFINE_string(
-        "labels_file", None, "csv: label set, one a line, in the order of the classes."
+        "labels_file", None, "csv: file of the label set, one name per line, in class order."
     )
     for name, default in _audioset_parts().items():
-        flags.DEFINE_string(f"audioset_{name}", default, "audioset: path, relative to --source.")
+        meaning = _AUDIOSET_PARTS[name]
+        flags.DEFINE_string(
+            f"audioset_{name}", default, f"audioset: {meaning}; path relative to --source."
+        )
 
 
 def _audioset_parts() -> dict[str, str]:
-    names = ("train", "evaluation", "pool", "labels", "audio")
-    return {name: getattr(AudiosetFiles, name) for name in names}
+    return {name: getattr(AudiosetFiles, name) for name in _AUDIOSET_PARTS}
 
 
 def _clip_secs() -> float:
-    default = CLIP_SECS.get(FLAGS.dataset, CLIP_SECS_OTHERWISE)
+    default = CLIP_SECS.get(FLAGS.dataset, DEFAULT_CLIP_SECS)
     return default if FLAGS.clip_secs is None else FLAGS.clip_secs
 
 

@@ -1,4 +1,4 @@
-"""Flags of training, search and conversion, and the configurations that they describe.
+"""Flags of training, search and conversion, and the configurations built from them.
 
 No TensorFlow here.
 """
@@ -36,18 +36,18 @@ STAGES = ("prepare", "teacher", "soft_labels", "supernet", "search", "convert")
 
 @dataclass(frozen=True)
 class TrainFlags:
-    """Everything that `train` is asked for; of stages that are not wanted, None.
+    """The stages and configurations that the flags of `train` request.
 
     Attributes:
         stages: the stages to run.
         space: the search space.
-        options: what all subnets share.
-        devices: where training runs.
-        teacher: the stage `teacher`.
-        supernet: the stage `supernet`.
-        subnet: the stage `subnet`.
-        search: the stage `search`.
-        export: the stage `convert`.
+        options: the parts of the network that all subnets share.
+        devices: the devices for training.
+        teacher: configuration of the stage `teacher`; None, as below, without this stage.
+        supernet: configuration of the stage `supernet`.
+        subnet: configuration of the stage `subnet`.
+        search: configuration of the stage `search`.
+        export: configuration of the stage `convert`.
     """
 
     stages: tuple[str, ...]
@@ -63,56 +63,64 @@ class TrainFlags:
 
 def define_workdir_flag() -> None:
     """Defines --workdir."""
-    flags.DEFINE_string("workdir", None, "Directory of one experiment.")
+    flags.DEFINE_string("workdir", None, "Run directory of the experiment.")
 
 
 def define_space_flags() -> None:
-    """Defines the search space and the static parts of the network."""
+    """Defines the flags of the search space and of the static parts of the network."""
     flags.DEFINE_string(
         "space",
         "[2,2,X]",
         "Search space: depths of blocks 2 to 4, X where elastic ([2,2,X], [X,X,X], [2,X,X], ...), "
         "or EW for elastic width only with the added ratio 0.2.",
     )
-    flags.DEFINE_list("width_ratios", None, "Width ratios in place of the preset's.")
-    flags.DEFINE_enum("width_per", "block", ["block", "layer"], "What has a width of its own.")
+    flags.DEFINE_list("width_ratios", None, "Width ratios; default: those of --space.")
+    flags.DEFINE_enum(
+        "width_per", "block", ["block", "layer"], "Whether each block or each layer has a width."
+    )
     flags.DEFINE_integer("width_multiple", 1, "Round widths to a multiple of this (8 for int8).", 1)
     flags.DEFINE_integer("base_channels", 64, "Channels of the first block; each next doubles.", 1)
     define(NetworkOptions)
 
 
 def define_subspace_flags() -> None:
-    """Defines the part of a trained space to search."""
-    flags.DEFINE_string("space", None, "Part of the trained space, such as [2,2,2]; default: all.")
+    """Defines the flags of the part of a trained space to search."""
+    flags.DEFINE_string(
+        "space", None, "Part of the trained space to search, such as [2,2,2]; default: all."
+    )
     flags.DEFINE_list("width_ratios", None, "Width ratios to search; default: the trained ones.")
 
 
 def define_subnet_flag() -> None:
     """Defines --subnet."""
     flags.DEFINE_string(
-        "subnet", None, "largest, smallest, a width ratio, or widths such as 64x2-51x2-102x2-204x1."
+        "subnet",
+        None,
+        "Subnet: largest, smallest, a width ratio, or widths such as 64x2-51x2-102x2-204x1.",
     )
 
 
 def define_search_flags() -> None:
-    """Defines budgets and the search for each."""
+    """Defines the flags of budgets and search."""
     flags.DEFINE_multi_string(
         "budget",
         [],
-        "What a subnet may cost, e.g. 'params<=0.8M' or 'macs<=4G,tflite_bytes<=3M'; repeatable.",
+        "Limits on the costs of a subnet, e.g. 'params<=0.8M' or 'macs<=4G,tflite_bytes<=3M'; "
+        "repeatable.",
     )
     flags.DEFINE_multi_float(
         "params",
         [],
-        "The paper's budget: so many parameters, give or take --tolerance; repeatable.",
+        "A budget as in the paper: this number of parameters, plus or minus --tolerance; "
+        "repeatable.",
         1.0,
     )
-    flags.DEFINE_float("tolerance", 0.2e6, "Half the width of each range that --params names.", 0.0)
+    flags.DEFINE_float("tolerance", 0.2e6, "Half the width of the ranges of --params.", 0.0)
     define(SearchConfig, ("budgets",))
 
 
 def define_train_flags() -> None:
-    """Defines all flags of `train` but those of its data."""
+    """Defines all flags of `train` except those of its data."""
     define_workdir_flag()
     define_space_flags()
     for kind in (TrainConfig, TeacherConfig, SupernetConfig, DeviceConfig, SubnetConfig):
@@ -120,11 +128,16 @@ def define_train_flags() -> None:
     define_subnet_flag()
     define_search_flags()
     define(ExportConfig)
-    flags.DEFINE_list("stages", list(STAGES), f"Any of {', '.join(STAGES)}, subnet; in this order.")
+    flags.DEFINE_list(
+        "stages",
+        list(STAGES),
+        f"Stages to run, any of {', '.join(STAGES)} and subnet. They run in this order. Default: "
+        "all that the other flags need.",
+    )
 
 
 def train_flags() -> TrainFlags:
-    """What the flags of `train` ask for.
+    """The stages and configurations that the flags of `train` request.
 
     Raises:
         ValueError: a flag is wrong, or two contradict each other.
@@ -132,7 +145,7 @@ def train_flags() -> TrainFlags:
     stages = tuple(FLAGS.stages) if FLAGS["stages"].present else needed_stages()
     unknown = sorted(set(stages) - {*STAGES, "subnet"})
     if unknown:
-        raise ValueError(f"unknown --stages {unknown}; there are {', '.join(STAGES)} and subnet")
+        raise ValueError(f"unknown --stages {unknown}; use any of {', '.join(STAGES)} and subnet")
     train, devices = read(TrainConfig), read(DeviceConfig)
     evaluation = EvaluationConfig(train.batch_size, train.calibration_clips)
     return TrainFlags(
@@ -149,21 +162,21 @@ def train_flags() -> TrainFlags:
 
 
 def needed_stages() -> tuple[str, ...]:
-    """All stages but those whose products these flags leave unused."""
+    """All stages except those whose results the flags leave unused."""
     unused = {"online": {"soft_labels"}, "largest": {"teacher", "soft_labels"}}
     left_out = unused.get(FLAGS.distill_from, set())
     if FLAGS.supernet_init == "teacher":
         left_out = left_out - {"teacher"}
     if FLAGS.strategy == "multiworker":
-        left_out = left_out | {"prepare"}  # hosts share records, which one has prepared
+        left_out = left_out | {"prepare"}  # the hosts share records that were prepared before
     return tuple(stage for stage in STAGES if stage not in left_out)
 
 
 def search_from_flags(evaluation: EvaluationConfig) -> SearchConfig:
-    """The search that the flags describe; the budgets of `--params` are the paper's ranges.
+    """The search that the flags describe.
 
     Raises:
-        ValueError: a budget cannot be read, there is none, or a value is impossible.
+        ValueError: a budget cannot be read, there is no budget, or a value is invalid.
     """
     budgets = [Budget.parse(text) for text in FLAGS.budget]
     budgets += [Budget.around(value, FLAGS.tolerance) for value in FLAGS.params]
@@ -176,17 +189,17 @@ def space_from_flags() -> SearchSpace:
     """The search space that the flags describe.
 
     Raises:
-        ValueError: it is not one.
+        ValueError: the flags do not describe a search space.
     """
     sizes = FLAGS.base_channels, FLAGS.width_per, FLAGS.width_multiple
     return search_space(FLAGS.space, *sizes, width_ratios())
 
 
 def width_ratios() -> tuple[float, ...] | None:
-    """The ratios of --width_ratios, if it is given.
+    """The ratios of --width_ratios, or None without the flag.
 
     Raises:
-        ValueError: one is no number.
+        ValueError: a ratio is not a number.
     """
     try:
         return FLAGS.width_ratios and tuple(float(ratio) for ratio in FLAGS.width_ratios)
@@ -195,14 +208,14 @@ def width_ratios() -> tuple[float, ...] | None:
 
 
 def network_on(manifest: Manifest, space: SearchSpace, options: NetworkOptions) -> NetworkConfig:
-    """The static parts of the supernet on records, as far as costs depend on them."""
+    """The network for the records of a manifest, with everything that costs depend on."""
     front_end = FrontEndConfig.from_dict(manifest.configuration["front_end"])
     frames = front_end.frames(manifest.configuration["clip_secs"])
     return options.network(space, len(manifest.labels), frames, front_end.mel_bins, False)
 
 
 def write_flags(path: Path, stages: tuple[str, ...]) -> None:
-    """Keeps the flags of a run as a flagfile, its stages spelled out."""
+    """Writes the flags of a run, with all its stages, as a flagfile."""
     FLAGS.stages = list(stages)
     lines = (flag.serialize() for _, flag in sorted(own_flags().items()))
     with replacing(path) as temporary:

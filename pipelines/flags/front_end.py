@@ -1,4 +1,4 @@
-"""Flags of the log-mel front end, and the configuration that they describe. No TensorFlow here."""
+"""Flags of the log-mel front end, and the configuration built from them. No TensorFlow here."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from aec_ofa_tf.audio.front_end import PRESETS, FrontEndConfig, front_end
 
 FLAGS = flags.FLAGS
 _INTEGERS = {
-    "sample_rate_hz": "Rate that clips are resampled to.",
-    "window_samples": "Length of the Hann window.",
-    "hop_samples": "Samples between frames.",
-    "fft_samples": "Length of the FFT; 0: the next power of two after the window.",
+    "sample_rate_hz": "Sample rate that clips are resampled to, in Hz.",
+    "window_samples": "Length of the Hann window, in samples.",
+    "hop_samples": "Samples from the start of a frame to the start of the next.",
+    "fft_samples": "Length of the FFT; 0: the smallest power of two that is not below the window.",
     "mel_bins": "Number of mel filters.",
 }
 _FLOATS = {
-    "min_hz": "Lower edge of the lowest mel filter.",
-    "max_hz": "Upper edge of the highest mel filter.",
+    "min_hz": "Lower edge of the lowest mel filter, in Hz.",
+    "max_hz": "Upper edge of the highest mel filter, in Hz.",
 }
 
 NAMES = ("front_end", *_INTEGERS, *_FLOATS)
@@ -38,8 +38,7 @@ def front_end_from_flags() -> FrontEndConfig:
     """The preset of `--front_end` with the given overrides.
 
     Raises:
-        ValueError: a value is invalid, alone or beside the others; the message begins with the
-            flags.
+        ValueError: a value is invalid or contradicts another; the message begins with the flags.
     """
     overrides = {name: FLAGS[name].value for name in NAMES[1:] if FLAGS[name].value is not None}
     try:

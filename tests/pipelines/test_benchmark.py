@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from pipelines.benchmarks.timing import median_seconds, ratio
+from pipelines.benchmarks.measuring import median_seconds, ratio
 from tests.pipelines.conftest import run_program
 
 TINY = (
@@ -31,11 +31,11 @@ def test_train_step_reports_every_figure_of_the_suite(tmp_path):
     assert result["traces"] == 1
     assert result["loop_overhead"] > -1
     assert set(result["steps_per_second"]) == {"float32", "mixed_bfloat16"}
-    contestants = {"shared_slices", "separate_slices", "masks", "standalone"}
+    candidates = {"shared_slices", "separate_slices", "masks", "standalone"}
     rates = result["achieved_gflops"]
     assert min(rates["mixed_bfloat16"].values()) > 0
     for figures in (rates["float32"], *(row["seconds"] for row in result["draws"])):
-        assert set(figures) == contestants
+        assert set(figures) == candidates
         assert min(figures.values()) > 0
     assert 0 < result["counted"]["ratio_over_masks"] < result["counted"]["ratio_over_standalone"]
     memory = result["memory"]
@@ -105,8 +105,8 @@ def test_tflite_reports_every_figure_of_the_suite():
     ("flags", "expected"),
     [
         (["--suite=tflite", "--model=nowhere.tflite"], "--model=nowhere.tflite does not exist"),
-        (["--suite=tflite", "--model=README.md", "--frames=9999"], "--frames mean nothing beside"),
-        (["--model=README.md"], "--model means nothing to --suite=train_step; it is for tflite"),
+        (["--suite=tflite", "--model=README.md", "--frames=9999"], "--frames cannot be used with"),
+        (["--model=README.md"], "--model does not apply to --suite=train_step; it is for tflite"),
         (["--suite=search", "--threads=2"], "it is for tflite"),
         (["--suite=tflite", "--batch_size=4"], "it is for train_step and search"),
     ],
@@ -127,10 +127,10 @@ def test_precisions_are_checked_before_anything_is_measured():
     assert "tensorflow" not in done.stderr.lower()
 
 
-def test_contestants_take_turns_in_alternating_order():
+def test_candidates_take_turns_in_alternating_order():
     calls: list[str] = []
-    contestants = {name: lambda name=name: calls.append(name) for name in ("one", "two")}
-    seconds = median_seconds(contestants, repetitions=3)
+    candidates = {name: lambda name=name: calls.append(name) for name in ("one", "two")}
+    seconds = median_seconds(candidates, repetitions=3)
 
     assert calls == ["one", "two", "two", "one", "one", "two"]
     assert set(seconds) == {"one", "two"}

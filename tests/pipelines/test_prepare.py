@@ -41,7 +41,7 @@ def test_the_synthetic_default_needs_no_source_and_is_done_once(tmp_path):
     assert {path: path.stat().st_mtime_ns for path in written} == written
     refused = prepare(*arguments, "--payload=audio")
     assert refused.returncode == 1
-    assert "payload: 'log_mel' there, 'audio' asked for" in refused.stderr
+    assert "payload: 'log_mel' there, 'audio' requested" in refused.stderr
 
 
 def test_a_folder_of_classes_with_a_bad_clip_is_reported(tmp_path):
@@ -95,7 +95,7 @@ def test_options_that_beam_refuses_are_named(tmp_path):
     wrong = "--beam_arg=--direct_num_workers=many"
     ended = prepare(f"--data_dir={tmp_path}", "--clip_secs=0.2", *arguments, wrong)
     assert ended.returncode == 1
-    assert f"error: Apache Beam does not take {wrong}: " in ended.stderr
+    assert f"error: Apache Beam does not accept {wrong}: " in ended.stderr
     assert "invalid int value: 'many'" in ended.stderr
     assert "usage:" not in ended.stderr
 

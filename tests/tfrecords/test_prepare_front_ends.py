@@ -39,7 +39,7 @@ def test_records_of_an_earlier_version_are_opened_and_kept(tmp_path):
     again = prepare(raw, CONFIG, records)
     assert (again.fingerprint, again.clips_per_count) == (manifest.fingerprint, {})
     assert {path: path.stat().st_mtime_ns for path in shards} == shards
-    with pytest.raises(PrepareError, match=r"front_end: .* asked for"):
+    with pytest.raises(PrepareError, match=r"front_end: .* requested"):
         prepare(raw, replace(CONFIG, front_end=front_end(mel_bins=40)), records)
 
 

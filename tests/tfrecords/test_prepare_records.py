@@ -136,7 +136,7 @@ def test_records_of_a_wrong_number_or_a_damaged_header_are_told(tmp_path):
     value["shards"][0]["clips"] += 1
     path.write_text(json.dumps(value))
     with pytest.raises(
-        RecordError, match=rf"{manifest.shards[0].name} holds 4 records.*expected 5"
+        RecordError, match=rf"{manifest.shards[0].name} contains 4 records.*expected 5"
     ):
         open_records(records)
     path.write_text(text)
@@ -151,7 +151,7 @@ def test_records_of_a_wrong_number_or_a_damaged_header_are_told(tmp_path):
 def test_a_directory_holds_one_configuration(tmp_path):
     raw = source(tmp_path / "raw")
     prepare(raw, CONFIG, tmp_path / "records")
-    with pytest.raises(PrepareError, match=r"clip_secs: 0.5 there, 0.25 asked for"):
+    with pytest.raises(PrepareError, match=r"clip_secs: 0.5 there, 0.25 requested"):
         prepare(raw, replace(CONFIG, clip_secs=0.25), tmp_path / "records")
     fewer = Source(raw.labels, raw.clips[1:])
     with pytest.raises(PrepareError, match="source: other clips"):

@@ -1,1 +1,1 @@
-"""Readers of dataset layouts: each gives a `Source`, and none writes records."""
+"""Readers of dataset layouts: each returns a `Source`, and none writes records."""

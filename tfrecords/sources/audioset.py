@@ -1,4 +1,4 @@
-"""AudioSet: segment lists in both circulating forms, labels, and a folder of downloaded audio."""
+"""AudioSet: segment lists in their two common forms, labels, and a folder of downloaded audio."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from aec_ofa_tf.files import inside
 from tfrecords.clip import EVALUATION, TRAIN, VALIDATION, Clip, Row, Source, SourceError, collect
 from tfrecords.sources.table import read_cells, read_table
 
-# The paper draws so many clips from the unbalanced list.
+# The paper draws this number of clips from the unbalanced list.
 PAPER_VALIDATION_CLIPS = 28339
-# What a spreadsheet makes of an id that begins with `-` or `=`.
+# Spreadsheets replace an id that begins with `-` or `=` by such an error value.
 _SPREADSHEET_ERROR = re.compile(r"#[A-Z0-9/]+[?!]?$")
 
 
 @dataclass(frozen=True)
 class AudiosetFiles:
-    """Where AudioSet's parts lie; relative paths are below `root`.
+    """The files of AudioSet; relative paths are below `root`.
 
     Attributes:
         root: the dataset's folder.
@@ -54,19 +54,21 @@ class Segment:
 def read_audioset(
     files: AudiosetFiles, validation_clips: int = PAPER_VALIDATION_CLIPS, seed: int = 0
 ) -> Source:
-    """Reads training, evaluation and a drawn validation split; labels are display names.
+    """Reads the training and evaluation splits and draws a validation split.
 
-    The validation clips are those of the pool, training and evaluation ids left out, whose id
-    hashed with the seed comes first: a larger draw with the same seed holds the smaller one. They
-    are drawn before looking for audio, so that the draw does not depend on what was downloaded.
+    The validation split is drawn from the pool without the ids of training and evaluation: the ids
+    are sorted by their hash with the seed, and the first ones are taken. So a larger draw with the
+    same seed contains the smaller one, and the draw does not depend on the downloaded audio files.
+    Labels are display names.
 
     Args:
-        files: where the parts lie.
-        validation_clips: clips to draw; 0 needs no pool.
-        seed: of the draw.
+        files: the files of AudioSet.
+        validation_clips: number of clips to draw; 0 needs no pool.
+        seed: seed of the draw.
 
     Raises:
-        SourceError: a malformed row, an unknown label, an id in two splits, a pool too small.
+        SourceError: a row is malformed, a label is unknown, an id is in two splits, or the pool is
+            too small.
         FileNotFoundError: a list or the audio folder is missing.
     """
     root = files.root
@@ -86,7 +88,7 @@ def read_audioset(
 
 
 def read_class_labels(path: Path) -> dict[str, str]:
-    """Machine id -> display name, in the order of the classes.
+    """Reads `class_labels_indices.csv`: machine id -> display name, in the order of the classes.
 
     Raises:
         SourceError: the indices do not count from 0, or a machine id is repeated.
@@ -102,14 +104,19 @@ def read_class_labels(path: Path) -> dict[str, str]:
 
 
 def read_segments(path: Path, names: dict[str, str]) -> list[Segment]:
-    """Reads a segment list: official, or saved again by a spreadsheet.
+    """Reads a segment list in the official form or as saved by a spreadsheet program.
 
-    Official rows have comma + space and a quoted label list after three `#` lines; spreadsheets
-    drop the space, a header line, the quotes of single labels and the digits of `30.000`.
+    The official form has three `#` lines, then rows with comma and space as separator and quoted
+    labels. Spreadsheet programs drop the space, a header line, the quotes of single labels and the
+    trailing zeros of `30.000`.
+
+    Args:
+        path: the list.
+        names: machine id -> display name.
 
     Raises:
-        SourceError: a row that is neither, a label that is not in `names`, or an id with two
-            different rows.
+        SourceError: a row has neither form, a label is not in `names`, or an id has two different
+            rows.
     """
     segments: dict[str, Segment] = {}
     for cells, place in read_cells(path):
@@ -140,7 +147,9 @@ def _segment(cells: Sequence[str], place: str, names: dict[str, str]) -> Segment
         )
     clip_id, start, end, mids = cells
     if not clip_id or _SPREADSHEET_ERROR.match(clip_id) or set(clip_id) & set("/\\\0"):
-        raise SourceError(f"{place}: {clip_id!r} is not a YouTube id; restore it from the original")
+        raise SourceError(
+            f"{place}: {clip_id!r} is not a YouTube id; restore it from the original list"
+        )
     try:
         start_secs, end_secs = float(start), float(end)
     except ValueError as error:
@@ -161,7 +170,7 @@ def _draw(pool: list[Segment], count: int, seed: int, path: Path) -> list[Segmen
     if len(pool) < count:
         raise SourceError(
             f"{path}: {len(pool)} clips are neither in training nor in evaluation, fewer than "
-            f"--validation_clips={count}; ask for fewer"
+            f"--validation_clips={count}; draw fewer clips"
         )
 
     def rank(segment: Segment) -> bytes:
@@ -171,7 +180,7 @@ def _draw(pool: list[Segment], count: int, seed: int, path: Path) -> list[Segmen
 
 
 def _audio_stems(folder: Path) -> dict[str, str]:
-    """Stem -> name relative to the folder; of several files the first in order is taken."""
+    """Stem -> name relative to the folder; for equal stems the first file in order is taken."""
     if not folder.is_dir():
         raise FileNotFoundError(f"{folder} is missing; --source needs a folder of audio files")
     stems: dict[str, str] = {}
@@ -191,7 +200,7 @@ def _row(segment: Segment, split: str, folder: Path, stems: dict[str, str]) -> R
 
 
 def _stems(segment: Segment) -> Iterator[str]:
-    """The usual names: id, Yid, with or without start, or start and end, in s or ms."""
+    """The usual file names: id or Yid, then nothing, start, or start and end, in s or ms."""
     starts, ends = _times(segment.start_secs), _times(segment.end_secs)
     for name in (segment.id, f"Y{segment.id}"):
         yield name

@@ -17,14 +17,14 @@ def read_csv(csv_file: Path | str, labels_file: Path | None = None) -> Source:
     """Reads a clip list; paths are relative to its folder and serve as ids.
 
     Args:
-        csv_file: the list. Splits are train, validation and evaluation; a clip without labels is
-            one in which nothing of the label set is heard.
-        labels_file: the label set, one name a line, in the order of the classes. Without it the
-            labels of the list are taken, sorted, and none can be unknown.
+        csv_file: the list. Splits are train, validation and evaluation. The labels of a clip that
+            contains nothing of the label set are empty.
+        labels_file: the label set, one name per line, in the order of the classes. By default the
+            label set is that of the list, sorted.
 
     Raises:
-        SourceError: as `table.read_table` and `clip.collect`; a folder in place of the list; a
-            path that leaves the folder; no labels at all.
+        SourceError: `csv_file` is a folder, a path leaves the list's folder, or no clip has a
+            label; or as `table.read_table` and `clip.collect`.
     """
     csv_file = Path(csv_file)
     if csv_file.is_dir():
@@ -40,16 +40,16 @@ def read_csv(csv_file: Path | str, labels_file: Path | None = None) -> Source:
 
 
 def read_labels(path: Path) -> list[str]:
-    """Label names, one a line.
+    """Reads label names, one per line.
 
     Raises:
-        SourceError: a name holds the label separator, or the file is not plain UTF-8.
+        SourceError: a name contains the label separator, or the file is not plain UTF-8.
     """
     labels = []
     for cells, place in read_cells(path):
         if len(cells) != 1 or LABEL_SEPARATOR in cells[0]:
             raise SourceError(
-                f"{place}: {cells!r} is not one label; quote a name that holds a comma"
+                f"{place}: {cells!r} is not one label; quote a name that contains a comma"
             )
         labels.append(cells[0])
     return labels
@@ -67,7 +67,9 @@ def _labels(row: TableRow) -> tuple[str, ...]:
         return ()
     labels = tuple(label.strip() for label in row["labels"].split(LABEL_SEPARATOR))
     if not all(labels) or len(set(labels)) < len(labels):
-        raise SourceError(f"{row.place}: labels {row['labels']!r} hold an empty or repeated name")
+        raise SourceError(
+            f"{row.place}: labels {row['labels']!r} contain an empty or repeated name"
+        )
     return labels
 
 

@@ -15,18 +15,19 @@ COLUMNS = ("filename", "fold", "target", "category")
 def read_esc50(
     root: Path | str, validation_folds: Sequence[int] = (4,), evaluation_folds: Sequence[int] = (5,)
 ) -> Source:
-    """Reads the layout; folds that are named in neither list train. The label is the category.
+    """Reads the layout. The label of a clip is its category.
 
-    Clips of one recording share a fold, so whole folds keep the splits apart.
+    Folds in neither list are for training. Clips of one recording are in the same fold, so no
+    recording is in two splits.
 
     Args:
         root: folder with `meta/esc50.csv` and `audio/`.
-        validation_folds: folds to choose models by.
-        evaluation_folds: folds to report on.
+        validation_folds: folds of the validation split.
+        evaluation_folds: folds of the evaluation split.
 
     Raises:
-        SourceError: a fold in both lists or absent from the table, two categories for one
-            target, and as `table.read_table` and `clip.collect`.
+        SourceError: a fold is in both lists or absent from the table, or a target has two
+            categories; or as `table.read_table` and `clip.collect`.
     """
     root = Path(root)
     split_of = _split_of(validation_folds, evaluation_folds)
@@ -36,7 +37,7 @@ def read_esc50(
     for row in read_table(table, COLUMNS):
         fold = row.integer("fold")
         folds.add(fold)
-        _note_category(category_of, row)
+        _add_category(category_of, row)
         path = inside(root / "audio", row["filename"], row.place)
         split = split_of.get(fold, TRAIN)
         rows.append(Row(Clip(row["filename"], path, (row["category"],), split), row.place))
@@ -59,7 +60,7 @@ def _split_of(validation_folds: Sequence[int], evaluation_folds: Sequence[int]) 
     }
 
 
-def _note_category(category_of: dict[int, str], row: TableRow) -> None:
+def _add_category(category_of: dict[int, str], row: TableRow) -> None:
     category = row["category"]
     if not category:
         raise SourceError(f"{row.place}: the category is empty")

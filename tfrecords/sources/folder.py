@@ -1,4 +1,4 @@
-"""A folder per class; the split follows a stable hash of the source recording."""
+"""A folder per class; the split of a file depends on a stable hash of its source recording."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 from aec_ofa_tf.files import inside
 from tfrecords.clip import EVALUATION, TRAIN, VALIDATION, Clip, Row, Source, SourceError, collect
 
-# Each file is a recording of its own unless the user says how chunks are named.
+# By default each file is a recording of its own.
 WHOLE_NAME = "(.*)"
 
 
@@ -21,22 +21,22 @@ def read_folder(
     evaluation_fraction: float = 0.1,
     source_pattern: str = WHOLE_NAME,
 ) -> Source:
-    """Reads `root/<class>/**/<file>`; names that begin with a dot are passed over.
+    """Reads `root/<class>/**/<file>`; names that begin with a dot are ignored.
 
-    A recording's split depends on a hash of the recording alone: adding files moves none, and
-    chunks of one recording stay together, across classes too.
+    The split of a recording depends only on a hash of the recording's name. So new files do not
+    move others to another split, and chunks of one recording are in one split, across classes too.
 
     Args:
         root: folder of class folders.
-        validation_fraction: expected share of recordings to choose models by.
-        evaluation_fraction: expected share to report on.
+        validation_fraction: expected share of recordings in the validation split.
+        evaluation_fraction: expected share of recordings in the evaluation split.
         source_pattern: regular expression matched at the start of a file's name without suffix;
             its first group names the recording, for example `(.+)_[0-9]+` for `name_3.wav`. A
-            name that it does not match is its own recording.
+            file whose name does not match is a recording of its own.
 
     Raises:
-        SourceError: fractions that leave nothing to train on, a pattern without a group, no class
-            folders, and as `clip.collect`.
+        SourceError: the fractions leave nothing for training, the pattern has no group, or there
+            are no class folders; or as `clip.collect`.
         ValueError: a link leads out of the root.
     """
     root = Path(root)
@@ -54,7 +54,7 @@ def read_folder(
         entry.name for entry in root.iterdir() if entry.is_dir() and not entry.name.startswith(".")
     )
     if not labels:
-        raise SourceError(f"{root} has no class folders; it needs one per class")
+        raise SourceError(f"{root} has no class folders; expected one per class")
 
     def split_of(path: Path) -> str:
         found = pattern.match(path.stem)
@@ -77,7 +77,9 @@ def _compiled(source_pattern: str) -> re.Pattern[str]:
     except re.error as error:
         raise SourceError(f"source pattern {source_pattern!r}: {error}") from error
     if pattern.groups < 1:
-        raise SourceError(f"source pattern {source_pattern!r} needs a group that names the source")
+        raise SourceError(
+            f"source pattern {source_pattern!r} needs a group that names the recording"
+        )
     return pattern
 
 

@@ -1,7 +1,7 @@
 """Multi-label sound scenes: one to three overlapping events over a background, as audio files.
 
-The files, a clip list in the `csv` layout and a label list are all that comes out; from there
-scenes take the same road as any other recordings.
+The mixer writes audio files, a clip list in the `csv` layout and a label list. These are then read
+like any other recordings.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ LABELS_NAME = "labels.txt"
 SETTINGS_NAME = "scenes.json"
 
 _MAX_EVENTS = 3
-# Levels in dB: of the background to full scale, of an event to the background (both RMS).
+# RMS levels in dB: background relative to full scale, event relative to the background.
 _BACKGROUND_DB = (-55.0, -38.0)
 _EVENT_OVER_BACKGROUND_DB = (8.0, 30.0)
-# Power falls with frequency to this exponent: from white to a little steeper than pink.
+# The background's power is 1 / frequency ** exponent: from white to a little steeper than pink.
 _BACKGROUND_TILT = (0.0, 1.5)
 _FADE_SECS = 0.01
 _PEAK_LIMIT = 0.98
 
 
 class EventBank(Protocol):
-    """Where a mixer takes its events from."""
+    """The source of a mixer's events."""
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -43,7 +43,7 @@ class EventBank(Protocol):
 
     @property
     def facts(self) -> Mapping[str, Any]:
-        """What scenes depend on besides the mixer's settings, as JSON values."""
+        """Everything else that scenes depend on besides the mixer's settings, as JSON values."""
 
     def event(self, split: str, label: str, rng: np.random.Generator) -> np.ndarray:
         """One event, float32 [samples], of any level and length."""
@@ -51,13 +51,13 @@ class EventBank(Protocol):
 
 @dataclass(frozen=True)
 class MixerConfig:
-    """How many scenes, how long, and from which seed.
+    """Number, length and seed of the scenes.
 
     Attributes:
         clips: split -> number of scenes.
         clip_secs: length of a scene.
-        seed: of everything that is random.
-        sample_rate_hz: rate of the files.
+        seed: seed of everything that is random.
+        sample_rate_hz: sample rate of the files.
     """
 
     clips: Mapping[str, int]
@@ -73,7 +73,7 @@ class MixerConfig:
 
 @dataclass(frozen=True)
 class _Scene:
-    """A scene before it is mixed: its place, its labels, and the generator for the rest."""
+    """A scene before it is mixed: split, path, labels, and the generator for everything else."""
 
     split: str
     path: str
@@ -82,28 +82,28 @@ class _Scene:
 
 
 def mix(bank: EventBank, config: MixerConfig, out_dir: Path) -> Source:
-    """Writes the scenes that are not there yet, and reads them as a `csv` source.
+    """Writes the scenes that do not exist yet, and reads all of them as a `csv` source.
 
     Every scene has a generator of its own, seeded by (seed, split, number): equal seeds give
-    equal bytes, whatever was written before.
+    equal bytes, whichever scenes were written before.
 
     Args:
-        bank: events.
+        bank: the events.
         config: number, length and seed of the scenes.
-        out_dir: where `clips.csv`, `labels.txt` and the audio go.
+        out_dir: directory of `clips.csv`, `labels.txt` and the audio.
 
     Raises:
-        SourceError: `out_dir` holds scenes of other settings.
-        BusyError: another job writes there.
+        SourceError: `out_dir` contains scenes of other settings.
+        BusyError: another job writes to the directory.
     """
     with exclusive(out_dir):
         remove_partial(out_dir)
         _check_settings(out_dir, {**asdict(config), **bank.facts, "labels": list(bank.labels)})
         scenes = list(_scenes(bank.labels, config))
-        waiting = [scene for scene in scenes if not (out_dir / scene.path).is_file()]
+        missing = [scene for scene in scenes if not (out_dir / scene.path).is_file()]
         from tqdm import tqdm  # not in the core install
 
-        bar = tqdm(waiting, desc="mix", unit="scene", disable=not waiting, mininterval=1)
+        bar = tqdm(missing, desc="mix", unit="scene", disable=not missing, mininterval=1)
         for scene in bar:
             _write_audio(out_dir / scene.path, _waveform(scene, bank, config), config)
         _write_lists(out_dir, bank.labels, scenes)
@@ -120,7 +120,7 @@ def _check_settings(out_dir: Path, settings: dict[str, Any]) -> None:
     for key in sorted(settings.keys() | found.keys()):
         if settings.get(key) != found.get(key):
             raise SourceError(
-                f"{out_dir} holds scenes with {key} {found.get(key)!r}, not "
+                f"{out_dir} contains scenes with {key} {found.get(key)!r}, not "
                 f"{settings.get(key)!r}; use another directory, or remove this one"
             )
 
@@ -146,7 +146,7 @@ def _waveform(scene: _Scene, bank: EventBank, config: MixerConfig) -> np.ndarray
         event = event * _fades(len(event), config.sample_rate_hz)
         level = background_rms * _gain(rng.uniform(*_EVENT_OVER_BACKGROUND_DB))
         event *= level / max(_rms(event), 1e-9)
-        # At least half of an event lies within the scene, so that its label is deserved.
+        # At least half of an event lies within the scene, so that its label is justified.
         onset = rng.integers(0, config.clip_samples - len(event) // 2)
         audible = event[: config.clip_samples - onset]
         mixture[onset : onset + len(audible)] += audible
@@ -154,7 +154,7 @@ def _waveform(scene: _Scene, bank: EventBank, config: MixerConfig) -> np.ndarray
 
 
 def tilted_noise(samples: int, exponent: float, rng: np.random.Generator) -> np.ndarray:
-    """Noise of RMS 1 whose power falls with frequency ** exponent: float64 [samples]."""
+    """Noise of RMS 1 with a power of 1 / frequency ** exponent: float64 [samples]."""
     spectrum = np.fft.rfft(rng.standard_normal(samples))
     spectrum *= np.maximum(np.arange(len(spectrum)), 1.0) ** (-exponent / 2)
     noise = np.fft.irfft(spectrum, samples)

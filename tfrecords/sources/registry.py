@@ -1,4 +1,4 @@
-"""The dataset layouts by name, each with the options that it reads."""
+"""Reads a dataset by the name of its layout."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ from tfrecords.sources.mixer import MixerConfig
 from tfrecords.sources.scenes import read_esc50_scenes
 from tfrecords.sources.synthetic import read_synthetic
 
-# Scenes per split, in the order of SPLITS, where no number is asked for.
+# Default numbers of scenes, in the order of SPLITS.
 SCENES = (1500, 300, 300)
 
 
 @dataclass(frozen=True)
 class SourceOptions:
-    """What the readers may want to know; each takes what concerns it.
+    """The options of all readers; each reader uses its own.
 
     Attributes:
-        source: the raw material: a folder, or the list file of `csv`.
-        generated: where mixed scenes go.
+        source: the recordings: a folder, or the list file of `csv`.
+        generated: directory for mixed scenes.
         clip_secs: length of a scene.
-        seed: of draws and scenes.
-        clips: train, validation and evaluation clips to mix (or to draw: AudioSet's validation);
-            None takes the layout's default.
+        seed: seed of draws and scenes.
+        clips: numbers of train, validation and evaluation scenes to mix (for AudioSet: of
+            validation clips to draw); None for the layout's default.
         folds: folds of validation and of evaluation.
         fractions: shares of validation and of evaluation (`folder`).
-        source_pattern: how `folder` finds a file's recording.
-        labels_file: the label set of `csv`.
-        audioset: where AudioSet's parts lie.
-        max_bad_fraction: bound on unusable recordings behind `scenes`.
+        source_pattern: regular expression that finds a file's recording (`folder`).
+        labels_file: the label set (`csv`).
+        audioset: the files of AudioSet.
+        max_bad_fraction: bound on the share of unusable recordings (`scenes`).
     """
 
     source: Path | None
@@ -53,18 +53,18 @@ class SourceOptions:
     @property
     def scenes(self) -> Mapping[str, int]:
         """Split -> number of scenes to mix."""
-        asked = zip(SPLITS, self.clips, SCENES, strict=True)
-        return {split: default if count is None else count for split, count, default in asked}
+        counts = zip(SPLITS, self.clips, SCENES, strict=True)
+        return {split: default if count is None else count for split, count, default in counts}
 
     @property
     def root(self) -> Path:
-        """The raw material.
+        """The recordings.
 
         Raises:
-            SourceError: none was given.
+            SourceError: `source` is None.
         """
         if self.source is None:
-            raise SourceError("this dataset needs --source, the raw material")
+            raise SourceError("this dataset needs --source, the recordings")
         return self.source
 
 
@@ -72,7 +72,7 @@ def read_source(dataset: str, options: SourceOptions) -> Source:
     """Reads a dataset by the name of its layout.
 
     Raises:
-        SourceError: the layout is unknown, or as its reader raises.
+        SourceError: the layout is unknown, or its reader raises it.
     """
     if dataset not in READERS:
         raise SourceError(f"dataset {dataset!r} is unknown; use one of {', '.join(READERS)}")

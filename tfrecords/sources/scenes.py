@@ -1,4 +1,4 @@
-"""Scenes whose events are real recordings in the ESC-50 layout, with fold-disjoint splits."""
+"""Scenes whose events are recordings in the ESC-50 layout; splits are made of different folds."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ from tfrecords.sources.mixer import SETTINGS_NAME, MixerConfig, mix
 
 _RATE_HZ = 32000
 _EVENT_SECS = (0.8, 2.5)
-# ESC-50 pads short recordings with silence; an event is cut from where something is heard.
+# ESC-50 pads short recordings with silence; events are cut from the part above this level, in dB
+# relative to the loudest window.
 _ACTIVE_DB = -40.0
 _WINDOW_SAMPLES = 1024
 
@@ -31,7 +32,7 @@ class RecordedEvents:
     Attributes:
         labels: categories.
         recordings: (split, category) -> usable recordings.
-        facts: what scenes depend on.
+        facts: what scenes depend on besides the mixer's settings.
     """
 
     labels: tuple[str, ...]
@@ -50,17 +51,17 @@ class RecordedEvents:
 def read_scenes(
     esc50: Source, out_dir: Path, config: MixerConfig, max_bad_fraction: float = 0.1
 ) -> Source:
-    """Mixes scenes of recorded events into `out_dir` (kept where they exist) and reads them.
+    """Mixes scenes of recorded events into `out_dir` and reads them; existing scenes are kept.
 
     Args:
-        esc50: the recordings, as `esc50.read_esc50` gives them.
-        out_dir: where the audio goes.
+        esc50: the recordings, as `esc50.read_esc50` returns them.
+        out_dir: directory of the audio.
         config: number, length and seed of the scenes.
-        max_bad_fraction: bound on the share of recordings that cannot be decoded.
+        max_bad_fraction: bound on the share of recordings that are silent or cannot be decoded.
 
     Raises:
-        SourceError: too many bad recordings, a category without a recording in a split that
-            needs it, or `out_dir` holding scenes of other settings.
+        SourceError: too many recordings are unusable, a category has no usable recording in a
+            split with scenes, or `out_dir` contains scenes of other settings.
     """
     splits = [split for split in SPLITS if config.clips.get(split)]
     wanted = [clip for clip in esc50.clips if clip.split in splits]
@@ -74,14 +75,14 @@ def read_scenes(
 
 
 def _known_unusable(out_dir: Path, identity: str) -> dict[str, str] | None:
-    """What an earlier run found out about the same recordings."""
+    """The unusable recordings as found by an earlier run on the same recordings, or None."""
     path = out_dir / SETTINGS_NAME
     settings = read_json(path) if path.is_file() else {}
     return settings["unusable_recordings"] if settings.get("events") == identity else None
 
 
 def _screen(wanted: Sequence[Clip], max_bad_fraction: float) -> dict[str, str]:
-    """Id -> reason of every recording that gives no event."""
+    """Decodes all recordings; returns id -> reason of those that are unusable."""
     unusable: dict[str, str] = {}
     from tqdm import tqdm  # not in the core install
 
@@ -119,7 +120,14 @@ def read_esc50_scenes(
     config: MixerConfig,
     max_bad_fraction: float = 0.1,
 ) -> Source:
-    """Scenes from a folder in the ESC-50 layout; `folds` are those of validation and evaluation.
+    """`read_scenes` from a folder in the ESC-50 layout.
+
+    Args:
+        root: folder with `meta/esc50.csv` and `audio/`.
+        folds: folds of validation and of evaluation.
+        out_dir: directory of the audio.
+        config: number, length and seed of the scenes.
+        max_bad_fraction: bound on the share of recordings that are silent or cannot be decoded.
 
     Raises:
         SourceError: as `esc50.read_esc50` and `read_scenes`.

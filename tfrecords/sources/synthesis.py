@@ -1,4 +1,4 @@
-"""Ten kinds of procedural events. Every call draws new parameters; levels are the mixer's."""
+"""Ten kinds of procedural events. Every call draws new parameters; the mixer sets the levels."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def noise_bursts(rng: np.random.Generator) -> np.ndarray:
 
 
 def crackle(rng: np.random.Generator) -> np.ndarray:
-    """Clicks at random instants and levels, as a fire makes them."""
+    """Clicks at random times and levels, like a fire."""
     samples = _samples(rng, 0.8, 2.0)
     count = int(samples / RATE_HZ * rng.uniform(20, 80))
     instants = np.sort(rng.integers(0, samples, count))
@@ -56,7 +56,7 @@ def crackle(rng: np.random.Generator) -> np.ndarray:
 
 
 def flutter(rng: np.random.Generator) -> np.ndarray:
-    """Broad noise whose level beats ten to thirty times a second, like a rotor."""
+    """Broadband noise whose level beats ten to thirty times a second, like a rotor."""
     samples = _samples(rng, 0.8, 2.0)
     noise = _band_noise(samples, rng.uniform(300, 3000), rng.uniform(0.8, 1.5), rng)
     beat = 0.5 + 0.5 * np.sin(2 * np.pi * rng.uniform(10, 30) * _time(samples))
@@ -76,14 +76,14 @@ def harmonic_call(rng: np.random.Generator) -> np.ndarray:
 
 
 def hum(rng: np.random.Generator) -> np.ndarray:
-    """A steady low tone with many harmonics, as of a motor or mains."""
+    """A steady low tone with many harmonics, like a motor or mains hum."""
     samples = _samples(rng, 1.0, 2.2)
     levels = rng.uniform(0.2, 1.0, 12) / np.arange(1, 13) ** rng.uniform(0.3, 1.0)
     return _harmonics(np.full(samples, rng.uniform(70, 180)), levels)
 
 
 def bell(rng: np.random.Generator) -> np.ndarray:
-    """Inharmonic partials struck together, the high ones dying first."""
+    """Inharmonic partials that start together; the higher ones decay faster."""
     samples = _samples(rng, 0.8, 2.0)
     ratios = np.array([1.0, 2.0, 2.76, 4.07, 5.4]) * rng.uniform(0.97, 1.03, 5)
     fundamental_hz, decay_secs = rng.uniform(400, 1800), rng.uniform(0.25, 0.7)
@@ -164,7 +164,7 @@ def _band_noise(
     samples: int, centre_hz: float, octaves: float, rng: np.random.Generator
 ) -> np.ndarray:
     """Noise around a frequency; its level falls as a bell curve over octaves."""
-    padded = -(-samples // 1600) * 1600  # lengths with large prime factors transform slowly
+    padded = -(-samples // 1600) * 1600  # the FFT is slow for lengths with large prime factors
     spectrum = np.fft.rfft(rng.standard_normal(padded))
     frequency_hz = np.maximum(np.fft.rfftfreq(padded, 1 / RATE_HZ), 1.0)
     distance = np.log2(frequency_hz / centre_hz) / octaves

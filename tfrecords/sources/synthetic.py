@@ -1,4 +1,4 @@
-"""Scenes of procedural events: real audio files and exact labels without a download."""
+"""Scenes of procedural events: audio files with exact labels, without a download."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from tfrecords.sources.synthesis import KINDS, RATE_HZ
 
 @dataclass(frozen=True)
 class SyntheticEvents:
-    """An event bank of every procedural kind; no two events share their parameters."""
+    """An event bank of all procedural kinds; every event has new random parameters."""
 
     labels: tuple[str, ...] = tuple(KINDS)
 
     @property
     def facts(self) -> Mapping[str, Any]:
-        """What scenes depend on besides the mixer's settings."""
+        """Everything else that scenes depend on besides the mixer's settings."""
         return {"events": "synthetic"}
 
     def event(self, split: str, label: str, rng: np.random.Generator) -> np.ndarray:
@@ -32,15 +32,15 @@ class SyntheticEvents:
 
 
 def read_synthetic(out_dir: Path, clips: Mapping[str, int], clip_secs: float, seed: int) -> Source:
-    """Mixes synthetic scenes into `out_dir` (kept where they exist) and reads them.
+    """Mixes synthetic scenes into `out_dir` and reads them; existing scenes are kept.
 
     Args:
-        out_dir: where the audio goes.
+        out_dir: directory of the audio.
         clips: split -> number of scenes.
         clip_secs: length of a scene.
-        seed: equal seeds give equal bytes.
+        seed: seed of the scenes; equal seeds give equal bytes.
 
     Raises:
-        SourceError: `out_dir` holds scenes of other settings.
+        SourceError: `out_dir` contains scenes of other settings.
     """
     return mix(SyntheticEvents(), MixerConfig(clips, clip_secs, seed, RATE_HZ), out_dir)

@@ -1,4 +1,4 @@
-"""CSV tables read strictly: an error names the file, the line and the value."""
+"""A strict reader of CSV tables, whose errors name the file, the line and the value."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class TableRow:
         """The cell as an integer.
 
         Raises:
-            SourceError: it is not one.
+            SourceError: the cell is not an integer.
         """
         try:
             return int(self.cells[column])
@@ -42,7 +42,11 @@ class TableRow:
 
 
 def read_table(path: Path, columns: tuple[str, ...]) -> Iterator[TableRow]:
-    """Rows of a CSV file whose first line names at least `columns`; empty lines are skipped.
+    """Yields the rows of a CSV file with a header; empty lines are skipped.
+
+    Args:
+        path: the file.
+        columns: columns that the header must contain.
 
     Raises:
         SourceError: a column is absent, or a row has another number of cells than the header.
@@ -53,8 +57,8 @@ def read_table(path: Path, columns: tuple[str, ...]) -> Iterator[TableRow]:
     absent = [column for column in columns if column not in header]
     if absent:
         raise SourceError(
-            f"{place}: column {absent[0]!r} is absent; the header {','.join(header)!r} must name "
-            f"{', '.join(columns)}"
+            f"{place}: column {absent[0]!r} is absent; the header {','.join(header)!r} must "
+            f"contain {', '.join(columns)}"
         )
     for cells, place in rows:
         if len(cells) != len(header):
@@ -65,10 +69,10 @@ def read_table(path: Path, columns: tuple[str, ...]) -> Iterator[TableRow]:
 
 
 def read_cells(path: Path) -> Iterator[tuple[list[str], str]]:
-    """Cells and place of every line that is not empty; space around a cell is dropped.
+    """Yields cells and place of every line that is not empty; spaces around cells are removed.
 
     Raises:
-        SourceError: a byte-order mark, bytes that are not UTF-8, or broken quoting.
+        SourceError: the file has a byte-order mark, bytes that are not UTF-8, or broken quoting.
         FileNotFoundError: there is no such file.
     """
     reader = csv.reader(io.StringIO(_text(path), newline=""), skipinitialspace=True, strict=True)
@@ -86,12 +90,12 @@ def read_cells(path: Path) -> Iterator[tuple[list[str], str]]:
 
 def _text(path: Path) -> str:
     if not path.is_file():
-        raise FileNotFoundError(f"{path} is missing; check --source and the layout it should have")
+        raise FileNotFoundError(f"{path} is missing; check --source and its layout")
     data = path.read_bytes()
     for mark in (codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
         if data.startswith(mark):
             raise SourceError(
-                f"{path}:1: begins with the byte-order mark {mark!r}; save it as UTF-8 without one"
+                f"{path}:1: begins with the byte-order mark {mark!r}; save it as UTF-8 without it"
             )
     try:
         return data.decode("utf-8")

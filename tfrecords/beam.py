@@ -1,0 +1,106 @@
+"""Writes shards in parallel by Apache Beam."""
+
+from __future__ import annotations
+
+import io
+import logging
+import threading
+from collections.abc import Sequence
+from contextlib import redirect_stderr, suppress
+from typing import Any
+
+from tqdm import tqdm
+
+from tfrecords.prepare_config import PrepareError
+from tfrecords.shard_writer import ShardJob, report_path, write_shard
+
+_PROGRESS_SECS = 0.5
+
+
+def write_shards(jobs: list[ShardJob], beam_args: Sequence[str]) -> None:
+    """Writes shards by Apache Beam and shows a progress bar.
+
+    Args:
+        jobs: the shards to write.
+        beam_args: Apache Beam's pipeline options.
+
+    Raises:
+        PrepareError: Beam does not accept the options.
+    """
+    if not jobs:
+        return
+    beam = _import_beam()
+    options = _beam_options(beam_args)
+    for job in jobs:
+        report_path(job.path).unlink(missing_ok=True)
+    from apache_beam.runners.portability.fn_api_runner import FnApiRunner
+
+    # "DirectRunner" may fetch and start a runner in Go; this one is in-process and offline.
+    named = any(argument.startswith("--runner") for argument in beam_args)
+    with (
+        _Progress(jobs),
+        beam.Pipeline(runner=None if named else FnApiRunner(), options=options) as pipeline,
+    ):
+        _ = pipeline | beam.Create(jobs) | beam.Reshuffle() | beam.Map(_try_shard)
+
+
+def _try_shard(job: ShardJob) -> None:
+    """Writes a shard in one of Beam's workers; ignores a failure.
+
+    Beam would print an exception with its own stack trace before raising it. `prepare` writes a
+    shard that is not there afterwards again, and its error reaches the user unchanged.
+    """
+    with suppress(OSError):
+        write_shard(job)
+
+
+def _beam_options(beam_args: Sequence[str]) -> Any:
+    from apache_beam.options.pipeline_options import PipelineOptions
+
+    options = PipelineOptions(list(beam_args))
+    usage = io.StringIO()
+    try:
+        with redirect_stderr(usage):
+            options.get_all_options()  # parses the values; Beam's parser exits at an invalid one
+    except SystemExit as error:
+        reason = usage.getvalue().strip().rpartition("error: ")[2]
+        raise PrepareError(
+            f"Apache Beam does not accept --beam_arg={' --beam_arg='.join(beam_args)}: {reason}"
+        ) from error
+    return options
+
+
+def _import_beam() -> Any:
+    """Imports Beam, which takes a second, and hides its warnings about unused cloud services."""
+    logging.disable(logging.WARNING)
+    try:
+        import apache_beam
+    finally:
+        logging.disable(logging.NOTSET)
+    logging.getLogger("apache_beam").setLevel(logging.WARNING)
+    return apache_beam
+
+
+class _Progress:
+    """A progress bar of finished shards, counted on disk: workers may be other processes."""
+
+    def __init__(self, jobs: list[ShardJob]) -> None:
+        self._waiting = {report_path(job.path) for job in jobs}
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+
+    def __enter__(self) -> None:
+        self._thread.start()
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        with tqdm(total=len(self._waiting), desc="prepare", unit="shard") as bar:
+            ended = False
+            while not ended:
+                ended = self._ended.wait(_PROGRESS_SECS)
+                done = {path for path in self._waiting if path.exists()}
+                self._waiting -= done
+                bar.update(len(done))

@@ -65,9 +65,6 @@ class Experiment:
         options: what all subnets share: options of a CNN10, or the whole network of any family.
         devices: where training runs: a configuration, or devices that are open already.
 
-    Attributes:
-        run: what the stages share.
-
     Raises:
         ValueError: the run directory belongs to another experiment.
         OSError: another job works in it.

@@ -14,15 +14,8 @@ from aec_ofa_tf.layers.prefix import SLICES, keep_prefix
 from aec_ofa_tf.models.draws import Draws, DropoutSite, drop
 from aec_ofa_tf.models.family import network_from_config, to_config
 from aec_ofa_tf.models.network import INPUT_NORM, NetworkConfig
-from aec_ofa_tf.models.space import (
-    Members,
-    Option,
-    StagedSpace,
-    Subnet,
-    as_space,
-    unit_sizes,
-)
-from aec_ofa_tf.models.unit import stem_length
+from aec_ofa_tf.models.space import Members, Option, StagedSpace, Subnet, as_space
+from aec_ofa_tf.models.unit import stem_length, unit_sizes
 
 TASK = "task"
 """As an activation: that of the network's task."""

@@ -8,12 +8,12 @@ what this file declares and know no family.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from aec_ofa_tf.models.rows import LayerRow
-from aec_ofa_tf.models.space import Choice, UnitSizes
+from aec_ofa_tf.models.space import Choice, SearchSpace
 
 if TYPE_CHECKING:
     import keras
@@ -23,6 +23,42 @@ if TYPE_CHECKING:
 
 Shape = tuple[int, int, int]
 """Frames, mel bins and channels of one clip."""
+
+
+class UnitSizes(NamedTuple):
+    """What a unit must offer so that every member of a space finds its choice in it.
+
+    Attributes:
+        choices: the distinct choices of the members, in order.
+        channels_in: greatest number of input channels.
+        channels_out: greatest number of output channels; a member without the unit passes its
+            input on.
+    """
+
+    choices: tuple[Choice, ...]
+    channels_in: int
+    channels_out: int
+
+
+def unit_sizes(space: SearchSpace, channels: int = 1) -> tuple[UnitSizes, ...]:
+    """The sizes of all units, for a network whose first unit gets so many channels."""
+    found: list[UnitSizes] = []
+    for options, units in zip(space.stages, space.stage_units, strict=True):
+        # The channels that enter the stage's units and leave the last one, option by option.
+        flows = [list(_flow(option.choices, channels)) for option in options]
+        for unit in range(units):
+            choices = sorted({option.choices[unit] for option in options})
+            widest = (max(flow[unit + step] for flow in flows) for step in (0, 1))
+            found.append(UnitSizes(tuple(choices), *widest))
+        channels = max(flow[-1] for flow in flows)
+    return tuple(found)
+
+
+def _flow(choices: Sequence[Choice], channels: int) -> Iterator[int]:
+    yield channels
+    for choice in choices:
+        channels = choice[0] or channels
+        yield channels
 
 
 @dataclass(frozen=True)

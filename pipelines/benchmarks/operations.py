@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from statistics import median
 
 from aec_ofa_tf.costs.costs import macs, shared_macs
-from aec_ofa_tf.models.space import SearchSpace, Subnet, unit_sizes
-from aec_ofa_tf.models.unit import stem_length
+from aec_ofa_tf.models.space import SearchSpace, Subnet
+from aec_ofa_tf.models.unit import stem_length, unit_sizes
 from pipelines.benchmarks.measuring import Seconds
 from pipelines.benchmarks.settings import TrainStepSettings
 

@@ -6,8 +6,8 @@ import tensorflow as tf
 
 from aec_ofa_tf.models.cnn10 import Cnn10Network, parse_subnet, search_space
 from aec_ofa_tf.models.family import network_from_config, space_from_config, to_config
-from aec_ofa_tf.models.space import Option, StagedSpace, Subnet, unit_sizes
-from aec_ofa_tf.models.unit import stem_length
+from aec_ofa_tf.models.space import Option, StagedSpace, Subnet
+from aec_ofa_tf.models.unit import stem_length, unit_sizes
 from aec_ofa_tf.training.sampler import uniform_sampler
 
 HUGE = StagedSpace(tuple(tuple(Option(f"{w}", ((w,),)) for w in range(1, 9)) for _ in range(12)))

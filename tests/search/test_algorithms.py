@@ -191,5 +191,5 @@ def test_a_run_that_resumes_or_repeats_a_search_counts_what_was_found(tmp_path):
 def test_a_storage_that_cannot_be_opened_is_told_with_an_example():
     with pytest.raises(ValueError, match="sqlite:////absolute"):
         evolutionary("sqlite:////nowhere/at/all/search.db")
-    with pytest.raises(ValueError, match="--storage"):
+    with pytest.raises(ValueError, match="storage"):
         evolutionary("nonsense")

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from aec_ofa_tf.models.network import plain_batch_norm
 from aec_ofa_tf.models.rows import LayerRow, Matrix, Operator
-from aec_ofa_tf.models.space import Choice, UnitSizes
-from aec_ofa_tf.models.unit import ElasticUnit, Head, Shape
+from aec_ofa_tf.models.space import Choice
+from aec_ofa_tf.models.unit import ElasticUnit, Head, Shape, UnitSizes
 
 if TYPE_CHECKING:
     import keras

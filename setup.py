@@ -70,6 +70,9 @@ TEST_TOOLS = [
     "types-tabulate>=0.9,<1",
 ]
 
+# FFmpeg in Python: reads m4a, AAC, WebM and WMA, which libsndfile does not.
+AV = ["av>=12.3,<20"]
+
 # Later releases (1.x) need absl-py 2, which TensorFlow 2.16's companions do not take.
 MEDIAPIPE = ["mediapipe==0.10.21"]
 
@@ -101,6 +104,7 @@ setup(
     install_requires=CORE,
     extras_require={
         "plot": PLOT,
+        "av": AV,
         "train": TRAIN,
         "train-latest": TRAIN_LATEST,
         "benchmark": BENCHMARK,

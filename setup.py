@@ -59,7 +59,11 @@ TRAIN_LATEST = [
 
 BENCHMARK = ["librosa>=0.10.2,<0.12"]
 
+# FFmpeg in Python: reads m4a, AAC, WebM and WMA, which libsndfile does not.
+AV = ["av>=12.3,<20"]
+
 TEST_TOOLS = [
+    *AV,
     *BENCHMARK,
     "hypothesis>=6.100,<7",
     "mypy>=1.11,<3",
@@ -69,9 +73,6 @@ TEST_TOOLS = [
     "scikit-learn>=1.4,<2",
     "types-tabulate>=0.9,<1",
 ]
-
-# FFmpeg in Python: reads m4a, AAC, WebM and WMA, which libsndfile does not.
-AV = ["av>=12.3,<20"]
 
 # Later releases (1.x) need absl-py 2, which TensorFlow 2.16's companions do not take.
 MEDIAPIPE = ["mediapipe==0.10.21"]

@@ -35,10 +35,6 @@ from aec_ofa_tf.tagging.tagger import FRONT_END_FILE
 from aec_ofa_tf.training.run import Run, Sizes
 from aec_ofa_tf.training.stages import SUPERNET, TEACHER, teacher_network, trained_teacher
 
-_FAMILY = "cnn10"
-_STATIC = ("embedding_units", "pool_last")
-"""Static parts that model files name, of networks that have them."""
-
 
 @dataclass(frozen=True, eq=False)
 class TrainedNetwork:
@@ -217,7 +213,7 @@ def _info(
         extra=_extra(run, config, network, quantization),
         io_type=config.io_type,
         task=network.network.task,
-        network=getattr(network.network, "family", _FAMILY).upper(),
+        network=network.network.family.upper(),
     )
 
 
@@ -228,7 +224,7 @@ def _extra(
     records = run.records
     extra = {
         "macs": costs(network.subnet, network.network)["macs"],
-        **{n: getattr(network.network, n) for n in _STATIC if hasattr(network.network, n)},
+        **network.network.family_fields,
         "run": run.workdir.path.resolve().name,
         "run_fingerprint": _run_fingerprint(run, network.stage),
         "dataset": records.summary.name,

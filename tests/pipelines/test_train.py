@@ -25,7 +25,7 @@ def test_the_whole_path_ends_in_files_that_were_scored(trained):
     assert len(files) == 2 * 4
     for file in files:
         assert 0 <= file["mAP"] <= 1
-        assert file["parity_drop"] <= 0.2
+        assert file["parity_map_drop"] <= 0.2
         bound = 1e-4 if file["quantization"] == "float32" else 0.5
         assert file["max_abs_error"] <= bound
     exact = [file for file in files if file["quantization"] == "float32"]

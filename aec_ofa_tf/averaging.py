@@ -1,4 +1,4 @@
-"""Means over runs that differ in their data or their seed only. No TensorFlow here."""
+"""Means over runs that differ only in their folds or their seed. No TensorFlow here."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ Figures = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Mean:
-    """The means of one network's or one file's figures.
+    """The means of the figures of one network or one file.
 
     Attributes:
-        name: of the network or file.
-        means: by figure; a figure that a run lacks is left out.
-        by_run: what each mean is of, in the order of the runs.
+        name: name of the network or file.
+        means: mean by figure; a figure that a run lacks is left out.
+        by_run: the values of every run by figure, in the order of the runs.
     """
 
     name: str
@@ -39,7 +39,7 @@ class Mean:
     by_run: Mapping[str, Sequence[float]]
 
     def as_dict(self, key: str) -> dict[str, Any]:
-        """For JSON, the name under `key`."""
+        """For JSON; the name is stored under `key`."""
         return {key: self.name, **self.means, "by_run": dict(self.by_run)}
 
 
@@ -48,9 +48,9 @@ class AverageResult:
     """Means over runs.
 
     Attributes:
-        runs: their directories.
-        networks: means on the evaluation split of the largest subnet and of every budget's winner.
-        files: means of every converted file, named by its budget's folder.
+        runs: directories of the runs.
+        networks: means on the evaluation split, of the largest subnet and every budget's winner.
+        files: means of every converted file; its name begins with its budget's folder.
     """
 
     runs: tuple[str, ...]
@@ -70,7 +70,7 @@ def average(runs: Sequence[Workdir]) -> AverageResult:
     """Means over runs that were searched and whose winners were converted.
 
     Raises:
-        ValueError: a stage is not done, or the runs have other budgets or files.
+        ValueError: a stage is not finished, or the runs differ in budgets or files.
     """
     searches = [_networks(run.search_result()) for run in runs]
     conversions = [_files(run.require_stage("convert").result or {}) for run in runs]
@@ -105,15 +105,15 @@ def _means(
     for table, run in zip(tables, runs, strict=True):
         if table.keys() != tables[0].keys():
             raise ValueError(
-                f"{run} and {runs[0]} are not runs of one experiment: a {key} is "
-                f"in one of them only, {', '.join(sorted(table.keys() ^ tables[0].keys()))}"
+                f"{run} and {runs[0]} are not runs of one experiment: only one of them has the "
+                f"{key} {', '.join(sorted(table.keys() ^ tables[0].keys()))}"
             )
     figures = [name for name in columns if name != key]
     return tuple(_mean(name, [table[name] for table in tables], figures) for name in tables[0])
 
 
 def _mean(name: str, rows: Sequence[Figures], figures: Sequence[str]) -> Mean:
-    # Accuracy is None where clips have several labels.
+    # Accuracy is None if clips have several labels.
     known = [figure for figure in figures if all(row.get(figure) is not None for row in rows)]
     by_run = {figure: [row[figure] for row in rows] for figure in known}
     return Mean(name, {figure: fmean(values) for figure, values in by_run.items()}, by_run)

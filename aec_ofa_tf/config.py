@@ -1,4 +1,4 @@
-"""What configuration dataclasses share: bounds, choices, errors and resume keys. No TensorFlow."""
+"""Fields of configuration dataclasses: bounds, choices, checks and resume keys. No TensorFlow."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ Config = TypeVar("Config")
 
 
 class ConfigError(ValueError):
-    """An impossible value of a configuration; the message names its parameters as Python does.
+    """A configuration has an invalid value. The message uses the names of its fields.
 
     Args:
-        message: what was received, what is expected and the remedy.
-        parameters: the names of parameters in the message, so that a program can show its flags.
-        owner: the dataclass whose fields they are.
+        message: the received value, the expected values and the remedy.
+        parameters: the names of fields in the message; a program replaces them by its flags.
+        owner: the dataclass that has these fields.
     """
 
     def __init__(self, message: str, *parameters: str, owner: type | None = None) -> None:
@@ -31,26 +31,26 @@ def number(
     most: float | None = None,
     changes_outcome: bool = True,
 ) -> Any:
-    """A dataclass field that holds a number.
+    """A dataclass field for a number.
 
     Args:
-        default: its default.
+        default: the default value.
         least: the smallest value that is allowed.
         most: the greatest value that is allowed.
-        changes_outcome: False for what a result does not depend on, rounding aside.
+        changes_outcome: False if results do not depend on the field, except for rounding.
     """
     bounds = {"least": least, "most": most, "changes_outcome": changes_outcome}
     return dataclasses.field(default=default, metadata=bounds)
 
 
 def choice(default: str, choices: Sequence[str], changes_outcome: bool = True) -> Any:
-    """A dataclass field that holds one of a few words."""
+    """A dataclass field for one of several strings."""
     metadata = {"choices": tuple(choices), "changes_outcome": changes_outcome}
     return dataclasses.field(default=default, metadata=metadata)
 
 
 def switch(default: bool, changes_outcome: bool = True) -> Any:
-    """A dataclass field that is true or false."""
+    """A dataclass field for a bool."""
     return dataclasses.field(default=default, metadata={"changes_outcome": changes_outcome})
 
 
@@ -58,7 +58,7 @@ def check_fields(config: Any) -> None:
     """Checks every field of a configuration against its bounds and choices.
 
     Raises:
-        ConfigError: a value is outside; the message names the field.
+        ConfigError: a value is outside its bounds or choices; the message names the field.
     """
     for field in dataclasses.fields(config):
         value = getattr(config, field.name)
@@ -70,9 +70,9 @@ def check_fields(config: Any) -> None:
 
 
 def outcome(config: Any) -> dict[str, Any]:
-    """The fields that change what a stage computes: its resume key.
+    """The fields that change the outcome of a stage: its resume key.
 
-    Configurations within the configuration are flattened.
+    Nested configurations are flattened.
     """
     values: dict[str, Any] = {}
     for field in dataclasses.fields(config):
@@ -85,11 +85,11 @@ def outcome(config: Any) -> dict[str, Any]:
 
 
 def from_values(kind: type[Config], values: Mapping[str, Any]) -> Config:
-    """The configuration that `outcome` described; fields that it leaves out have their defaults.
+    """Builds a configuration from the values of `outcome`; other fields have their defaults.
 
     Args:
         kind: a dataclass.
-        values: JSON values by field, those of other configurations among them.
+        values: JSON values by field; fields of other configurations are ignored.
     """
     known = {}
     for field in dataclasses.fields(kind):  # type: ignore[arg-type]
@@ -100,7 +100,7 @@ def from_values(kind: type[Config], values: Mapping[str, Any]) -> Config:
 
 
 def _problem(value: Any, field: dataclasses.Field[Any]) -> str | None:
-    """What is expected instead of a value, or None."""
+    """The expected values if a value is invalid, else None."""
     choices = field.metadata.get("choices")
     if choices:
         return None if value in choices else f"one of {', '.join(choices)}"

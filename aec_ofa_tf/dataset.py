@@ -1,6 +1,6 @@
-"""What networks need of a data set. No TensorFlow here.
+"""The protocol of a data set for training, search and export. No TensorFlow here.
 
-`tfrecords.records.Records` fulfils the protocol; a data set of one's own may do so too.
+`tfrecords.records.Records` implements the protocol; any other data set may implement it too.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ class Share:
     """The replicas that one input pipeline feeds; each gets an equal, contiguous part of a batch.
 
     Attributes:
-        first: the first replica's number.
-        count: how many it feeds.
-        of: number of replicas in all.
+        first: number of the first replica that the pipeline feeds.
+        count: number of replicas that the pipeline feeds.
+        of: total number of replicas.
     """
 
     first: int = 0
@@ -40,13 +40,13 @@ class Share:
 
 @dataclass(frozen=True)
 class DatasetSummary:
-    """What a model card says of the data.
+    """The information about the data that model cards contain.
 
     Attributes:
-        name: of the data set or of its layout.
+        name: name of the data set or of its layout.
         clips: number of clips by split.
-        quarantined: clips that were left out because they could not be decoded.
-        missing: clips that were left out because they had no file.
+        quarantined: number of clips that were left out because they could not be decoded.
+        missing: number of clips that were left out because they had no file.
         fingerprint: identifies the clips.
     """
 
@@ -70,7 +70,7 @@ class Dataset(Protocol):
 
     @property
     def front_end(self) -> FrontEndConfig:
-        """How log-mels are computed."""
+        """The parameters of the log-mel."""
 
     @property
     def clip_secs(self) -> float:
@@ -86,7 +86,7 @@ class Dataset(Protocol):
 
     @property
     def payload(self) -> str:
-        """What is stored: "log_mel", or "audio", of which waveforms can be had too."""
+        """What is stored: "log_mel", or "audio", which gives waveforms too."""
 
     @property
     def length_policy(self) -> str:
@@ -98,13 +98,13 @@ class Dataset(Protocol):
 
     @property
     def summary(self) -> DatasetSummary:
-        """What a model card says of the data."""
+        """The information about the data that model cards contain."""
 
     def clips(self, split: str) -> int:
-        """Number of clips in a split; 0 for a split that there is not."""
+        """Number of clips in a split; 0 for a split that does not exist."""
 
     def clips_per_label(self, split: str) -> tuple[int, ...]:
-        """Number of clips of a split that have each label, in the order of the labels."""
+        """Number of clips of a split with each label, in the order of the labels."""
 
     def evaluation_batches(
         self,
@@ -113,13 +113,13 @@ class Dataset(Protocol):
         features: Sequence[str] = ("log_mel",),
         limit: int | None = None,
     ) -> Iterable[Mapping[str, tf.Tensor]]:
-        """The clips of a split once, clean and in stored order; it can be walked again.
+        """Every clip of a split once, not augmented, in stored order; can be iterated repeatedly.
 
         Args:
-            split: which clips.
-            batch_size: clips of a batch; the last one may be smaller.
+            split: the split to read.
+            batch_size: clips per batch; the last batch may be smaller.
             features: "log_mel", "waveform" or both.
-            limit: only the first so many clips, which are a random sample.
+            limit: maximum number of clips; the first clips are a random sample.
 
         Returns:
             Batches of id: string [B]; labels: float32 [B, classes]; log_mel: float32
@@ -134,25 +134,26 @@ class Dataset(Protocol):
         soft_labels: Path | None = None,
         share: Share = Share(),
     ) -> tf.data.Dataset:
-        """An endless stream of shuffled training batches that begins with a step's batch.
+        """An endless stream of shuffled training batches, from the batch of a given step on.
 
         Args:
-            batch_size: clips of a batch, over all replicas.
-            seed: of the order of clips.
+            batch_size: clips per batch, over all replicas.
+            seed: seed of the order of clips.
             start_step: number of the first batch.
-            soft_labels: the directory that `write_soft_labels` filled, or None.
-            share: which parts of every batch to yield, one after another.
+            soft_labels: directory written by `write_soft_labels`, or None.
+            share: the parts of every batch to yield, one after another.
 
         Returns:
-            Batches like `evaluation_batches`' of log_mel, with the number `step`: int64 scalar
-            and, where they are given, `soft_labels`: float32 [B, classes].
+            Batches with the entries of `evaluation_batches` for log_mel; `step`: int64 scalar, the
+            number of the batch; and, if `soft_labels` is given, `soft_labels`: float32
+            [B, classes].
         """
 
     def training_position(self, batch_size: int, step: int) -> tuple[int, int]:
-        """Epoch, and index in its order, of the clip that comes first after `step` batches."""
+        """Epoch, and position in its order, of the first clip after `step` batches."""
 
     def checked(self, batches: Iterable[Any]) -> Iterable[Any]:
-        """The same batches, damage of the stored data being an ordinary error that names it."""
+        """Wraps batches: damaged data raises an ordinary error that names the damage."""
 
     def write_soft_labels(
         self,
@@ -161,13 +162,13 @@ class Dataset(Protocol):
         fingerprint: str,
         batch_size: int,
     ) -> int:
-        """Keeps a teacher's scores of all training clips, and what there is of the same teacher.
+        """Stores a teacher's scores of all training clips; existing ones of this teacher are kept.
 
         Args:
-            predict: log-mel float32 [B, frames, mel_bins] -> scores float32 [B, classes].
-            directory: where the scores go.
+            predict: from log-mel, float32 [B, frames, mel_bins], to scores, float32 [B, classes].
+            directory: directory of the scores.
             fingerprint: identifies the teacher.
-            batch_size: clips given to `predict` at once.
+            batch_size: clips per call of `predict`.
 
         Returns:
             The number of clips.
@@ -177,9 +178,9 @@ class Dataset(Protocol):
         """Soft labels of the first training clips in stored order.
 
         Args:
-            directory: where `write_soft_labels` kept them.
-            ids: string [clips], to be compared.
+            directory: directory written by `write_soft_labels`.
+            ids: string [clips], expected ids of these clips.
 
         Returns:
-            float32 [clips, classes], or None where the directory holds none.
+            float32 [clips, classes], or None if the directory has no soft labels.
         """

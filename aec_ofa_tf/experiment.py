@@ -1,4 +1,4 @@
-"""An experiment: a data set, a search space and a run directory; its methods are the stages."""
+"""An experiment: a data set, a search space and a run directory. Its methods are the stages."""
 
 from __future__ import annotations
 
@@ -47,8 +47,8 @@ PathLike = str | os.PathLike[str]
 class Experiment:
     """A search space that is trained on one data set in one run directory.
 
-    Every stage resumes where it was stopped and is skipped when it is done. It raises ValueError
-    where an earlier stage is missing, or where it was begun with other settings.
+    A stage that was stopped is resumed; a finished stage is skipped. A stage raises ValueError if
+    an earlier stage is missing, or if it was begun with other settings.
 
         records = ofa.open_records("data")
         experiment = ofa.Experiment("run", records, ofa.search_space("[2,2,X]", 16))
@@ -59,15 +59,15 @@ class Experiment:
         experiment.export(ofa.ExportConfig(quantizations=["int8"]), best.subnet, out="phone")
 
     Args:
-        workdir: the run directory, which is made where it is not there.
-        records: the data, such as `tfrecords.open_records` opens.
-        space: the subnets.
-        options: what all subnets share: options of a CNN10, or the whole network of any family.
-        devices: where training runs: a configuration, or devices that are open already.
+        workdir: the run directory; it is created if it does not exist.
+        records: the data, for example from `tfrecords.open_records`.
+        space: the search space.
+        options: the parts that all subnets share: options of CNN10, or the network of any family.
+        devices: the devices for training: a configuration, or opened devices.
 
     Raises:
         ValueError: the run directory belongs to another experiment.
-        OSError: another job works in it.
+        OSError: another job uses the run directory.
     """
 
     def __init__(
@@ -96,10 +96,10 @@ class Experiment:
 
     @classmethod
     def open(cls, workdir: PathLike, records: Dataset) -> Experiment:
-        """The experiment that stands in a run directory.
+        """Opens the experiment of a run directory.
 
         Raises:
-            ValueError: there is none, or the records have other labels or another front end.
+            ValueError: the directory has no experiment, or one with other labels or front end.
         """
         directory = Workdir(Path(workdir))
         space, network = directory.space_and_network()
@@ -127,12 +127,12 @@ class Experiment:
         return self.run.space
 
     def train_teacher(self, config: TeacherConfig = TeacherConfig()) -> TeacherResult:
-        """Trains the teacher on the labels and leaves it as `teacher.keras`."""
+        """Trains the teacher on the labels and saves it as `teacher.keras`."""
         with self.workdir.exclusive():
             return stages.train_teacher(self.run, config)
 
     def soft_labels(self) -> SoftLabelsResult:
-        """Keeps the teacher's scores of the clean training clips."""
+        """Computes the teacher's scores of the training clips and stores them."""
         with self.workdir.exclusive():
             return stages.write_soft_labels(self.run)
 
@@ -162,8 +162,8 @@ class Experiment:
             width_ratios: the width ratios to search; the trained ones by default.
 
         Raises:
-            ValueError: a budget meets no subnet, there are no validation clips, or the supernet
-                is not trained.
+            ValueError: no subnet meets a budget, there are no validation clips, or the supernet is
+                not trained.
         """
         part = subspace(self.space, space, width_ratios)
         with self.workdir.exclusive():
@@ -178,15 +178,14 @@ class Experiment:
         out: PathLike | None = None,
         score: bool = True,
     ) -> ExportResult:
-        """Converts the winners of the search, or one subnet, or the teacher, to TFLite files.
+        """Converts the winners of the search, one subnet, or the teacher to TFLite files.
 
         Args:
-            config: which files.
-            subnet: one subnet; by default the winner of every budget.
-            teacher: the teacher instead.
-            out: the folder, of one subnet or the teacher; by default in `export` of the run
-                directory.
-            score: whether to score the files on the evaluation split; the winners' always are.
+            config: the files to make.
+            subnet: the subnet to convert; by default the winner of every budget.
+            teacher: whether to convert the teacher instead.
+            out: folder for one subnet or the teacher; by default in `export` of the run directory.
+            score: whether to score the files on the evaluation split; winners are always scored.
 
         Raises:
             ValueError: both subnet and teacher are given, or an earlier stage is missing.
@@ -202,7 +201,7 @@ class Experiment:
                 one = self.subnet(subnet)
                 return exports.export_subnet(self.run, one, config, folder, score)
             if folder is not None:
-                raise ValueError("out is for one subnet or the teacher; family() takes a folder")
+                raise ValueError("out is for one subnet or the teacher; use family(out=...)")
             return exports.export_winners(self.run, config)
 
     def family(
@@ -214,12 +213,12 @@ class Experiment:
         """Converts the winners of the search, and describes all files in a table and in cards.
 
         Args:
-            config: which files.
+            config: the files to make.
             out: root of the folders; by default `export` of the run directory.
             data_licence: the data's licence, for the cards.
 
         Raises:
-            ValueError: nothing has been searched, or `out` holds files of other subnets.
+            ValueError: there is no search result, or `out` contains files of other subnets.
             RuntimeError: a conversion failed, or a file differs from Keras beyond its bound.
         """
         folder = None if out is None else Path(out)
@@ -256,27 +255,27 @@ class Experiment:
         return evaluate_file(self.run.teacher_path, self.run.records, split, sizes.batch_size)
 
     def load_supernet(self) -> Supernet:
-        """The trained supernet.
+        """Loads the trained supernet.
 
         Raises:
-            ValueError: it is not trained.
+            ValueError: the supernet is not trained.
             OSError: its last checkpoint cannot be read.
         """
         return self.run.load_supernet()
 
     def teacher(self) -> keras.Model:
-        """The trained teacher.
+        """Loads the trained teacher.
 
         Raises:
-            ValueError: there is none.
+            ValueError: the teacher is not trained.
         """
         return load_model(self.run.teacher_path)
 
     def search_result(self) -> SearchResult:
-        """What all searches of this run have found.
+        """The combined result of all searches of this run.
 
         Raises:
-            ValueError: nothing has been searched.
+            ValueError: there is no search result.
         """
         return SearchResult.from_dict(self.workdir.search_result())
 
@@ -284,15 +283,15 @@ class Experiment:
         """The subnet that the search found for every budget.
 
         Raises:
-            ValueError: nothing has been searched.
+            ValueError: there is no search result.
         """
-        found = self.workdir.winners()
-        return {budget: self.space.parse_subnet(text) for budget, text in found.items()}
+        winners = self.workdir.winners()
+        return {budget: self.space.parse_subnet(text) for budget, text in winners.items()}
 
     def subnet(self, subnet: Subnet | str) -> Subnet:
-        """A subnet of the space, by its text or as it is.
+        """Parses a subnet, or checks that it is in the space.
 
         Raises:
-            ValueError: it is not in the space.
+            ValueError: the subnet is not in the space.
         """
         return self.space.parse_subnet(str(subnet))

@@ -1,4 +1,4 @@
-"""Files that are either whole or absent, and directories with one writer. No TensorFlow here."""
+"""Files that are written whole or not at all, and locks on directories. No TensorFlow here."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ _TEMPORARY_SUFFIX = ".partial"
 
 
 class BusyError(OSError):
-    """Another job writes in the directory."""
+    """Another job uses the directory."""
 
 
 @contextmanager
 def exclusive(directory: Path) -> Iterator[None]:
-    """Holds the directory's lock; the operating system frees it when the process dies.
+    """Locks a directory in the block; the operating system releases the lock if the process dies.
 
     Raises:
-        BusyError: another job holds it.
+        BusyError: another job has locked the directory.
     """
     import filelock  # not in the core install, whose programs write without a lock
 
@@ -42,12 +42,12 @@ def exclusive(directory: Path) -> Iterator[None]:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Gives a temporary name beside `path`, which becomes `path` only if the block succeeds.
+    """Yields a temporary path beside `path`; the file is renamed to `path` if the block succeeds.
 
-    Of a link it is the file that it leads to which is replaced.
+    If `path` is a link, the file that it leads to is replaced.
 
     Raises:
-        ValueError: something stands there that is no file, such as a folder, a pipe or a device.
+        ValueError: the path is a folder, a pipe or a device.
         OSError: the file cannot be written.
     """
     require_replaceable(path)
@@ -57,23 +57,23 @@ def replacing(path: Path) -> Iterator[Path]:
     try:
         yield temporary
         with temporary.open("rb+") as file:
-            os.fsync(file.fileno())  # the name must not outlive its bytes in a power cut
+            os.fsync(file.fileno())  # so that a power cut cannot leave the name without the bytes
         temporary.replace(target)
     except OSError as error:
         if error.filename != str(temporary):
             raise
-        # The temporary name means nothing to users.
+        # Users do not know the temporary name.
         raise type(error)(error.errno, error.strerror, str(path)) from error
     finally:
-        with suppress(OSError):  # the error that led here says more
+        with suppress(OSError):  # an error in the block is more informative
             temporary.unlink(missing_ok=True)
 
 
 def require_replaceable(path: Path) -> None:
-    """Refuses what `replacing` would destroy or cannot replace.
+    """Checks that `replacing` can write to a path.
 
     Raises:
-        ValueError: a folder, a pipe or a device.
+        ValueError: the path is a folder, a pipe or a device.
     """
     if path.exists() and not path.is_file():
         what = "a folder" if path.is_dir() else "no ordinary file"
@@ -81,13 +81,13 @@ def require_replaceable(path: Path) -> None:
 
 
 def remove_partial(directory: Path) -> None:
-    """Removes what killed jobs left behind; to be called under the directory's lock."""
+    """Removes the temporary files of killed jobs. The caller must have locked the directory."""
     for path in directory.glob(f".*{_TEMPORARY_SUFFIX}"):
         path.unlink(missing_ok=True)
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Writes JSON with sorted keys, so that equal values are equal bytes."""
+    """Writes JSON with sorted keys, so that equal values give equal bytes."""
     with replacing(path) as temporary:
         temporary.write_text(json.dumps(value, indent=1, sort_keys=True) + "\n", encoding="ascii")
 
@@ -97,7 +97,7 @@ def read_json(path: Path) -> Any:
 
     Raises:
         ValueError: the file is not JSON; the message names it.
-        OSError: it cannot be read.
+        OSError: the file cannot be read.
     """
     try:
         return json.loads(path.read_text(encoding="utf-8"))
@@ -123,10 +123,15 @@ def fingerprint(value: Any) -> str:
 
 
 def inside(root: Path, relative: str, place: str) -> Path:
-    """The path of `relative` under `root`, if that is where it leads.
+    """Joins `root` and `relative` and checks that the path is inside the root.
+
+    Args:
+        root: the root folder.
+        relative: a relative path.
+        place: where the path was found, for error messages.
 
     Raises:
-        ValueError: it is absolute, climbs with `..`, or follows a link out of the root.
+        ValueError: the path is absolute, contains `..`, or leads out of the root by a link.
     """
     parts = relative.replace("\\", "/").split("/")
     if not relative or "\0" in relative or os.path.isabs(relative) or ".." in parts:  # noqa: PTH117

@@ -1,6 +1,6 @@
-"""Scores against labels: mAP, ROC-AUC, d' (PANNs `evaluate.py`; AudioSet) and accuracy.
+"""Metrics of scores and labels: mAP, ROC-AUC, d' (PANNs `evaluate.py`; AudioSet) and accuracy.
 
-`aec_ofa_tf.per_class` has the same class by class. No TensorFlow here.
+`aec_ofa_tf.per_class` computes results per class. No TensorFlow here.
 """
 
 from __future__ import annotations
@@ -13,16 +13,15 @@ from typing import Any
 import numpy as np
 
 _MAX_AUC = 1.0 - 1e-9
-"""Keeps d' finite (at most 8.5) where every clip is ranked right."""
+"""Keeps d' finite (at most 8.5) if all clips are ranked correctly."""
 
 
 @dataclass(frozen=True)
 class Metrics:
     """Macro means over the classes that have both positive and negative clips.
 
-    Metrics of several labels per clip always have the first three. Metrics of one label per clip
-    always have the accuracy; where every class is in all of the clips or in none (clips of a
-    single class), the first three are None.
+    mAP, mAUC and d_prime are always defined for several labels per clip. For one label per clip the
+    accuracy is always defined; mAP, mAUC and d_prime are None if all clips have the same label.
 
     Attributes:
         mAP: mean average precision.
@@ -42,14 +41,14 @@ class Metrics:
     undefined_classes: tuple[int, ...]
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON; how many classes were left out instead of which."""
+        """For JSON; `undefined_classes` is the number of classes that were left out."""
         values = asdict(self)
         values["undefined_classes"] = len(self.undefined_classes)
         return values
 
 
 def defined_classes(labels: np.ndarray) -> np.ndarray:
-    """Which classes can be scored: those with both a clip that has them and one that has not.
+    """The classes whose metrics are defined: those with both positive and negative clips.
 
     Args:
         labels: {0, 1} [clips, classes].
@@ -62,20 +61,20 @@ def defined_classes(labels: np.ndarray) -> np.ndarray:
 
 
 def evaluate_scores(scores: np.ndarray, labels: np.ndarray, single_label: bool = False) -> Metrics:
-    """Scores against labels.
+    """Computes the metrics of scores.
 
     Args:
-        scores: float [clips, classes]; any monotone function of the probability will do.
+        scores: float [clips, classes]; logits and other monotone functions are allowed.
         labels: {0, 1} [clips, classes].
-        single_label: whether every clip has exactly one label, so that the accuracy is defined
-            even where no class can be ranked.
+        single_label: whether every clip must have exactly one label. The accuracy is then defined
+            even if no class can be ranked.
 
     Returns:
         The metrics.
 
     Raises:
-        ValueError: the shapes differ, there are no clips, a score is not finite, a clip of
-            `single_label` has none or several labels, or no class is defined in other clips.
+        ValueError: the shapes differ, there are no clips, a score is not finite, `single_label` is
+            set and a clip has no label or several, or it is not set and no class is defined.
     """
     check_scores(scores, labels)
     one_each = has_one_label_each(labels)
@@ -100,20 +99,21 @@ def evaluate_scores(scores: np.ndarray, labels: np.ndarray, single_label: bool =
 
 
 def check_scores(scores: np.ndarray, labels: np.ndarray) -> None:
-    """Refuses scores that cannot be compared with labels.
+    """Checks that scores can be compared with labels.
 
     Raises:
         ValueError: the shapes differ, there are no clips, or a score is not finite.
     """
     if scores.shape != labels.shape or scores.ndim != 2:
         raise ValueError(
-            f"scores and labels must be [clips, classes] alike, received {scores.shape} and "
-            f"{labels.shape}"
+            f"scores and labels must have the same shape [clips, classes], received {scores.shape} "
+            f"and {labels.shape}"
         )
     if not len(labels):
         raise ValueError("there are no clips to score")
     if not np.isfinite(scores).all():
-        raise ValueError(f"{(~np.isfinite(scores)).any(axis=1).sum()} clips have scores not finite")
+        count = (~np.isfinite(scores)).any(axis=1).sum()
+        raise ValueError(f"{count} clips have scores that are not finite")
 
 
 def has_one_label_each(labels: np.ndarray) -> bool:
@@ -122,7 +122,7 @@ def has_one_label_each(labels: np.ndarray) -> bool:
 
 
 def not_single_label(labels: np.ndarray) -> str:
-    """What is wrong with labels, {0, 1} [clips, classes], that should be one for every clip."""
+    """The error message for labels, {0, 1} [clips, classes], with other than one per clip."""
     counts = labels.sum(axis=1)
     return (
         f"{(counts != 1).sum()} of {len(labels)} clips do not have exactly one label (the first "
@@ -131,7 +131,7 @@ def not_single_label(labels: np.ndarray) -> str:
 
 
 def hits(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Which clips of one label each have it as their highest score: bool [clips]."""
+    """Whether the highest score of a clip is its label: bool [clips]; one label per clip."""
     return scores.argmax(1) == labels.argmax(1)
 
 
@@ -140,23 +140,23 @@ def weighted_average_precision(
 ) -> np.ndarray:
     """Average precision of one class under many weightings, as scikit-learn defines it.
 
-    scikit-learn takes a class and a weighting a call, which over hundreds of classes is ten times
+    scikit-learn needs a call per class and weighting. For hundreds of classes this is ten times
     slower, as slow as the network itself, and too slow for hundreds of weightings.
 
     Args:
         scores: float [clips].
         labels: {0, 1} [clips].
-        weights: of the clips, int [weightings, clips].
+        weights: weights of the clips, int [weightings, clips].
 
     Returns:
-        float64 [weightings]; NaN where a weighting has no clip with the class, or none without.
+        float64 [weightings]; NaN for a weighting without clips of the class, or without others.
     """
     order = np.argsort(-scores, kind="stable")
     hits = np.flatnonzero(labels[order])
     if not hits.size:
         return np.full(len(weights), np.nan)
-    # Clips of equal scores are taken in together: only the last of them is a threshold. Precision
-    # counts at the thresholds that take in a clip with the class, which mostly are few.
+    # Clips with equal scores share a threshold, at the last of them. Average precision needs the
+    # precision only at thresholds with a clip of the class, which usually are few.
     ends = np.flatnonzero(np.diff(scores[order], append=np.nan) != 0)
     stops, first_hits = np.unique(ends[np.searchsorted(ends, hits)] + 1, return_index=True)
     gained = np.add.reduceat(weights[:, order[hits]], first_hits, axis=1)
@@ -177,7 +177,7 @@ def average_precisions(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
         labels: {0, 1} [clips, classes].
 
     Returns:
-        float64 [classes]; NaN where all clips have the class, or none.
+        float64 [classes]; NaN if all clips have the class, or none.
     """
     once = np.ones((1, len(labels)), np.int64)
     pairs = zip(scores.T, labels.T, strict=True)
@@ -185,7 +185,7 @@ def average_precisions(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
 
 def _areas_under_curve(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """By the rank-sum statistic: ROC-AUC is the share of pairs that are ranked right."""
+    """ROC-AUC by the rank-sum statistic: the share of correctly ranked pairs of clips."""
     from scipy.stats import rankdata  # not in the core install
 
     ranks = rankdata(scores, axis=0)

@@ -1,4 +1,4 @@
-"""Results class by class: average precision, precision and recall, and confusions.
+"""Results per class: average precision, precision, recall, and confusions.
 
 No TensorFlow here.
 """
@@ -23,18 +23,21 @@ WORST_CONFUSIONS = 10
 
 @dataclass(frozen=True)
 class ClassResult:
-    """How well one class is recognised.
+    """The results of one class.
 
     Attributes:
-        label: its name.
-        clips: clips that have it.
-        average_precision: of ranking all clips by its score; None where all clips have it, or
-            none.
-        precision: share of the clips classified as it that are of it; None where there are none.
-        recall: share of its clips that are classified as it; None where there are none.
-        f1: 2 * right / (classified as it + clips); None where both are 0.
+        label: name of the class.
+        clips: number of clips with this label.
+        average_precision: average precision of ranking all clips by the score of this class; None
+            if all clips have the label, or none.
+        precision: share of correct clips among those classified as this class; None if there are
+            no such clips.
+        recall: share of the clips with this label that are classified as this class; None if there
+            are no such clips.
+        f1: 2 * correct / (classified as this class + clips); None if both are 0.
 
-    The last three are those of the highest score of a clip, and None for several labels per clip.
+    A clip is classified as the class with the highest score. For several labels per clip,
+    precision, recall and f1 are None.
     """
 
     label: str
@@ -50,10 +53,10 @@ class Confusion:
     """Clips of one class that are classified as another.
 
     Attributes:
-        label: the class that they have.
-        classified_as: the class of their highest score.
-        clips: how many.
-        share: of the clips that have the label.
+        label: the true class.
+        classified_as: the class with the highest score.
+        clips: number of such clips.
+        share: their share of all clips with the label.
     """
 
     label: str
@@ -64,10 +67,10 @@ class Confusion:
 
 @dataclass(frozen=True)
 class PerClassReport:
-    """Every class, and for one label per clip which classes are confused.
+    """The results of every class, and the most frequent confusions.
 
     Attributes:
-        classes: in the order of the labels.
+        classes: results in the order of the labels.
         confusions: the most frequent ones first; empty for several labels per clip.
     """
 
@@ -75,7 +78,7 @@ class PerClassReport:
     confusions: tuple[Confusion, ...] = ()
 
     def rows(self) -> list[dict[str, str | int | float | None]]:
-        """A table's rows, the hardest class first; columns that no class has are left out."""
+        """Rows of a table, the class with the worst result first; empty columns are left out."""
         rows = [asdict(result) for result in self.classes]
         columns = [name for name in rows[0] if any(row[name] is not None for row in rows)]
         first = "f1" if "f1" in columns else "average_precision"
@@ -93,12 +96,12 @@ class PerClassReport:
 def per_class_report(
     scores: np.ndarray, labels: np.ndarray, names: Sequence[str], single_label: bool
 ) -> PerClassReport:
-    """Results of every class.
+    """Computes the results of every class.
 
     Args:
         scores: float [clips, classes].
         labels: {0, 1} [clips, classes].
-        names: of the classes, in order.
+        names: names of the classes, in order.
         single_label: whether clips have one label each and are classified by their highest score.
 
     Raises:
@@ -106,7 +109,7 @@ def per_class_report(
     """
     check_scores(scores, labels)
     if len(names) != labels.shape[1] or not names:
-        raise ValueError(f"{labels.shape[1]} classes need as many names, received {len(names)}")
+        raise ValueError(f"expected {labels.shape[1]} names of classes, received {len(names)}")
     clips = labels.sum(axis=0).astype(int).tolist()
     precisions = [_or_none(value) for value in average_precisions(scores, labels)]
     if not single_label:
@@ -131,10 +134,10 @@ def confusion(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
         labels: {0, 1} [clips, classes].
 
     Returns:
-        int64 [classes, classes]: clips by their label (rows) and their highest score (columns).
+        int64 [classes, classes]: number of clips by label (rows) and highest score (columns).
 
     Raises:
-        ValueError: as `metrics.evaluate_scores`, or a clip has none or several labels.
+        ValueError: as `metrics.evaluate_scores`, or a clip has no label or several.
     """
     check_scores(scores, labels)
     if not has_one_label_each(labels):
@@ -150,9 +153,9 @@ def worst_confusions(
     """The pairs of classes that are confused most often, the most frequent first.
 
     Args:
-        matrix: of `confusion`.
-        names: of the classes, in order.
-        most: how many at most.
+        matrix: confusion matrix (`confusion`).
+        names: names of the classes, in order.
+        most: maximum number of pairs.
     """
     wrong = matrix - np.diag(np.diag(matrix))
     order = np.argsort(-wrong, axis=None, kind="stable")[:most]
@@ -171,7 +174,7 @@ def _share(wrong: np.ndarray, matrix: np.ndarray, row: int, column: int) -> floa
 
 
 def _shares(parts: np.ndarray, wholes: np.ndarray) -> list[float | None]:
-    """Part by whole, None where the whole is 0."""
+    """Computes parts / wholes; None where the whole is 0."""
     return [
         float(part / whole) if whole else None for part, whole in zip(parts, wholes, strict=True)
     ]

@@ -1,7 +1,7 @@
-"""What a network's outputs mean: several labels per clip, or exactly one.
+"""Tasks: several labels per clip (multi_label), or exactly one (single_label).
 
 A task defines the activation, the loss, the metrics and the figure that candidates are ranked by.
-TensorFlow is imported when a loss or scores are computed, not before.
+TensorFlow is imported only when a loss or scores are computed.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ ClassWeights = Sequence[float] | np.ndarray
 
 @dataclass(frozen=True)
 class Task(ABC):
-    """What logits, labels and scores mean.
+    """The meaning of logits, labels and scores.
 
     Attributes:
-        name: as flags, configurations and model files have it.
+        name: name of the task in flags, configurations and model files.
         activation: Keras name of the function from logits to scores.
         figure: the field of `Metrics` that candidates are ranked by and tables show first.
         single_label: whether every clip has exactly one label.
@@ -47,7 +47,7 @@ class Task(ABC):
         Args:
             logits: float32 or float64 [clips, classes].
             targets: [clips, classes] in [0, 1]: labels, or a teacher's scores.
-            class_weights: [classes], how much each class counts; None for all alike. They are
+            class_weights: [classes], weight of each class; None for equal weights. They are
                 divided by their mean, so that the loss keeps its scale.
 
         Returns:
@@ -62,7 +62,7 @@ class Task(ABC):
         """Scores in [0, 1], [clips, classes], from logits of the same shape."""
 
     def metrics(self, scores: np.ndarray, labels: np.ndarray) -> Metrics:
-        """All metrics of some scores, float [clips, classes], against {0, 1} labels.
+        """All metrics of scores, float [clips, classes], and {0, 1} labels of the same shape.
 
         Raises:
             ValueError: as `metrics.evaluate_scores`.
@@ -70,16 +70,16 @@ class Task(ABC):
         return evaluate_scores(scores, labels, self.single_label)
 
     def figure_of(self, metrics: Metrics) -> float:
-        """The figure that candidates are ranked by.
+        """The value of `figure` in the metrics.
 
         Raises:
-            ValueError: these metrics do not have it.
+            ValueError: the figure is None.
         """
         value = getattr(metrics, self.figure)
         if value is None:
             raise ValueError(
                 f"{self.figure} is not defined for these {metrics.clips} clips: the task "
-                f"{self.name} does not fit their labels"
+                f"{self.name} does not match their labels"
             )
         return value
 
@@ -103,8 +103,8 @@ class MultiLabel(Task):
     ) -> tf.Tensor:
         """Mean over clips and classes of -w (t ln s + (1 - t) ln(1 - s)), s = sigmoid(logits).
 
-        With targets from {0, 1} the loss to labels; with a teacher's scores the distillation loss
-        of the paper's equation 2, which is printed there without its minus sign.
+        With a teacher's scores as targets this is the distillation loss of the paper's equation 2,
+        which lacks the minus sign there.
         """
         import tensorflow as tf
 
@@ -115,7 +115,7 @@ class MultiLabel(Task):
         return tf.reduce_mean(losses)
 
     def scores(self, logits: tf.Tensor) -> tf.Tensor:
-        """sigmoid(logits), independent of each other."""
+        """sigmoid(logits); the scores are independent of each other."""
         import tensorflow as tf
 
         return tf.sigmoid(logits)
@@ -134,8 +134,8 @@ class SingleLabel(Task):
     ) -> tf.Tensor:
         """Mean over clips of -sum over classes of w t ln s, s = softmax(logits).
 
-        The mean is over clips, not over the weights of their classes, so that the loss stays
-        linear in the targets and equal batches of replicas may be averaged.
+        The mean is over clips, not over the weights of their classes. So the loss is linear in the
+        targets, and the losses of replicas with equal batches can be averaged.
         """
         import tensorflow as tf
 
@@ -147,7 +147,7 @@ class SingleLabel(Task):
         return tf.reduce_mean(losses)
 
     def scores(self, logits: tf.Tensor) -> tf.Tensor:
-        """softmax(logits), which sum to 1."""
+        """softmax(logits); the scores of a clip sum to 1."""
         import tensorflow as tf
 
         return tf.nn.softmax(logits)
@@ -160,10 +160,10 @@ TASKS = tuple(_TASKS)
 
 
 def get_task(name: str) -> Task:
-    """The task called `name`.
+    """The task with this name.
 
     Raises:
-        ValueError: there is none.
+        ValueError: the name is unknown.
     """
     if name not in _TASKS:
         raise ValueError(f"task is one of {', '.join(TASKS)}, received {name!r}")
@@ -171,7 +171,7 @@ def get_task(name: str) -> Task:
 
 
 def default_task(has_one_label_per_clip: bool) -> str:
-    """The name of the task where the user names none.
+    """The name of the default task.
 
     Args:
         has_one_label_per_clip: whether every clip of the records has exactly one label
@@ -184,8 +184,8 @@ def normalised_weights(class_weights: ClassWeights, classes: int) -> np.ndarray:
     """Class weights divided by their mean.
 
     Args:
-        class_weights: how much each class counts, none negative and not all 0.
-        classes: how many there are.
+        class_weights: weight of each class; none is negative and not all are 0.
+        classes: number of classes.
 
     Returns:
         float64 [classes] with a mean of 1.
@@ -207,16 +207,16 @@ def normalised_weights(class_weights: ClassWeights, classes: int) -> np.ndarray:
 
 
 def balanced_class_weights(clips: Sequence[int]) -> tuple[float, ...]:
-    """Weights by which every class counts alike, however many clips have it.
+    """Weights that give every class the same influence, whatever its number of clips.
 
-    In inverse proportion to the number of clips, with a mean of 1; scikit-learn's "balanced", up
-    to a factor. A class without clips is weighted as if it had one.
+    They are inversely proportional to the number of clips and have a mean of 1 (scikit-learn's
+    "balanced", up to a factor). A class without clips is weighted as if it had one.
 
     Args:
         clips: number of training clips of every class.
 
     Raises:
-        ValueError: there are no classes, or a number is negative.
+        ValueError: there are no classes, or a number of clips is negative.
     """
     counts = np.asarray(clips, np.float64)
     if counts.ndim != 1 or not counts.size or (counts < 0).any():

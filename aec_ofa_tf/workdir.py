@@ -21,11 +21,11 @@ _HELD: set[Path] = set()
 
 @dataclass(frozen=True)
 class StageRecord:
-    """What a run directory remembers of a stage.
+    """The record of a stage in a run directory.
 
     Attributes:
-        settings: what its outcome depends on, as JSON values.
-        result: what it ended with, as JSON values; None while it is not done.
+        settings: the settings that its outcome depends on, as JSON values.
+        result: its result, as JSON values; None until the stage is finished.
     """
 
     settings: Mapping[str, Any]
@@ -41,7 +41,7 @@ class Workdir:
 
     Attributes:
         path: the directory.
-        writable: False for the workers of a cluster that leave writing to its chief.
+        writable: False for the workers of a cluster, whose chief writes all files.
     """
 
     path: Path
@@ -49,12 +49,12 @@ class Workdir:
 
     @contextmanager
     def exclusive(self) -> Iterator[None]:
-        """Holds the directory against other jobs, unless this one only reads.
+        """Locks the directory in the block, unless it is not writable.
 
         Blocks may be nested in one process.
 
         Raises:
-            OSError: another job works here.
+            OSError: another job uses the directory.
         """
         place = self.path.resolve()
         if place in _HELD or not self.writable:
@@ -68,7 +68,7 @@ class Workdir:
                 _HELD.discard(place)
 
     def claim(self, config: Mapping[str, Any]) -> None:
-        """Writes the configuration, or compares it with the one that stands.
+        """Writes the configuration, or compares it with the existing one.
 
         Raises:
             ValueError: the directory belongs to another search space, label set or front end.
@@ -79,8 +79,8 @@ class Workdir:
             return
         if not self.writable:
             raise ValueError(
-                f"{path} is not there, which the cluster's first worker has written: all workers "
-                "must share the run directory"
+                f"{path} does not exist, although the cluster's first worker has written it: all "
+                "workers must share the run directory"
             )
         write_json(path, config)
         (self.path / "fingerprint").write_text(fingerprint(config) + "\n", encoding="ascii")
@@ -94,12 +94,12 @@ class Workdir:
         path = self.path / "config.json"
         if not path.exists():
             raise ValueError(
-                f"{self.path} holds no experiment (no config.json); "
-                "give the run directory of an experiment that was trained"
+                f"{self.path} contains no experiment (no config.json); "
+                "give the run directory of a trained experiment"
             )
         config = read_json(path)
         if not isinstance(config, dict) or {"space", "network", "labels"} - config.keys():
-            raise ValueError(f"{path} is damaged: it describes no search space; restore it")
+            raise ValueError(f"{path} is damaged: it has no search space; restore it from a copy")
         return config
 
     def space_and_network(self) -> tuple[SearchSpace, NetworkConfig]:
@@ -118,12 +118,12 @@ class Workdir:
         begun: bool = False,
         owner: type | None = None,
     ) -> StageRecord | None:
-        """The record of a stage that is done, or None after noting its settings.
+        """Returns the record of a finished stage, or stores its settings and returns None.
 
         Args:
-            name: of the stage.
-            settings: what its outcome depends on.
-            begun: whether there is work that other settings would spoil.
+            name: name of the stage.
+            settings: the settings that its outcome depends on.
+            begun: whether there is unfinished work, which needs the same settings.
             owner: the configuration whose fields the settings are, for the error.
 
         Raises:
@@ -140,13 +140,13 @@ class Workdir:
     def finish_stage(
         self, name: str, result: Mapping[str, Any], settings: Mapping[str, Any] | None = None
     ) -> None:
-        """Marks a stage as done, with `settings` where `begin_stage` has not noted them."""
+        """Stores the result of a stage; `settings` is needed if `begin_stage` was not called."""
         if settings is None:
             settings = read_json(self._stage_path(name))["settings"]
         self._write(name, StageRecord(settings, result))
 
     def same_stage(self, name: str, settings: Mapping[str, Any]) -> Mapping[str, Any] | None:
-        """The result of a stage if it was finished with just these settings."""
+        """The result of a stage if it was finished with exactly these settings, else None."""
         record = self._stage_record(name)
         same = record is not None and record.settings == _as_json(settings)
         return record.result if record is not None and same else None
@@ -155,7 +155,7 @@ class Workdir:
         """The record of a finished stage.
 
         Raises:
-            ValueError: it is not done.
+            ValueError: the stage is not finished.
         """
         record = self._stage_record(name)
         if record is None or record.result is None:
@@ -163,10 +163,10 @@ class Workdir:
         return record
 
     def search_result(self) -> Mapping[str, Any]:
-        """What the search found, as JSON values: `budgets`, a row each, and the `largest` subnet.
+        """The search result as JSON values: `budgets`, a row each, and the `largest` subnet.
 
         Raises:
-            ValueError: nothing has been searched.
+            ValueError: there is no search result.
         """
         path = self.path / "search" / "result.json"
         if not path.exists():
@@ -177,7 +177,7 @@ class Workdir:
         """The subnet that the search found for every budget, by the budget's text.
 
         Raises:
-            ValueError: nothing has been searched.
+            ValueError: there is no search result.
         """
         return {row["budget"]: row["subnet"] for row in self.search_result()["budgets"]}
 
@@ -221,5 +221,5 @@ class Workdir:
 
 
 def _as_json(value: Mapping[str, Any]) -> dict[str, Any]:
-    """The value as it comes back from disk, where tuples are lists."""
+    """The value as it is read back from JSON, with lists instead of tuples."""
     return json.loads(json.dumps(value))

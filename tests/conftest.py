@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[1]
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), os.getenv("PYTHONPATH")]))
 
 # A whole training run, files of many subnets, a new virtual environment.
-SLOW_FIXTURES = {"trained", "exported", "core_python", "experiment", "installed"}
+SLOW_FIXTURES = {"trained", "exported", "core_python", "installed"}
 # Programs in processes of their own, conversions, several workers, kills at every step.
 SLOW_TESTS = (
     "tests/export/test_convert_failures.py",
@@ -26,6 +26,7 @@ SLOW_TESTS = (
     "tests/export/test_refused.py",
     "tests/export/test_residual.py",
     "tests/export/test_rounding.py",
+    "tests/families/test_toy_experiment.py",
     "tests/fuzz/",
     "tests/pipelines/tag/",
     "tests/pipelines/test_average.py",
@@ -41,7 +42,8 @@ SLOW_TESTS = (
     "tests/pipelines/test_train.py",
     "tests/search/test_algorithms.py::test_later_generations_are_better_than_the_first",
     "tests/search/test_algorithms.py::test_searchers_at_work_at_the_same_time",
-    "tests/test_library.py::test_the_quick_start_goes",
+    "tests/test_experiment.py",
+    "tests/test_library.py::test_the_quick_start",
     "tests/tfrecords/test_prepare_interrupted.py",
     "tests/training/test_devices.py",
     "tests/training/test_loop.py::test_killed_at_any_step",

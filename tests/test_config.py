@@ -96,7 +96,7 @@ def test_pairs_that_cannot_be_made_are_left_out_where_others_can(caplog):
         ("log_mel", "float16"),
         ("waveform", "float32"),
     ]
-    assert "left out: a waveform-in model cannot be float16" in caplog.text
+    assert "left out: a model with waveform input cannot be float16" in caplog.text
     with pytest.raises(ConfigError, match="payload='audio'"):
         config.kinds("log_mel")
 

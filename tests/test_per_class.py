@@ -94,7 +94,7 @@ def test_classes_without_clips_and_never_chosen_have_no_shares():
     ("scores", "labels", "names", "message"),
     [
         (np.zeros((2, 3)), np.ones((2, 3)), NAMES[:3], "2 of 2 clips do not have exactly one"),
-        (np.zeros((2, 3)), np.eye(3)[:2], NAMES, "3 classes need as many names, received 4"),
+        (np.zeros((2, 3)), np.eye(3)[:2], NAMES, "expected 3 names of classes, received 4"),
         (np.zeros((0, 3)), np.zeros((0, 3)), NAMES[:3], "no clips"),
     ],
 )

@@ -1,1 +1,1 @@
-"""From waveform to log-mel, and the augmentations of log-mel clips."""
+"""The log-mel front end, and augmentations of log-mel clips."""

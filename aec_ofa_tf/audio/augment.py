@@ -1,4 +1,4 @@
-"""Augmentations of batches of log-mel clips, stateless: keyed by a clip's place in its batch."""
+"""Stateless augmentations of batches of log-mel clips, seeded by a clip's position in the batch."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ def per_clip(
     seed: tf.Tensor,
     dtype: tf.DType = tf.float32,
 ) -> tf.Tensor:
-    """Stacks what every clip draws from a seed of its own.
+    """Draws a tensor for every clip, each from a seed of its own, and stacks them.
 
-    A clip draws the same wherever its batch is cut between replicas.
+    The draws do not depend on how a batch is divided between replicas.
 
     Args:
-        draw: from a stateless int32 seed [2] to a tensor.
+        draw: function from a stateless seed, int32 [2], to a tensor.
         positions: int32 [clips] in the global batch.
         seed: int32 [2].
-        dtype: of what is drawn.
+        dtype: type of the drawn tensors.
 
     Returns:
         [clips, ...].
@@ -94,14 +94,14 @@ def random_gain(
 ) -> tf.Tensor:
     """Makes each clip louder or softer by its own gain, uniform in [-gain_db, gain_db].
 
-    In dB a gain is a sum; what falls below the front end's floor is set to it.
+    In dB a gain is added. Values below the front end's floor are set to the floor.
 
     Args:
         log_mel: [batch, frames, mel bins] in dB.
         positions: int32 [batch] in the global batch.
         seed: int32 [2], stateless.
         gain_db: the greatest gain.
-        floor_db: `FrontEndConfig.floor_db` of the front end that made the clips.
+        floor_db: `FrontEndConfig.floor_db` of the clips' front end.
 
     Returns:
         [batch, frames, mel bins] in dB.
@@ -114,13 +114,13 @@ def random_gain(
 
 @dataclass(frozen=True)
 class SpecAugmentConfig:
-    """Stripes that SpecAugment blanks (paper section 3.3; PANNs).
+    """The stripes that SpecAugment masks (paper section 3.3; PANNs).
 
     Attributes:
         time_stripes: number of stripes over time per clip.
-        time_frames: their width is uniform in [0, time_frames).
+        time_frames: the width of stripes over time is uniform in [0, time_frames).
         mel_stripes: number of stripes over frequency per clip.
-        mel_bins: their width is uniform in [0, mel_bins).
+        mel_bins: the width of stripes over frequency is uniform in [0, mel_bins).
     """
 
     time_stripes: int = 2
@@ -139,12 +139,12 @@ def spec_augment_mask(
     seed: tf.Tensor,
     config: SpecAugmentConfig = PAPER,
 ) -> tf.Tensor:
-    """1 where a clip is kept, 0 in the stripes; to be multiplied after the input batch norm.
+    """A mask that is 0 in the stripes and 1 elsewhere, to multiply after the input batch norm.
 
     Args:
         positions: int32 [clips] in the global batch.
-        frames: length of a clip.
-        mel_bins: its height.
+        frames: frames of a clip.
+        mel_bins: mel bins of a clip.
         seed: int32 [2], stateless.
         config: number and width of the stripes.
 

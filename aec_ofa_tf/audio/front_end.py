@@ -1,6 +1,6 @@
-"""The log-mel front end's numbers: one validated configuration and its presets.
+"""The parameters of the log-mel front end: a validated configuration, and presets.
 
-No TensorFlow here. `aec_ofa_tf.audio.log_mel` computes what a configuration describes.
+No TensorFlow here. `aec_ofa_tf.audio.log_mel` computes the log-mel.
 """
 
 from __future__ import annotations
@@ -21,31 +21,31 @@ MAX_SAMPLE_RATE_HZ = 768_000
 
 @dataclass(frozen=True)
 class FrontEndConfig:
-    """From a waveform to log-mel in dB. The defaults are PANNs' at 32 kHz.
+    """The parameters of a front end from a waveform to log-mel in dB; by default PANNs' at 32 kHz.
 
-    A Hann window of `window_samples` stands in the middle of an FFT of `fft_samples`, as in
+    The Hann window of `window_samples` is centred in an FFT of `fft_samples`, as in
     `librosa.feature.melspectrogram(n_fft=fft_samples, win_length=window_samples, ...)`.
 
     Attributes:
-        sample_rate_hz: rate that clips are resampled to, 1 to 768000.
+        sample_rate_hz: sample rate that clips are resampled to, 1 to 768000.
         window_samples: length of the Hann window.
-        hop_samples: samples between frames, at most a window.
+        hop_samples: samples from the start of a frame to the next, at most `window_samples`.
         mel_bins: number of mel filters.
         min_hz: lower edge of the lowest filter.
-        max_hz: upper edge of the highest filter, at most half the rate.
+        max_hz: upper edge of the highest filter, at most half the sample rate.
         power_floor: smallest mel power; with 1e-10 digital silence is -100 dB.
-        fft_samples: length of the FFT, a power of two and at least a window. 0 chooses the next
-            power of two, which the configuration then holds in place of the 0.
+        fft_samples: length of the FFT, a power of two and at least `window_samples`. 0 is replaced
+            by the smallest such power of two.
         window: "periodic" (librosa's, PANNs') or "symmetric" Hann window.
         mel_scale: "slaney" or "kaldi", see `mel.triangular_filters`.
-        floor_rule: how the floor enters: "clip" takes log(max(power, floor)), "add" takes
+        floor_rule: how the floor is applied: "clip" computes log(max(power, floor)), "add" computes
             log(power + floor).
-        pre_emphasis: c of y[n] = x[n + 1] - c * x[n], computed before all else; 0 leaves the
-            waveform as it is.
+        pre_emphasis: c of y[n] = x[n + 1] - c * x[n], which is applied to the waveform first; 0
+            for none.
 
     Raises:
-        ValueError: a field is outside what is described above, or a mel filter lies between two
-            FFT bins, so that it would always be silent.
+        ValueError: a field is outside the range described above, or a mel filter lies between two
+            FFT bins, so that its output would always be the floor.
     """
 
     sample_rate_hz: int = 32000
@@ -72,9 +72,9 @@ class FrontEndConfig:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> FrontEndConfig:
-        """The configuration that records or a model card hold as JSON.
+        """Reads the configuration of records or of a model card from JSON values.
 
-        Fields that older files do not have keep their defaults, which is what those files mean.
+        Fields that older files lack have their defaults, which those files were made with.
 
         Raises:
             ValueError: a field is unknown, missing or invalid.
@@ -88,20 +88,20 @@ class FrontEndConfig:
         try:
             return cls(**values)
         except TypeError as error:
-            raise ValueError(f"a front end's fields are numbers and names: {error}") from error
+            raise ValueError(f"a front end has a field of the wrong type: {error}") from error
 
     @property
     def floor_db(self) -> float:
-        """The level of digital silence."""
+        """The level of digital silence in dB."""
         return 10.0 * math.log10(self.power_floor)
 
     @property
     def min_samples(self) -> int:
-        """The shortest clip: a window, and enough samples to be reflected at both ends."""
+        """The shortest clip: one window, and enough samples for the reflect padding at the ends."""
         return max(self.window_samples, self.fft_samples // 2 + (2 if self.pre_emphasis else 1))
 
     def clip_samples(self, clip_secs: float) -> int:
-        """Samples of a clip, a whole number of hops so that clips and frames agree.
+        """Samples of a clip, rounded to a whole number of hops.
 
         Raises:
             ValueError: the clip is shorter than `min_samples`, or its length is not finite.
@@ -117,11 +117,11 @@ class FrontEndConfig:
         return samples
 
     def frames(self, clip_secs: float) -> int:
-        """Frames of a clip: one per hop. The centred STFT's one frame more is dropped (paper)."""
+        """Frames of a clip: one per hop. The centred STFT's last frame is dropped (paper)."""
         return self.clip_samples(clip_secs) // self.hop_samples
 
     def __str__(self) -> str:
-        """One line for people: what goes in, what comes out."""
+        """A description in one line."""
         whole = self.window_samples == self.fft_samples
         padded = "" if whole else f" in an FFT of {self.fft_samples}"
         emphasis = f", pre-emphasis {self.pre_emphasis:g}" if self.pre_emphasis else ""
@@ -155,7 +155,7 @@ class FrontEndConfig:
         if self.hop_samples > self.window_samples:
             yield (
                 f"hop_samples={self.hop_samples} exceeds window_samples={self.window_samples}: "
-                "samples between windows would be lost; use a shorter hop or a longer window"
+                "samples between windows would be ignored; use a shorter hop or a longer window"
             )
         for name, choices in (
             ("window", WINDOWS),
@@ -233,21 +233,20 @@ PRESETS: Mapping[str, FrontEndConfig] = {
 }
 """Front ends by name.
 
-panns_32k: PANNs (Kong et al. 2020), `Cnn10` and its kin; the paper's, and the default.
+panns_32k: PANNs (Kong et al. 2020), `Cnn10` and similar networks; the paper's, and the default.
 panns_16k: PANNs' `Cnn14_16k`: 64 bins from 50 to 8000 Hz, frames of 10 ms.
 efficientat_32k: EfficientAT's `AugmentMelSTFT` (Schmid et al. 2023), with one difference: the
-    original scales its natural logarithm to (ln(power + 1e-5) + 4.5) / 5, and this is the same
-    in dB; the network's input takes (dB * ln(10) / 10 + 4.5) / 5.
-keyword_16k: usual for short commands: windows of 30 ms every 10 ms and 40 bins, as BC-ResNet
-    (Kim et al. 2021) on Google's Speech Commands; 20 to 7600 Hz are those of Kaldi's
-    `mfcc_hires.conf`.
+    original scales the natural logarithm to (ln(power + 1e-5) + 4.5) / 5, this front end returns
+    the same values in dB. The network's input must compute (dB * ln(10) / 10 + 4.5) / 5.
+keyword_16k: common for short commands: windows of 30 ms every 10 ms and 40 bins, as in BC-ResNet
+    (Kim et al. 2021) on Google's Speech Commands; 20 to 7600 Hz as in Kaldi's `mfcc_hires.conf`.
 """
 
 
 def front_end(preset: str = "panns_32k", **overrides: Any) -> FrontEndConfig:
     """A preset with some fields replaced.
 
-    Another `window_samples` chooses its FFT anew, unless `fft_samples` is given too.
+    If `window_samples` is given without `fft_samples`, the length of the FFT is chosen anew.
 
     >>> front_end("keyword_16k", mel_bins=32).frames(1.0)
     100

@@ -14,13 +14,13 @@ from aec_ofa_tf.audio.front_end import ADD, PANNS, PERIODIC, FrontEndConfig, mel
 def log_mel(waveform: tf.Tensor, config: FrontEndConfig = PANNS) -> tf.Tensor:
     """10 * log10 of mel filters * |STFT|^2, with a floor, without top-dB clipping (PANNs).
 
-    The STFT is centred with reflect padding; of its samples // hop + 1 frames the last is
-    dropped, so that 10 s give the paper's 1000 frames. With a static shape it converts to
-    built-in TFLite ops only.
+    The STFT is centred with reflect padding. It has samples // hop + 1 frames; the last one is
+    dropped, so that 10 s give the paper's 1000 frames. With a static shape the function converts
+    to built-in TFLite ops only.
 
     Args:
         waveform: float32 [..., samples] at `config.sample_rate_hz`, nominally in [-1, 1].
-        config: the front end's numbers.
+        config: the parameters of the front end.
 
     Returns:
         float32 [..., samples // hop_samples, mel_bins] in dB.
@@ -33,7 +33,7 @@ def log_mel(waveform: tf.Tensor, config: FrontEndConfig = PANNS) -> tf.Tensor:
     half = config.fft_samples // 2
     paddings = [[0, 0]] * (waveform.shape.rank - 1) + [[half, half]]
     padded = tf.pad(_emphasised(waveform, config), paddings, mode="REFLECT")
-    # Pre-emphasis has taken a sample, and the last frame with it.
+    # Pre-emphasis shortens the waveform by one sample, so the last frame is missing already.
     end = None if config.pre_emphasis else -config.hop_samples
     spectrum = tf.signal.stft(
         padded[..., :end],
@@ -58,11 +58,11 @@ def _emphasised(waveform: tf.Tensor, config: FrontEndConfig) -> tf.Tensor:
 
 
 def _window_function(config: FrontEndConfig) -> Callable[..., tf.Tensor]:
-    """The Hann window with zeros on both sides, up to the length of the FFT."""
+    """A function that returns the Hann window, padded with zeros to the length of the FFT."""
     length, periodic = config.window_samples, config.window == PERIODIC
     if length == config.fft_samples and periodic:
         return tf.signal.hann_window
-    # tf.signal's periodic window of an odd length is a symmetric one.
+    # tf.signal returns a symmetric window for odd lengths, even if a periodic one is requested.
     phase = 2.0 * math.pi * np.arange(length) / max(1, length if periodic else length - 1)
     before = (config.fft_samples - length) // 2
     after = config.fft_samples - length - before

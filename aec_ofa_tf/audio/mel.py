@@ -21,13 +21,13 @@ def triangular_filters(
 ) -> np.ndarray:
     """Filters whose corners lie at equal distances on a mel scale.
 
-    "slaney" is what librosa computes unless told otherwise, and PANNs with it: Slaney's scale,
-    triangles over frequency in Hz, each of unit area. "kaldi" is Kaldi's and torchaudio's
-    `get_mel_banks`: 1127 ln(1 + Hz / 700), triangles over mel, each with a peak of 1.
+    "slaney" is librosa's default, which PANNs uses: Slaney's scale, triangles over frequency in
+    Hz, each of unit area. "kaldi" is Kaldi's and torchaudio's `get_mel_banks`:
+    1127 ln(1 + Hz / 700), triangles over mel, each with a peak of 1.
 
     Args:
         scale: one of `MEL_SCALES`.
-        sample_rate_hz: rate of the waveform.
+        sample_rate_hz: sample rate of the waveform.
         fft_samples: length of the FFT.
         mel_bins: number of filters.
         min_hz: lower edge of the lowest filter.
@@ -44,7 +44,7 @@ def triangular_filters(
 def empty_filters(
     scale: str, sample_rate_hz: int, fft_samples: int, mel_bins: int, min_hz: float, max_hz: float
 ) -> int:
-    """How many of `triangular_filters` (same arguments) no FFT bin reaches."""
+    """The number of filters of `triangular_filters` (same arguments) that contain no FFT bin."""
     positions, edges = _corners(scale, sample_rate_hz, fft_samples, mel_bins, min_hz, max_hz)
     first = np.searchsorted(positions, edges[:-2], side="right")
     end = np.searchsorted(positions, edges[2:], side="left")
@@ -54,10 +54,10 @@ def empty_filters(
 def check_filters(
     scale: str, sample_rate_hz: int, fft_samples: int, mel_bins: int, min_hz: float, max_hz: float
 ) -> None:
-    """Refuses `triangular_filters` (same arguments) some of which no FFT bin reaches.
+    """Checks that every filter of `triangular_filters` (same arguments) contains an FFT bin.
 
     Raises:
-        ValueError: there are such filters; the message says how many and what would help.
+        ValueError: some filters contain no FFT bin; the message has their number and a remedy.
     """
 
     def empty(fft_samples: int, mel_bins: int) -> int:
@@ -67,7 +67,7 @@ def check_filters(
     if not count:
         return
     remedies = []
-    # Where every filter is reached there are fewer of them than samples in the FFT.
+    # If every filter contains a bin, there are fewer filters than samples in the FFT.
     bins = min(mel_bins, fft_samples)
     while bins > 1 and empty(fft_samples, bins):
         bins -= max(1, bins // 50)
@@ -87,7 +87,7 @@ def check_filters(
 def _corners(
     scale: str, sample_rate_hz: int, fft_samples: int, mel_bins: int, min_hz: float, max_hz: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Where the FFT bins and the triangles' corners lie: in Hz for "slaney", in mel for "kaldi"."""
+    """Positions of FFT bins and of triangles' corners, in Hz for "slaney", in mel for "kaldi"."""
     fft_hz = np.linspace(0.0, sample_rate_hz / 2, fft_samples // 2 + 1)
     if scale == KALDI:
         edges = np.linspace(_kaldi_mel(min_hz), _kaldi_mel(max_hz), mel_bins + 2)
@@ -97,7 +97,7 @@ def _corners(
 
 
 def _triangles(positions: np.ndarray, edges: np.ndarray) -> np.ndarray:
-    """[positions, len(edges) - 2]: from 0 at one edge to 1 at the next and 0 at the third."""
+    """Triangles [positions, len(edges) - 2]: 0 at one edge, 1 at the next, 0 at the third."""
     lower, centre, upper = edges[:-2], edges[1:-1], edges[2:]
     rising = (positions[:, None] - lower) / (centre - lower)
     falling = (upper - positions[:, None]) / (upper - centre)

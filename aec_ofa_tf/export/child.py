@@ -1,8 +1,8 @@
-"""What child processes are asked to do, and how they are run. No TensorFlow here.
+"""Jobs of the child processes of an export, and how they are run. No TensorFlow here.
 
-TensorFlow's converter aborts its process on what it cannot convert, and importing
-tensorflow-model-optimization changes Keras for the whole process: both run in a process of their
-own, in a folder that holds the job as JSON and its arrays as files.
+TensorFlow's converter aborts its process if it cannot convert a model, and importing
+tensorflow-model-optimization changes Keras for the whole process. So both run in child processes,
+in a folder with the job as JSON and its arrays as files.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from aec_ofa_tf.export.folded_graph import FoldedGraph, graph_from_json
 from aec_ofa_tf.export.request import FineTuning
 
 FRONT_END = "front_end"
-"""Content of a job that has no network, and name scope of the front end in every graph."""
+"""Content of a job without a network, and name scope of the front end in every graph."""
 
 CONVERTER = "aec_ofa_tf.export.tflite_converter"
-"""Module of the process that does the jobs of `write_jobs`."""
+"""Module of the process that runs the jobs of `write_jobs`."""
 
 TRAINER = "aec_ofa_tf.export.qat_trainer"
-"""Module of the process that does the job of `write_tuning_job`."""
+"""Module of the process that runs the job of `write_tuning_job`."""
 
 WEIGHTS_FILE = "weights.npz"
 CLIPS_FILE = "clips.npy"
@@ -48,19 +48,19 @@ _LOG_LINES = 15
 
 @dataclass(frozen=True)
 class ConversionJob:
-    """One TFLite file to make; files are named within the folder that parent and child share.
+    """One TFLite file to make; names of files are relative to the folder of the child process.
 
     Attributes:
         content: "log_mel" (the network), "waveform" (front end and network) or "front_end".
         quantization: one of `model_file.QUANTIZATIONS`.
         samples: samples of a clip.
-        front_end: from waveform to log-mel.
+        front_end: the parameters of the log-mel.
         output: name of the TFLite file.
         model: name of the `.keras` file, or "" for a front end; for "int8_qat" the path of a
             SavedModel folder that `fine_tune` wrote.
-        representative: name of the `.npy` with the int8 calibration clips, or "".
-        integer_input: whether an int8 or int8_qat log-mel file takes integers instead of float32.
-        integer_output: whether it gives integers.
+        representative: name of the `.npy` file with the int8 calibration clips, or "".
+        integer_input: whether the input of an int8 or int8_qat log-mel file is int8.
+        integer_output: whether the output of such a file is int8.
     """
 
     content: str
@@ -76,12 +76,12 @@ class ConversionJob:
 
 @dataclass(frozen=True)
 class TuningJob:
-    """One network to fine-tune twice; the arrays stand in files beside it.
+    """One network to fine-tune twice; its arrays are stored as files in the same folder.
 
     Attributes:
-        graph: the network, its batch norms folded.
+        graph: the network with folded batch norms.
         task: name of the task, whose loss is minimised.
-        settings: how it is trained.
+        settings: steps, learning rate, batch size and seed.
     """
 
     graph: FoldedGraph
@@ -94,8 +94,8 @@ class TuningLosses:
     """The loss of every step of fine-tuning, before its update.
 
     Attributes:
-        float32: of the network in float32.
-        int8_qat: of the network with its int8 arithmetic simulated.
+        float32: losses of the network in float32.
+        int8_qat: losses of the network with simulated int8 arithmetic.
     """
 
     float32: tuple[float, ...]
@@ -103,12 +103,12 @@ class TuningLosses:
 
 
 def write_jobs(jobs: Sequence[ConversionJob], folder: Path) -> None:
-    """Leaves the jobs for the converter that will run in `folder`."""
+    """Writes the jobs for the converter that will run in `folder`."""
     _write(folder / _JOBS_FILE, [asdict(job) for job in jobs])
 
 
 def read_jobs(folder: Path) -> list[ConversionJob]:
-    """Reads what `write_jobs` wrote."""
+    """Reads the jobs that `write_jobs` wrote."""
     return [
         ConversionJob(**{**job, "front_end": FrontEndConfig(**job["front_end"])})
         for job in _read(folder / _JOBS_FILE)
@@ -116,23 +116,23 @@ def read_jobs(folder: Path) -> list[ConversionJob]:
 
 
 def write_tuning_job(job: TuningJob, folder: Path) -> None:
-    """Leaves the job for the fine-tuning process that will run in `folder`."""
+    """Writes the job for the fine-tuning process that will run in `folder`."""
     _write(folder / _TUNING_JOB_FILE, asdict(job))
 
 
 def read_tuning_job(folder: Path) -> TuningJob:
-    """Reads what `write_tuning_job` wrote."""
+    """Reads the job that `write_tuning_job` wrote."""
     job = _read(folder / _TUNING_JOB_FILE)
     return TuningJob(graph_from_json(job["graph"]), job["task"], FineTuning(**job["settings"]))
 
 
 def write_losses(losses: TuningLosses, folder: Path) -> None:
-    """Leaves the losses for the parent."""
+    """Writes the losses for the parent process."""
     _write(folder / _LOSSES_FILE, asdict(losses))
 
 
 def read_losses(folder: Path) -> TuningLosses:
-    """Reads what `write_losses` wrote."""
+    """Reads the losses that `write_losses` wrote."""
     losses = _read(folder / _LOSSES_FILE)
     return TuningLosses(**{name: tuple(values) for name, values in losses.items()})
 
@@ -151,15 +151,13 @@ def run_child(
     purpose: str,
     on_line: Callable[[str], None] = lambda _: None,
 ) -> None:
-    """Runs Python with `arguments` in a process of its own, in `folder`.
-
-    A converter that aborts takes its whole process with it; here it ends the child alone.
+    """Runs Python with `arguments` in a child process, in `folder`.
 
     Args:
-        arguments: what follows `python`, for example ["-m", module].
-        folder: the child's working directory; its log is kept there.
-        purpose: what the child does, for the error's message.
-        on_line: is called with every line as soon as the child prints it, without the line's end.
+        arguments: arguments of `python`, for example ["-m", module].
+        folder: the child's working directory; its log is written there.
+        purpose: what the child does, for the error message.
+        on_line: called with every line, without line end, as soon as the child prints it.
 
     Raises:
         RuntimeError: the child failed; the message ends with the last lines of its log.
@@ -192,9 +190,9 @@ def _child_environment() -> dict[str, str]:
     environment = dict(os.environ)
     environment.pop("TF_USE_LEGACY_KERAS", None)
     environment["KERAS_BACKEND"] = "tensorflow"
-    # Conversion is work for the CPU, and the parent may hold all of the GPU's memory.
+    # The child runs on the CPU; the parent may have reserved all memory of the GPU.
     environment["CUDA_VISIBLE_DEVICES"] = "-1"
-    # Errors (3 and above) only: notices would push the cause out of the end of the log.
+    # Only errors: with notices, the last lines of the log might not contain the cause.
     environment["TF_CPP_MIN_LOG_LEVEL"] = "2"
     root = str(Path(__file__).resolve().parents[2])
     path = environment.get("PYTHONPATH")

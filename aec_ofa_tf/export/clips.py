@@ -1,4 +1,4 @@
-"""The clips that conversions look at, and those that fine-tuning learns from."""
+"""Reads the clips for conversions and for fine-tuning."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from aec_ofa_tf.export.config import ExportConfig
 from aec_ofa_tf.export.representative import choose_representative, with_silence
 
 _POOL_PER_CLIP = 8
-"""Training clips that representative ones are chosen from, per clip wanted."""
+"""Number of training clips that are read per representative clip to choose."""
 
 
 @dataclass(frozen=True, eq=False)
 class ConversionClips:
-    """Clips of one form, log-mel or waveform.
+    """The clips of conversions, as log-mel or as waveform.
 
     Attributes:
-        parity_clips: for the comparison with Keras, float32 [clips, frames, mel_bins] or
+        parity_clips: clips for the comparison with Keras, float32 [clips, frames, mel_bins] or
             [clips, samples].
-        parity_labels: their labels, float32 [clips, classes].
-        representative_clips: training clips that int8 is calibrated on, of the same form.
+        parity_labels: labels of these clips, float32 [clips, classes].
+        representative_clips: training clips for int8 calibration, log-mel or waveform as well.
     """
 
     parity_clips: np.ndarray
@@ -37,10 +37,10 @@ def conversion_clips(
     """Reads the clips of conversions.
 
     Args:
-        records: the data; without a validation split its first training clips are compared on.
-        config: how many clips.
-        feature: what the clips should be, "log_mel" or "waveform".
-        batch_size: clips that are read at once.
+        records: the data; parity clips are validation clips, or training clips if there are none.
+        config: numbers of clips.
+        feature: "log_mel" or "waveform".
+        batch_size: clips per read.
     """
     split = VALIDATION if records.clips(VALIDATION) else TRAIN
     parity = _read(records, split, config.parity_clips, feature, batch_size)
@@ -49,7 +49,7 @@ def conversion_clips(
     chosen = choose_representative(
         pool["log_mel"], pool["labels"], max(2, config.representative_clips), config.seed
     )
-    # Waveforms of the whole pool would fill a gigabyte.
+    # The waveforms of the whole pool would need a gigabyte of memory.
     representative = _read(records, TRAIN, limit, feature, batch_size, chosen)[feature]
     return ConversionClips(
         parity[feature],
@@ -59,7 +59,7 @@ def conversion_clips(
 
 
 def tuning_clips(records: Dataset, clips: int, batch_size: int) -> tuple[np.ndarray, tf.Tensor]:
-    """The first clean training clips, which are a random sample, and their ids.
+    """Reads the first training clips, which are a random sample, not augmented, and their ids.
 
     Returns:
         float32 [clips, frames, mel_bins] and string [clips].
@@ -77,7 +77,7 @@ def _read(
     batch_size: int,
     chosen: np.ndarray | None = None,
 ) -> dict[str, np.ndarray]:
-    """A feature and the labels of the first clips of a split, or of the chosen ones of them."""
+    """Reads a feature and the labels of the first clips of a split, or of some of these clips."""
     found: dict[str, list[np.ndarray]] = {feature: [], "labels": []}
     start = 0
     for batch in records.evaluation_batches(split, batch_size, (feature,), limit):

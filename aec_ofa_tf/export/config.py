@@ -1,4 +1,4 @@
-"""Which files are made of a network, checked before anything is trained. No TensorFlow here."""
+"""The configuration of an export, checked before anything is trained. No TensorFlow here."""
 
 from __future__ import annotations
 
@@ -14,36 +14,36 @@ from aec_ofa_tf.tagging.model_file import IO_TYPES
 from aec_ofa_tf.training.config import EvaluationConfig
 
 QAT = "int8_qat"
-"""The quantisation whose networks are fine-tuned first."""
+"""The quantisation that needs fine-tuning."""
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class ExportConfig:
-    """Which TFLite files are made of a network, and what they must hold.
+    """The TFLite files to make from a network, and the bounds that they must meet.
 
     Attributes:
         inputs: Inputs of the TFLite files: log_mel, waveform.
         quantizations: Quantisations of the TFLite files: float32, float16, dynamic, int8,
             int8_qat.
-        io_type: Type of the tensors at both ends of a file; int8 is for log_mel inputs and int8
-            networks, and makes files of their own names beside the others.
-        parity_clips: Clips on which every file is compared with Keras.
-        max_map_drop: How far the mAP (or the accuracy, of single-label networks) of a dynamic,
-            int8 or int8_qat file may fall below Keras' on these clips; beyond it the conversion
-            fails.
-        representative_clips: Training clips that int8 scales are found on.
+        io_type: Type of the input and output tensors of the TFLite files. int8 needs a log_mel
+            input and an int8 or int8_qat network; such files have names of their own.
+        parity_clips: Number of clips on which every TFLite file is compared with Keras.
+        max_map_drop: Largest allowed drop of the mAP (the accuracy for single-label networks) of
+            dynamic, int8 and int8_qat files from Keras' on the parity clips; beyond it the
+            conversion fails.
+        representative_clips: Number of training clips for the calibration of int8 scales.
         seed: Seed of the choice of representative clips.
-        qat_steps: Steps of fine-tuning for int8_qat files.
-        qat_learning_rate: First learning rate of fine-tuning for int8_qat files; it falls to 0.
-        qat_batch_size: Batch size of fine-tuning for int8_qat files.
-        qat_clips: Training clips that fine-tuning for int8_qat files uses.
+        qat_steps: Steps of QAT fine-tuning (int8_qat files).
+        qat_learning_rate: Initial learning rate of QAT fine-tuning; it decays to 0.
+        qat_batch_size: Batch size of QAT fine-tuning.
+        qat_clips: Number of training clips for QAT fine-tuning.
         evaluation: batch size and calibration clips.
 
     Raises:
-        ConfigError: a value is outside its bounds, or no file is named.
-        ValueError: an input or a quantisation is met in no pair.
+        ConfigError: a value is outside its bounds, or there is no input or no quantisation.
+        ValueError: an input or a quantisation cannot be made in any combination.
     """
 
     inputs: Sequence[str] = ("log_mel",)
@@ -82,16 +82,13 @@ class ExportConfig:
         return QAT in self.quantizations
 
     def kinds(self, payload: str) -> list[tuple[str, str]]:
-        """Every pair of input and quantisation that can be made.
-
-        A pair that cannot be made, where the quantisation and the input are met in other pairs,
-        is left out with a warning.
+        """Every pair of input and quantisation that can be made; others are logged as a warning.
 
         Args:
-            payload: what the records hold.
+            payload: content of the records, "log_mel" or "audio".
 
         Raises:
-            ConfigError: waveform-in files have no waveforms to be checked on.
+            ConfigError: as `check_payload`.
         """
         self.check_payload(payload)
         kinds, refused = self._pairs()
@@ -100,22 +97,22 @@ class ExportConfig:
         return kinds
 
     def check_payload(self, payload: str) -> None:
-        """Refuses waveform-in files where the records hold no waveforms.
+        """Checks that the records contain waveforms if files with waveform input are requested.
 
         Raises:
-            ConfigError: they hold none.
+            ConfigError: the records contain no waveforms.
         """
         if "waveform" in self.inputs and payload != "audio":
             raise ConfigError(
-                "inputs='waveform' is checked and calibrated on waveforms, and the records hold "
-                "log-mel: prepare them with payload='audio'",
+                "inputs='waveform' needs waveforms for checks and calibration, but the records "
+                "contain log-mel: prepare them with payload='audio'",
                 *("inputs", "payload"),
                 owner=ExportConfig,
             )
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What the files depend on, as JSON values: the resume key."""
+        """The settings that the files depend on, as JSON values: the resume key."""
         return {
             name: value
             for name, value in outcome(self).items()
@@ -124,7 +121,7 @@ class ExportConfig:
 
     @property
     def qat_settings(self) -> dict[str, Any]:
-        """What fine-tuning depends on, as JSON values."""
+        """The settings that fine-tuning depends on, as JSON values."""
         return {name: value for name, value in outcome(self).items() if name.startswith("qat_")}
 
     def _pairs(self) -> tuple[list[tuple[str, str]], dict[tuple[str, str], ValueError]]:

@@ -1,4 +1,4 @@
-"""From a Keras model to TFLite files that compute the same, which is checked."""
+"""Converts Keras models to TFLite files and compares their scores."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from aec_ofa_tf.tagging.model_file import (
 from aec_ofa_tf.tagging.tagger import FRONT_END_FILE, check_front_end
 
 MAX_FRONT_END_ERROR_DB = 1e-3
-"""Largest difference of `front_end.tflite` from `log_mel` on white noise."""
+"""Largest allowed difference between `front_end.tflite` and `log_mel` on white noise."""
 
 
 def convert(model: keras.Model, request: ConversionRequest) -> Conversion:
@@ -44,25 +44,25 @@ def convert(model: keras.Model, request: ConversionRequest) -> Conversion:
 
 
 def convert_models(work: Sequence[tuple[keras.Model, ConversionRequest]]) -> list[Conversion]:
-    """Makes TFLite files and compares each with the model that it was made from.
+    """Makes TFLite files and compares each with the Keras model that it was made from.
 
-    Conversion runs in one child process, because TensorFlow's converter aborts on what it cannot
-    convert. The front end stays float32 in every file. Beside the files are `labels.txt` and, for
-    files that take log-mel, `front_end.tflite`, which computes log-mel from a waveform. Files
-    appear under their final names only when every one of them has been made and is within its
-    bound.
+    Conversion runs in one child process, because TensorFlow's converter aborts its process if it
+    cannot convert a model. The front end is float32 in every file. Beside the files it writes
+    `labels.txt` and, for files with log-mel input, `front_end.tflite`, which computes the log-mel
+    of a waveform. Files get their final names when all of them have been made and are within their
+    bounds.
 
     Args:
         work: models from float32 [batch, frames, mel_bins] to float32 [batch, classes], of
             built-in Keras layers only, each with the file to make from it. A model may be listed
-            several times; all share clip length and front end.
+            several times; all files must have the same clip length and front end.
 
     Returns:
-        One conversion per request, in their order.
+        One conversion per request, in the order of the requests.
 
     Raises:
-        ValueError: a request is invalid or does not fit its model, or the front end or the
-            labels of another model are in the folder.
+        ValueError: a request is invalid or does not match its model, or the folder contains the
+            front end or the labels of another model.
         RuntimeError: the converter failed, or a file differs from Keras by more than its bound
             (`check_parity`).
         OSError: a file cannot be written.
@@ -90,10 +90,11 @@ def convert_models(work: Sequence[tuple[keras.Model, ConversionRequest]]) -> lis
             temporary.write_bytes(text.encode("utf-8"))
     for request, draft in zip(requests, drafts, strict=False):
         write_bundle(draft, request.info, request.path)
-    return [_answer(request, parity) for request, parity in zip(requests, parities, strict=True)]
+    pairs = zip(requests, parities, strict=True)
+    return [_conversion(request, parity) for request, parity in pairs]
 
 
-def _answer(request: ConversionRequest, parity: Parity) -> Conversion:
+def _conversion(request: ConversionRequest, parity: Parity) -> Conversion:
     return Conversion(
         file=str(request.path),
         bytes=Path(request.path).stat().st_size,
@@ -107,7 +108,7 @@ def _answer(request: ConversionRequest, parity: Parity) -> Conversion:
 
 
 def _front_end_info(info: ModelInfo) -> ModelInfo:
-    """The card of the `front_end.tflite` that serves a model with this card."""
+    """The card of the `front_end.tflite` for a model with this card."""
     return dataclasses.replace(
         info,
         labels=(),
@@ -121,14 +122,18 @@ def _front_end_info(info: ModelInfo) -> ModelInfo:
 
 
 def _front_end_paths(requests: Sequence[ConversionRequest], info: ModelInfo) -> list[Path]:
-    """The front end's path in every folder; another front end there belongs to other files."""
+    """The path of `front_end.tflite` in every folder with log-mel files.
+
+    Raises:
+        ValueError: a folder contains the front end of another model.
+    """
     folders = {Path(r.path).parent for r in requests if r.info.input == "log_mel"}
     paths = [folder / FRONT_END_FILE for folder in sorted(folders)]
     for path in filter(Path.exists, paths):
         try:
             found = read_info(path)
         except ValueError as error:
-            logging.warning("%s; it is replaced", error)
+            logging.warning("%s; replacing it", error)
         else:
             check_front_end(path, found, info)
     return paths
@@ -138,7 +143,7 @@ def _label_files(requests: Sequence[ConversionRequest]) -> dict[Path, str]:
     """Path and content of `labels.txt` of every folder.
 
     Raises:
-        ValueError: a folder holds the labels of another model.
+        ValueError: a folder contains the labels of another model.
     """
     texts = {
         Path(request.path).parent / LABELS_FILE: labels_text(request.info.labels)
@@ -147,8 +152,8 @@ def _label_files(requests: Sequence[ConversionRequest]) -> dict[Path, str]:
     for path, text in texts.items():
         if path.exists() and path.read_bytes() != text.encode("utf-8"):
             raise ValueError(
-                f"{path} has other labels than the files to be written; keep models of different "
-                "labels in folders of their own, or remove it"
+                f"{path} has other labels than the files to be written; keep models with different "
+                "labels in different folders, or remove it"
             )
     return texts
 
@@ -158,7 +163,7 @@ def _run(
     front_end_info: ModelInfo | None,
     folder: Path,
 ) -> list[bytes]:
-    """Converts in a child process: one flatbuffer per request, and last the front end, if any."""
+    """Converts in a child process; returns a flatbuffer per request, then the front end if any."""
     saved = dict[tuple[int, int, str], str]()
     jobs = [
         _prepared(index, model, request, folder, saved)
@@ -183,7 +188,7 @@ def _prepared(
     folder: Path,
     saved: dict[tuple[int, int, str], str],
 ) -> ConversionJob:
-    """A request's job; saves the network and the clips for the child, unless `saved` has them."""
+    """The job of a request; saves network and clips for the child unless they are in `saved`."""
     info = request.info
     if request.twin:
         return _job(info.input, info, index, str(request.twin.resolve()))

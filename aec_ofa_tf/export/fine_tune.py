@@ -1,7 +1,8 @@
-"""A network fine-tuned by distillation, in float32 and with its int8 arithmetic simulated."""
+"""Fine-tunes networks by distillation, in float32 and with simulated int8 arithmetic."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,10 +25,15 @@ from aec_ofa_tf.export.child import (
     run_child,
     write_tuning_job,
 )
+from aec_ofa_tf.export.clips import tuning_clips
+from aec_ofa_tf.export.config import ExportConfig
 from aec_ofa_tf.export.fold import fold, unfold
 from aec_ofa_tf.export.folded_graph import FoldedGraph
 from aec_ofa_tf.export.request import FineTuning
 from aec_ofa_tf.tasks import TASKS, Task, get_task
+from aec_ofa_tf.training.run import Run
+
+_CLIPS_AT_ONCE = 32
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +43,7 @@ class TuningData:
     Attributes:
         clips: float32 [clips, frames, mel_bins] log-mel in dB.
         targets: float32 [clips, classes], soft labels in [0, 1].
-        calibration_clips: float32 [clips, frames, mel_bins]; they set the first ranges of the
+        calibration_clips: float32 [clips, frames, mel_bins]; they set the initial ranges of the
             network's activations.
     """
 
@@ -52,9 +58,9 @@ class FineTuned:
 
     Attributes:
         model: the network in float32; the quantised file is compared with it.
-        twin: folder of a SavedModel of the same network that was fine-tuned in the same way with
-            int8 arithmetic simulated; `convert_models` makes `int8_qat` files from it.
-        losses: the losses of both.
+        twin: folder of a SavedModel of the same network, fine-tuned in the same way with simulated
+            int8 arithmetic; `convert_models` makes `int8_qat` files from it.
+        losses: the losses of both networks.
     """
 
     model: keras.Model
@@ -68,23 +74,23 @@ def fine_tune(
     """Fine-tunes a network towards soft labels, twice, in a child process.
 
     Batch norms are folded first, so that the trained weights are those of the file. Both networks
-    see the same clips in the same order: their difference is the cost of int8. The loss is that of
-    the task whose activation the model ends in. The same arguments give the same weights on one
-    type of machine.
+    are trained on the same clips in the same order, so they differ only by int8. The loss is that
+    of the task whose activation is the model's last one. The same arguments give the same weights
+    on one type of machine.
 
     Args:
-        model: a plain Keras model as `fold` takes it, whose scores are sigmoids (multi_label) or
+        model: a plain Keras model that `fold` accepts, whose scores are sigmoids (multi_label) or
             a softmax (single_label); it is not changed.
-        data: clean clips with soft labels.
-        settings: how it is trained.
+        data: clips, not augmented, with soft labels.
+        settings: steps, learning rate, batch size and seed.
         folder: an empty folder for the result's files; keep it until the files are converted.
 
     Returns:
-        The float32 network and the folder of the simulated one.
+        The float32 network and the folder of the network with simulated int8 arithmetic.
 
     Raises:
-        ValueError: a layer is not supported (`fold`), the model has logits as outputs, or the data
-            do not fit it.
+        ValueError: a layer is not supported (`fold`), the model's outputs are logits, or the data
+            do not match the model.
         RuntimeError: the child process failed.
     """
     folded = fold(model)
@@ -100,12 +106,51 @@ def fine_tune(
     for name, array in arrays.items():
         np.save(folder / name, array.astype(np.float32, copy=False))
     run_child(["-m", TRAINER], folder, "fine-tuning for int8_qat", _report)
-    # They are large, and conversion reads the twin only.
+    # These files are large, and conversion reads only the twin.
     for name in arrays:
         (folder / name).unlink()
     with np.load(folder / TUNED_FILE, allow_pickle=False) as archive:
         tuned = {name: archive[name] for name in archive.files}
     return FineTuned(unfold(model, tuned), folder / TWIN_FOLDER, read_losses(folder))
+
+
+def fine_tune_networks(
+    run: Run,
+    config: ExportConfig,
+    models: Mapping[str, keras.Model],
+    calibration_clips: np.ndarray,
+    folder: Path,
+) -> dict[str, FineTuned]:
+    """Fine-tunes the networks of an experiment, as `int8_qat` files need them.
+
+    The targets are the teacher's soft labels if the run has them, otherwise the scores of each
+    network before fine-tuning.
+
+    Args:
+        run: the run, whose records are used.
+        config: steps, learning rate, batch size and number of clips.
+        models: the networks by name.
+        calibration_clips: float32 [clips, frames, mel_bins].
+        folder: folder for the files that the conversion reads.
+
+    Raises:
+        RuntimeError: fine-tuning failed.
+    """
+    clips, ids = tuning_clips(run.records, config.qat_clips, _CLIPS_AT_ONCE)
+    soft_labels = run.records.read_soft_labels(run.soft_labels_path, ids)
+    settings = FineTuning(
+        config.qat_steps, config.qat_learning_rate, config.qat_batch_size, config.seed
+    )
+    tuned = {}
+    for name, model in models.items():
+        logging.info("fine-tuning %s on %d clips", name, len(clips))
+        targets = _scores(model, clips) if soft_labels is None else soft_labels
+        part = folder / name.replace(" ", "-")
+        part.mkdir()
+        tuned[name] = fine_tune(
+            model, TuningData(clips, targets, calibration_clips), settings, part
+        )
+    return tuned
 
 
 def _report(line: str) -> None:
@@ -114,7 +159,7 @@ def _report(line: str) -> None:
 
 
 def _task(graph: FoldedGraph) -> Task:
-    """The task whose activation the network ends in."""
+    """The task whose activation is the network's last one."""
     tasks = {task.activation: task for task in map(get_task, TASKS)}
     if graph.activation not in tasks:
         raise ValueError(
@@ -139,3 +184,7 @@ def _check(model: keras.Model, data: TuningData) -> None:
             "soft labels lie between 0 and 1, received values from "
             f"{data.targets.min()} to {data.targets.max()}"
         )
+
+
+def _scores(model: keras.Model, clips: np.ndarray) -> np.ndarray:
+    return np.asarray(model.predict(clips, batch_size=_CLIPS_AT_ONCE, verbose=0))

@@ -1,4 +1,4 @@
-"""Batch norms of a plain Keras model folded into the layers before them, and back."""
+"""Folds the batch norms of a plain Keras model into the layers before them, and unfolds them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _WEIGHTED = {
     keras.layers.DepthwiseConv2D: ("depth_multiplier", *_CONVOLUTION),
     keras.layers.Dense: ("units",),
 }
-"""Layers that take in a batch norm, and their constructor arguments that the graph keeps."""
+"""Layers into which a batch norm can be folded, and the constructor arguments for the graph."""
 
 _PLAIN = {
     keras.layers.Reshape: ("target_shape",),
@@ -62,10 +62,10 @@ class Folded:
     """A network without batch norms.
 
     Attributes:
-        graph: its layers.
-        weights: float32 arrays by `LAYER/WEIGHT`. A batch norm that no layer before it can take
-            in, such as the input's, becomes `NAME_scale/scale` and `NAME_shift/shift` [channels];
-            NAME is the batch norm's without the ending `_norm`.
+        graph: the layers.
+        weights: float32 arrays by `LAYER/WEIGHT`. A batch norm that cannot be folded into a layer
+            before it, such as that of the input, becomes `NAME_scale/scale` and `NAME_shift/shift`
+            [channels]; NAME is the name of the batch norm without the ending `_norm`.
     """
 
     graph: FoldedGraph
@@ -73,13 +73,13 @@ class Folded:
 
 
 def fold(model: keras.Model) -> Folded:
-    """The network without batch norms and dropout that computes what a plain Keras model does.
+    """Removes batch norms and dropout from a plain Keras model without changing its outputs.
 
     BN(W x + b) = (s W) x + (s b + t), with s = gamma / sqrt(variance + epsilon) per output channel
     and t = beta - s mean.
 
     Args:
-        model: functional, of the layers that `_SUPPORTED` lists, channels last.
+        model: a functional model of layers in `_SUPPORTED`, channels last.
 
     Returns:
         The network. A ReLU becomes part of the convolution or dense layer before it; the last
@@ -93,14 +93,14 @@ def fold(model: keras.Model) -> Folded:
 
 
 def unfold(model: keras.Model, weights: dict[str, np.ndarray]) -> keras.Model:
-    """The same network with other folded weights; its batch norms only add the biases.
+    """The same network with other folded weights; its batch norms then only add the biases.
 
     Args:
-        model: as `fold` takes it; it is not changed.
-        weights: in the form that `fold` returns.
+        model: a model that `fold` accepts; it is not changed.
+        weights: folded weights (`Folded.weights`).
 
     Raises:
-        ValueError: see `fold`.
+        ValueError: as `fold`.
     """
     copy = keras.models.clone_model(model)
     folding = _Folding(KerasGraph(copy))
@@ -120,11 +120,11 @@ def unfold(model: keras.Model, weights: dict[str, np.ndarray]) -> keras.Model:
 
 
 class _Folding:
-    """What becomes of every layer of a model.
+    """Folds the layers of a model one by one.
 
     Attributes:
-        weighted: convolutions and dense layers, each with the batch norm that it takes in, if any.
-        lone_norms: the batch norms that no layer takes in.
+        weighted: convolutions and dense layers, each with the batch norm folded into it, if any.
+        lone_norms: the batch norms that are not folded into a layer.
     """
 
     def __init__(self, graph: KerasGraph) -> None:
@@ -138,7 +138,7 @@ class _Folding:
             self._sources[node.name] = self._add(node, inputs)
 
     def folded_graph(self) -> FoldedGraph:
-        """The layers that are left."""
+        """The layers after folding."""
         return _with_fused_relus(
             FoldedGraph(tuple(self._layers), self._sources[self._graph.output])
         )
@@ -162,7 +162,7 @@ class _Folding:
         return {name: np.asarray(array, np.float32) for name, array in weights.items()}
 
     def _add(self, node: Node, inputs: tuple[str, ...]) -> str:
-        """Takes a layer; the name of the folded layer whose output is now this layer's."""
+        """Adds a layer; returns the name of the folded layer that now computes its output."""
         layer, kind = node.layer, type(node.layer)
         if kind is keras.layers.InputLayer:
             return self._append(node.name, INPUT, (), {"shape": _json(layer.batch_shape[1:])})
@@ -178,7 +178,7 @@ class _Folding:
             return self._append(node.name, kind.__name__, inputs, _settings(layer, _PLAIN[kind]))
         raise ValueError(
             f"the layer {node.name!r} of class {kind.__name__} cannot be trained for int8; "
-            f"supported are {_SUPPORTED}"
+            f"supported layers: {_SUPPORTED}"
         )
 
     def _add_norm(self, norm: BatchNormalization, source: str) -> str:
@@ -226,7 +226,7 @@ class _Folding:
 
 
 def _with_fused_relus(graph: FoldedGraph) -> FoldedGraph:
-    """ReLUs that alone take a convolution's or dense layer's output become part of it."""
+    """Fuses a ReLU with the convolution or dense layer before it, if that has no other consumer."""
     weighted = {kind.__name__ for kind in _WEIGHTED}
     functions: dict[str, str] = {}
     sources: dict[str, str] = {}
@@ -267,13 +267,13 @@ def _function(layer: keras.layers.Layer) -> str:
     if name not in _FUNCTIONS or isinstance(layer, keras.layers.Softmax):
         raise ValueError(
             f"the activation of the layer {layer.name!r} ({layer.get_config()}) cannot be trained "
-            f"for int8; supported are {', '.join(_FUNCTIONS.values())}"
+            f"for int8; supported activations: {', '.join(_FUNCTIONS.values())}"
         )
     return _FUNCTIONS[name]
 
 
 def _json(value: Any) -> Any:
-    """Tuples as the lists that JSON has."""
+    """Replaces tuples by lists, as in JSON."""
     return [_json(part) for part in value] if isinstance(value, list | tuple) else value
 
 
@@ -287,6 +287,6 @@ def _kernel_name(layer: keras.layers.Layer) -> str:
 
 
 def _scale_shape(layer: keras.layers.Layer) -> tuple[int, ...]:
-    """The shape that makes a scale per output channel fit the last axes of a kernel."""
+    """The shape to which scales of output channels are reshaped to multiply a kernel."""
     is_depthwise = isinstance(layer, keras.layers.DepthwiseConv2D)
     return layer.kernel.shape[-2:] if is_depthwise else (-1,)

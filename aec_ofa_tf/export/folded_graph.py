@@ -1,4 +1,4 @@
-"""A network without batch norms as data, for the fine-tuning process. No TensorFlow here."""
+"""A description of a network without batch norms, for fine-tuning. No TensorFlow here."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 INPUT, SCALE, SHIFT = "Input", "Scale", "Shift"
-"""Kinds of layers that are no Keras classes of the same name: the input, and the two halves of a
-batch norm that no layer could take in, which multiply and add one number per channel."""
+"""Kinds of layers that are not Keras classes: the input, and the two halves of a batch norm that
+could not be folded, which multiply by a number per channel and add a number per channel."""
 
 
 @dataclass(frozen=True)
@@ -15,10 +15,10 @@ class FoldedLayer:
     """One layer.
 
     Attributes:
-        name: its name, which its weights carry too.
+        name: name of the layer, and prefix of the names of its weights.
         kind: name of its Keras class, or `INPUT`, `SCALE` or `SHIFT`.
-        inputs: names of the layers whose outputs it takes.
-        settings: arguments of the class's constructor, of JSON types only.
+        inputs: names of the layers whose outputs are its inputs.
+        settings: arguments of the constructor, as JSON values.
     """
 
     name: str
@@ -34,18 +34,18 @@ class FoldedLayer:
 
 @dataclass(frozen=True)
 class FoldedGraph:
-    """A network of one input and one output, whose last layer gives logits or scores.
+    """A network with one input and one output, whose last layer computes logits or scores.
 
     Attributes:
-        layers: every layer after those whose outputs it takes; the input first.
-        output: name of the layer whose output is the network's.
+        layers: the layers in topological order, the input first.
+        output: name of the layer that computes the network's output.
     """
 
     layers: tuple[FoldedLayer, ...]
     output: str
 
     def __getitem__(self, name: str) -> FoldedLayer:
-        """The layer of that name."""
+        """The layer with this name."""
         return next(layer for layer in self.layers if layer.name == name)
 
     @property
@@ -55,23 +55,23 @@ class FoldedGraph:
 
     @property
     def activation(self) -> str:
-        """The function from logits to scores, or "linear" where the output is logits."""
+        """The function from logits to scores, or "linear" if the outputs are logits."""
         layer = self[self.output]
         return layer.activation if layer.kind == "Activation" else "linear"
 
     @property
     def logits(self) -> str:
-        """Name of the layer whose output is the logits."""
+        """Name of the layer that computes the logits."""
         layer = self[self.output]
         return layer.inputs[0] if layer.kind == "Activation" else layer.name
 
     def consumers(self, name: str) -> list[FoldedLayer]:
-        """The layers that take the output of the layer of that name."""
+        """The layers that use the output of the layer with this name."""
         return [layer for layer in self.layers if name in layer.inputs]
 
 
 def graph_from_json(value: dict[str, Any]) -> FoldedGraph:
-    """The graph of which `value` is the `asdict`, read back from JSON."""
+    """Builds a graph from its `asdict` after a round trip through JSON."""
     layers = (
         FoldedLayer(**{**layer, "inputs": tuple(layer["inputs"])}) for layer in value["layers"]
     )

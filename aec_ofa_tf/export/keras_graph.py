@@ -1,4 +1,4 @@
-"""The layers of a plain Keras model with their connections, and what its batch norms compute."""
+"""The layers of a plain Keras model with their connections; scale and shift of batch norms."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Node:
 
     Attributes:
         layer: the layer, or another Keras operation.
-        inputs: names of the layers whose outputs it takes.
+        inputs: names of the layers whose outputs are its inputs.
     """
 
     layer: keras.Operation
@@ -31,17 +31,18 @@ class Node:
 
 
 class KerasGraph:
-    """The layers of a functional model, for walks from input to output.
+    """The layers of a model in topological order.
 
     Args:
-        model: functional or sequential, with one input and one output, and no layer used twice.
+        model: a functional or sequential model with one input and one output, which uses every
+            layer once.
 
     Attributes:
-        nodes: every layer, after those whose outputs it takes.
-        output: name of the layer whose output is the model's.
+        nodes: the layers in topological order.
+        output: name of the layer that computes the model's output.
 
     Raises:
-        ValueError: the model is none of these.
+        ValueError: the model is not as described.
     """
 
     def __init__(self, model: keras.Model) -> None:
@@ -60,15 +61,15 @@ class KerasGraph:
         self._by_name = {node.name: node for node in nodes}
 
     def __getitem__(self, name: str) -> Node:
-        """The layer of that name with its inputs."""
+        """The layer with this name and its inputs."""
         return self._by_name[name]
 
     def __contains__(self, name: str) -> bool:
-        """Whether there is a layer of that name."""
+        """Whether there is a layer with this name."""
         return name in self._by_name
 
     def consumers(self, name: str) -> list[Node]:
-        """The layers that take a layer's output; those of a dropout in the dropout's place."""
+        """The layers that use a layer's output; a dropout is replaced by its own consumers."""
         found = [node for node in self.nodes if name in node.inputs]
         return [
             consumer
@@ -79,9 +80,9 @@ class KerasGraph:
         ]
 
     def norm_after(self, name: str) -> keras.layers.BatchNormalization | None:
-        """The batch norm that can be folded into a convolution or dense layer, if there is one.
+        """The batch norm that can be folded into a convolution or dense layer, or None.
 
-        It is the only layer that takes the output, and no activation function stands between.
+        It must be the only consumer of the layer, without an activation function between the two.
         """
         consumers = self.consumers(name)
         is_linear = self[name].layer.activation in (None, keras.activations.linear)
@@ -92,7 +93,7 @@ class KerasGraph:
 
 
 def affine(norm: keras.layers.BatchNormalization) -> tuple[np.ndarray, np.ndarray]:
-    """Scale and shift [channels] of a batch norm in inference, computed in float64."""
+    """Scale and shift of a batch norm in inference, float64 [channels] each."""
     mean, variance = (
         weight.numpy().astype(np.float64) for weight in (norm.moving_mean, norm.moving_variance)
     )
@@ -103,13 +104,20 @@ def affine(norm: keras.layers.BatchNormalization) -> tuple[np.ndarray, np.ndarra
 
 
 def set_affine(norm: keras.layers.BatchNormalization, scale: np.ndarray, shift: np.ndarray) -> None:
-    """Makes a batch norm in inference multiply by `scale` and add `shift`, [channels] each.
+    """Sets a batch norm so that it multiplies by `scale` and adds `shift` in inference.
+
+    Args:
+        norm: the batch norm.
+        scale: [channels].
+        shift: [channels].
 
     Raises:
         ValueError: the batch norm has no gamma, and a scale is not positive.
     """
     if not norm.scale and not (scale > 0).all():
-        raise ValueError(f"{norm.name!r} has no gamma: its scales are positive, received {scale}")
+        raise ValueError(
+            f"{norm.name!r} has no gamma, so its scales must be positive, received {scale}"
+        )
     variance = np.full_like(scale, 1.0) if norm.scale else 1.0 / np.square(scale)
     norm.moving_variance.assign(variance - norm.epsilon)
     norm.moving_mean.assign(np.zeros_like(scale) if norm.center else -shift / scale)
@@ -123,15 +131,15 @@ def _node(operation: keras.Operation, entry: dict[str, Any]) -> Node:
     calls = entry["inbound_nodes"]
     if len(calls) > 1:
         raise ValueError(
-            f"the layer {operation.name!r} is used {len(calls)} times; give every place in the "
-            "network a layer of its own"
+            f"the layer {operation.name!r} is used {len(calls)} times; every layer must be used "
+            "only once"
         )
     inputs = tuple(_tensors(calls[0])) if calls else ()
     return Node(operation, inputs)
 
 
 def _tensors(value: Any) -> Iterator[str]:
-    """Names of the layers that made the tensors within a serialised call."""
+    """Names of the layers that computed the tensors in a serialised call."""
     if isinstance(value, dict) and value.get("class_name") == "__keras_tensor__":
         yield value["config"]["keras_history"][0]
     elif isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""How long TFLite files take on this machine. No TensorFlow here."""
+"""Measures the latency of TFLite files on this machine. No TensorFlow here."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ import numpy as np
 from aec_ofa_tf.tagging.interpreter import TFLiteModel
 
 ROUNDS = 4
-"""How often a file is loaded anew: where a model's memory lies moves its latency too."""
+"""How often a file is loaded: the location of a model's memory affects its latency too."""
 
 _INVOCATIONS = 5
 
 
 def measure_latency_ms(paths: Sequence[Path], threads: int = 1) -> dict[Path, float]:
-    """The median invocation of every file, which take turns; one is open at a time.
+    """The median time of an invocation of every file. The files take turns; one is open at a time.
 
     Raises:
-        ValueError: a file is not one that TFLite can run.
+        ValueError: TFLite cannot run a file.
     """
     taken: dict[Path, list[float]] = {path: [] for path in paths}
     order = list(paths)
@@ -37,7 +37,7 @@ def measure_latency_ms(paths: Sequence[Path], threads: int = 1) -> dict[Path, fl
 
 
 def load_with_clip(path: str | Path, threads: int) -> TFLiteModel:
-    """The file, with a clip of noise in it that it has computed."""
+    """Loads a file and runs it once on a clip of noise."""
     model = TFLiteModel(path, threads)
     rng = np.random.default_rng(0)
     level, spread = (0.0, 0.1) if model.info.input == "waveform" else (-40.0, 10.0)

@@ -1,10 +1,10 @@
-"""TFLite metadata: the description of a file for clients that know nothing of this project.
+"""TFLite metadata: a standard description of a model file for other programs.
 
-The standard (https://ai.google.dev/edge/litert/conversion/tensorflow/metadata) puts a second
-flatbuffer, of `metadata_schema.fbs`, into a buffer of the model and the files that it names into a
-zip at the end, where `write_bundle` keeps them. MediaPipe has generated code for that schema but is
-far too heavy for one flatbuffer of a few hundred bytes; its few tables are therefore written here
-by the numbers of their fields.
+The standard (https://ai.google.dev/edge/litert/conversion/tensorflow/metadata) stores a second
+flatbuffer, of `metadata_schema.fbs`, in a buffer of the model, and the files that it names in a zip
+at the end of the file, where `write_bundle` writes them. MediaPipe has generated code for this
+schema but is a heavy dependency for a flatbuffer of a few hundred bytes. So its few tables are
+written here by the numbers of their fields.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from tensorflow.lite.python import schema_py_generated as schema
 from aec_ofa_tf.tagging.model_file import LABELS_FILE, ModelInfo
 
 METADATA_NAME = "TFLITE_METADATA"
-"""The model's entry that points at the metadata's buffer."""
+"""Name of the model's entry for the buffer of the metadata."""
 
 METADATA_IDENTIFIER = b"M001"
 """File identifier of a metadata flatbuffer."""
 
 _MODEL_IDENTIFIER = b"TFL3"
 _BUFFER_ALIGNMENT = 16
-# Numbers from the schema: members of its union and enumeration, and the versions that added them.
+# From the schema: members of its union and enumeration, and the versions that added them.
 _FEATURE_PROPERTIES, _AUDIO_PROPERTIES = 1, 4
 _TENSOR_AXIS_LABELS = 2
 _PARSER_VERSION, _PARSER_VERSION_WITH_AUDIO = "1.0.0", "1.3.0"
@@ -38,10 +38,10 @@ def add_metadata(tflite_bytes: bytes, info: ModelInfo) -> bytes:
 
     Args:
         tflite_bytes: a flatbuffer with one input and one output, without such metadata.
-        info: the model card that the metadata are made from.
+        info: the model card that the metadata are built from.
 
     Returns:
-        The flatbuffer with metadata; it computes the same, and its buffers stay aligned to 16
+        The flatbuffer with metadata; the computation is unchanged, and buffers are aligned to 16
         bytes.
 
     Raises:
@@ -52,11 +52,11 @@ def add_metadata(tflite_bytes: bytes, info: ModelInfo) -> bytes:
     (graph,) = model.subgraphs
     if len(graph.inputs) != 1 or len(graph.outputs) != 1:
         raise ValueError(
-            f"a model has one input and one output, received {len(graph.inputs)} and "
+            f"a model must have one input and one output, received {len(graph.inputs)} and "
             f"{len(graph.outputs)}"
         )
     if any(entry.name == METADATA_NAME.encode() for entry in entries):
-        raise ValueError(f"the model already carries {METADATA_NAME}; pass it as converted")
+        raise ValueError(f"the model already has {METADATA_NAME}; pass it as converted")
     entry, buffer = schema.MetadataT(), schema.BufferT()
     entry.name, entry.buffer = METADATA_NAME, len(model.buffers)
     buffer.data = np.frombuffer(_metadata(info), np.uint8)
@@ -68,7 +68,7 @@ def add_metadata(tflite_bytes: bytes, info: ModelInfo) -> bytes:
 
 
 def describe(info: ModelInfo) -> str:
-    """A model in words: the network, its clip, its front end, and everything in `extra`."""
+    """Describes a model in words: network, clip, front end, and everything in `extra`."""
     front_end = info.front_end
     clip = (
         f"a clip of {info.clip_samples / info.sample_rate_hz:g} s, {info.clip_samples} mono "
@@ -88,9 +88,10 @@ def describe(info: ModelInfo) -> str:
 
 
 class _AlignedBuilder(flatbuffers.Builder):
-    """Starts byte vectors, which buffers are, at multiples of 16 as the model's schema demands.
+    """Aligns byte vectors, that is the model's buffers, to multiples of 16 bytes.
 
-    The Python code generated from the schema leaves that out, and kernels read weights in place.
+    The model's schema requires it, because kernels read weights in place, but the Python code that
+    is generated from the schema does not do it.
     """
 
     def StartVector(self, element_bytes: int, count: int, alignment: int) -> int:  # noqa: N802
@@ -160,7 +161,7 @@ def _table(
     words: Mapping[int, int] | None = None,
     bytes_: Mapping[int, int] | None = None,
 ) -> int:
-    """A table; its fields, by number: offsets of earlier objects, unsigned words, and bytes."""
+    """Writes a table; its fields by number are offsets of objects, unsigned words, and bytes."""
     words, bytes_ = words or {}, bytes_ or {}
     builder.StartObject(1 + max([*offsets, *words, *bytes_], default=-1))
     for slot, offset in offsets.items():

@@ -1,4 +1,4 @@
-"""A model card beside every TFLite file. No TensorFlow here."""
+"""Writes a model card beside every TFLite file. No TensorFlow here."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ NOT_STATED = "not stated"
 _SHORTER = {
     "pad": "is padded with silence",
     "repeat": "is repeated",
-    "crop": "was not among the training clips; it is not to be scored",
+    "crop": "was not among the training clips and should not be scored",
 }
 _SCORES = {
     "multi_label": "independent of the others",
@@ -29,12 +29,12 @@ _SCORES = {
 
 @dataclass(frozen=True)
 class CardContext:
-    """What the cards of files that were made together have in common.
+    """The information that the cards of files of one export share.
 
     Attributes:
         data: the data set.
-        machine: where latency was measured, as `describe_machine` has it.
-        data_licence: the recordings' licence; "" if the user gave none.
+        machine: the machine that latency was measured on (`describe_machine`).
+        data_licence: licence of the recordings; "" if it was not given.
     """
 
     data: DatasetSummary
@@ -43,12 +43,12 @@ class CardContext:
 
     @property
     def licence(self) -> str:
-        """The licence of the data, or that it was not stated."""
+        """The licence of the data, or "not stated"."""
         return self.data_licence or NOT_STATED
 
 
 def card_path(path: Path) -> Path:
-    """Where a file's card stands."""
+    """The path of a file's card."""
     return path.with_name(f"{path.name}.md")
 
 
@@ -56,9 +56,9 @@ def write_card(file: ConvertedFile, info: ModelInfo, context: CardContext) -> No
     """Writes the model card of a TFLite file beside it.
 
     Args:
-        file: the file, with its scores and its latency where they are known.
-        info: its metadata.
-        context: data and machine.
+        file: the file, with its scores and latency if they are known.
+        info: the model card inside the file.
+        context: data set and machine.
     """
     sections = {
         "Labels": _labels(info),
@@ -101,7 +101,7 @@ def _tensors(info: ModelInfo) -> str:
     if info.input == "waveform":
         taken = (
             f"`[1, {info.clip_samples}]`: mono samples at {info.sample_rate_hz} Hz within [-1, 1]. "
-            "The log-mel front end is inside, in float32"
+            "The file includes the log-mel front end, in float32"
         )
     else:
         frames = info.clip_samples // front_end.hop_samples
@@ -125,8 +125,8 @@ def _data(file: ConvertedFile, info: ModelInfo, context: CardContext) -> str:
     return (
         f"- Data set: {data.name}; clips of {secs:g} s: {clips}. Left out: {data.quarantined:,} "
         f"that could not be decoded, {data.missing:,} without a file.\n"
-        f"- Weights were trained on the train split{chosen}; scores, where they are given below, "
-        "are those of the evaluation split.\n"
+        f"- Weights were trained on the train split{chosen}; scores below are those on the "
+        "evaluation split.\n"
         f"- Records: `{data.fingerprint}`.\n"
         f"- Licence of the data: {context.licence}."
     )
@@ -142,25 +142,25 @@ def _figures(file: ConvertedFile, info: ModelInfo, context: CardContext) -> str:
     if file.latency_ms is not None:
         rows.append(("latency, median, one thread", f"{file.latency_ms:.2f} ms"))
     error = f"{file.max_abs_error:.2g}"
-    rows.append(("greatest difference from Keras' scores on parity clips", error))
+    rows.append(("largest difference from Keras' scores on parity clips", error))
     if file.scores:
         figure, clips = file.scores.figure, context.data.clips[EVALUATION]
         score, drop = f"{file.scores.own[figure]:.4f}", f"{file.scores.drop:.4f}"
         rows.append((f"{figure} on {clips:,} evaluation clips", score))
-        tuned = " fine-tuned alike in float32" if "fine_tuning" in info.extra else ""
-        rows.append((f"drop of {figure}, from the Keras model{tuned}", drop))
+        tuned = " fine-tuned in the same way in float32" if "fine_tuning" in info.extra else ""
+        rows.append((f"drop of {figure} from the Keras model{tuned}", drop))
     table = tabulate(rows, headers=("figure", ""), tablefmt="github", disable_numparse=True)
     if file.latency_ms is None:
         return table
-    features = " ".join(machine["cpu_features"]) or "none of note"
+    features = " ".join(machine["cpu_features"]) or "no special CPU features"
     return (
-        f"{table}\n\nLatency is that of a machine ({platform.machine()}, {machine['cores']} cores, "
-        f"{features}), not of a phone."
+        f"{table}\n\nLatency was measured on a computer ({platform.machine()}, {machine['cores']} "
+        f"cores, {features}), not on a phone."
     )
 
 
 def _per_class(file: ConvertedFile) -> dict[str, str]:
-    """Results class by class, the hardest first, and the classes that are confused most often."""
+    """Results per class, the worst first, and the classes that are confused most often."""
     report = file.scores.per_class if file.scores else None
     if report is None:
         return {}
@@ -179,20 +179,21 @@ def _limits(file: ConvertedFile, info: ModelInfo) -> str:
     front_end = info.front_end
     secs = info.clip_samples / info.sample_rate_hz
     limits = [
-        f"It takes {secs:g} s at a time. Longer audio is cut into windows; shorter audio "
+        f"The input is a clip of {secs:g} s. Longer audio is cut into windows; shorter audio "
         f"{_SHORTER[info.length_policy]}.",
-        f"It takes one channel at {info.sample_rate_hz} Hz, resampled where need be, and uses "
-        f"nothing below {front_end.min_hz:g} Hz or above {front_end.max_hz:g} Hz.",
-        "A sound that has no label gets scores too. Scores are not calibrated probabilities, and "
-        "no thresholds were chosen.",
-        "Not tested: recordings of other sources, rooms and microphones than the data set's; "
-        "phones; delegates other than the interpreter's own.",
+        f"The input has one channel at {info.sample_rate_hz} Hz; other audio must be resampled. "
+        f"Frequencies below {front_end.min_hz:g} Hz and above {front_end.max_hz:g} Hz are not "
+        "used.",
+        "Sounds without a label get scores too. Scores are not calibrated probabilities, and no "
+        "thresholds were chosen.",
+        "Not tested: recordings of other sources, rooms and microphones than those of the data "
+        "set; phones; delegates other than the interpreter's default.",
     ]
     if file.scores is None:
         limits.append("Not tested: accuracy on evaluation clips.")
     if info.quantization not in ("float32", "float16"):
         limits.append(
-            "Integer kernels round differently from device to device, so that scores may differ "
-            "in the last steps."
+            "Integer kernels round differently on different devices, so scores may differ by a few "
+            "quantisation steps."
         )
     return "\n".join(f"- {limit}" for limit in limits)

@@ -1,4 +1,4 @@
-"""Whether a TFLite file computes what its Keras model computes, and ranks clips as well."""
+"""Compares the scores of a TFLite file, and the task's figure, with those of its Keras model."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from aec_ofa_tf.tagging.model_file import ModelInfo, write_bundle
 from aec_ofa_tf.tasks import Task, get_task
 
 MAX_ABS_ERROR = {"float32": 1e-4, "float16": 1e-2}
-"""Largest difference of a score from Keras' (of a logit: times the largest one), by quantisation.
-The others are bounded by the drop of the task's figure."""
+"""Largest allowed difference of a score from Keras', by quantisation; for logits it is multiplied
+by the largest logit. For other quantisations the drop of the task's figure is bounded instead."""
 
 _BATCH = 16
 
 
 @dataclass(frozen=True)
 class Parity:
-    """How a file compares with Keras on the parity clips.
+    """The differences between a file and its Keras model on the parity clips.
 
     Attributes:
         max_abs_error: the largest difference of any score.
         figure: name of the task's figure, "mAP" or "accuracy".
-        drop: Keras' figure minus the file's; None where the labels do not define it.
+        drop: Keras' figure minus the file's; None if the labels do not define it.
     """
 
     max_abs_error: float
@@ -40,11 +40,11 @@ class Parity:
 
 
 def log_mel_batches(clips: np.ndarray, info: ModelInfo) -> Iterator[tf.Tensor]:
-    """Parity or representative clips as the batches that a network takes.
+    """Yields parity or representative clips as batches of log-mel.
 
     Args:
-        clips: float32 [clips, frames, mel_bins] or [clips, samples], as `info.input` says.
-        info: model card of the file that takes such clips.
+        clips: float32 [clips, frames, mel_bins] or [clips, samples], depending on `info.input`.
+        info: model card of the file for these clips.
 
     Yields:
         Float32 [batch, frames, mel_bins] in dB, in the clips' order.
@@ -58,13 +58,13 @@ def figure_of(task: Task, scores: np.ndarray, labels: np.ndarray | None) -> floa
     """The task's figure.
 
     Args:
-        task: names the figure.
+        task: the task.
         scores: float [clips, classes].
         labels: {0, 1} of the same shape, or None.
 
     Returns:
-        None where there are no labels; of a mAP, where no class is in some of the clips and
-        missing in others; of an accuracy, where not every clip has exactly one label.
+        The figure, or None without labels. A mAP is also None if no class has both positive and
+        negative clips, an accuracy if not every clip has exactly one label.
     """
     if labels is None:
         return None
@@ -74,10 +74,10 @@ def figure_of(task: Task, scores: np.ndarray, labels: np.ndarray | None) -> floa
 
 
 def check_measurable(request: ConversionRequest) -> None:
-    """Rejects a bound on the task's figure that the parity clips cannot measure.
+    """Checks that the parity clips define the task's figure if its drop is bounded.
 
     Raises:
-        ValueError: the quantisation is bounded by the figure alone, and the labels of the parity
+        ValueError: only the figure is bounded for this quantisation, and the labels of the parity
             clips do not define it (`figure_of`).
     """
     info, labels = request.info, request.parity_labels
@@ -86,8 +86,8 @@ def check_measurable(request: ConversionRequest) -> None:
     if is_bounded and (labels is None or figure_of(task, labels, labels) is None):
         raise ValueError(
             f"{Path(request.path).name}: {task.figure} may fall by {request.max_figure_drop:g}, "
-            f"but the {len(request.parity_clips)} parity clips do not define it: they have no "
-            "class that only some of them hold, or not exactly one label each. Compare on more "
+            f"but the {len(request.parity_clips)} parity clips do not define it: no class has both "
+            "positive and negative clips, or not every clip has exactly one label. Compare on more "
             "clips, or remove the bound (max_figure_drop=inf)"
         )
 
@@ -95,20 +95,22 @@ def check_measurable(request: ConversionRequest) -> None:
 def check_parity(
     model: keras.Model, request: ConversionRequest, tflite_bytes: bytes, folder: Path
 ) -> Parity:
-    """Runs a file and the model that it was made from on the parity clips.
+    """Compares a file with the model that it was made from on the parity clips.
+
+    Scores are bounded by `MAX_ABS_ERROR`. For quantisations that it does not list, the task's
+    figure is bounded by `request.max_figure_drop`.
 
     Args:
         model: from float32 [batch, frames, mel_bins] to float32 [batch, classes].
-        request: what the file should be; scores are bounded by `MAX_ABS_ERROR`, and in
-            quantisations that it does not list the task's figure by `request.max_figure_drop`.
+        request: the request of the file.
         tflite_bytes: the flatbuffer.
-        folder: for temporary files.
+        folder: folder for temporary files.
 
     Returns:
         The differences.
 
     Raises:
-        RuntimeError: one is beyond its bound, or a score is not finite.
+        RuntimeError: a difference exceeds its bound, or a score is not finite.
     """
     expected = _keras_scores(model, request.parity_clips, request.info)
     received = run_draft(tflite_bytes, request.info, request.parity_clips, folder)
@@ -118,11 +120,13 @@ def check_parity(
 
 
 def check_fine_tuned(model: keras.Model, tuned: keras.Model, request: ConversionRequest) -> None:
-    """Rejects fine-tuning that made the network worse; its file is compared with `tuned` alone.
+    """Checks that fine-tuning did not make the network worse.
+
+    This check is needed because the file is compared only with the network after fine-tuning.
 
     Args:
         model: the network before fine-tuning.
-        tuned: the network after it, in float32.
+        tuned: the network after fine-tuning, in float32.
         request: the clips, the labels and the bound on the task's figure.
 
     Raises:
@@ -142,13 +146,13 @@ def check_fine_tuned(model: keras.Model, tuned: keras.Model, request: Conversion
 
 
 def run_draft(tflite_bytes: bytes, info: ModelInfo, clips: np.ndarray, folder: Path) -> np.ndarray:
-    """The outputs of a file, computed by the interpreter that `Tagger` uses.
+    """Runs a file by the interpreter that `Tagger` uses.
 
     Args:
         tflite_bytes: the flatbuffer.
         info: its model card.
-        clips: float32 [clips, ...] of the form that the file takes.
-        folder: folder for the draft.
+        clips: float32 [clips, ...], inputs of the file.
+        folder: folder for temporary files.
 
     Returns:
         float32 [clips, ...], one output per clip.
@@ -169,7 +173,7 @@ def _keras_scores(model: keras.Model, clips: np.ndarray, info: ModelInfo) -> np.
 def _checked_error(request: ConversionRequest, expected: np.ndarray, received: np.ndarray) -> float:
     info = request.info
     error = float(np.max(np.abs(received - expected)))
-    # Float32 resolves relative to a value's size; scores are at most 1, logits may be larger.
+    # The precision of float32 is relative to a value; scores are at most 1, logits may be larger.
     size = max(1.0, float(np.max(np.abs(expected))))
     bound = size * MAX_ABS_ERROR.get(info.quantization, np.inf)
     # Written so that a NaN fails too.
@@ -193,7 +197,7 @@ def _checked_drop(
         raise RuntimeError(
             f"{Path(request.path).name}: {task.figure} of the {info.quantization} {info.input} "
             f"file is {drop:.4f} below Keras' (bound {request.max_figure_drop:g}) on "
-            f"{len(expected)} clips; no file was written. Give more, or more varied, "
+            f"{len(expected)} clips; no file was written. Use more, or more varied, "
             "representative clips, choose another quantisation, or allow a larger drop "
             "(max_figure_drop)"
         )

@@ -1,7 +1,7 @@
 """The child process that fine-tunes: `python -m aec_ofa_tf.export.qat_trainer` in a job folder.
 
-It trains the network twice, with the same clips in the same order: in float32, with which the
-quantised file is compared, and with int8 arithmetic simulated.
+It trains the network twice on the same clips in the same order: in float32, to compare the
+quantised file with, and with simulated int8 arithmetic.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ from aec_ofa_tf.export.twin import build_twin, named_variables, set_output_range
 from aec_ofa_tf.tasks import get_task
 
 _REPORTS = 10
-"""Lines of progress per network."""
+"""Number of progress lines per network."""
 
 
 def main() -> None:
-    """Does the job of the working directory."""
+    """Runs the job of the working directory."""
     folder = Path.cwd()
     job = read_tuning_job(folder)
     with np.load(folder / WEIGHTS_FILE) as archive:
@@ -68,11 +68,11 @@ def train(
     """Trains a twin in place towards soft labels.
 
     Args:
-        model: of `build_twin`.
+        model: the twin, from `build_twin`.
         job: the model's layers, the task and the settings.
         clips: float32 [clips, frames, mel_bins].
         targets: float32 [clips, classes] in [0, 1].
-        name: name of the twin in the lines of progress.
+        name: name of the twin in progress lines.
 
     Returns:
         The loss of every step, before its update.
@@ -87,11 +87,11 @@ def train(
     optimizer = tf_keras.optimizers.Adam(schedule)
     optimizer.build(variables)
 
-    # AutoGraph has nothing to convert here and takes longer than the rest of tracing.
+    # AutoGraph has nothing to convert here, and takes longer than the rest of tracing.
     @tf.function(autograph=False)
-    def step(batch: tf.Tensor, wanted: tf.Tensor) -> tf.Tensor:
+    def step(batch: tf.Tensor, soft_labels: tf.Tensor) -> tf.Tensor:
         with tf.GradientTape() as tape:
-            loss = loss_of(logits(batch, training=True), wanted)
+            loss = loss_of(logits(batch, training=True), soft_labels)
         optimizer.apply_gradients(zip(tape.gradient(loss, variables), variables, strict=True))
         return loss
 
@@ -110,7 +110,7 @@ def train(
                 f"{seconds:.0f} s",
                 flush=True,
             )
-    # The scales of the weights are those before the last update until the next call in training.
+    # The scales of the weights are updated only by the next call in training.
     logits(tf.constant(clips[rows]), training=True)
     return tuple(losses)
 
@@ -118,16 +118,16 @@ def train(
 def _order(clips: int, settings: FineTuning) -> list[np.ndarray]:
     """Indices of every step's clips: one permutation after another, cut into batches."""
     generator = np.random.default_rng(settings.seed)
-    wanted = settings.steps * settings.batch_size
-    epochs = -(-wanted // clips)
+    needed = settings.steps * settings.batch_size
+    epochs = -(-needed // clips)
     order = np.concatenate([generator.permutation(clips) for _ in range(epochs)])
-    return list(order[:wanted].reshape(settings.steps, settings.batch_size))
+    return list(order[:needed].reshape(settings.steps, settings.batch_size))
 
 
 def _save(model: tf_keras.Model, clip_shape: tuple[int, ...], folder: Path) -> None:
     """Writes a twin for inference as a SavedModel whose `scores` maps one clip to its scores."""
     module = tf.Module()
-    # Saving the model itself would make Keras trace every layer on its own.
+    # If the model itself were saved, Keras would trace every layer separately.
     module.kept = model.variables
     module.scores = tf.function(
         partial(model, training=False),

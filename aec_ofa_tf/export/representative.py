@@ -1,4 +1,4 @@
-"""Choice of the clips on which int8 quantisation finds the ranges of values."""
+"""Chooses the clips on which int8 quantisation measures the ranges of values."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from aec_ofa_tf.audio.front_end import FrontEndConfig
 def choose_representative(
     log_mel: np.ndarray, labels: np.ndarray, count: int, seed: int = 0
 ) -> np.ndarray:
-    """Draws clips balanced over classes, always with the quietest and the loudest.
+    """Draws clips that are balanced over classes and include the quietest and the loudest clip.
 
-    The extremes of these clips set the scales: without silence the -100 dB floor would saturate,
-    without loud clips the peaks would. Then the classes take turns; each adds a random clip that
-    is not yet chosen.
+    The extremes of the clips determine the scales: without a quiet clip the -100 dB floor would
+    saturate, without a loud clip the peaks would. Then the classes take turns to add a random clip
+    that is not chosen yet.
 
     Args:
         log_mel: [clips, frames, mel_bins] in dB.
-        labels: [clips, classes], positive where the clip has the class.
+        labels: [clips, classes], positive if the clip has the label.
         count: number of clips to choose; all clips if there are fewer.
         seed: seed of the draw.
 
@@ -44,11 +44,11 @@ def choose_representative(
 
 
 def with_silence(clips: np.ndarray, input_kind: str, front_end: FrontEndConfig) -> np.ndarray:
-    """Adds a digitally silent clip, which is rare in recordings but occurs on devices.
+    """Adds a clip of digital silence, which is rare in recordings but occurs on devices.
 
     Args:
         clips: float32 [clips, frames, mel_bins] in dB, or [clips, samples].
-        input_kind: which of the two, "log_mel" or "waveform".
+        input_kind: "log_mel" or "waveform".
         front_end: the front end, whose power floor is the log-mel of silence.
 
     Returns:
@@ -59,7 +59,7 @@ def with_silence(clips: np.ndarray, input_kind: str, front_end: FrontEndConfig) 
 
 
 def _taking_turns(labels: np.ndarray, generator: np.random.Generator) -> list[int]:
-    """Every clip at least once: the first clip of each class, then the second of each, ..."""
+    """Indices of all clips: the first clip of each class, then the second of each, and so on."""
     order = generator.permutation(len(labels))
     queues = [order[labels[order, label] > 0] for label in range(labels.shape[1])]
     longest = max((len(queue) for queue in queues), default=0)

@@ -1,4 +1,4 @@
-"""What conversions end with. No TensorFlow here."""
+"""The results of evaluations and exports. No TensorFlow here."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from aec_ofa_tf.metrics import Metrics
 from aec_ofa_tf.per_class import ClassResult, Confusion, PerClassReport
 
 MODEL_FILE = "model.keras"
-"""The Keras model beside the TFLite files that were made of it."""
+"""Name of the Keras model, beside the TFLite files made from it."""
 
 FINE_TUNED_FILE = "model-fine_tuned.keras"
-"""The float32 model that `int8_qat` files are compared with."""
+"""Name of the float32 model that `int8_qat` files are compared with."""
 
 _QAT = "int8_qat"
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """How a model scores on a split.
+    """The results of a model on a split.
 
     Attributes:
-        metrics: over all classes.
-        per_class: of every class.
-        labels: the classes' names.
+        metrics: metrics over all classes.
+        per_class: results of every class.
+        labels: names of the classes.
     """
 
     metrics: Metrics
@@ -34,7 +34,7 @@ class Evaluation:
     labels: tuple[str, ...]
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON: the metrics, the names of the classes that they leave out, and each class."""
+        """For JSON: the metrics, the names of undefined classes, and the results per class."""
         left_out = [self.labels[index] for index in self.metrics.undefined_classes]
         return {
             **self.metrics.as_dict(),
@@ -45,13 +45,13 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class FileScores:
-    """How a file scores on the evaluation split, and the Keras model that it was made of.
+    """The metrics of a file and of its Keras model on the evaluation split.
 
     Attributes:
         figure: the task's figure, "mAP" or "accuracy".
-        own: the file's metrics by name, `figure` and mAP among them.
-        reference: those of the Keras model.
-        per_class: the file's results class by class.
+        own: metrics of the file by name, including `figure` and mAP.
+        reference: metrics of the Keras model by name.
+        per_class: the file's results per class.
     """
 
     figure: str
@@ -65,12 +65,12 @@ class FileScores:
         return (self.reference[self.figure] or 0.0) - (self.own[self.figure] or 0.0)
 
     def as_dict(self) -> dict[str, float | None]:
-        """For JSON: `mAP`, `keras_mAP` and `map_drop`, and the same of another figure."""
+        """For JSON: `mAP`, `keras_mAP` and `map_drop`, and the same for the task's figure."""
         row: dict[str, float | None] = {}
         for name in dict.fromkeys(("mAP", self.figure)):
             own, reference = self.own[name], self.reference[name]
             row |= {name: own, f"keras_{name}": reference}
-            # Nothing can be ranked where all clips are of one class.
+            # mAP is not defined if all clips have the same label.
             if own is not None and reference is not None:
                 row[f"{name.lower()}_drop"] = reference - own
         return row
@@ -81,23 +81,24 @@ class ConvertedFile:
     """A TFLite file that was made.
 
     Attributes:
-        file: where it is.
-        bytes: its size, model card included.
+        file: path of the file.
+        bytes: size of the file, including the model card.
         max_abs_error: the largest difference of any score from Keras on the parity clips.
-        quantization: its quantisation.
-        input: what it takes, "log_mel" or "waveform".
-        subnet: the network's shape.
-        params: trainable weights.
-        macs: multiply-adds of a clip.
-        sha256: of the file's bytes.
-        io_type: type of the tensors at both ends.
+        quantization: quantisation of the file.
+        input: input of the file, "log_mel" or "waveform".
+        subnet: text form of the subnet.
+        params: number of trainable weights.
+        macs: multiply-adds per clip.
+        sha256: SHA-256 of the file.
+        io_type: type of the input and output tensors.
         figure: the task's figure, "mAP" or "accuracy".
-        parity_drop: Keras' figure minus the file's on the parity clips; None where their labels
-            do not define it.
-        scores: on the evaluation split; None where they were not computed.
-        latency_ms: median of an invocation on one thread of this machine; None if not measured.
+        parity_drop: Keras' figure minus the file's on the parity clips; None if their labels do not
+            define it.
+        scores: metrics on the evaluation split; None if they were not computed.
+        latency_ms: median time of an invocation on one thread of this machine; None if not
+            measured.
         budget: the budget that the subnet was found for, if any.
-        card: the file's model card.
+        card: path of the file's model card.
     """
 
     file: str
@@ -119,16 +120,16 @@ class ConvertedFile:
 
     @property
     def path(self) -> Path:
-        """Where the file is."""
+        """The path of the file."""
         return Path(self.file)
 
     @property
     def reference(self) -> Path:
-        """The Keras model that the file was made of and is compared with."""
+        """Path of the Keras model that the file was made from and is compared with."""
         return self.path.with_name(FINE_TUNED_FILE if self.quantization == _QAT else MODEL_FILE)
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON; what is not known is left out."""
+        """For JSON; unknown values are left out."""
         row = {field.name: getattr(self, field.name) for field in fields(self)}
         row[f"parity_{self.figure.lower()}_drop"] = row.pop("parity_drop")
         scores = {"scores": None, **(self.scores.as_dict() if self.scores else {})}
@@ -137,7 +138,7 @@ class ConvertedFile:
 
     @classmethod
     def from_dict(cls, row: Mapping[str, Any]) -> ConvertedFile:
-        """What `as_dict` or `as_record` described."""
+        """Builds a file from the values of `as_dict` or `as_record`."""
         figure = row["figure"]
         known = {field.name: row[field.name] for field in fields(cls) if field.name in row}
         known["parity_drop"] = row[f"parity_{figure.lower()}_drop"]
@@ -150,14 +151,14 @@ class ConvertedFile:
         return cls(**known)
 
     def as_record(self) -> dict[str, Any]:
-        """`as_dict` and the results class by class: what a run directory keeps."""
+        """`as_dict` with the results per class, as stored in a run directory."""
         report = self.scores.per_class if self.scores else None
         return {**self.as_dict(), **({"per_class": asdict(report)} if report else {})}
 
 
 @dataclass(frozen=True)
 class ExportResult:
-    """Files that were made together.
+    """The files of one export.
 
     Attributes:
         files: the TFLite files.
@@ -172,11 +173,11 @@ class ExportResult:
 
 @dataclass(frozen=True)
 class FamilyResult:
-    """The winners of all budgets in all forms.
+    """The files of the winners of all budgets.
 
     Attributes:
-        table: path of the Markdown table, beside which CSV and JSON stand.
-        files: a row for every file; paths are relative to the table's folder.
+        table: path of the Markdown table; the CSV and JSON tables are beside it.
+        files: all files; their paths are relative to the table's folder.
     """
 
     table: str
@@ -188,7 +189,7 @@ class FamilyResult:
 
 
 def _per_class_from_dict(content: Mapping[str, Any]) -> PerClassReport:
-    """What `asdict` of a `PerClassReport` described."""
+    """Builds a report from its `asdict`."""
     classes = (ClassResult(**row) for row in content["classes"])
     confusions = (Confusion(**row) for row in content["confusions"])
     return PerClassReport(tuple(classes), tuple(confusions))

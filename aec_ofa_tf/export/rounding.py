@@ -1,8 +1,8 @@
 """Data-aware rounding of the first convolution, for int8 and float16.
 
-Most of the error of int8, and of float16, comes from this layer: a filter has few weights, and
-neighbouring bins of a spectrogram have similar values, so that the rounding errors of one filter
-add up instead of averaging out. Rounding to nearest is best only for white noise.
+Most of the error of int8 and of float16 comes from this layer. A filter has few weights, and
+neighbouring bins of a spectrogram have similar values, so the rounding errors of a filter add up
+instead of averaging out. Rounding to nearest is optimal only for white noise.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _LARGEST = 127
 """TFLite's int8 weights lie in [-127, 127], with a scale per output channel."""
 
 _MAX_ENUMERATED = 12
-"""Filters of up to so many weights are rounded by trying all combinations."""
+"""Filters with at most this number of weights are rounded by trying all combinations."""
 
 _BEFORE = (
     keras.layers.InputLayer,
@@ -29,30 +29,30 @@ _BEFORE = (
     keras.layers.ZeroPadding2D,
     *DROPOUT,
 )
-"""Layers that may stand between the input and the first convolution."""
+"""Layers that are allowed between the input and the first convolution."""
 
 
 def round_first_convolution(
     model: keras.Model, log_mel_batches: Iterable[tf.Tensor], quantization: str = "int8"
 ) -> keras.Model:
-    """A copy whose first convolution changes its output the least when its weights are rounded.
+    """Rounds the weights of the first convolution so that its output changes the least.
 
     Every weight is rounded up or down, in the combination that changes the filter's output the
     least on the clips (the objective of AdaRound, Nagel et al. 2020). Filters of up to
     `_MAX_ENUMERATED` weights are solved exactly, larger ones by local search. The change of the
     output's mean is corrected in the batch norm or the bias (bias correction, Nagel et al. 2019).
-    The weights of the copy are numbers that a TFLite file can hold, so that the converter does not
-    round them again.
+    A TFLite file can represent the rounded weights exactly, so the converter does not round them
+    again.
 
     Args:
         model: a plain Keras model; it is not changed. The first convolution is the first Conv2D
-            after the input's normalisation, of one input channel and any kernel size. A model
-            without one is returned unchanged.
+            after the input's normalisation; it must have one input channel. A model without such a
+            convolution is returned unchanged.
         log_mel_batches: float32 [batch, frames, mel_bins] in dB, clips like those of the device.
         quantization: one of `ROUNDED`.
 
     Returns:
-        A model with the same layers, float32.
+        A copy of the model, in float32.
     """
     name = _first_convolution(model)
     if not name:
@@ -82,7 +82,7 @@ def _first_convolution(model: keras.Model) -> str:
     """Name of the convolution to round; "" if there is none."""
     try:
         graph = KerasGraph(model)
-    except ValueError:  # no functional model
+    except ValueError:  # not a functional model
         return ""
     node = next((node for node in graph.nodes if not isinstance(node.layer, _BEFORE)), None)
     if node is None or type(node.layer) is not keras.layers.Conv2D:
@@ -94,7 +94,7 @@ def _first_convolution(model: keras.Model) -> str:
 def _take_scale(
     convolution: keras.layers.Conv2D, norm: keras.layers.BatchNormalization
 ) -> np.ndarray:
-    """The batch norm's scale [channels], which it then no longer applies; it only adds."""
+    """Returns the batch norm's scale [channels] and sets it to 1, so that it only adds."""
     scale, shift = affine(norm)
     if convolution.use_bias:
         shift = shift + convolution.bias.numpy() * scale
@@ -128,7 +128,7 @@ def _patch_moments(
 
 
 def _rounded(weights: np.ndarray, neighbours: np.ndarray, covariance: np.ndarray) -> np.ndarray:
-    """A filter's weights, each as one of its two neighbours [weights, 2]."""
+    """Rounds each weight of a filter to one of its two neighbours, [weights, 2]."""
     if len(weights) > _MAX_ENUMERATED:
         return _rounded_by_search(weights, neighbours, covariance)
     candidates = np.array(list(itertools.product(*neighbours)))
@@ -140,10 +140,11 @@ def _rounded(weights: np.ndarray, neighbours: np.ndarray, covariance: np.ndarray
 def _rounded_by_search(
     weights: np.ndarray, neighbours: np.ndarray, covariance: np.ndarray
 ) -> np.ndarray:
-    """From the nearest neighbours on, the best change of one or two weights while one helps.
+    """Local search: starts with the nearest neighbours and changes one or two weights at a time.
 
-    Changing weight i by d_i changes the variance e'Ce by 2 d_i (Ce)_i + d_i^2 C_ii; two weights
-    together by the sum of both and 2 d_i d_j C_ij.
+    Changing weight i by d_i changes the variance e'Ce by 2 d_i (Ce)_i + d_i^2 C_ii; changing the
+    weights i and j changes it by the sum of both terms and 2 d_i d_j C_ij. The best change is made
+    as long as it reduces the variance.
     """
     rows = np.arange(len(weights))
     sides = np.argmin(np.abs(neighbours - weights[:, None]), axis=1)
@@ -155,7 +156,7 @@ def _rounded_by_search(
         change = single[:, None] + single + 2 * np.outer(steps, steps) * covariance
         np.fill_diagonal(change, single)
         first, second = np.unravel_index(np.argmin(change), change.shape)
-        # Far above the rounding of the sums, so that the search ends.
+        # The threshold is far above the rounding errors of the sums, so that the search ends.
         if change[first, second] >= -1e-9 * np.sum(np.outer(weights, weights) * covariance):
             return chosen
         flipped = list({int(first), int(second)})
@@ -163,17 +164,17 @@ def _rounded_by_search(
 
 
 def _int8_neighbours(weights: np.ndarray) -> np.ndarray:
-    """The multiples of the filter's scale below and above each weight; the largest weight stays."""
+    """The multiples of the filter's scale below and above each weight: [weights, 2]."""
     scale = np.max(np.abs(weights)) / _LARGEST
     if scale == 0.0:
         return np.stack([weights, weights], axis=-1)
     steps = weights / scale
-    # A weight that is a multiple already, as the largest one is, stays.
+    # A weight that is a multiple already, such as the largest one, is not changed.
     return np.stack([np.floor(steps + 1e-9), np.ceil(steps - 1e-9)], axis=-1) * scale
 
 
 def _float16_neighbours(weights: np.ndarray) -> np.ndarray:
-    """The float16 nearest to each weight, and the next one on the weight's other side."""
+    """The nearest float16 of each weight, and the next one on the other side: [weights, 2]."""
     near = weights.astype(np.float16)
     side = np.sign(weights - near.astype(np.float64))
     other = np.nextafter(near, (side * np.inf).astype(np.float16), dtype=np.float16)

@@ -1,4 +1,4 @@
-"""Trained networks as standalone `.keras` and TFLite files, beside their labels and model cards."""
+"""Converts the trained networks of a run to `.keras` and TFLite files."""
 
 from __future__ import annotations
 
@@ -16,8 +16,7 @@ from aec_ofa_tf.dataset import TRAIN
 from aec_ofa_tf.export.clips import ConversionClips, conversion_clips
 from aec_ofa_tf.export.config import QAT, ExportConfig
 from aec_ofa_tf.export.convert import convert_models
-from aec_ofa_tf.export.fine_tune import FineTuned
-from aec_ofa_tf.export.fine_tuning import fine_tuned
+from aec_ofa_tf.export.fine_tune import FineTuned, fine_tune_networks
 from aec_ofa_tf.export.parity import check_fine_tuned
 from aec_ofa_tf.export.request import Conversion, ConversionRequest
 from aec_ofa_tf.export.results import (
@@ -35,21 +34,17 @@ from aec_ofa_tf.tagging.tagger import FRONT_END_FILE
 from aec_ofa_tf.training.run import Run, Sizes
 from aec_ofa_tf.training.stages import SUPERNET, TEACHER, teacher_network, trained_teacher
 
-_FAMILY = "cnn10"
-_STATIC = ("embedding_units", "pool_last")
-"""Static parts that model files name, of networks that have them."""
-
 
 @dataclass(frozen=True, eq=False)
 class TrainedNetwork:
-    """A network that can become files.
+    """A trained network to convert.
 
     Attributes:
-        subnet: its shape.
-        network: its static parts.
-        model: in Keras, with scores.
-        stage: the stage that trained it.
-        steps: how many steps that took.
+        subnet: the subnet.
+        network: the static parts of the network.
+        model: the Keras model, whose outputs are scores.
+        stage: the stage that trained the network.
+        steps: number of training steps.
     """
 
     subnet: Subnet
@@ -60,7 +55,7 @@ class TrainedNetwork:
 
 
 def trained_subnets(run: Run, subnets: list[Subnet], sizes: Sizes) -> dict[Subnet, TrainedNetwork]:
-    """Subnets of the trained supernet, recalibrated.
+    """Materialises and recalibrates subnets of the trained supernet.
 
     Raises:
         ValueError: the supernet is not trained.
@@ -78,10 +73,10 @@ def trained_subnets(run: Run, subnets: list[Subnet], sizes: Sizes) -> dict[Subne
 
 
 def teacher(run: Run) -> TrainedNetwork:
-    """The trained teacher.
+    """Loads the trained teacher.
 
     Raises:
-        ValueError: there is none.
+        ValueError: the teacher is not trained.
     """
     config = trained_teacher(run)
     model = load_model(run.teacher_path)
@@ -93,10 +88,10 @@ def convert_networks(
 ) -> list[ConvertedFile]:
     """Writes `model.keras` and the TFLite files of a configuration into each network's folder.
 
-    Beside `int8_qat` files stands `model-fine_tuned.keras`, with which they are compared.
+    With `int8_qat` files it also writes `model-fine_tuned.keras`, which they are compared with.
 
     Raises:
-        ValueError: a combination of input and quantisation is unknown or refused.
+        ValueError: a combination of input and quantisation is unknown or cannot be converted.
         RuntimeError: fine-tuning or a conversion failed or lost too much accuracy, or a file
             differs from Keras beyond its bound.
     """
@@ -125,16 +120,16 @@ def convert_networks(
 
 
 def files_of_others(run: Run, folder: Path, network: Subnet, stage: str) -> list[Path]:
-    """The TFLite files in a folder that are of another network, or of one trained otherwise.
+    """The TFLite files in a folder that are of another network or of another training run.
 
-    Beside them `model.keras` would mislead.
+    `model.keras` must not be written beside them, because they were not made from it.
     """
     own = str(network), _run_fingerprint(run, stage)
     found = []
     for path in sorted(folder.glob("*.tflite")):
         try:
             info = read_info(path)
-        except ValueError:  # none of ours
+        except ValueError:  # not written by this project
             continue
         if path.name != FRONT_END_FILE and own != (info.subnet, info.extra.get("run_fingerprint")):
             found.append(path)
@@ -142,10 +137,10 @@ def files_of_others(run: Run, folder: Path, network: Subnet, stage: str) -> list
 
 
 def require_no_others(run: Run, folder: Path, network: Subnet, stage: str) -> None:
-    """Refuses a folder that holds `files_of_others`.
+    """Checks that a folder contains no `files_of_others`.
 
     Raises:
-        ValueError: it does.
+        ValueError: the folder contains such a file.
     """
     others = files_of_others(run, folder, network, stage)
     if others:
@@ -163,13 +158,13 @@ def _fine_tuned(
     sizes: Sizes,
     folder: Path,
 ) -> dict[int, FineTuned]:
-    """Networks as `int8_qat` files are made of, by identity; none where no such file is wanted."""
+    """Fine-tuned networks for `int8_qat` files by `id` of the network; {} without such files."""
     if not config.uses_qat:
         return {}
     clips = clips or conversion_clips(run.records, config, "log_mel", sizes.batch_size)
     networks = {id(network): network for network in folders.values()}
     models = {f"{n.stage} {n.subnet}": n.model for n in networks.values()}
-    tuned = fine_tuned(run, config, models, clips.representative_clips, folder)
+    tuned = fine_tune_networks(run, config, models, clips.representative_clips, folder)
     return {key: tuned[f"{n.stage} {n.subnet}"] for key, n in networks.items()}
 
 
@@ -195,7 +190,7 @@ def _request(
 
 
 def _file_name(feature: str, quantization: str, io_type: str) -> str:
-    """`log_mel-int8.tflite`, or `log_mel-int8-io_int8.tflite` with integers at both ends."""
+    """`log_mel-int8.tflite`, or `log_mel-int8-io_int8.tflite` with int8 inputs and outputs."""
     ends = "" if io_type == "float32" else f"-io_{io_type}"
     return f"{feature}-{quantization}{ends}.tflite"
 
@@ -217,18 +212,18 @@ def _info(
         extra=_extra(run, config, network, quantization),
         io_type=config.io_type,
         task=network.network.task,
-        network=getattr(network.network, "family", _FAMILY).upper(),
+        network=network.network.family.upper(),
     )
 
 
 def _extra(
     run: Run, config: ExportConfig, network: TrainedNetwork, quantization: str
 ) -> dict[str, Any]:
-    """What a model file says of its training, JSON values."""
+    """The information about its training in a model file, as JSON values."""
     records = run.records
     extra = {
         "macs": costs(network.subnet, network.network)["macs"],
-        **{n: getattr(network.network, n) for n in _STATIC if hasattr(network.network, n)},
+        **network.network.family_fields,
         "run": run.workdir.path.resolve().name,
         "run_fingerprint": _run_fingerprint(run, network.stage),
         "dataset": records.summary.name,

@@ -1,4 +1,4 @@
-"""How model files score on a split of a data set, and how long they take."""
+"""Scores model files on a split of a data set, and adds scores and latency to results."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ def evaluate_file(
     Args:
         path: the file.
         records: the data.
-        split: which clips.
-        batch_size: clips per batch of a Keras model; TFLite files take one clip at a time.
+        split: the split to score on.
+        batch_size: clips per batch of a Keras model; TFLite files process one clip at a time.
 
     Raises:
-        ValueError: the file is not a model that fits the data, or the split has no clips.
+        ValueError: the file is not a model for this data, or the split has no clips.
     """
     require_clips(records, split)
     if Path(path).suffix == ".tflite":
@@ -42,17 +42,17 @@ def evaluate_file(
 
 
 def require_clips(records: Dataset, split: str) -> None:
-    """Refuses a split without clips.
+    """Checks that a split has clips.
 
     Raises:
-        ValueError: there are none.
+        ValueError: the split has no clips.
     """
     if not records.clips(split):
         raise ValueError(f"the records have no {split} clips")
 
 
 def evaluation_of(scores: np.ndarray, labels: np.ndarray, records: Dataset) -> Evaluation:
-    """The metrics of scores, float [clips, classes], against {0, 1} labels of the same shape."""
+    """The results of scores, float [clips, classes], and {0, 1} labels of the same shape."""
     single_label = records.single_label
     return Evaluation(
         evaluate_scores(scores, labels, single_label),
@@ -62,27 +62,27 @@ def evaluation_of(scores: np.ndarray, labels: np.ndarray, records: Dataset) -> E
 
 
 def evaluate_tflite(path: Path, records: Dataset, split: str, threads: int = 1) -> Evaluation:
-    """Runs the TFLite file itself on every clip of a split.
+    """Scores a TFLite file on every clip of a split.
 
     Raises:
-        ValueError: the file is no classifier, was made for other labels, clips or another front end
-            than the records have, or takes waveforms where the records hold log-mel.
+        ValueError: the file is not a classifier, its labels, clip length or front end differ from
+            the records', or its input is a waveform and the records contain log-mel.
     """
     model = TFLiteModel(path, threads)
     info = model.info
     if not info.labels:
         raise ValueError(f"{path} has no labels: it is not a classifier")
     if info.labels != records.labels:
-        raise ValueError(f"{path} knows other labels than the records")
+        raise ValueError(f"{path} has other labels than the records")
     if info.clip_samples != records.clip_samples:
         raise ValueError(
-            f"{path} takes clips of {info.clip_samples} samples, the records hold clips of "
+            f"{path} needs clips of {info.clip_samples} samples, the records contain clips of "
             f"{records.clip_samples}"
         )
     if info.front_end != records.front_end:
         raise ValueError(
-            f"{path} expects another front end than the records were made with: "
-            f"{info.front_end} and {records.front_end}"
+            f"{path} needs the front end {info.front_end}, the records were made with "
+            f"{records.front_end}"
         )
     scores, labels = [], []
     batches = records.evaluation_batches(split, 1, features=(info.input,))
@@ -93,10 +93,10 @@ def evaluate_tflite(path: Path, records: Dataset, split: str, threads: int = 1) 
 
 
 def evaluate_keras(path: Path, records: Dataset, split: str, batch_size: int) -> Evaluation:
-    """Runs a `.keras` file on every clip of a split.
+    """Scores a `.keras` file on every clip of a split.
 
     Raises:
-        ValueError: the file is no model or does not fit the records.
+        ValueError: the file is not a model, or its shapes do not match the records.
     """
     model = load_model(path)
     shapes = (None, records.frames, records.front_end.mel_bins), (None, len(records.labels))
@@ -113,7 +113,7 @@ def evaluate_keras(path: Path, records: Dataset, split: str, batch_size: int) ->
 
 
 def with_scores(run: Run, files: list[ConvertedFile], batch_size: int) -> list[ConvertedFile]:
-    """Adds what files, and the Keras models behind them, score on the evaluation split, if any."""
+    """Adds the metrics of files and their Keras models on the evaluation split, if it has clips."""
     records = run.records
     if not records.clips(EVALUATION):
         return files
@@ -137,7 +137,7 @@ def with_latency(files: list[ConvertedFile]) -> list[ConvertedFile]:
 
 
 def log_files(files: list[ConvertedFile]) -> None:
-    """Reports size and score of every file."""
+    """Logs size and score of every file."""
     for file in files:
         text = ""
         if file.scores:

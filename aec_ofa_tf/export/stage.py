@@ -49,11 +49,11 @@ _COLUMNS = {"budget": "", "file": "", "bytes": ",d", "params": ",d", "macs": ",d
 def export_winners(run: Run, config: ExportConfig) -> ExportResult:
     """Converts the winner of every budget and scores every file on the evaluation split.
 
-    The files of budget `params<=60k` stand in `export/params_max_60k`. Nothing is done again if
-    the files are those of an earlier run with the same settings.
+    The files of budget `params<=60k` are written to `export/params_max_60k`. If an earlier run with
+    the same settings has written all files, nothing is done.
 
     Raises:
-        ValueError: nothing has been searched.
+        ValueError: there is no search result.
         RuntimeError: a conversion failed, or a file differs from Keras beyond its bound.
     """
     winners, sizes = run.workdir.winners(), run.sizes(config.evaluation)
@@ -66,7 +66,8 @@ def export_winners(run: Run, config: ExportConfig) -> ExportResult:
         SUPERNET: dict(run.workdir.require_stage(SUPERNET).settings),
     }
     done = run.workdir.same_stage(NAME, settings)
-    if done and all(_stands(row, run.export_path) for row in done["files"] + done["companions"]):
+    rows = done["files"] + done["companions"] if done else []
+    if done and all(_is_unchanged(row, run.export_path) for row in rows):
         return ExportResult(tuple(ConvertedFile.from_dict(row) for row in done["files"]))
     folders = _winner_folders(run, run.export_path)
     networks = _networks(run, folders, sizes)
@@ -92,14 +93,14 @@ def export_subnet(
     """Converts one subnet of the trained supernet, and measures the files' latency.
 
     Args:
-        run: with a trained supernet.
-        subnet: which.
-        config: which files.
-        out: the folder; by default `export/SUBNET` of the run directory.
+        run: a run with a trained supernet.
+        subnet: the subnet to convert.
+        config: the files to make.
+        out: folder for the files; by default `export/SUBNET` of the run directory.
         score: whether to score the files on the evaluation split.
 
     Raises:
-        ValueError: the folder holds files of another network.
+        ValueError: the folder contains files of another network.
         RuntimeError: a conversion failed, or a file differs from Keras beyond its bound.
     """
     folder = out or run.export_path / str(subnet)
@@ -114,7 +115,7 @@ def export_teacher(
     """Converts the teacher like a subnet; its folder is `export/teacher` by default.
 
     Raises:
-        ValueError: there is no teacher, or the folder holds files of another network.
+        ValueError: the teacher is not trained, or the folder contains files of another network.
         RuntimeError: a conversion failed, or a file differs from Keras beyond its bound.
     """
     folder, network = out or run.export_path / TEACHER, teacher(run)
@@ -125,17 +126,17 @@ def export_teacher(
 def export_family(
     run: Run, config: ExportConfig, out: Path | None = None, data_licence: str = ""
 ) -> FamilyResult:
-    """Converts the winner of every budget that was searched, and describes every file in a table.
+    """Converts the winner of every searched budget, and describes every file in a table.
 
     Args:
-        run: with a search result.
-        config: which files.
-        out: root of the folders; by default `export` of the run directory, where what
-            `export_winners` has made with the same settings is not made again.
-        data_licence: what the cards say of it.
+        run: a run with a search result.
+        config: the files to make.
+        out: root of the folders; by default `export` of the run directory, where files that
+            `export_winners` has written with the same settings are reused.
+        data_licence: licence of the data, for the cards.
 
     Raises:
-        ValueError: nothing has been searched, or `out` holds files of other subnets.
+        ValueError: there is no search result, or `out` contains files of other subnets.
         RuntimeError: a conversion failed, or a file differs from Keras beyond its bound.
     """
     root = out or run.export_path
@@ -215,25 +216,25 @@ def _files_in(run: Run, config: ExportConfig, out: Path) -> list[ConvertedFile]:
 
 
 def _companions(folders: Iterable[Path]) -> list[dict[str, str]]:
-    """What stands beside the TFLite files of these folders."""
+    """The other files in the folders of TFLite files, with their SHA-256."""
     names = (MODEL_FILE, FINE_TUNED_FILE, FRONT_END_FILE, LABELS_FILE)
     paths = [folder / name for folder in folders for name in names]
     return [{"file": str(path), "sha256": sha256_of(path)} for path in paths if path.is_file()]
 
 
-def _stands(file: Mapping[str, Any], export: Path) -> bool:
-    """Whether a file is in this folder still, as it was written."""
+def _is_unchanged(file: Mapping[str, Any], export: Path) -> bool:
+    """Whether a file is still in this folder and has the bytes that were written."""
     path = Path(file["file"])
     is_here = path.is_file() and path.resolve().is_relative_to(export.resolve())
     return is_here and sha256_of(path) == file.get("sha256")
 
 
 def _warn_of_others(rows: Iterable[ConvertedFile], root: Path) -> None:
-    """Warns of files of earlier calls, whose figures are not at hand."""
-    standing = {str(path.relative_to(root)) for path in root.glob("*/*-*.tflite")}
-    others = sorted(standing - {row.file for row in rows})
+    """Logs a warning about files of earlier exports, which the table does not contain."""
+    present = {str(path.relative_to(root)) for path in root.glob("*/*-*.tflite")}
+    others = sorted(present - {row.file for row in rows})
     if others:
         logging.warning(
-            "the table has the files of this call, not those of earlier ones: %s",
+            "the table lacks these files of earlier exports: %s",
             ", ".join(others),
         )

@@ -1,7 +1,6 @@
-"""The converter's child process: `python -m aec_ofa_tf.export.tflite_converter` in a job folder.
+"""The child process that converts: `python -m aec_ofa_tf.export.tflite_converter` in a job folder.
 
-No other module calls TensorFlow's converter, which aborts its process on models that it cannot
-convert.
+No other module calls TensorFlow's converter, which aborts its process if it cannot convert a model.
 """
 
 from __future__ import annotations
@@ -23,14 +22,14 @@ from aec_ofa_tf.export.child import FRONT_END, ConversionJob, read_jobs
 
 
 def main() -> None:
-    """Does every job of the working directory."""
+    """Runs every job of the working directory."""
     folder = Path.cwd()
     graphs: dict[tuple[str, str], str] = {}
     with tempfile.TemporaryDirectory(dir=folder) as saved_models:
         for job in read_jobs(folder):
             print(f"converting {job.content} to {job.quantization}", file=sys.stderr, flush=True)
             graph = (job.content, job.model)
-            # Tracing and saving take longer than converting; quantisations share them.
+            # Tracing and saving take longer than converting, so quantisations share a graph.
             if graph not in graphs:
                 graphs[graph] = str(Path(saved_models, str(len(graphs))))
                 _save(_load(job, folder), job, graphs[graph])
@@ -47,10 +46,10 @@ def _load(job: ConversionJob, folder: Path) -> Any:
 
 
 def _save(network: Any, job: ConversionJob, saved_model: str) -> None:
-    """Writes the job's graph as a SavedModel of batch 1.
+    """Writes the job's graph as a SavedModel with a batch size of 1.
 
-    The converter aborts on Keras 3 models handed to it directly, and on SavedModels whose
-    variables Keras has not tracked; `ExportArchive` tracks them.
+    The converter aborts if it is given a Keras 3 model directly, or a SavedModel whose variables
+    Keras has not tracked. `ExportArchive` tracks them.
     """
     function, shape = _graph(network, job)
     archive = keras.export.ExportArchive()
@@ -66,7 +65,7 @@ def _graph(network: Any, job: ConversionJob) -> tuple[Callable[[tf.Tensor], tf.T
     config = job.front_end
 
     def front_end(waveform: tf.Tensor) -> tf.Tensor:
-        # Quantisation finds the front end by this name.
+        # Quantisation recognises the front end by this name.
         with tf.name_scope(FRONT_END):
             return log_mel(waveform, config)
 
@@ -92,8 +91,9 @@ def _convert(job: ConversionJob, saved_model: str, folder: Path) -> bytes:
     if job.quantization == "float16":
         converter.target_spec.supported_types = [tf.float16]
     if job.quantization == "int8_qat":
-        # Scales come from the simulation; the front end is outside of it and stays float32.
-        return _with_ends(converter, job).convert()
+        # The scales are those of the simulation. It does not include the front end, which
+        # therefore stays float32.
+        return _with_io_types(converter, job).convert()
     if job.quantization != "int8":
         return converter.convert()
     clips = np.load(folder / job.representative, allow_pickle=False)
@@ -102,15 +102,17 @@ def _convert(job: ConversionJob, saved_model: str, folder: Path) -> bytes:
         for clip in clips:
             yield [clip[None].astype(np.float32)]
 
-    # Integers inside, float32 at both ends unless asked: callers need not know the scales.
+    # Input and output are float32 unless int8 is requested, so callers need not know the scales.
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
     converter.representative_dataset = representative
     if job.content == "log_mel":
-        return _with_ends(converter, job).convert()
+        return _with_io_types(converter, job).convert()
     return _quantize_after_front_end(converter, representative, saved_model)
 
 
-def _with_ends(converter: tf.lite.TFLiteConverter, job: ConversionJob) -> tf.lite.TFLiteConverter:
+def _with_io_types(
+    converter: tf.lite.TFLiteConverter, job: ConversionJob
+) -> tf.lite.TFLiteConverter:
     converter.inference_input_type = tf.int8 if job.integer_input else tf.float32
     converter.inference_output_type = tf.int8 if job.integer_output else tf.float32
     return converter
@@ -121,9 +123,9 @@ def _quantize_after_front_end(
     representative: Callable[[], Iterator[list[np.ndarray]]],
     saved_model: str,
 ) -> bytes:
-    """Integers after the front end only: a power spectrum spans far more than 8 bits.
+    """Quantises everything except the front end, whose power spectrum needs far more than 8 bits.
 
-    Only TensorFlow's quantisation debugger can keep chosen operators in float32.
+    Only TensorFlow's quantisation debugger can keep selected operators in float32.
     """
     float_model = tf.lite.TFLiteConverter.from_saved_model(saved_model).convert()
     options = tf.lite.experimental.QuantizationDebugOptions(

@@ -1,6 +1,6 @@
-"""The tf_keras twin of a folded network, plain or with int8 arithmetic simulated.
+"""The tf_keras twin of a folded network, plain or with simulated int8 arithmetic.
 
-For a child process only: tensorflow-model-optimization supports tf_keras layers only, and importing
+Only for a child process: tensorflow-model-optimization supports only tf_keras layers, and importing
 it sets TF_USE_LEGACY_KERAS for the whole process.
 """
 
@@ -19,7 +19,7 @@ from aec_ofa_tf.export.folded_graph import INPUT, SCALE, SHIFT, FoldedGraph, Fol
 
 
 class Scale(tf_keras.layers.Layer):
-    """Multiplies every channel by a number of its own: half of a batch norm."""
+    """Multiplies every channel by a trainable scale: the first half of a batch norm."""
 
     def build(self, input_shape: Any) -> None:
         """Creates `scale`, float32 [channels]."""
@@ -32,7 +32,7 @@ class Scale(tf_keras.layers.Layer):
 
 
 class Shift(tf_keras.layers.Layer):
-    """Adds a number of its own to every channel: the other half of a batch norm."""
+    """Adds a trainable shift to every channel: the second half of a batch norm."""
 
     def build(self, input_shape: Any) -> None:
         """Creates `shift`, float32 [channels]."""
@@ -50,8 +50,8 @@ class LayerQuantization(tfmot.quantization.keras.QuantizeConfig):
     Args:
         weight: name of the weight's attribute, or "".
         weight_quantizer: quantizer of the weight; biases are int32 and need none.
-        output_quantizer: quantizer of the output; None where the output has the input's scale, as
-            TFLite's pools and reshapes require.
+        output_quantizer: quantizer of the output; None if the output has the scale of the input,
+            as TFLite requires for pooling and reshaping.
     """
 
     def __init__(
@@ -61,23 +61,23 @@ class LayerQuantization(tfmot.quantization.keras.QuantizeConfig):
         self.output_quantizer = output_quantizer
 
     def get_weights_and_quantizers(self, layer: Any) -> list[tuple[Any, Any]]:
-        """The weight, if any, with its quantizer."""
+        """Returns the weight, if any, with its quantizer."""
         return [(getattr(layer, self.weight), self.weight_quantizer)] if self.weight else []
 
     def set_quantize_weights(self, layer: Any, quantize_weights: list[Any]) -> None:
-        """Replaces the weight by the quantized one for a call."""
+        """Replaces the weight by the quantized weight during a call."""
         for weight in quantize_weights:
             setattr(layer, self.weight, weight)
 
     def get_activations_and_quantizers(self, layer: Any) -> list[Any]:
-        """None: an activation function's values are the layer's output."""
+        """Returns nothing: the values of an activation function are the layer's output."""
         return []
 
     def set_quantize_activations(self, layer: Any, quantize_activations: list[Any]) -> None:
-        """Nothing to do."""
+        """Does nothing."""
 
     def get_output_quantizers(self, layer: Any) -> list[Any]:
-        """The output's quantizer, if any."""
+        """Returns the output's quantizer, if any."""
         return [self.output_quantizer] if self.output_quantizer else []
 
     def get_config(self) -> dict[str, Any]:
@@ -93,7 +93,7 @@ class _ChannelQuantizer(tfmot.quantization.keras.quantizers.LastValueQuantizer):
         super().__init__(num_bits=8, per_axis=True, symmetric=True, narrow_range=True)
 
     def build(self, tensor_shape: Any, name: str, layer: Any) -> dict[str, Any]:
-        # The parent's passes an integer as shape, which tf_keras refuses.
+        # The parent class passes an integer as shape, which tf_keras refuses.
         def add(end: str) -> Any:
             shape = (tensor_shape[-1],)
             return layer.add_weight(f"{name}_{end}", shape=shape, trainable=False)
@@ -102,7 +102,7 @@ class _ChannelQuantizer(tfmot.quantization.keras.quantizers.LastValueQuantizer):
 
 
 class _DepthwiseQuantizer(_ChannelQuantizer):
-    """The same for a depthwise kernel [height, width, channels, multiplier].
+    """A symmetric scale per output channel of a kernel [height, width, channels, multiplier].
 
     TFLite's depthwise kernel is [1, height, width, channels * multiplier], with a scale per entry
     of its last axis.
@@ -113,30 +113,30 @@ class _DepthwiseQuantizer(_ChannelQuantizer):
 
     def __call__(self, inputs: Any, training: Any, weights: Any, **kwargs: Any) -> Any:
         shape = inputs.shape
-        # TFLite's own layout, so that the converter's reshape and this one cancel out.
+        # This is TFLite's layout, so that the converter's reshape and this one cancel out.
         kernel = tf.reshape(inputs, [1, *shape[:2], shape[2] * shape[3]])
         return tf.reshape(super().__call__(kernel, training, weights, **kwargs), shape)
 
 
 def hard_swish(x: tf.Tensor) -> tf.Tensor:
-    """X * relu6(x + 3) / 6, written so that TFLite's converter makes one operator of it."""
+    """Computes x * relu6(x + 3) / 6, in a form that the converter maps to one operator."""
     return x * tf.nn.relu6(x + 3.0) * (1.0 / 6.0)
 
 
 def build_twin(
     graph: FoldedGraph, weights: dict[str, np.ndarray], quantized: bool = False
 ) -> tf_keras.Model:
-    """The network of a folded graph.
+    """Builds the network of a folded graph.
 
     Args:
-        graph: its layers.
-        weights: as `fold.Folded` has them.
-        quantized: whether int8 is simulated; the ranges of the outputs are then still to be set
+        graph: the layers.
+        weights: the folded weights (`fold.Folded`).
+        quantized: whether int8 is simulated. If so, the caller must set the ranges of the outputs
             (`set_output_ranges`).
 
     Returns:
-        A model from float32 [batch, *graph.input_shape] to scores float32 [batch, classes], with
-        layers of the graph's names.
+        A model from float32 [batch, *graph.input_shape] to scores, float32 [batch, classes]. Its
+        layers have the names of the graph's layers.
     """
     outputs: dict[str, tf.Tensor] = {}
     for layer in graph.layers:
@@ -159,7 +159,7 @@ def build_twin(
 
 
 def _input_name(graph: FoldedGraph) -> str:
-    """The name of the layer that gives the input its quantisation."""
+    """The name of the layer that quantises the input."""
     names = {layer.name for layer in graph.layers}
     return "input" if "input" not in names else "quantized_input"
 
@@ -178,16 +178,16 @@ def _build(layer: FoldedLayer) -> tf_keras.layers.Layer:
 def _wrapped(
     layer: tf_keras.layers.Layer, quantization: LayerQuantization
 ) -> tf_keras.layers.Layer:
-    # The wrapper takes the layer's name, so that weights and outputs have the same names in both
+    # The wrapper gets the layer's name, so that weights and outputs have the same names in both
     # twins.
     return tfmot.quantization.keras.QuantizeWrapperV2(layer, quantization, name_prefix="")
 
 
 def _quantization_of(layer: FoldedLayer, graph: FoldedGraph) -> LayerQuantization:
-    """What TFLite's int8 kernels prescribe for a layer.
+    """The quantisation of a layer in TFLite's int8 kernels.
 
-    Biases are int32. Pools, reshapes and padding keep their input's scale. What a ReLU alone
-    follows becomes one operator with it, whose output is quantized once, after the ReLU.
+    Biases are int32. Pooling, reshaping and padding keep the scale of their input. A layer whose
+    only consumer is a ReLU is fused with it; the output is quantized once, after the ReLU.
     """
     consumers = graph.consumers(layer.name)
     has_relu = len(consumers) == 1 and consumers[0].kind == "ReLU"
@@ -244,12 +244,12 @@ def named_variables(model: tf_keras.Model) -> dict[str, tf.Variable]:
 def set_output_ranges(quantized: tf_keras.Model, plain: tf_keras.Model, clips: np.ndarray) -> None:
     """Sets the ranges of a quantized twin's outputs to those of the plain twin's outputs.
 
-    Ranges begin at -6 and 6 and move by a thousandth of the distance per step: some hundred steps
-    of training would not bring them to the values that occur.
+    Ranges start at -6 and 6 and move by a thousandth of the distance per step, so a few hundred
+    training steps would not suffice to adapt them.
 
     Args:
-        quantized: the twin to change.
-        plain: the same network.
+        quantized: the twin whose ranges are set.
+        plain: the plain twin of the same network.
         clips: float32 [clips, frames, mel_bins].
     """
     ranges = {
@@ -266,7 +266,7 @@ def set_output_ranges(quantized: tf_keras.Model, plain: tf_keras.Model, clips: n
 
     found = np.array([extremes(tf.constant(clip[None])) for clip in clips])
     for name, low, high in zip(names, found[:, :, 0].min(0), found[:, :, 1].max(0), strict=True):
-        # Zero must be one of the numbers that the integers represent.
+        # The integers must be able to represent zero.
         ranges[name]["output_min"].assign(min(low, 0.0))
         ranges[name]["output_max"].assign(max(high, 0.0))
 

@@ -1,1 +1,1 @@
-"""CNN10 as a standalone model, as a supernet, and the way from one to the other."""
+"""Families of networks as lists of elastic units, supernets of them, and the plain models."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from functools import cache, lru_cache, partial
-from typing import TYPE_CHECKING, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from aec_ofa_tf.layers import BATCH_NORM_EPSILON, BATCH_NORM_MOMENTUM
 from aec_ofa_tf.models.rows import LayerRow, Operator
@@ -73,6 +73,12 @@ class NetworkConfig(ABC):
     def sizes(self) -> dict[str, int]:
         """What the time of a layer depends on besides its row, by name."""
         return {"frames": self.frames, "mel_bins": self.mel_bins, "classes": self.classes}
+
+    @property
+    def family_fields(self) -> dict[str, Any]:
+        """What the family adds to the fields of every network, by name."""
+        common = {field.name for field in fields(NetworkConfig)}
+        return {name: value for name, value in asdict(self).items() if name not in common}
 
     @property
     def image(self) -> Shape:

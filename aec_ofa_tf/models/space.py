@@ -27,8 +27,7 @@ _SEPARATOR = "-"
 class Subnet:
     """One network of a search space: a choice for every unit.
 
-    A subnet is immutable, hashable and ordered. Spaces make subnets; text is read by
-    `SearchSpace.parse_subnet`.
+    It is immutable, hashable and ordered; `SearchSpace.parse_subnet` reads its text.
 
     Attributes:
         choices: a choice per unit of the network.
@@ -73,8 +72,7 @@ class Option(NamedTuple):
 class SearchSpace(ABC):
     """All products of one option per stage; everything else follows from `stages`.
 
-    Nothing but `subnets` walks the whole space, so that it may have more members than a machine
-    can list.
+    Nothing but `subnets` walks the whole space: it may have more members than can be listed.
 
     Attributes:
         family: name that the space is registered under, see `models.family`.
@@ -150,8 +148,7 @@ class SearchSpace(ABC):
     def __contains__(self, subnet: object) -> bool:
         if not isinstance(subnet, Subnet) or len(subnet.choices) != sum(self.stage_units):
             return False
-        parts = zip(self.split(subnet), self._choices, strict=True)
-        return all(part in choices for part, choices in parts)
+        return all(part in o for part, o in zip(self.split(subnet), self._choices, strict=True))
 
     def parse_subnet(self, text: str) -> Subnet:
         """Reads a member: `largest`, `smallest`, another name of the family's, or a subnet's text.
@@ -159,10 +156,12 @@ class SearchSpace(ABC):
         Raises:
             ValueError: the text is none of these, or the subnet is not in this space.
         """
-        named = {"largest": self.largest, "smallest": self.smallest}
-        subnet = named.get(text.strip()) or self.named_subnet(text.strip())
+        text = text.strip()
+        if text in ("largest", "smallest"):
+            return getattr(self, text)
+        subnet = self.named_subnet(text)
         if subnet is None:
-            return self.from_texts(text.strip().split(_SEPARATOR))
+            return self.from_texts(text.split(_SEPARATOR))
         if subnet not in self:
             raise self._stranger(str(subnet))
         return subnet
@@ -189,8 +188,7 @@ class SearchSpace(ABC):
 
     def texts(self, subnet: Subnet) -> list[str]:
         """The texts of a member's stages."""
-        parts = zip(self.split(subnet), self._choices, strict=True)
-        return [options[part] for part, options in parts]
+        return [o[part] for part, o in zip(self.split(subnet), self._choices, strict=True)]
 
     def split(self, subnet: Subnet) -> list[tuple[Choice, ...]]:
         """A subnet's choices by stage."""

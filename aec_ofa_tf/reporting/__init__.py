@@ -1,1 +1,1 @@
-"""What TensorBoard shows."""
+"""Tables, pictures and TensorBoard events."""

@@ -21,7 +21,7 @@ def draw_pareto(
     front: Sequence[Point],
     chosen: Sequence[Point],
 ) -> None:
-    """All candidates, the Pareto front and the chosen subnets, a validation figure over a cost."""
+    """Plots a validation figure over a cost: all candidates, the Pareto front, chosen subnets."""
     drawing = Figure(figsize=(7, 4.5), layout="constrained")
     axes = drawing.subplots()
     axes.scatter(*_columns(points), s=14, color="0.6", label=f"{len(points)} subnets")
@@ -34,7 +34,7 @@ def draw_pareto(
 
 
 def draw_spread(path: Path, scores: Mapping[str, Sequence[float]], figure: str = "mAP") -> None:
-    """A box per budget: the validation figure of its candidates (the paper's figure 4)."""
+    """Draws a box plot of the candidates' validation figure per budget (the paper's figure 4)."""
     drawing = Figure(figsize=(max(5, 1.6 * len(scores)), 4.5), layout="constrained")
     axes = drawing.subplots()
     labels = [f"{budget}\n{len(values)} subnets" for budget, values in scores.items()]
@@ -45,7 +45,7 @@ def draw_spread(path: Path, scores: Mapping[str, Sequence[float]], figure: str =
 
 
 def draw_sensitivity(path: Path, rows: Sequence[Mapping[str, Any]], figure: str = "mAP") -> None:
-    """A panel per block and choice: the mean figure, and of how many subnets, at each value."""
+    """Draws a panel per block and choice: mean figure and number of subnets for each value."""
     panels = sorted({(row["block"], row["choice"]) for row in rows})
     if not panels:
         return
@@ -57,7 +57,7 @@ def draw_sensitivity(path: Path, rows: Sequence[Mapping[str, Any]], figure: str 
         ticks = [f"{row['value']}\n({row['subnets']})" for row in chosen]
         axes.set_xticks(range(len(chosen)), ticks)
         axes.set_xlabel(f"block {block} {choice}")
-    grid[0].set_ylabel(f"mean validation {figure} (of subnets)")
+    grid[0].set_ylabel(f"mean validation {figure} (number of subnets)")
     drawing.savefig(path, dpi=_DPI, format="png")
 
 

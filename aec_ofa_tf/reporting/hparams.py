@@ -20,9 +20,9 @@ def write_sessions(
     """Replaces the sessions in a directory by one finished session per subnet.
 
     Args:
-        directory: gets a folder per subnet.
+        directory: directory of the sessions, with a folder per subnet.
         values: costs and metrics by subnet.
-        space: of the subnets, whose choices are the parameters: every block's depth and widths.
+        space: search space of the subnets; their choices become hyperparameters.
     """
     shutil.rmtree(directory, ignore_errors=True)
     for subnet, metrics in values.items():
@@ -31,7 +31,7 @@ def write_sessions(
             hparams.hparams(_choices(subnet, space), trial_id=str(subnet))
             for name, value in metrics.items():
                 tf.summary.scalar(name, value)
-            # Without its end TensorBoard shows a session as one of unknown status.
+            # Without an end event TensorBoard shows a session with unknown status.
             end = session_end_pb(api_pb2.STATUS_SUCCESS)
             tf.summary.experimental.write_raw_pb(end.SerializeToString())
         writer.close()

@@ -1,4 +1,4 @@
-"""The machine that figures were measured on. No TensorFlow here."""
+"""Description of the machine that figures are measured on. No TensorFlow here."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ _BFLOAT16_FEATURES = {"avx512_bf16", "amx_bf16"}
 
 
 def cpu_features() -> set[str]:
-    """The kernel's names of what the CPU can do; none where it does not say."""
+    """The CPU's features, as the kernel names them; empty if /proc/cpuinfo does not exist."""
     return set(_CPU_INFO.read_text().split()) if _CPU_INFO.exists() else set()
 
 
 def has_bfloat16_units() -> bool:
-    """Whether the CPU computes in bfloat16; elsewhere TensorFlow emulates it, many times slower."""
+    """Whether the CPU computes in bfloat16; if not, TensorFlow emulates it, many times slower."""
     return bool(_BFLOAT16_FEATURES & cpu_features())
 
 
 def describe_machine() -> dict[str, Any]:
-    """Cores, and what they can compute, as JSON values."""
+    """Number of cores and their features, as JSON values."""
     known = cpu_features()
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return {

@@ -11,7 +11,7 @@ class SummaryLog:
     """Writes TensorBoard events.
 
     Args:
-        directory: where the event files go; None writes nothing.
+        directory: directory of the event files; None writes nothing.
     """
 
     def __init__(self, directory: Path | None) -> None:

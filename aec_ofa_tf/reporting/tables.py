@@ -18,7 +18,7 @@ def markdown(rows: Sequence[Row], columns: Mapping[str, str]) -> str:
     """A Markdown table.
 
     Args:
-        rows: dicts; what one lacks is left blank.
+        rows: dicts; a missing value gives an empty cell.
         columns: keys of the rows with the format of their values, such as ",d" or ".3f".
     """
     cells = [{name: _text(row.get(name), form) for name, form in columns.items()} for row in rows]
@@ -29,13 +29,13 @@ def markdown(rows: Sequence[Row], columns: Mapping[str, str]) -> str:
 def write_tables(
     rows: Sequence[Row], columns: Mapping[str, str], stem: Path, about: Mapping[str, Any]
 ) -> str:
-    """Writes `stem`.md and `stem`.csv with the columns, and `stem`.json with all of the rows.
+    """Writes `stem`.md and `stem`.csv with the given columns, and `stem`.json with all columns.
 
     Args:
         rows: as for `markdown`.
         columns: as for `markdown`; CSV has unformatted values.
         stem: path without suffix.
-        about: what JSON has beside `rows`.
+        about: further entries of the JSON file, beside `rows`.
 
     Returns:
         The Markdown table.

@@ -13,19 +13,19 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 _DPI = 120
 _ROWS = 12
-"""Labels that a panel shows at most."""
+"""Maximum number of labels in a panel."""
 _STEPS = 9
-"""Steps of a panel's time axis, at most."""
+"""Maximum number of steps of a panel's time axis."""
 
 
 class Timeline:
     """Scores of a recording's windows, in bounded memory.
 
-    Beyond `columns` windows neighbours are merged, again and again, each score into the higher of
-    the two, so that a picture of a day still shows a bark of a second.
+    If there are more than `columns` windows, neighbouring columns are merged, repeatedly, and the
+    higher score is kept. So the picture of a day still shows a bark of one second.
 
     Args:
-        columns: how many columns to keep at most, an even number.
+        columns: maximum number of columns, an even number.
 
     Raises:
         ValueError: `columns` is not even and positive.
@@ -33,7 +33,7 @@ class Timeline:
 
     def __init__(self, columns: int = 2000) -> None:
         if columns < 2 or columns % 2:
-            raise ValueError(f"columns are an even number from 2 up, received {columns}")
+            raise ValueError(f"columns must be even and at least 2, received {columns}")
         self._columns = columns
         self._begins: list[float] = []
         self._scores: list[np.ndarray] = []
@@ -42,11 +42,11 @@ class Timeline:
         self._windows_in_last = 0
 
     def add(self, begin_secs: float, end_secs: float, scores: np.ndarray) -> None:
-        """Takes the next window.
+        """Adds the next window.
 
         Args:
-            begin_secs: where it begins, later than the one before.
-            end_secs: where it ends.
+            begin_secs: start of the window, later than that of the previous one.
+            end_secs: end of the window.
             scores: float32 [classes].
         """
         self._end_secs = end_secs
@@ -65,7 +65,7 @@ class Timeline:
         self._windows_in_last = 1
 
     def edges(self) -> np.ndarray:
-        """float64 [columns + 1]: where columns begin, and where the last one ends, in seconds."""
+        """float64 [columns + 1]: starts of the columns and end of the last one, in seconds."""
         return np.array([*self._begins, self._end_secs])
 
     def scores(self) -> np.ndarray:
@@ -79,14 +79,14 @@ def draw_timelines(
     labels: Sequence[str],
     thresholds: np.ndarray,
 ) -> None:
-    """A panel per recording: time along, its labels across, scores from 0 to 1 as darkness.
+    """Draws a panel per recording: time on the x axis, labels on the y axis, scores as darkness.
 
-    A column reaches from its window's begin to the next one's. The labels are those that reach
-    their thresholds somewhere, at most twelve of them, the highest first.
+    A column extends from the start of its window to the start of the next. A panel shows at most
+    twelve labels that reach their thresholds somewhere, the one with the highest score first.
 
     Args:
         path: the PNG file.
-        timelines: names of recordings, and their scores, at least a window each.
+        timelines: name and scores of each recording, at least one window each.
         labels: names of the classes, in order.
         thresholds: float [classes].
     """
@@ -95,13 +95,13 @@ def draw_timelines(
     figure = Figure(figsize=(10, sum(heights)), layout="constrained")
     panels = figure.subplots(len(heights), 1, squeeze=False, height_ratios=heights)[:, 0]
     if not timelines:
-        _say_nothing(panels[0], "nothing was tagged")
+        _show_text(panels[0], "nothing was tagged")
     for axes, (name, timeline), rows in zip(panels, timelines, chosen, strict=False):
         axes.set_title(_drawable(name), fontsize=9, loc="left", parse_math=False)
         if len(rows):
             _draw_panel(axes, timeline, rows, [_drawable(labels[row]) for row in rows])
         else:
-            _say_nothing(axes, "nothing reaches its threshold")
+            _show_text(axes, "nothing reaches its threshold")
     drawn = [axes for axes in panels if axes.collections]
     if drawn:
         figure.colorbar(drawn[0].collections[0], ax=list(panels), label="score", aspect=40)
@@ -124,7 +124,7 @@ def _draw_panel(axes: Axes, timeline: Timeline, rows: np.ndarray, names: list[st
 
 
 def set_time_axis(axes: Axes, begin_secs: float, end_secs: float) -> None:
-    """Ticks at round times, with as many decimals as tell them apart."""
+    """Sets ticks at round times, with enough decimals to distinguish them."""
     decimals = max(1, -math.floor(math.log10((end_secs - begin_secs) / _STEPS)))
     axes.set_xlim(begin_secs, end_secs)
     axes.xaxis.set_major_locator(MaxNLocator(_STEPS, steps=[1, 2, 5, 10]))
@@ -132,7 +132,7 @@ def set_time_axis(axes: Axes, begin_secs: float, end_secs: float) -> None:
     axes.set_xlabel("time", fontsize=8)
 
 
-def _say_nothing(axes: Axes, text: str) -> None:
+def _show_text(axes: Axes, text: str) -> None:
     axes.text(0.5, 0.5, text, ha="center", va="center", transform=axes.transAxes)
     axes.set_axis_off()
 
@@ -145,6 +145,6 @@ def _clock(secs: float, decimals: int) -> str:
 
 
 def _drawable(text: str) -> str:
-    """A name that is not UTF-8 escaped, which fonts refuse; a long one without its begin."""
+    """Escapes bytes that are not UTF-8, which fonts refuse, and shortens a long name."""
     text = text.encode("utf-8", "backslashreplace").decode("utf-8")
     return text if len(text) <= 60 else "..." + text[-57:]

@@ -1,1 +1,1 @@
-"""From audio to labels with a TFLite file: the core install, without TensorFlow."""
+"""Tagging audio with a TFLite file. It needs only the core install, no TensorFlow."""

@@ -1,4 +1,4 @@
-"""A TFLite file as a function from clips to scores. No TensorFlow needed."""
+"""Runs a TFLite file on clips. No TensorFlow needed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import numpy as np
 
 from aec_ofa_tf.tagging.model_file import read_bundle
 
-# One interface under three names; the smallest package comes first.
+# Packages with the same interface; the smallest one comes first.
 _RUNTIMES = (
     ("tflite_runtime.interpreter", "Interpreter"),
     ("ai_edge_litert.interpreter", "Interpreter"),
@@ -27,8 +27,8 @@ class Tensor:
     """An input or output of a model.
 
     Attributes:
-        index: its number in the interpreter.
-        shape: its shape, batch axis included.
+        index: number of the tensor in the interpreter.
+        shape: shape with the batch axis.
         dtype: type of its values.
         scale: real values are (integers - zero_point) * scale; 0 for a tensor of floats.
         zero_point: the integer that stands for 0.
@@ -42,12 +42,12 @@ class Tensor:
 
     @classmethod
     def of(cls, details: Mapping[str, Any]) -> Tensor:
-        """A tensor from the interpreter's details of it."""
+        """A tensor from the interpreter's details."""
         shape = tuple(int(size) for size in details["shape"])
         return cls(details["index"], shape, details["dtype"], *details["quantization"])
 
     def from_floats(self, values: np.ndarray) -> np.ndarray:
-        """Float values as the tensor holds them, rounded and clipped if it holds integers."""
+        """Converts floats to the tensor's type; rounds and clips them for integers."""
         if not np.issubdtype(self.dtype, np.integer):
             return values.astype(self.dtype)
         limits = np.iinfo(self.dtype)
@@ -55,7 +55,7 @@ class Tensor:
         return np.clip(steps, limits.min, limits.max).astype(self.dtype)
 
     def to_floats(self, values: np.ndarray) -> np.ndarray:
-        """Float32 values of what the tensor holds."""
+        """Converts values of the tensor to float32."""
         if not np.issubdtype(values.dtype, np.integer):
             return values.astype(np.float32)
         steps = values.astype(np.float32) - self.zero_point
@@ -63,19 +63,19 @@ class Tensor:
 
 
 class TFLiteModel:
-    """A model with one input and one output that computes one clip at a time.
+    """A TFLite model with one input and one output that processes one clip at a time.
 
     Args:
         path: a file that `write_bundle` wrote.
-        threads: threads of the interpreter. Idle threads spin, so that on a busy machine, or for a
-            thin network, a second thread can be twenty times slower: measure before raising it.
+        threads: threads of the interpreter. Idle threads spin. On a busy machine, or for a small
+            network, two threads can be twenty times slower than one: measure before raising it.
 
     Attributes:
         info: the model card.
         input_shape: shape of one clip, without the batch axis.
 
     Raises:
-        ValueError: the file is damaged or not such a model.
+        ValueError: the file is damaged, or the model has several inputs or outputs.
         OSError: the file cannot be opened.
         RuntimeError: no TFLite interpreter is installed.
     """
@@ -86,11 +86,11 @@ class TFLiteModel:
         try:
             self._interpreter = new_interpreter(model_content=content, num_threads=threads)
             self._interpreter.allocate_tensors()
-            (taken,) = self._interpreter.get_input_details()
-            (given,) = self._interpreter.get_output_details()
+            (input_details,) = self._interpreter.get_input_details()
+            (output_details,) = self._interpreter.get_output_details()
         except (ValueError, RuntimeError, MemoryError) as error:
             raise ValueError(f"{path} is not a model that TFLite can run: {error}") from error
-        self._input, self._output = Tensor.of(taken), Tensor.of(given)
+        self._input, self._output = Tensor.of(input_details), Tensor.of(output_details)
         self.input_shape = self._input.shape[1:]
 
     def scores(self, clip: np.ndarray) -> np.ndarray:
@@ -98,10 +98,10 @@ class TFLiteModel:
 
         Args:
             clip: float32 `input_shape`, or the same with a batch axis of 1 before it: log-mel in
-                dB or a waveform, as `info.input` says.
+                dB or a waveform, depending on `info.input`.
 
         Returns:
-            float32, the output of that clip without batch axis; for a classifier [classes].
+            float32, the output without the batch axis; for a classifier [classes].
 
         Raises:
             ValueError: the clip has another shape.
@@ -119,7 +119,7 @@ class TFLiteModel:
         return self._output.to_floats(output)[0]
 
     def invoke(self) -> None:
-        """Computes the last clip of `scores` again, without copies in or out, for measurements."""
+        """Runs the model on the last clip again, without copying data, for measurements."""
         self._interpreter.invoke()
 
     def batch_scores(self, clips: Iterable[np.ndarray]) -> np.ndarray:
@@ -135,7 +135,7 @@ class TFLiteModel:
 
 
 def runtime_version() -> str:
-    """The package that interprets and its version, for example `tflite_runtime 2.14.0`.
+    """Package and version of the interpreter, for example `tflite_runtime 2.14.0`.
 
     Raises:
         RuntimeError: no TFLite interpreter is installed.
@@ -145,7 +145,7 @@ def runtime_version() -> str:
 
 
 def interpreter_class() -> Callable[..., Any]:
-    """The `Interpreter` class of the runtime that is installed.
+    """The `Interpreter` class of the installed runtime.
 
     Raises:
         RuntimeError: no TFLite interpreter is installed.
@@ -154,7 +154,7 @@ def interpreter_class() -> Callable[..., Any]:
 
 
 def _find_interpreter() -> tuple[str, Callable[..., Any]]:
-    """The first runtime that is installed: its module's name and its class."""
+    """Module name and `Interpreter` class of the first runtime that is installed."""
     reasons = []
     for module, attribute in _RUNTIMES:
         try:

@@ -1,4 +1,4 @@
-"""A TFLite file that carries its labels and its model card. No TensorFlow here."""
+"""Writes and reads TFLite files that contain labels and a model card. No TensorFlow here."""
 
 from __future__ import annotations
 
@@ -21,46 +21,46 @@ QUANTIZATIONS = ("float32", "float16", "dynamic", "int8", "int8_qat")
 IO_TYPES = ("float32", "int8")
 
 LABELS_FILE = "labels.txt"
-"""Name of the list of labels, one a line, in the zip and beside the files of a folder."""
+"""Name of the list of labels, one per line, in the zip and beside the TFLite files."""
 
 _CARD = "model.json"
-# The tasks of aec_ofa_tf.tasks, which needs packages that the core install lacks.
+# The tasks are those of aec_ofa_tf.tasks, which needs packages that the core install lacks.
 _CHOICES = {
     "input": INPUTS,
     "quantization": QUANTIZATIONS,
     "io_type": IO_TYPES,
     "task": ("multi_label", "single_label"),
 }
-# What older files, which lack these fields, contain.
+# The values of these fields for older files, which lack them.
 _OLDER_FIELDS = {"io_type": "float32", "task": "multi_label", "network": "CNN10"}
 _MAX_MEMBER_BYTES = 16 * 2**20
-# What zipfile raises, apart from its own error, for archives with damaged headers.
+# Errors that zipfile raises, besides its own, for archives with damaged headers.
 _UNREADABLE = (ValueError, RuntimeError, EOFError, zlib.error)
-# A fixed date makes the same model the same bytes; it is the earliest that zip can write.
+# With a fixed date the same model gives the same bytes; this is the earliest date of zip files.
 _DATE = (1980, 1, 1, 0, 0, 0)
 
 
 @dataclass(frozen=True)
 class ModelInfo:
-    """What a device must know to feed a model and to read its scores.
+    """The model card: everything that a device needs to run a model and to interpret its scores.
 
     Attributes:
         labels: names of the outputs, in order; empty for a front end.
-        sample_rate_hz: rate of the waveform that the clips are made of.
+        sample_rate_hz: sample rate of the waveform.
         clip_samples: samples of a clip at that rate.
-        length_policy: what becomes of audio shorter than a clip ("pad", "repeat" or "crop").
-        front_end: from waveform to log-mel.
-        input: what the file itself takes, "log_mel" or "waveform".
+        length_policy: how audio shorter than a clip is fitted ("pad", "repeat" or "crop").
+        front_end: the parameters of the log-mel.
+        input: input of the file, "log_mel" or "waveform".
         quantization: one of `QUANTIZATIONS`.
         subnet: text form of the network's `Subnet`.
         params: number of trainable weights.
         extra: further JSON values about the training run.
         io_type: type of the input and output tensors, "float32" or "int8".
         task: "multi_label" (scores are independent) or "single_label" (scores sum to 1).
-        network: name of the network's family for people, such as "CNN10"; "" if it has none.
+        network: display name of the network's family, such as "CNN10"; "" if it has none.
 
     Raises:
-        ValueError: a field is outside what is described above.
+        ValueError: a field does not have a value as described above.
     """
 
     labels: tuple[str, ...]
@@ -95,17 +95,17 @@ class ModelInfo:
 def write_bundle(tflite_bytes: bytes, info: ModelInfo, path: str | os.PathLike[str]) -> None:
     """Writes the model followed by a zip of `labels.txt` and `model.json`.
 
-    That is how TFLite metadata keeps associated files: the interpreter reads a flatbuffer from
-    the front and ignores what follows; a zip is read from the end; so the file is both. The file
-    appears under its name only when it is complete.
+    TFLite metadata stores associated files in this way. The interpreter reads the flatbuffer from
+    the beginning and ignores the rest, and a zip is read from the end, so the file is both. The
+    file gets its name when it is complete.
 
     Args:
         tflite_bytes: the flatbuffer.
         info: the model card.
-        path: where to write; an existing file is replaced.
+        path: path of the file; an existing file is replaced.
 
     Raises:
-        ValueError: the bytes already end in a zip, or the path is a folder.
+        ValueError: the bytes already end with a zip, or the path is a folder.
         OSError: the file cannot be written.
     """
     file = io.BytesIO(tflite_bytes)
@@ -124,7 +124,7 @@ def write_bundle(tflite_bytes: bytes, info: ModelInfo, path: str | os.PathLike[s
 
 
 def labels_text(labels: Sequence[str]) -> str:
-    """The content of `labels.txt`: one label a line."""
+    """The content of `labels.txt`: one label per line."""
     return "".join(f"{label}\n" for label in labels)
 
 
@@ -132,22 +132,22 @@ def read_info(path: str | os.PathLike[str]) -> ModelInfo:
     """Reads the model card of a file that `write_bundle` wrote.
 
     Raises:
-        ValueError: the file carries none, or one that cannot be read.
+        ValueError: the file has no model card, or a damaged one.
         OSError: the file cannot be opened.
     """
     return read_bundle(path)[1]
 
 
 def read_bundle(path: str | os.PathLike[str]) -> tuple[bytes, ModelInfo]:
-    """Reads a file that `write_bundle` wrote and checks the model against its checksum.
+    """Reads a file that `write_bundle` wrote and checks the checksum of the model.
 
-    The check is necessary: TFLite's interpreters crash on most damaged flatbuffers.
+    The check is necessary because TFLite's interpreters crash on most damaged flatbuffers.
 
     Returns:
         The flatbuffer and the model card.
 
     Raises:
-        ValueError: the file carries no readable card, or the model's checksum is not the card's.
+        ValueError: the file has no readable card, or the checksum differs from that in the card.
         OSError: the file cannot be opened.
     """
     try:

@@ -1,4 +1,4 @@
-"""From recordings to labels, window by window, reported as they come. No TensorFlow here."""
+"""Tags recordings window by window and passes results on as they arrive. No TensorFlow here."""
 
 from __future__ import annotations
 
@@ -23,32 +23,32 @@ from aec_ofa_tf.tagging.tagger import Tagger, WindowScores
 from aec_ofa_tf.tagging.windows import OverallScores
 
 RECENT_WINDOWS = 10_000
-"""Windows of a recording that the result lists; of a longer one, the last so many."""
+"""Maximum number of windows in the result of a recording; the last ones are kept."""
 
 _log = logging.getLogger(__name__)
 
 
 class Output(Protocol):
-    """Where results go as they come."""
+    """A receiver of results as they arrive."""
 
     def window(self, file: str, scored: WindowScores, tags: Sequence[Tag]) -> None:
-        """Takes a window of a recording with its labels."""
+        """Receives a window of a recording with its labels."""
 
     def recording(self, result: TagResult) -> None:
-        """Takes the result of a whole recording, after its windows."""
+        """Receives the result of a whole recording, after its windows."""
 
 
 @dataclass(frozen=True)
 class WindowConfig:
-    """How a recording is cut and what is reported of it.
+    """How a recording is cut into windows.
 
     Attributes:
-        hop_secs: time from the begin of a window to the begin of the next one; None is the clip's
-            length.
-        smoothing_secs: a window's scores become the mean over it and the windows that begin less
-            than this before it.
-        raw: the format of standard input, if it has no header.
-        listed: whether the result lists windows too.
+        hop_secs: time from the start of a window to the start of the next; None for the length of
+            the model's clip.
+        smoothing_secs: the scores of a window are the mean over it and the windows that begin less
+            than this time before it.
+        raw: format of standard input, if it has no header.
+        listed: whether the result contains the windows too.
     """
 
     hop_secs: float | None = None
@@ -62,17 +62,17 @@ class RecordingTagger:
 
     Args:
         tagger: the model.
-        selection: which labels are reported.
+        selection: selects the labels to report.
         windows: how a recording is cut.
-        outputs: where results go.
-        waiting: makes the context in which the next window is waited for; a program may let
-            signals through there, and nowhere else. A KeyboardInterrupt in it ends the recording.
+        outputs: receivers of the results.
+        waiting: returns a context manager that is active while the next window is awaited. A
+            program can allow signals only there. A KeyboardInterrupt in it ends the recording.
 
     Attributes:
-        startup_secs: as in `TaggingResult`, once there is a score.
+        startup_secs: as in `TaggingResult`; None before the first score.
 
     Raises:
-        ValueError: hop or smoothing are impossible.
+        ValueError: hop or smoothing is invalid.
     """
 
     def __init__(
@@ -95,13 +95,13 @@ class RecordingTagger:
         self._check_smoothing()
         highest = float(selection.thresholds.max())
         if highest > 1.0:
-            _log.warning("no score reaches %g: scores lie between 0 and 1", highest)
+            _log.warning("no score can reach %g: scores lie between 0 and 1", highest)
 
     def tag(self, files: Sequence[str]) -> TaggingResult:
-        """Tags every recording; those that cannot be tagged have an `error`.
+        """Tags every recording; results of recordings that cannot be tagged have an `error`.
 
-        An interrupt ends it: what was tagged of standard input stands as it is; a file that was
-        not read to its end, and those behind it, are errors.
+        After an interrupt, standard input has the result up to then. A file that was not read to
+        its end, and the files after it, have an error.
 
         Args:
             files: paths; "-" is standard input.
@@ -116,7 +116,7 @@ class RecordingTagger:
         return TaggingResult(tuple(results), self.startup_secs)
 
     def tag_recording(self, file: str) -> TagResult:
-        """Tags one recording; `tag` passes the result on to the outputs too."""
+        """Tags one recording. Only `tag` passes the result of the recording on to the outputs."""
         raw = self._windows.raw if file == STANDARD_INPUT else None
         reader = WaveformReader(file, self._tagger.info.sample_rate_hz, raw)
         summary = _Summary(self._windows.listed, self._tagger.info.task)
@@ -172,12 +172,13 @@ class RecordingTagger:
             return
         if self._tagger.to_samples(hop_secs) < 1:
             raise ValueError(
-                f"the hop is at least one sample, 1/{info.sample_rate_hz} s; received {hop_secs} s"
+                f"the hop must be at least one sample, 1/{info.sample_rate_hz} s; received "
+                f"{hop_secs} s"
             )
         clip_secs = info.clip_samples / info.sample_rate_hz
         if hop_secs > clip_secs:
             _log.warning(
-                "a hop of %g s is longer than the model's clip of %g s: what lies between two "
+                "a hop of %g s is longer than the model's clip of %g s: the audio between two "
                 "windows is not tagged",
                 *(hop_secs, clip_secs),
             )
@@ -187,13 +188,13 @@ class RecordingTagger:
         hop_secs = self._windows.hop_secs or info.clip_samples / info.sample_rate_hz
         if 0 < smoothing_secs <= hop_secs:
             _log.warning(
-                "smoothing over %g s joins no windows that are %g s apart: lower the hop",
+                "smoothing over %g s has no effect on windows that are %g s apart: lower the hop",
                 *(smoothing_secs, hop_secs),
             )
 
 
 class _Summary:
-    """What is kept of a recording's windows, however many there are."""
+    """The results of a recording's windows, in bounded memory."""
 
     def __init__(self, listed: bool, task: str) -> None:
         self._overall = OverallScores(task)
@@ -223,18 +224,18 @@ def tag_file(
     threshold: float = 0.0,
     windows: WindowConfig = WindowConfig(listed=True),
 ) -> TagResult:
-    """Tags one recording of any length, rate and format that soundfile reads.
+    """Tags one recording of any length, in any format that soundfile reads.
 
     Args:
         tagger: the model.
         path: the recording.
-        top_k: largest number of labels that are reported.
-        threshold: lowest score that is reported.
+        top_k: maximum number of labels to report.
+        threshold: lowest score of a label to report.
         windows: how the recording is cut.
 
     Raises:
         DecodeError: the recording cannot be read.
-        ValueError: an argument is impossible.
+        ValueError: an argument is invalid.
     """
     selection = LabelSelection(tagger.info.labels, top_k, threshold)
     result = RecordingTagger(tagger, selection, windows).tag_recording(os.fspath(path))
@@ -244,9 +245,9 @@ def tag_file(
 
 
 def process_age_secs() -> float | None:
-    """How long ago this process started, the interpreter's own start included.
+    """Seconds since the start of this process, including the start of the Python interpreter.
 
-    From /proc, to 0.01 s; None where there is none.
+    They are read from /proc with a resolution of 0.01 s; None if there is no /proc.
     """
     try:
         stat = Path("/proc/self/stat").read_text(encoding="utf-8", errors="replace")

@@ -1,4 +1,4 @@
-"""What tagging recordings ends with. No TensorFlow here."""
+"""The results of tagging recordings. No TensorFlow here."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ class Tag:
     """A label that was recognised.
 
     Attributes:
-        label: its name.
-        score: between 0 and 1.
+        label: name of the label.
+        score: score between 0 and 1.
     """
 
     label: str
@@ -24,8 +24,8 @@ class WindowTags:
     """The labels of a part of a recording.
 
     Attributes:
-        begin_secs: time at which the part begins.
-        end_secs: time at which it ends.
+        begin_secs: start of the part.
+        end_secs: end of the part.
         tags: the labels, the highest score first.
     """
 
@@ -39,15 +39,15 @@ class TagResult:
     """The labels of a recording.
 
     Attributes:
-        file: its path, or "-" for standard input.
-        tags: the labels with their scores over all windows, the highest first; None where the
+        file: path of the recording, or "-" for standard input.
+        tags: the labels with their scores over all windows, the highest first; None if the
             recording could not be tagged.
-        audio_secs: how much was tagged.
-        compute_secs: how long that took, without waiting for standard input.
-        windows_scored: how many windows were scored.
-        windows: the last of them, where they were asked for; otherwise None.
+        audio_secs: seconds of audio that were tagged.
+        compute_secs: seconds that tagging took, without waiting for standard input.
+        windows_scored: number of windows that were scored.
+        windows: the last windows, if they were requested; otherwise None.
         error: why the recording could not be tagged.
-        interrupted: whether a signal ended it.
+        interrupted: whether a signal ended the recording.
     """
 
     file: str
@@ -70,7 +70,7 @@ class TagResult:
         return _ratio(self.audio_secs, self.compute_secs)
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON; what does not apply is left out."""
+        """For JSON; entries that do not apply are left out."""
         if self.windows_scored == 0 and self.interrupted and self.compute_secs == 0.0:
             return {"file": self.file, "error": self.error, "interrupted": True}
         row = {**asdict(self), "real_time_factor": self.real_time_factor}
@@ -85,9 +85,9 @@ class TaggingResult:
     """The labels of several recordings.
 
     Attributes:
-        files: a result for each.
-        startup_secs: from the start of the process to the first score, without waiting for
-            standard input; None where the system does not say.
+        files: the result of each recording.
+        startup_secs: seconds from the start of the process to the first score, without waiting for
+            standard input; None if the system does not report the start.
     """
 
     files: tuple[TagResult, ...]

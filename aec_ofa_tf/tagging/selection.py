@@ -1,4 +1,4 @@
-"""Which labels of a clip are reported. No TensorFlow here."""
+"""Selects the labels to report from scores. No TensorFlow here."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ _SHOWN = 20
 
 
 class LabelSelection:
-    """The labels with the highest scores, of those that reach their thresholds.
+    """Selects the labels with the highest scores among those that reach their thresholds.
 
     Args:
         labels: names of the classes, in order.
-        top_k: largest number of labels that are reported.
-        threshold: lowest score that is reported.
-        label_thresholds: thresholds of single labels, which replace `threshold`.
+        top_k: maximum number of labels to report.
+        threshold: lowest score of a label to report.
+        label_thresholds: thresholds of single labels, instead of `threshold`.
 
     Attributes:
         labels: names of the classes, in order.
@@ -36,17 +36,17 @@ class LabelSelection:
         label_thresholds: Mapping[str, float] | None = None,
     ) -> None:
         if top_k < 1:
-            raise ValueError(f"top_k is at least 1, received {top_k}")
+            raise ValueError(f"top_k must be at least 1, received {top_k}")
         self.labels = tuple(labels)
         self._top_k = top_k
         self.thresholds = np.full(len(labels), threshold, np.float64)
         for label, value in (label_thresholds or {}).items():
             self.thresholds[self._index(label)] = value
         if not np.isfinite(self.thresholds).all():
-            raise ValueError("a threshold is a finite number, such as 0.5")
+            raise ValueError("a threshold must be a finite number, for example 0.5")
 
     def __call__(self, scores: np.ndarray) -> list[tuple[str, float]]:
-        """Labels and scores, the highest first; equal ones in the order of the classes.
+        """Labels with scores, the highest first; equal scores in the order of the classes.
 
         Args:
             scores: float32 [classes].
@@ -65,7 +65,7 @@ class LabelSelection:
 
 
 def parse_label_thresholds(texts: Sequence[str]) -> dict[str, float]:
-    """Thresholds by label, from texts such as `Dog=0.7`; the last one of a label counts.
+    """Parses texts such as `Dog=0.7` to thresholds by label; for repeated labels the last counts.
 
     Raises:
         ValueError: a text has another form.

@@ -1,4 +1,4 @@
-"""From a waveform of any length to scores, on a device. No TensorFlow here."""
+"""Scores waveforms of any length on a device. No TensorFlow here."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ class WindowScores:
     """The scores of a part of a waveform.
 
     Attributes:
-        begin_secs: time at which the part begins.
-        end_secs: time at which it ends.
+        begin_secs: start of the part.
+        end_secs: end of the part.
         scores: float32 [classes].
     """
 
@@ -39,23 +39,23 @@ class WindowScores:
 
 
 class Tagger:
-    """A TFLite model with its front end: from a waveform of any length to scores.
+    """A TFLite model with its front end, which scores waveforms of any length.
 
-    Audio longer than a clip is cut into windows, the last one aligned to the end, whose scores
-    `OverallScores` combines. Shorter audio becomes one clip by the length policy that the model
-    was trained with.
+    Audio longer than a clip is cut into windows, the last one aligned to the end, and
+    `OverallScores` combines their scores. Shorter audio is fitted to a clip by the model's length
+    policy.
 
     Args:
         path: a classifier's TFLite file, with `front_end.tflite` beside it if it takes log-mel.
         threads: threads of the interpreter.
-        fit_length: the function that makes a clip of a short waveform; by default the one that
-            prepared the training clips.
+        fit_length: function that fits a short waveform to the length of a clip; by default the one
+            that prepared the training clips.
 
     Attributes:
         info: the model card.
 
     Raises:
-        ValueError: a file is damaged or not a classifier, or front end and model do not fit.
+        ValueError: a file is damaged or not a classifier, or the front end is of another model.
         OSError: a file is missing.
 
     Example:
@@ -91,18 +91,18 @@ class Tagger:
         )
 
     def tag_file(self, path: str | os.PathLike[str], top_k: int = 3) -> TagResult:
-        """Tags a recording of any length, rate and format that soundfile reads.
+        """Tags a recording of any length, in any format that soundfile reads.
 
         `recordings.tag_file` has more options.
 
         Args:
             path: the recording.
-            top_k: largest number of labels that are reported.
+            top_k: maximum number of labels to report.
 
         Raises:
             DecodeError: the recording cannot be read.
         """
-        from aec_ofa_tf.tagging import recordings  # which is made of taggers
+        from aec_ofa_tf.tagging import recordings  # imports this module
 
         return recordings.tag_file(self, path, top_k)
 
@@ -129,12 +129,12 @@ class Tagger:
         hop_secs: float | None = None,
         smoothing_secs: float = 0.0,
     ) -> Iterator[WindowScores]:
-        """Scores a waveform of any length, also a live one: each window as soon as it is complete.
+        """Scores the windows of a waveform or a live stream, each as soon as it is complete.
 
         Args:
             blocks: consecutive parts, float32 [samples], at `info.sample_rate_hz`, mono.
-            hop_secs: time from the begin of a window to the begin of the next one; None is the
-                clip's length.
+            hop_secs: time from the start of a window to the start of the next; None for the length
+                of a clip.
             smoothing_secs: scores are means over the windows that began in this time before a
                 window; see `TrailingMean`.
 
@@ -150,14 +150,14 @@ class Tagger:
             yield WindowScores(window.begin / rate_hz, window.end / rate_hz, scores)
 
     def to_samples(self, secs: float) -> int:
-        """A time in samples of the model's waveform.
+        """Converts seconds to samples at the model's sample rate.
 
         Raises:
             ValueError: the time is negative or not finite.
         """
         samples = secs * self.info.sample_rate_hz
         if not math.isfinite(samples) or samples < 0:
-            raise ValueError(f"a time is finite and not negative, received {secs} seconds")
+            raise ValueError(f"a time must be finite and not negative, received {secs} seconds")
         return round(samples)
 
     def _overall(self, blocks: Iterable[np.ndarray]) -> np.ndarray:
@@ -177,7 +177,7 @@ class Tagger:
 
 
 def check_front_end(path: Path, front_end: ModelInfo, model: ModelInfo) -> None:
-    """Rejects a front end that computes something else than the model was trained on.
+    """Checks that a front end computes the log-mel that a model was trained on.
 
     Args:
         path: path of the front end.
@@ -192,7 +192,7 @@ def check_front_end(path: Path, front_end: ModelInfo, model: ModelInfo) -> None:
         if found != needed:
             raise ValueError(
                 f"{path} belongs to another model: its {name} is {found}, {needed} is needed; "
-                "keep models of different clips or front ends in folders of their own"
+                "keep models with different clips or front ends in different folders"
             )
 
 

@@ -1,4 +1,4 @@
-"""Cutting a waveform of any length into windows as it arrives, and smoothing their scores."""
+"""Cuts a waveform into windows as it arrives, and combines the scores of windows."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Window:
 
     Attributes:
         begin: index of its first sample.
-        samples: float32 [samples]; as long as a clip, or a whole waveform that is shorter.
+        samples: float32 [samples]; a clip, or the whole waveform if it is shorter than a clip.
     """
 
     begin: int
@@ -32,22 +32,22 @@ def cut_windows(
 ) -> Iterator[Window]:
     """Cuts consecutive blocks of a waveform into windows, each as soon as it is complete.
 
-    Windows begin at multiples of the hop. If the last of them does not end with the waveform, one
-    more window does, which overlaps more than the others. A waveform shorter than a clip is one
-    window. At most a clip and a block are kept in memory.
+    Windows begin at multiples of the hop. If the last of them does not end at the end of the
+    waveform, one more window is added that does; it overlaps more than the others. A waveform
+    shorter than a clip is one window. At most one clip and one block are kept in memory.
 
     Args:
         blocks: float32 [samples] each, of any lengths.
         clip_samples: length of a window.
-        hop_samples: samples from the begin of a window to the begin of the next one; if it is
-            longer than a clip, the samples between two windows are left out.
+        hop_samples: samples from the start of a window to the start of the next; if it is longer
+            than a clip, the samples between two windows are ignored.
 
     Raises:
         ValueError: clip or hop is shorter than a sample.
     """
     if clip_samples < 1 or hop_samples < 1:
         raise ValueError(
-            f"clip and hop are at least one sample, received {clip_samples} and {hop_samples}"
+            f"clip and hop must be at least one sample, received {clip_samples} and {hop_samples}"
         )
     held, first, start = np.zeros(0, np.float32), 0, 0
     for block in blocks:
@@ -56,7 +56,7 @@ def cut_windows(
         while start + clip_samples <= end:
             yield Window(start, held[start - first : start - first + clip_samples])
             start += hop_samples
-        # The last clip stays for the window that ends with the waveform.
+        # The last clip is kept for the window at the end of the waveform.
         unneeded = max(0, min(start, end - clip_samples) - first)
         held, first = held[unneeded:], first + unneeded
     end = first + len(held)
@@ -69,12 +69,13 @@ def cut_windows(
 class TrailingMean:
     """Smooths scores: the mean over a window and the windows that began a short time before it.
 
-    It looks back only, so that the scores of a live stream are not delayed. The first windows have
-    fewer windows before them and are means of fewer scores. The last window of a waveform, which
-    may begin less than a hop after the one before it, counts as any other.
+    Only earlier windows are used, so that the scores of a live stream are not delayed. The first
+    windows are means of fewer scores. The last window of a waveform, which may begin less than a
+    hop after the previous one, has the same weight as the others.
 
     Args:
-        samples: windows that begin less than so many samples before count; 0 smooths nothing.
+        samples: the mean includes windows that begin less than this number of samples before; 0
+            for no smoothing.
     """
 
     def __init__(self, samples: int) -> None:
@@ -98,10 +99,10 @@ class TrailingMean:
 
 
 class OverallScores:
-    """The scores of a whole recording from those of its windows.
+    """Computes the scores of a recording from those of its windows.
 
-    A class's score is its maximum over the windows: a sound that occurs once is a label of the
-    recording. Where a clip has exactly one label it is the mean, so that the scores sum to 1.
+    For multi_label the score of a class is its maximum over the windows: a sound that occurs once
+    is a label of the recording. For single_label it is the mean, so that the scores sum to 1.
 
     Args:
         task: name of the model's task.

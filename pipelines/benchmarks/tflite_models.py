@@ -172,8 +172,8 @@ def _info(spec: Subnet, settings: TFLiteSettings) -> ModelInfo:
         quantization="float32",
         subnet=str(spec),
         params=params(spec, network),
-        network="CNN10",
-        extra={"embedding_units": network.embedding_units, "pool_last": network.pool_last},
+        network=network.family.upper(),
+        extra=network.family_fields,
     )
 
 

@@ -141,7 +141,10 @@ def test_a_norm_of_its_own_becomes_scale_and_shift():
     ("sequence", "message"),
     [
         ([layers.Conv2DTranspose(2, 3, name="up")], "'up' of class Conv2DTranspose"),
-        ([layers.Activation("gelu", name="smooth")], "'smooth'.*supported are linear, relu"),
+        (
+            [layers.Activation("gelu", name="smooth")],
+            "'smooth'.*supported activations: linear, relu",
+        ),
         ([layers.ReLU(negative_slope=0.1, name="leaky")], "activation of the layer 'leaky'"),
         ([layers.Conv2D(2, 3, activation="tanh", name="old")], "activation of the layer 'old'"),
         ([layers.BatchNormalization(axis=1, name="odd")], "'odd' normalises axis 1"),

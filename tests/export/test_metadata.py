@@ -179,7 +179,7 @@ def test_the_same_model_is_the_same_bytes(any_model, info):
 
 
 def test_metadata_is_not_added_twice(any_model, info):
-    with pytest.raises(ValueError, match="already carries TFLITE_METADATA"):
+    with pytest.raises(ValueError, match="already has TFLITE_METADATA"):
         add_metadata(add_metadata(any_model, info), info)
 
 

@@ -43,5 +43,5 @@ def test_the_front_end_would_be_far_off(front_ends, kind):
 
     assert error_db(front_ends["float32"], waveforms) < 1e-3
     assert error_db(front_ends[kind], waveforms) > 1.0
-    with pytest.raises(ValueError, match=f"waveform-in model cannot be {kind}"):
+    with pytest.raises(ValueError, match=f"model with waveform input cannot be {kind}"):
         check_kind("waveform", kind)

@@ -196,7 +196,7 @@ def _stem_outputs(model, kernel, clips):
 
 def test_scores_of_another_task_are_refused(model, clips, info, tmp_path):
     request = ConversionRequest(tmp_path / "x.tflite", info, clips["log_mel"])
-    with pytest.raises(ValueError, match=r"multi_label model are a sigmoid.*ends in softmax"):
+    with pytest.raises(ValueError, match=r"multi_label model are a sigmoid.*ends with softmax"):
         convert_models([(model, request)])
 
 

@@ -11,8 +11,6 @@ import aec_ofa_tf as ofa
 from aec_ofa_tf.tagging.model_file import read_info
 from tests.families.toy import ToyNetwork, ToySpace
 
-pytestmark = pytest.mark.slow
-
 RATE_HZ = 16000
 SPACE = ToySpace(units=2)
 TRAIN = ofa.TrainConfig(

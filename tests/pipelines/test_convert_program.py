@@ -169,10 +169,10 @@ def test_a_family_is_whole_again_after_a_loss_and_kept_by_a_failure(trained, tmp
     [
         (["--family", "--subnet=largest"], "one of --subnet=SUBNET, --teacher and --family"),
         ([], "one of --subnet=SUBNET, --teacher and --family"),
-        (["--subnet=largest", "--data_licence=CC0"], "add it"),
+        (["--subnet=largest", "--data_licence=CC0"], "add --family"),
         (["--family", "--noscore"], "leave out --noscore"),
-        (["--family"], "{workdir} holds no experiment"),
-        (["--subnet=largest"], "{workdir} holds no experiment"),
+        (["--family"], "{workdir} contains no experiment"),
+        (["--subnet=largest"], "{workdir} contains no experiment"),
     ],
 )
 def test_convert_names_what_is_wrong_without_making_a_folder(trained, tmp_path, flags, expected):

@@ -68,7 +68,7 @@ def test_keywords_of_a_second_at_16_khz_go_from_recordings_to_tags(words, tmp_pa
     for file in files:
         info = read_info(file)
         assert (info.sample_rate_hz, info.clip_samples) == (16000, 16000)
-        assert info.front_end["mel_bins"] == 40
+        assert info.front_end.mel_bins == 40
         tagged = run_program("tag", f"--model={file}", "--top_k=2", tmp_path / "unheard.wav")
         assert tagged.code == 0, tagged.stderr
         assert all(word in tagged.stdout for word in WORDS)
@@ -96,7 +96,7 @@ def test_overrides_go_into_the_records(words, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--sample_rate_hz=16000"], "--front_end=panns_32k --sample_rate_hz=16000: max_hz is"),
+        (["--sample_rate_hz=16000"], "--front_end=panns_32k --sample_rate_hz=16000: --max_hz is"),
         (["--front_end=keyword_16k", "--mel_bins=300"], "mel filters between 20 and 7600 Hz"),
         (["--front_end=keyword_16k", "--clip_secs=0.02"], "at least 0.030 s"),
         (["--front_end=mfcc"], "value should be one of"),

@@ -108,7 +108,7 @@ def test_files_of_another_front_end_are_not_scored(trained, tmp_path):
     other = replace(info, front_end=replace(info.front_end, min_hz=20.0))
     write_bundle(flatbuffer, other, tmp_path / "other.tflite")
 
-    with pytest.raises(ValueError, match="expects another front end"):
+    with pytest.raises(ValueError, match="needs the front end"):
         evaluate_tflite(tmp_path / "other.tflite", open_records(trained.data_dir), "evaluation")
 
 

@@ -36,5 +36,5 @@ def test_a_run_directory_that_is_none_is_refused_before_tensorflow(tmp_path):
     done = run_program("profile_device", f"--workdir={tmp_path}", f"--out={tmp_path}/t.json")
 
     assert done.code == 1
-    assert "holds no experiment" in done.stderr.splitlines()[-1]
+    assert "contains no experiment" in done.stderr.splitlines()[-1]
     assert "tensorflow" not in done.stderr.lower()

@@ -1,8 +1,9 @@
 """Structure of compressed recordings: Ogg pages, MP3 frames, joined FLAC. No decoding here.
 
-libsndfile decodes the first of several recordings that were joined (an internet radio's Ogg, MP3s
-put together by `cat`), and no Ogg FLAC without a number of samples. So the parts are found here,
-and decoded one by one. Headers of pages and frames are read, one at a time.
+If several recordings were joined (the Ogg stream of an internet radio, MP3s joined by `cat`),
+libsndfile decodes only the first. It also fails to decode Ogg FLAC without a number of samples. So
+the parts are found here and decoded one by one. The headers of pages and frames are read one at a
+time.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ _PAGE_HEADER_BYTES = 27
 _FIRST_PAGE, _LAST_PAGE = 0x02, 0x04
 _FLAC_HEAD = b"fLaC\0\0\0\x22"
 _OGG_FLAC_HEAD = b"\x7fFLAC"
-# What the first packet of Ogg FLAC has before the head of a FLAC file.
+# Bytes of the first packet of Ogg FLAC before the header of a FLAC file.
 _OGG_FLAC_EXTRA_BYTES = 9
 _COPY_BYTES = 1 << 18
 _MAX_PARTS = 10_000
@@ -42,11 +43,11 @@ class Part:
     """One of the recordings in a file.
 
     Attributes:
-        start: position of its first byte.
-        end: position behind its last one.
-        stated_frames: MP3: frames by its Info header; None without one.
-        found_frames: MP3: frames that are there, without the Info header.
-        info_end: MP3: position behind its Info header; `start` without one.
+        start: position of the first byte.
+        end: position after the last byte.
+        stated_frames: MP3: number of frames in the Info header; None without a header.
+        found_frames: MP3: number of frames found, without the Info header.
+        info_end: MP3: position after the Info header; `start` without a header.
     """
 
     start: int
@@ -68,7 +69,7 @@ def ogg_parts(file: BinaryIO) -> list[Part]:
     """Finds the recordings of a chained Ogg file.
 
     Raises:
-        UnusableSoundError: its last page is cut or missing.
+        UnusableSoundError: the last page is cut or missing.
     """
     length = file.seek(0, os.SEEK_END)
     starts, end, flags = [0], 0, _FIRST_PAGE
@@ -98,7 +99,7 @@ def ogg_flac(file: BinaryIO) -> Iterator[bytes] | None:
 
 
 def begins_as_mp3(file: BinaryIO) -> bool:
-    """Whether two MPEG frames in a row stand at a file's beginning, or behind its ID3 tag."""
+    """Whether a file begins, after an ID3 tag if any, with two consecutive MPEG frames."""
     start = id3_bytes(file)
     size = _mpeg_frame_bytes(_read_at(file, start, 4))
     return bool(size and _mpeg_frame_bytes(_read_at(file, start + size, 4)))
@@ -108,7 +109,7 @@ def mp3_parts(file: BinaryIO) -> list[Part]:
     """Finds the recordings of joined MP3 files: each begins with an Info (Xing) header.
 
     Returns:
-        At least one, that of the whole file where no frame of a known length is found.
+        At least one part; it is the whole file if no frame of a known length is found.
     """
     length = file.seek(0, os.SEEK_END)
     parts: list[Part] = []
@@ -126,7 +127,7 @@ def mp3_parts(file: BinaryIO) -> list[Part]:
 
 
 def flac_parts(file: BinaryIO) -> list[Part]:
-    """Finds the recordings of joined FLAC files; all of the file is looked through."""
+    """Finds the recordings of joined FLAC files by searching the whole file."""
     length = file.seek(0, os.SEEK_END)
     position = id3_bytes(file) + len(_FLAC_HEAD)
     starts, kept = [0], b""
@@ -143,7 +144,7 @@ def flac_parts(file: BinaryIO) -> list[Part]:
 
 
 def id3_bytes(file: BinaryIO, position: int = 0) -> int:
-    """Length of the ID3 tag that begins somewhere in a file; 0 if none does."""
+    """Length of the ID3 tag at a position of a file; 0 if there is none."""
     head = _read_at(file, position, 10)
     if head[:3] != b"ID3" or len(head) < 10:
         return 0
@@ -154,7 +155,7 @@ def id3_bytes(file: BinaryIO, position: int = 0) -> int:
 
 
 def part_bytes(file: BinaryIO, start: int, end: int) -> Iterator[bytes]:
-    """A part of a file, in pieces; others may move in the file meanwhile."""
+    """Reads a part of a file in pieces, independent of the file's current position."""
     while start < end and (data := os.pread(file.fileno(), min(_COPY_BYTES, end - start), start)):
         yield data
         start += len(data)
@@ -171,13 +172,13 @@ def _read_at(file: BinaryIO, position: int, size: int) -> bytes:
 
 
 def _ogg_pages(file: BinaryIO, length: int) -> Iterator[_Page]:
-    """Pages one after another, up to damage; the last one may reach beyond the end."""
+    """Yields the pages up to damage; the last one may extend beyond the end of the file."""
     position = 0
     while position < length:
         # The table of segments, at most 255 bytes, stands behind the header.
         head = _read_at(file, position, _PAGE_HEADER_BYTES + 255)
         if not b"OggS".startswith(head[:4]):
-            return  # damage, or something behind the recording: the decoder's to judge
+            return  # damage, or other data after the recording: the decoder decides
         table_end = _PAGE_HEADER_BYTES + (head[26] if len(head) > 26 else 0)
         if position + table_end > length:
             yield _Page(0, b"", position, position, position + table_end)
@@ -206,12 +207,12 @@ def _mp3_part(start: int, end: int, info: tuple[int, int] | None, frames: int) -
 
 
 def _mpeg_frames(file: BinaryIO, length: int) -> Iterator[tuple[int, int, int | None]]:
-    """(start, end, frames by its Info header) of every frame; None for one that holds sound."""
+    """Yields (start, end, frames) of every frame; frames is that of an Info header, else None."""
     position, in_step = id3_bytes(file), False
     while position + 4 <= length:
         head = _read_at(file, position, 48)
         size = _mpeg_frame_bytes(head)
-        # Two headers in a row: a lone one may be a chance.
+        # Two consecutive headers are required: a single one may be a coincidence.
         if size and not in_step:
             follower = _read_at(file, position + size, 4)
             in_step = bool(_mpeg_frame_bytes(follower)) or position + size == length
@@ -224,7 +225,7 @@ def _mpeg_frames(file: BinaryIO, length: int) -> Iterator[tuple[int, int, int | 
 
 
 def _next_sync(file: BinaryIO, position: int, length: int) -> int:
-    """Where the next frame may begin, behind tags and damage."""
+    """The next position where a frame may begin, after tags and damage."""
     tag = id3_bytes(file, position)
     if tag:
         return position + tag
@@ -233,7 +234,7 @@ def _next_sync(file: BinaryIO, position: int, length: int) -> int:
 
 
 def _mpeg_frame_bytes(head: bytes) -> int:
-    """Length of the frame that begins with a header; 0 if it is none, or of free format."""
+    """Length of the frame with this header; 0 if it is not a header, or of free format."""
     if len(head) < 4 or head[0] != 0xFF or head[1] & 0xE0 != 0xE0:
         return 0
     version, layer = head[1] >> 3 & 3, 4 - (head[1] >> 1 & 3)
@@ -249,7 +250,7 @@ def _mpeg_frame_bytes(head: bytes) -> int:
 
 
 def _info_frames(head: bytes) -> int | None:
-    """Frames by the Info header that stands in the place of sound; 0 if it gives none."""
+    """Number of frames in an Info header; 0 if the header lacks it, None for a frame of sound."""
     is_mono, is_mpeg1 = head[3] >> 6 == 3, head[1] >> 3 & 3 == 3
     side_bytes = (17 if is_mono else 32) if is_mpeg1 else (9 if is_mono else 17)
     body = head[4 + side_bytes :]

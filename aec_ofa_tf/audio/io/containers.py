@@ -1,7 +1,4 @@
-"""Headers of uncompressed recordings: WAV (also RF64, W64), AIFF, AU, CAF. No decoding here.
-
-Only headers are read, whatever the length of the file.
-"""
+"""Headers of uncompressed recordings: WAV (also RF64, W64), AIFF, AU, CAF. No decoding here."""
 
 from __future__ import annotations
 
@@ -62,13 +59,13 @@ _W64_NAME_END = b"\xf3\xac\xd3\x11\x8c\xd1\x00\xc0\x4f\x8e\xdb\x8a"
 
 @dataclass(frozen=True)
 class Header:
-    """What stands before the samples.
+    """The header of a recording.
 
     Attributes:
-        container: the format's name, as libsndfile's.
-        form: what the samples' bytes mean; None if they are compressed.
+        container: name of the format, as in libsndfile.
+        form: encoding of the samples; None if they are compressed.
         start: position of the first sample.
-        stated_bytes: bytes of samples by the header, however wrong.
+        stated_bytes: bytes of samples according to the header, which may be wrong.
     """
 
     container: str
@@ -78,13 +75,13 @@ class Header:
 
 
 def header_of_file(file: BinaryIO) -> Header | None:
-    """Reads the header of a seekable file, which is left anywhere.
+    """Reads the header of a seekable file, whose position afterwards is undefined.
 
     Returns:
-        None if it is of none of the containers above, or ends before the samples.
+        The header; None if the file has another container, or ends before the samples.
 
     Raises:
-        UnusableSoundError: its rate or number of channels is out of bounds.
+        UnusableSoundError: the sample rate or number of channels is out of bounds.
     """
     cursor = _Cursor(file, file.seek)
     with contextlib.suppress(EOFError):
@@ -94,10 +91,11 @@ def header_of_file(file: BinaryIO) -> Header | None:
 
 
 def header_of_stream(stream: ReadAhead) -> Header | None:
-    """As `header_of_file`, of a stream; its samples come next, or all of it where there is none.
+    """Reads the header of a stream, which afterwards is at its first sample.
 
     Returns:
-        None also for compressed samples, and where a megabyte stands before the samples.
+        The header; None as for `header_of_file`, for compressed samples, and if there is more than
+        a megabyte before the samples. The stream is then at its beginning.
     """
     cursor = _Cursor(stream)
     header = None
@@ -110,7 +108,7 @@ def header_of_stream(stream: ReadAhead) -> Header | None:
 
 
 class _Cursor:
-    """Reads forward and knows where it is; of a stream it keeps what was read."""
+    """Reads forward and counts the position; for a stream it keeps the bytes that were read."""
 
     def __init__(self, source: Readable, seek: Callable[[int], int] | None = None) -> None:
         self._source = source
@@ -119,7 +117,7 @@ class _Cursor:
         self.taken = bytearray()
 
     def take(self, size: int) -> bytes:
-        """The next `size` bytes; EOFError where there are fewer, or too many for a header."""
+        """Reads `size` bytes; raises EOFError if there are fewer, or too many for a header."""
         if size > _MAX_FORMAT_BYTES:
             raise EOFError
         data = self._source.read(size)
@@ -131,7 +129,7 @@ class _Cursor:
         return data
 
     def skip(self, size: int) -> None:
-        """Goes on by `size` bytes; EOFError beyond what any file holds."""
+        """Skips `size` bytes; raises EOFError beyond the largest size of a file."""
         if self._seek is not None:
             self.position += size
             if self.position > _MAX_FILE_BYTES:
@@ -180,7 +178,7 @@ def _wave(cursor: _Cursor, kind: bytes) -> Header | None:
 
 
 def _wave_format(body: bytes, order: str = "<") -> PcmFormat | None:
-    """What a `fmt ` chunk says, if it is PCM whose samples stand side by side."""
+    """The format in a `fmt ` chunk; None if it is not PCM without padding between samples."""
     if len(body) < 16:
         return None
     tag, channels, rate_hz, _, frame_bytes, bits = struct.unpack_from(order + "HHIIHH", body)
@@ -190,7 +188,7 @@ def _wave_format(body: bytes, order: str = "<") -> PcmFormat | None:
     if not encoding:
         return None
     form = PcmFormat(encoding, rate_hz, channels, order == ">")
-    # Where the two contradict each other, libsndfile decides.
+    # If the two contradict each other, libsndfile reads the file.
     return form if form.frame_bytes == frame_bytes else None
 
 
@@ -296,5 +294,5 @@ def _integers(bits: int) -> str | None:
 
 
 def _integer(rate_hz: float) -> int:
-    """A rate that a header keeps as a floating-point number."""
+    """A sample rate that a header stores as a floating-point number."""
     return round(rate_hz) if math.isfinite(rate_hz) and rate_hz < 1 << 32 else 0

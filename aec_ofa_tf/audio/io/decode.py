@@ -1,4 +1,4 @@
-"""From an audio file to a waveform of fixed rate and length. No TensorFlow: `tag` uses it too."""
+"""Decodes an audio file to a waveform of given rate and length. No TensorFlow: `tag` uses it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Decoded:
-    """A waveform and what was noticed on the way.
+    """A waveform, with notes on the recording.
 
     Attributes:
         waveform: float32 [samples], mono, nominally in [-1, 1].
@@ -36,7 +36,7 @@ class Decoded:
 
 
 def read_waveform(path: str | os.PathLike[str], sample_rate_hz: int = 32000) -> np.ndarray:
-    """Decodes a file to mono at `sample_rate_hz`; what is odd but usable is logged as a warning.
+    """Decodes a file to mono at `sample_rate_hz`; logs oddities that were accepted as warnings.
 
     Returns:
         float32 [samples].
@@ -58,23 +58,23 @@ def decode(
     float_scale: str = "as_is",
     max_missing: float = MAX_MISSING_SHARE,
 ) -> Decoded:
-    """Decodes by content whatever the suffix says, mixes down and resamples (soxr HQ).
+    """Decodes a file, mixes it down and resamples it (soxr HQ).
 
-    The mixdown is the mean of the channels. What a header says of the length is a hint: the
-    samples that are there are decoded, with a note.
+    The format is detected from the content, not from the suffix. The mixdown is the mean of the
+    channels. If the length in a header is wrong, all samples in the file are decoded, with a note.
 
     Args:
         path: a file; "-" is standard input.
-        sample_rate_hz: the rate wanted.
-        max_samples: how many of the first samples at that rate are needed; None decodes all.
-            Memory and time depend on these, not on the length of the recording.
-        float_scale: what full scale is for recordings stored as floating-point numbers, one of
+        sample_rate_hz: sample rate of the result.
+        max_samples: number of samples to decode, at that rate; None decodes all. Memory and time
+            depend on this number, not on the length of the recording.
+        float_scale: full scale of recordings stored as floating-point numbers, one of
             `sound_reader.FLOAT_SCALES`.
-        max_missing: the share of a recording that may be missing at its end, against its header.
+        max_missing: largest share of the length in the header that may be missing at the end.
 
     Raises:
-        DecodeError: the file is missing, empty, without frames, truncated, undecodable, or holds
-            NaN or infinite samples.
+        DecodeError: the file is missing, empty, without frames, truncated or undecodable, or it
+            contains NaN or infinite samples.
         ValueError: as `WaveformReader`.
     """
     reader = WaveformReader(
@@ -89,19 +89,20 @@ def decode(
 
 
 def fit_length(waveform: np.ndarray, clip_samples: int, policy: str) -> np.ndarray:
-    """Makes a waveform exactly `clip_samples` long; of a longer one the first samples are kept.
+    """Makes a waveform exactly `clip_samples` long; a longer waveform is cut at its end.
 
     Args:
         waveform: float32 [samples].
-        clip_samples: the length wanted.
-        policy: for a shorter one: "pad" appends silence, "repeat" repeats it, "crop" refuses it.
+        clip_samples: length of the result.
+        policy: for a shorter waveform: "pad" appends silence, "repeat" repeats it, "crop" raises
+            an error.
 
     Returns:
         float32 [clip_samples].
 
     Raises:
         DecodeError: the policy is "crop" and the waveform is too short.
-        ValueError: the policy is unknown, or an empty waveform is to be repeated.
+        ValueError: the policy is unknown, or it is "repeat" and the waveform is empty.
     """
     if policy not in LENGTH_POLICIES:
         raise ValueError(f"length policy {policy!r} is unknown; use one of {LENGTH_POLICIES}")

@@ -1,4 +1,4 @@
-"""Why a recording cannot be used."""
+"""Errors of recordings that cannot be used."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import os
 
 
 class DecodeError(ValueError):
-    """A file that gives no usable waveform.
+    """A file cannot be decoded to a usable waveform.
 
     Attributes:
         path: the file.
-        reason: why, in a few words.
+        reason: the reason in a few words.
     """
 
     def __init__(self, path: str | os.PathLike[str], reason: str) -> None:
@@ -23,4 +23,4 @@ class DecodeError(ValueError):
 
 
 class UnusableSoundError(ValueError):
-    """The reason of a `DecodeError`, raised where the path is not known."""
+    """The reason of a `DecodeError`, raised by code that does not know the path."""

@@ -1,7 +1,7 @@
-"""Recordings that libsndfile does not read (m4a, AAC, WebM, WMA), by PyAV, the extra `av`.
+"""Reads recordings that libsndfile does not read (m4a, AAC, WebM, WMA) by PyAV, the extra `av`.
 
-FFmpeg's demuxer is chosen here, by the file's first bytes. FFmpeg never guesses: it would take a
-text for a playlist and open the files and addresses in it.
+FFmpeg's demuxer is chosen here, by the file's first bytes. FFmpeg itself must not guess the format:
+it could take a text for a playlist and open the files and addresses in it.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from aec_ofa_tf.audio.io.pcm_stream import MAX_CHANNELS, check_rate
 INSTALL = "pip install '.[av]'"
 """The command that installs PyAV."""
 
-# (name in messages, FFmpeg's demuxer, position of the mark, the mark).
-_MARKS = (
+# (name in messages, FFmpeg's demuxer, position of the magic bytes, magic bytes).
+_MAGIC = (
     ("MP4", "mov", 4, b"ftyp"),
     ("MP4", "mov", 4, b"moov"),
     ("WebM", "matroska", 0, b"\x1a\x45\xdf\xa3"),
@@ -34,31 +34,32 @@ _MARKS = (
     ("Speex", "ogg", 28, b"Speex   "),
     ("CAF", "caf", 0, b"caff"),
 )
-# Nothing in these gives a length; FFmpeg estimates one from the bit rate.
+# These formats contain no length; FFmpeg estimates one from the bit rate.
 _WITHOUT_LENGTH = ("aac", "amr", "ac3")
-# Encoders put silence before the sound, which a container's length may count.
+# Encoders add silence before the sound, which the length in the container may include.
 _PRIMING_SECS = 0.1
 _SCALES = {"u8": 128.0, "s16": 2.0**15, "s32": 2.0**31, "s64": 2.0**63, "flt": 1.0, "dbl": 1.0}
 
 
 class FFmpegSound:
-    """The frames of a recording, a codec's block at a time.
+    """Iterates over the frames of a recording, in the codec's blocks.
 
     Args:
-        file: seekable.
-        container: the name by `sniff`.
-        demuxer: FFmpeg's name, by `sniff`.
-        max_missing: the share that may be missing against the container's length.
-        notes: oddities that were accepted are added to these, up to the last block.
+        file: a seekable file.
+        container: name of the format, from `sniff`.
+        demuxer: name of FFmpeg's demuxer, from `sniff`.
+        max_missing: largest share of the container's length that may be missing.
+        notes: list to which oddities that were accepted are added; complete after the last block.
 
     Attributes:
-        rate_hz: frames per second; known when the first block is.
-        container: the format's name.
-        is_float: whether the samples are uncompressed floating-point numbers; as `rate_hz`.
+        rate_hz: frames per second; known after the first block.
+        container: name of the format.
+        is_float: whether samples are uncompressed floating-point numbers; known after the first
+            block.
 
     Raises:
-        UnusableSoundError: while iterating: PyAV is not installed, there is no audio in the file,
-            it is cut or damaged, or its rate or channels change.
+        UnusableSoundError: while iterating: PyAV is not installed, the file contains no audio, it
+            is cut or damaged, or its rate or channels change.
     """
 
     def __init__(
@@ -78,7 +79,7 @@ class FFmpegSound:
             import av
         except ImportError as error:
             raise UnusableSoundError(
-                f"holds {self.container} audio that is read through FFmpeg only: {INSTALL}"
+                f"contains {self.container} audio, which only FFmpeg reads: {INSTALL}"
             ) from error
         self._file.seek(0)
         try:
@@ -113,7 +114,7 @@ class FFmpegSound:
             secs = None
         elif stream.duration is not None:
             secs = float(stream.duration * stream.time_base)
-        else:  # that of the whole file, which is a video's where there is one
+        else:  # the length of the whole file, if it is not that of a video
             known = opened.duration and not opened.streams.video
             secs = opened.duration / 1e6 if known else None
         if secs is None:
@@ -126,18 +127,18 @@ class FFmpegSound:
 
 
 def sniff(file: BinaryIO) -> tuple[str, str] | None:
-    """Which of FFmpeg's demuxers a file is for.
+    """Chooses FFmpeg's demuxer for a file.
 
     Args:
-        file: seekable; it is left anywhere.
+        file: a seekable file; its position afterwards is undefined.
 
     Returns:
-        The format's name and the demuxer's; None for a file that is not for FFmpeg.
+        Name of the format and of the demuxer; None for a file in no known format.
     """
     file.seek(id3_bytes(file))
     head = file.read(64)
-    for name, demuxer, position, mark in _MARKS:
-        if head[position : position + len(mark)] == mark:
+    for name, demuxer, position, magic in _MAGIC:
+        if head[position : position + len(magic)] == magic:
             return name, demuxer
     return None
 

@@ -1,9 +1,9 @@
-"""What a header says of a recording's length against what is there.
+"""Compares the length in a recording's header with the length of the file.
 
-A header's length is a hint. A writer to a pipe cannot know it and leaves a filler, a recorder that
-was killed left 0, 32 bits wrap round beyond 4 GiB, and some writers count the header itself. So
-the samples that are there are read, and a note says so. A recording is refused only where more
-than a share of it is missing, or where another recording stands behind it.
+The length in a header may be wrong. A program that writes to a pipe does not know it and writes a
+filler, a recorder that was killed leaves 0, 32 bits overflow beyond 4 GiB, and some programs
+include the header itself. So all samples in the file are read, with a note. A recording is refused
+only if more than a given share of it is missing, or if another recording follows it.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ from aec_ofa_tf.audio.io.containers import Header
 from aec_ofa_tf.audio.io.errors import UnusableSoundError
 
 MAX_MISSING_SHARE = 0.01
-"""Default of the share of a recording that may be missing, against its header."""
+"""Default of the largest share of the length in a header that may be missing."""
 UNKNOWN_LENGTH_NOTE = "its header gives no length: it was read to its end"
 
-# A header that counts itself, or a few samples that were never written.
-_TRIFLE_BYTES = 44
-# All ones, or values near 2^31 (SoX rounds to whole frames and takes 0x7F000000 for AIFF);
-# some writers subtract the header.
+# The size of a header that is included in its length, or a few samples that were never written.
+_TOLERATED_BYTES = 44
+# All ones, or values near 2^31 (SoX rounds to whole frames and writes 0x7F000000 for AIFF);
+# some programs subtract the header.
 _FILLERS = (range(0x7F000000, 0x80010000), range(0xFFFF0000, 1 << 32), range(1 << 62, 1 << 64))
-# Fewer bytes than these behind the samples are padding: a chunk needs as many.
+# Fewer bytes after the samples are padding: a chunk needs at least a header of this size.
 _CHUNK_HEAD_BYTES = 8
 BYTES_TO_LOOK_AT = 16
-"""Bytes behind the samples that `goes_on` wants to see."""
+"""Number of bytes after the samples that `goes_on` needs."""
 
 _NAMES_BEHIND = (
     b"LISTlistid3 bextcue smplinstfactPEAKJUNKjunkPAD FLLRiXML_PMXacidafspcartlevlumidstrc"
@@ -43,24 +43,24 @@ _RECORDINGS = {
 
 
 def is_filler(stated_bytes: int) -> bool:
-    """Whether a length is one that writers leave who do not know it (0 is another case)."""
+    """Whether a length is a filler, written by a program that did not know it (besides 0)."""
     return any(stated_bytes in fillers for fillers in _FILLERS)
 
 
 def usable_bytes(header: Header, file: BinaryIO, max_missing: float) -> tuple[int, list[str]]:
-    """How much of a file are samples.
+    """Determines how many bytes of a file are samples.
 
     Args:
-        header: the file's.
-        file: seekable; it is left anywhere.
-        max_missing: the share that may be missing.
+        header: header of the file.
+        file: a seekable file; its position afterwards is undefined.
+        max_missing: largest share of the samples that may be missing.
 
     Returns:
-        Bytes of samples from `header.start`, and notes on a header that is wrong.
+        Bytes of samples from `header.start`, and notes on a wrong length in the header.
 
     Raises:
-        UnusableSoundError: too much is missing, another recording follows, or a compressed
-            recording's length is wrong.
+        UnusableSoundError: too many samples are missing, another recording follows, or the length
+            of compressed samples is wrong.
     """
     stated = header.stated_bytes
     behind = file.seek(0, os.SEEK_END) - header.start
@@ -73,17 +73,17 @@ def usable_bytes(header: Header, file: BinaryIO, max_missing: float) -> tuple[in
         return stated, []
     if header.form is None:
         raise UnusableSoundError(
-            f"{length_note(stated)}; compressed samples cannot be read beyond it. Convert the file"
+            f"{length_note(stated)}; compressed samples after it cannot be read. Convert the file"
         )
     return behind, [length_note(stated)]
 
 
 def goes_on(header: Header, data: bytes) -> bool:
-    """Whether what follows the samples that a header states are samples, too.
+    """Whether more samples follow after the length in the header.
 
     Args:
-        header: the recording's.
-        data: the first `BYTES_TO_LOOK_AT` behind them, fewer at the end.
+        header: header of the recording.
+        data: the first `BYTES_TO_LOOK_AT` bytes after that length, fewer at the end of the file.
 
     Raises:
         UnusableSoundError: another recording follows.
@@ -100,26 +100,27 @@ def goes_on(header: Header, data: bytes) -> bool:
 
 
 def length_note(stated_bytes: int) -> str:
-    """What is said of a header whose length is too small."""
+    """The note on a header whose length is too small."""
     if not stated_bytes:
         return UNKNOWN_LENGTH_NOTE
     return f"its header gives {stated_bytes} bytes, but more follow: it was read to its end"
 
 
 def missing_note(missing: int, stated: int, unit: str, max_missing: float) -> str:
-    """What is said of a recording that ends early, if it may be used.
+    """The note on a recording that ends early but may be used.
 
     Args:
-        missing: what is missing, in `unit`.
-        stated: what there should be.
+        missing: number of missing units.
+        stated: number of units according to the header.
         unit: "bytes" or "frames".
-        max_missing: the share that may be missing; if it is not 0, 44 bytes may in any case.
+        max_missing: largest share that may be missing; unless it is 0, 44 bytes may always be
+            missing.
 
     Raises:
         UnusableSoundError: more is missing.
     """
-    trifle = min(_TRIFLE_BYTES, stated // 2) if unit == "bytes" and max_missing else 0
-    if missing > max(trifle, max_missing * stated):
+    tolerated = min(_TOLERATED_BYTES, stated // 2) if unit == "bytes" and max_missing else 0
+    if missing > max(tolerated, max_missing * stated):
         raise UnusableSoundError(
             f"truncated: at least {missing} of {stated} {unit} are missing at its end"
         )

@@ -1,8 +1,8 @@
-"""Recordings decoded by libsndfile, whole: also those that it stops early in, or refuses.
+"""Decodes recordings by libsndfile to their end, including those that it would cut or refuse.
 
-libsndfile ends an MP3 where its Info header or an estimate says so, and a chained Ogg or joined
-FLAC behind the first recording. It reads no FLAC in Ogg without a number of samples. So parts of
-a file are copied out and decoded one by one.
+libsndfile ends an MP3 at the length of its Info header or of an estimate, and a chained Ogg or
+joined FLAC after the first recording. It does not read FLAC in Ogg without a number of samples. So
+parts of a file are copied to temporary files and decoded one by one.
 """
 
 from __future__ import annotations
@@ -25,34 +25,34 @@ from aec_ofa_tf.audio.io.errors import UnusableSoundError
 from aec_ofa_tf.audio.io.lengths import UNKNOWN_LENGTH_NOTE, missing_note
 from aec_ofa_tf.audio.io.pcm_stream import check_rate
 
-# More frames than any file holds: libsndfile's way to say that it does not know.
+# libsndfile reports at least this many frames if it does not know the number.
 _UNKNOWN_FRAMES = 1 << 48
-# Formats whose length is checked: here, in `compressed` or in `lengths`.
+# Formats whose length is checked here, in `compressed` or in `lengths`.
 _CHECKED = {"WAV", "WAVEX", "RF64", "W64", "AIFF", "AU", "CAF", "FLAC", "OGG", "MP3"}
 
 
 class UnknownFormatError(UnusableSoundError):
-    """Nothing that libsndfile decodes."""
+    """libsndfile does not decode this format."""
 
 
 class SndfileSound:
-    """The frames of a recording, block by block.
+    """Iterates over the frames of a recording, block by block.
 
     Args:
-        file: seekable.
-        block_frames: (rate in Hz, channels) -> frames of a block.
-        max_missing: the share that may be missing against the header.
-        notes: oddities that were accepted are added to these, up to the last block.
+        file: a seekable file.
+        block_frames: function from rate in Hz and channels to the frames of a block.
+        max_missing: largest share of the length in the header that may be missing.
+        notes: list to which oddities that were accepted are added; complete after the last block.
 
     Attributes:
-        rate_hz: frames per second; known when the first block is.
-        container: libsndfile's name of the format; as `rate_hz`.
-        is_float: whether samples are stored as floating-point numbers; as `rate_hz`.
+        rate_hz: frames per second; known after the first block.
+        container: libsndfile's name of the format; known after the first block.
+        is_float: whether samples are stored as floating-point numbers; known after the first block.
 
     Raises:
-        UnknownFormatError: while iterating: libsndfile does not decode this at all.
-        UnusableSoundError: while iterating: it is truncated or damaged, its rate is out of bounds,
-            or joined recordings differ in rate or channels.
+        UnknownFormatError: while iterating: libsndfile does not decode this format.
+        UnusableSoundError: while iterating: the file is truncated or damaged, its rate is out of
+            bounds, or joined recordings differ in rate or channels.
     """
 
     def __init__(
@@ -84,7 +84,7 @@ class SndfileSound:
             container = sound.format
             if container != "MP3":
                 yield from self._blocks(sound)
-        if container == "MP3":  # of a bit rate that its headers do not give
+        if container == "MP3":  # whose headers do not contain the bit rate
             yield from self._mp3()
         elif container == "FLAC":
             yield from self._joined_flac()
@@ -99,7 +99,7 @@ class SndfileSound:
                     yield from self._blocks(sound, "OGG")
 
     def _joined_flac(self) -> Iterator[np.ndarray]:
-        """What stands behind the first FLAC, which is decoded already."""
+        """The recordings after the first FLAC, which is decoded already."""
         parts = compressed.flac_parts(self._file)
         self._note_joined(parts)
         for part in parts[1:]:
@@ -139,7 +139,7 @@ class SndfileSound:
         if stated >= _UNKNOWN_FRAMES and self.container != "MP3":  # `_mp3` has its own notes
             self._note(UNKNOWN_LENGTH_NOTE)
         try:
-            # Asked for more frames than there are, the FLAC decoder goes on into what is behind.
+            # If more frames are requested, the FLAC decoder continues into the data after them.
             while wanted := min(frames, stated - decoded):
                 block = sound.read(wanted, dtype="float32", always_2d=True)
                 if not len(block):
@@ -163,7 +163,7 @@ class SndfileSound:
 
 
 class _ForwardSound(soundfile.SoundFile):
-    """Never sought in: soundfile seeks after each block, which fails at an unknown end."""
+    """Not seekable: soundfile would seek after each block, which fails without a known length."""
 
     def seekable(self) -> bool:
         return False
@@ -171,27 +171,27 @@ class _ForwardSound(soundfile.SoundFile):
 
 @contextmanager
 def opened(file: BinaryIO) -> Iterator[soundfile.SoundFile]:
-    """Opens a file for libsndfile; afterwards it stands at its end.
+    """Opens a file for libsndfile; afterwards its position is at the end.
 
     Raises:
-        UnknownFormatError: libsndfile does not decode this.
+        UnknownFormatError: libsndfile does not decode this format.
     """
     file.seek(0)
     head = file.read(4)
     os.lseek(file.fileno(), 0, os.SEEK_SET)
     try:
-        # By descriptor, for names that are not UTF-8, and so that Ctrl-C is not lost in a
-        # callback.
+        # The descriptor works for names that are not UTF-8, and does not need callbacks, in which
+        # Ctrl-C would be lost.
         with _open(file.fileno(), "FLAC" if head == b"fLaC" else "") as sound:
             yield sound
     finally:
-        # The buffer would go on where it believes the descriptor to be.
+        # libsndfile has moved the descriptor, which the buffer does not know.
         file.seek(0, os.SEEK_END)
 
 
 @contextmanager
 def copied(data: Iterable[bytes]) -> Iterator[BinaryIO]:
-    """A temporary file of these bytes."""
+    """A temporary file with the given bytes."""
     with tempfile.TemporaryFile(buffering=0) as raw, io.BufferedReader(raw) as file:
         for piece in data:
             raw.write(piece)
@@ -200,7 +200,7 @@ def copied(data: Iterable[bytes]) -> Iterator[BinaryIO]:
 
 @contextmanager
 def piped(data: Iterable[bytes]) -> Iterator[soundfile.SoundFile]:
-    """Opens bytes through a pipe, where libsndfile decodes an MP3 to its end."""
+    """Opens bytes as a pipe, so that libsndfile decodes an MP3 to its end."""
     reading, writing = os.pipe()
 
     def feed() -> None:
@@ -229,7 +229,7 @@ def _open(descriptor: int, likely_format: str) -> soundfile.SoundFile:
 
 def _explain(error: soundfile.SoundFileError, container: str) -> str:
     if container == "FLAC":
-        return "corrupt or truncated FLAC"  # libsndfile has other words for it every time
+        return "corrupt or truncated FLAC"  # libsndfile's messages for this vary
     lines = str(getattr(error, "error_string", error)).splitlines()
     return lines[0] if lines else "damaged"
 

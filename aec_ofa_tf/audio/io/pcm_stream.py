@@ -1,4 +1,4 @@
-"""Uncompressed samples: what their bytes mean, and reading them from a pipe as they come."""
+"""Uncompressed samples: their formats, and reading them from a pipe as they arrive."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ ENCODINGS = tuple(_DTYPES)
 """Encodings of a sample; "mulaw" and "alaw" are those of telephony (ITU-T G.711)."""
 
 MIN_RATE_HZ, MAX_RATE_HZ = 1_000, 768_000
-"""Bounds on a recording's sample rate: any other is taken for a damaged header."""
+"""Bounds on a recording's sample rate: any other rate means that the header is damaged."""
 MAX_CHANNELS = 1024
-"""Bound on a recording's channels, that of libsndfile."""
+"""Largest number of channels, as in libsndfile."""
 
 _CHUNK_BYTES = 1 << 16
 _CHUNKS_AHEAD = 512
 
 
 def check_rate(rate_hz: int) -> None:
-    """Refuses rates that no recording has.
+    """Checks that a sample rate is plausible.
 
     Raises:
         UnusableSoundError: the rate is not within `MIN_RATE_HZ` and `MAX_RATE_HZ`.
@@ -52,13 +52,13 @@ def check_rate(rate_hz: int) -> None:
 
 @dataclass(frozen=True)
 class PcmFormat:
-    """What the bytes of uncompressed, interleaved samples mean.
+    """The format of uncompressed, interleaved samples.
 
     Attributes:
         encoding: one of `ENCODINGS`.
         rate_hz: frames per second.
         channels: samples per frame.
-        big_endian: whether the highest byte of a sample comes first.
+        big_endian: whether the most significant byte of a sample comes first.
 
     Raises:
         ValueError: the encoding is unknown, or rate or channels are outside their bounds.
@@ -85,13 +85,13 @@ class PcmFormat:
 
     @property
     def is_float(self) -> bool:
-        """Whether samples are floating-point numbers, whose scale is a convention only."""
+        """Whether samples are floating-point numbers, whose full scale is only a convention."""
         return self.encoding.startswith("float")
 
     def decode(self, data: bytes) -> np.ndarray:
-        """Whole frames to float32 [frames, channels]; integers are scaled to [-1, 1].
+        """Decodes whole frames to float32 [frames, channels]; integers are scaled to [-1, 1].
 
-        In numpy, for libsndfile reads from memory by callbacks, in which Ctrl-C is lost.
+        It uses numpy because libsndfile reads from memory by callbacks, in which Ctrl-C is lost.
         """
         return np.asarray(self._values(data), np.float32).reshape(-1, self.channels)
 
@@ -112,25 +112,25 @@ class PcmFormat:
             return (samples.astype(np.float32) - 128) / 128
         if samples.dtype.kind == "i":
             return samples.astype(np.float32) / 2.0 ** (8 * samples.itemsize - 1)
-        with np.errstate(over="ignore"):  # beyond float32 is infinite, which the reader refuses
+        with np.errstate(over="ignore"):  # overflow gives infinity, which the reader refuses
             return samples.astype(np.float32)
 
 
 class Readable(Protocol):
-    """Bytes that are read forward."""
+    """A source of bytes that is read forward."""
 
     def read(self, size: int, /) -> bytes:
-        """Exactly `size` bytes, fewer only at the end."""
+        """Reads exactly `size` bytes, fewer only at the end."""
 
 
 class ReadAhead:
-    """Bytes of a pipe, fetched by a thread of its own, at most 32 MiB in advance.
+    """Reads a pipe in a separate thread, at most 32 MiB in advance.
 
-    A recorder that writes to the pipe loses sound if nobody reads while a window is scored. And
-    the reader can be interrupted, which a blocked C library cannot.
+    A recorder that writes to the pipe would lose sound if nothing were read while a window is
+    scored. Also, the reader can be interrupted; a blocked C library cannot.
 
     Args:
-        file: open, unbuffered; it is closed at its end.
+        file: an open, unbuffered file; it is closed at its end.
 
     Attributes:
         waited_secs: how long the reader has waited for bytes.
@@ -142,12 +142,12 @@ class ReadAhead:
         self._rest = b""
         self._ended = False
         self.waited_secs = 0.0
-        # Where another program left the pipe non-blocking, "nothing yet" would look like the end.
+        # If another program made the pipe non-blocking, a pause would look like its end.
         os.set_blocking(file.fileno(), True)
         threading.Thread(target=self._fetch, daemon=True).start()
 
     def read_some(self) -> bytes:
-        """What has come, at least a byte; nothing at the end.
+        """Returns the bytes that have arrived, at least one; no bytes at the end.
 
         Raises:
             OSError: the pipe cannot be read.
@@ -174,7 +174,7 @@ class ReadAhead:
         return data[:size]
 
     def put_back(self, data: bytes) -> None:
-        """Makes `data` what is read next."""
+        """Inserts `data` before the bytes that are read next."""
         self._rest = data + self._rest
 
     def _fetch(self) -> None:
@@ -184,16 +184,16 @@ class ReadAhead:
                     self._chunks.put(chunk)
         except OSError as error:
             self._chunks.put(error)
-        finally:  # the reader waits for an end, whatever happened
+        finally:  # the reader waits for an end even after an error
             self._chunks.put(b"")
 
 
 class FileChunks:
-    """Gives a file's bytes from where it stands, as `ReadAhead` gives those of a pipe.
+    """Reads a file from its current position, with the interface of `ReadAhead`.
 
     Args:
-        file: open for reading.
-        chunk_bytes: bytes at a time.
+        file: a file open for reading.
+        chunk_bytes: bytes per chunk.
     """
 
     def __init__(self, file: BinaryIO, chunk_bytes: int) -> None:
@@ -201,21 +201,21 @@ class FileChunks:
         self._chunk_bytes = chunk_bytes
 
     def read_some(self) -> bytes:
-        """The next bytes; nothing at the end."""
+        """Returns the next bytes; no bytes at the end."""
         return self._file.read(self._chunk_bytes)
 
 
 class PcmBlocks:
-    """Decodes what comes: an iterable of float32 [frames, channels].
+    """Decodes a stream as it arrives: an iterable of float32 [frames, channels].
 
     Args:
-        stream: at its first sample.
-        form: what its bytes mean.
+        stream: a stream at its first sample.
+        form: format of the samples.
         size: bytes to read; None reads to the end.
 
     Attributes:
-        missing_bytes: of `size`, how many had not come when the stream ended.
-        leftover: bytes at the end that are no whole frame.
+        missing_bytes: how many bytes of `size` were missing when the stream ended.
+        leftover: bytes at the end that are not a whole frame.
     """
 
     def __init__(self, stream: ReadAhead | FileChunks, form: PcmFormat, size: int | None) -> None:

@@ -1,4 +1,4 @@
-"""A recording of any length as a mono waveform of one rate, block by block. No TensorFlow here."""
+"""Reads a recording as a mono waveform of a given rate, block by block. No TensorFlow here."""
 
 from __future__ import annotations
 
@@ -16,15 +16,16 @@ from aec_ofa_tf.audio.io.sound_source import SoundSource
 
 _FULL_SCALES = {"as_is": 1.0, "int16": 2.0**15, "int24": 2.0**23, "int32": 2.0**31}
 FLOAT_SCALES = tuple(_FULL_SCALES)
-"""What full scale is for samples that are stored as floating-point numbers."""
+"""Full scales of samples that are stored as floating-point numbers."""
 
-# The mean of uncorrelated channels keeps 1 / channels of their power; below this they cancel.
+# The mean of uncorrelated channels keeps 1 / channels of their power. Below this share of that
+# power they cancel.
 _CANCELLED_POWER = 0.01
-# Full scale is 1; a mix may exceed it a little, samples in the scale of integers by thousands.
+# Full scale is 1. A mix may exceed it a little, samples in the scale of integers by thousands.
 _ODD_PEAK = 4.0
-# At the lowest rate a block of a million frames would become 10^9 samples at the highest.
+# A block of a million frames at the lowest rate would become 10^9 samples at the highest rate.
 _MAX_BLOCK_SECS = 60.0
-# A bounded reader decodes this much more at once, which the resampler's filter needs.
+# A reader with `max_samples` decodes this much more, because the resampler's filter needs it.
 _FILTER_SECS = 0.25
 _SUFFIXES = {
     "WAV": {".wav", ".wave", ".rf64", ".bwf"},
@@ -43,31 +44,33 @@ _SUFFIXES = {
 
 
 class WaveformReader:
-    """Reads a recording by content, whatever its suffix says, mixes it down and resamples it.
+    """Reads a recording, mixes it down to mono and resamples it.
 
-    The mixdown is the mean of the channels, the resampler is soxr HQ. Put together, the blocks are
-    the same wherever the cuts between them fall, to the last bit; MP3's to 1e-7.
+    The format is detected from the content, not from the suffix. The mixdown is the mean of the
+    channels, the resampler is soxr HQ. The concatenated blocks do not depend on their sizes: they
+    are equal to the last bit, for MP3 to 1e-7.
 
     Args:
         path: a file; "-" is standard input.
-        sample_rate_hz: the rate wanted.
+        sample_rate_hz: sample rate of the blocks.
         raw: the format of samples without a header.
-        max_samples: how many samples at the rate wanted are needed. No more is decoded than
-            these take, and what lies behind them is not examined, but for the header's length.
-        float_scale: what full scale is for recordings stored as floating-point numbers, one of
-            `FLOAT_SCALES`: "as_is" is 1, "int16" divides them by 32768. Others stay as they are.
-        max_missing: the share of a recording that may be missing at its end, against its header.
+        max_samples: number of samples to read, at `sample_rate_hz`. The rest of the recording is
+            neither decoded nor checked, except for the length in its header.
+        float_scale: full scale of recordings stored as floating-point numbers, one of
+            `FLOAT_SCALES`: 1 for "as_is"; for example "int16" divides them by 32768. Other
+            recordings are not affected.
+        max_missing: largest share of the length in the header that may be missing at the end.
 
     Attributes:
-        notes: oddities that were accepted (a misleading suffix, a wrong length in its header,
+        notes: oddities that were accepted (a misleading suffix, a wrong length in the header,
             cancelling channels, samples far beyond full scale); complete after the last block.
 
     Raises:
         ValueError: the rate or `max_samples` is not positive, `float_scale` is unknown, or
-            `max_missing` is no share.
-        DecodeError: while iterating: the file is missing, empty, without frames, truncated,
-            undecodable, or holds NaN or infinite samples. Of a FLAC or MP3 that was cut, or where
-            samples are wrong, the blocks before the damage come first.
+            `max_missing` is not in [0, 1].
+        DecodeError: while iterating: the file is missing, empty, without frames, truncated or
+            undecodable, or it contains NaN or infinite samples. For invalid samples, and for a cut
+            FLAC or MP3, the blocks before the damage are returned first.
     """
 
     def __init__(
@@ -111,11 +114,11 @@ class WaveformReader:
 
     @property
     def waited_secs(self) -> float:
-        """How long the writer of a pipe was waited for."""
+        """How long the reader has waited for the writer of a pipe."""
         return self._source.waited_secs
 
     def __iter__(self) -> Iterator[np.ndarray]:
-        """Blocks of float32 [samples] at the rate wanted; none is empty."""
+        """Yields blocks of float32 [samples] at the requested rate; none is empty."""
         given = 0
         with closing(self._resampled()) as blocks:
             for block in blocks:
@@ -165,7 +168,7 @@ class WaveformReader:
 
 
 def _mean_of_channels(samples: np.ndarray) -> np.ndarray:
-    """As `samples.mean(axis=1)`, ten times as fast for few channels: columns, not rows, add up."""
+    """`samples.mean(axis=1)`, ten times as fast for few channels, because it adds columns."""
     mono = samples[:, 0].copy()
     for channel in range(1, samples.shape[1]):
         mono += samples[:, channel]
@@ -176,7 +179,7 @@ def _peak_note(peak: float, float_scale: str) -> tuple[str, ...]:
     if float_scale == "as_is" and peak > _ODD_PEAK:
         return (
             f"its floating-point samples reach {peak:.6g} where full scale is 1; if they are in "
-            "the scale of integers, set float_scale, such as int16",
+            "the scale of integers, set float_scale, for example int16",
         )
     if float_scale != "as_is" and 0 < peak <= 1:
         return (
@@ -191,4 +194,4 @@ def _suffix_note(path: str | os.PathLike[str], container: str) -> tuple[str, ...
     claimed = [name for name, suffixes in _SUFFIXES.items() if suffix in suffixes]
     if not container or not claimed or container in claimed:
         return ()
-    return (f"holds {container} in spite of its suffix {suffix}",)
+    return (f"contains {container} despite its suffix {suffix}",)

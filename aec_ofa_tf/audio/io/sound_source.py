@@ -1,4 +1,4 @@
-"""A recording as blocks of frames, from a file, a pipe or standard input. No TensorFlow here."""
+"""Reads a recording from a file, a pipe or standard input, in blocks. No TensorFlow here."""
 
 from __future__ import annotations
 
@@ -38,22 +38,22 @@ _log = logging.getLogger(__name__)
 
 
 class SoundSource:
-    """The frames of a recording, a few megabytes at a time.
+    """Iterates over the frames of a recording, a few megabytes at a time.
 
-    Uncompressed samples are decoded as they come, from a pipe too. Of other formats libsndfile
-    reads few without seeking, so that a pipe is first copied to a temporary file. What libsndfile
-    does not read, PyAV does, if it is installed.
+    Uncompressed samples are decoded as they arrive, also from a pipe. libsndfile needs to seek in
+    most other formats, so these are first copied from a pipe to a temporary file. PyAV, if it is
+    installed, reads the formats that libsndfile does not read.
 
     Args:
         path: a file; "-" is standard input.
         raw: the format of samples without a header.
-        max_missing: the share of the recording that may be missing at its end, against its header.
-        block_secs: bound on the length of a block; a million samples are another.
+        max_missing: largest share of the length in the header that may be missing at the end.
+        block_secs: maximum length of a block, which also has at most about a million samples.
 
     Attributes:
-        rate_hz: frames per second; known when the first block is.
-        container: libsndfile's name of the format; as `rate_hz`.
-        is_float: whether samples are stored as floating-point numbers; as `rate_hz`.
+        rate_hz: frames per second; known after the first block.
+        container: libsndfile's name of the format; known after the first block.
+        is_float: whether samples are stored as floating-point numbers; known after the first block.
         notes: oddities that were accepted; complete after the last block.
 
     Raises:
@@ -79,7 +79,7 @@ class SoundSource:
 
     @property
     def waited_secs(self) -> float:
-        """How long a pipe's writer was waited for."""
+        """How long the reader has waited for the writer of a pipe."""
         return self._ahead.waited_secs if self._ahead else 0.0
 
     def __iter__(self) -> Iterator[np.ndarray]:
@@ -121,7 +121,7 @@ class SoundSource:
         if header is not None and header.form is not None:
             yield from self._piped_blocks(self._ahead, header, header.form)
             return
-        # Unbuffered: libsndfile moves the descriptor that a buffer would believe to own.
+        # Unbuffered, because libsndfile moves the descriptor without the buffer's knowledge.
         with tempfile.TemporaryFile(buffering=0) as spool, io.BufferedReader(spool) as file:
             self._spool(self._ahead, spool)
             yield from self._file_blocks(file)
@@ -132,14 +132,14 @@ class SoundSource:
         yield from blocks
         if blocks.leftover:
             self.notes.append(
-                f"{len(blocks.leftover)} bytes at its end are no whole frame of {form.channels} "
-                f"{form.encoding} samples; are format and channels right?"
+                f"{len(blocks.leftover)} bytes at its end are not a whole frame of {form.channels} "
+                f"{form.encoding} samples; check format and channels"
             )
 
     def _piped_blocks(
         self, stream: ReadAhead, header: Header, form: PcmFormat
     ) -> Iterator[np.ndarray]:
-        """Uncompressed samples; whether the header's length is right shows when the pipe ends."""
+        """Yields uncompressed samples; checks the length in the header when the pipe ends."""
         stated = header.stated_bytes
         self._describe(header.container, form)
         blocks = PcmBlocks(stream, form, stated)
@@ -157,7 +157,7 @@ class SoundSource:
                 yield from PcmBlocks(stream, form, None)
 
     def _spool(self, stream: ReadAhead, spool: BinaryIO) -> None:
-        _log.info("%s is a pipe and not PCM: it is read to its end first", self._path)
+        _log.info("%s is a pipe and not PCM: reading it to its end first", self._path)
         size = 0
         while chunk := stream.read_some():
             size += len(chunk)

@@ -70,7 +70,7 @@ def test_mp3_called_wav_is_read_by_content_and_noted(tmp_path):
     misnamed = path.rename(tmp_path / "clip.wav")
     decoded = decode(misnamed)
     assert len(decoded.waveform) == 2 * RATE_HZ
-    assert decoded.notes == ("holds MP3 in spite of its suffix .wav",)
+    assert decoded.notes == ("contains MP3 despite its suffix .wav",)
 
 
 def test_silence_is_accepted_and_told(tmp_path):

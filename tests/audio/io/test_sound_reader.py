@@ -167,7 +167,7 @@ def test_bytes_that_are_no_whole_frame_are_noted(tmp_path):
         reader = WaveformReader(path, 32000, PcmFormat("int16", 32000, 2))
         assert sum(map(len, reader)) == 1000
     (note,) = reader.notes
-    assert note.startswith("1 bytes at its end are no whole frame of 2 int16 samples")
+    assert note.startswith("1 bytes at its end are not a whole frame of 2 int16 samples")
 
 
 def test_raw_samples_in_a_file_are_read_too(tmp_path):

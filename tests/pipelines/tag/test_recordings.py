@@ -245,7 +245,7 @@ def test_a_damaged_model_is_named(tag, folder, audio, tmp_path):
         (["a.wav", "--model="], "error: "),
         (["--model=missing.tflite", "a.wav"], "error: there is no model at missing.tflite"),
         (["--top_k=0", "a.wav"], "top_k"),
-        (["--hop_secs=0", "a.wav"], "the hop is at least one sample"),
+        (["--hop_secs=0", "a.wav"], "the hop must be at least one sample"),
         (["--hop_secs=nan", "a.wav"], "finite and not negative"),
         (["--hop_secs=1e305", "a.wav"], "finite and not negative"),
         (["--smoothing_secs=-1", "a.wav"], "finite and not negative"),

@@ -27,6 +27,7 @@ SLOW_TESTS = (
     "tests/export/test_residual.py",
     "tests/export/test_rounding.py",
     "tests/families/test_toy_experiment.py",
+    "tests/fuzz/",
     "tests/pipelines/tag/",
     "tests/pipelines/test_average.py",
     "tests/pipelines/test_benchmark.py",

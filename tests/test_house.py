@@ -5,6 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from pipelines.__main__ import PROGRAMS
+from tests.conftest import SLOW_TESTS
+
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("aec_ofa_tf", "tfrecords", "pipelines")
 
@@ -57,17 +60,18 @@ def place(path: Path) -> str:
     return path.relative_to(ROOT).as_posix()
 
 
-@pytest.mark.parametrize("path", files("aec_ofa_tf"), ids=place)
+# `aec_ofa_tf/__init__.py` has the lazy names of the whole project.
+LIBRARY = [path for path in files("aec_ofa_tf") if place(path) != "aec_ofa_tf/__init__.py"]
+
+
+@pytest.mark.parametrize("path", LIBRARY, ids=place)
 def test_the_library_imports_neither_data_nor_programs(path):
-    if place(path) != "aec_ofa_tf/__init__.py":  # the lazy names of the whole project
-        assert not [name for name in imported(path) if not name.startswith("aec_ofa_tf")]
+    assert not [name for name in imported(path) if not name.startswith("aec_ofa_tf")]
 
 
-@pytest.mark.parametrize("path", files("aec_ofa_tf"), ids=place)
+@pytest.mark.parametrize("path", LIBRARY, ids=place)
 def test_rooms_import_their_own_level_and_those_below(path):
     own = path.relative_to(ROOT / "aec_ofa_tf").with_suffix("").parts[0]
-    if own == "__init__":
-        return
     wrong = {
         name
         for name in imported(path)
@@ -84,11 +88,12 @@ def test_data_imports_no_networks(path):
     assert {room(name) for name in names} <= set(DATA_USES)
 
 
-@pytest.mark.parametrize("path", files("pipelines"), ids=place)
+BENCHMARK_FILES = ("pipelines/benchmarks/", *BENCHMARK_PROGRAMS, BENCHMARK_FLAGS)
+PRODUCTION = [path for path in files("pipelines") if not place(path).startswith(BENCHMARK_FILES)]
+
+
+@pytest.mark.parametrize("path", PRODUCTION, ids=place)
 def test_production_imports_no_benchmarks(path):
-    where = place(path)
-    if where.startswith("pipelines/benchmarks/") or where in (*BENCHMARK_PROGRAMS, BENCHMARK_FLAGS):
-        return
     assert not [name for name in imported(path) if name.startswith("pipelines.benchmarks")]
 
 
@@ -109,10 +114,17 @@ def test_flags_are_read_by_programs_alone(package):
     assert readers == allowed
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "pipelines").glob("*.py")), ids=place)
-def test_programs_are_thin(path):
-    if "program.run(main" in path.read_text(encoding="utf-8"):
-        assert len(path.read_text(encoding="utf-8").splitlines()) <= 120
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_programs_are_thin(name):
+    source = (ROOT / "pipelines" / f"{name}.py").read_text(encoding="utf-8")
+    assert len(source.splitlines()) <= 120
+
+
+def test_the_list_of_slow_tests_is_of_tests_that_exist():
+    for name in SLOW_TESTS:
+        file, _, test = name.partition("::")
+        assert (ROOT / file).exists(), name
+        assert not test or f"def {test}" in (ROOT / file).read_text(encoding="utf-8"), name
 
 
 @pytest.mark.parametrize("package", PACKAGES)

@@ -17,7 +17,7 @@ def test_samples_in_the_scale_of_integers_are_noted(tmp_path, form, subtype):
     assert decoded.waveform.max() > 7000
     assert decoded.notes[-1] == (
         "its floating-point samples reach 7999.0 where full scale is 1; if they are in the scale "
-        "of integers, set float_scale, such as int16"
+        "of integers, set float_scale, for example int16"
     ).replace("7999.0", f"{np.abs(tone()).max():.6g}")
 
 

@@ -159,7 +159,7 @@ def test_compressed_samples_of_a_wrong_length_are_refused(tmp_path):
     whole = bytearray(encoded("WAV", subtype="IMA_ADPCM"))
     position = whole.index(b"data") + 4
     whole[position : position + 4] = (256).to_bytes(4, "little")
-    with pytest.raises(DecodeError, match="compressed samples cannot be read beyond it"):
+    with pytest.raises(DecodeError, match="compressed samples after it cannot be read"):
         by_file(tmp_path, bytes(whole))
 
 

@@ -1,4 +1,4 @@
-"""TFLite models of layers and of whole subnets with random weights, to be measured."""
+"""TFLite models of layers and whole subnets with random weights, for latency measurements."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ def open_parts(
 ) -> list[TFLiteModel]:
     """Converts layers and subnets in one child process and opens the files.
 
-    In int8 a layer within a network takes and gives integers; the network's two ends are float32,
-    as in the files of `pipelines.convert`.
+    In int8 the input and output of a layer within a network are int8. The input and the output of
+    the network are float32, as in the files of `pipelines.convert`.
 
     Args:
-        parts: what to convert.
-        network: what is static.
+        parts: layers and subnets to convert.
+        network: the static parts of the network.
         quantization: "float32", "float16", "dynamic" or "int8".
-        threads: of the interpreters.
+        threads: threads of the interpreters.
 
     Returns:
-        A model per part, which has computed one random clip.
+        A model per part, which has been run on one random clip.
 
     Raises:
         RuntimeError: the converter failed.
@@ -55,15 +55,14 @@ def open_parts(
 def _write_model(
     part: Part | Subnet, network: NetworkConfig, quantization: str, index: int, folder: Path
 ) -> ConversionJob:
-    """Leaves a part's Keras model, and clips for int8, for the converter."""
+    """Writes a part's Keras model, and clips for int8, for the converter."""
     rng = np.random.default_rng(index)
-    is_part = isinstance(part, Part)
     model = part.model() if isinstance(part, Part) else build_plain(part, network)
     randomise(model, rng)
     model.save(folder / f"{index}.keras")
     clips = rng.normal(size=(_REPRESENTATIVE_CLIPS, *model.input_shape[1:])).astype(np.float32)
     np.save(folder / f"{index}.npy", clips)
-    is_int8_part = quantization == "int8" and is_part
+    is_int8 = quantization == "int8"
     return ConversionJob(
         content="log_mel",
         quantization=quantization,
@@ -72,17 +71,17 @@ def _write_model(
         output=f"{index}.flatbuffer",
         model=f"{index}.keras",
         representative=f"{index}.npy",
-        integer_input=is_int8_part and not part.is_first,
-        integer_output=is_int8_part and not part.is_last,
+        integer_input=is_int8 and isinstance(part, Part) and not part.is_first,
+        integer_output=is_int8 and isinstance(part, Part) and not part.is_last,
     )
 
 
 def randomise(model: keras.Model, rng: np.random.Generator) -> None:
-    """Gives a new model values of a trained one's kind: additions of zeros would be left out.
+    """Sets random batch norms and biases; the converter would leave out additions of zeros.
 
     Args:
-        model: whose batch norms and biases are drawn; its kernels stay.
-        rng: where from.
+        model: a new model; its kernels are not changed.
+        rng: the random generator.
     """
     for layer in model.layers:
         if isinstance(layer, keras.layers.BatchNormalization):

@@ -42,7 +42,7 @@ from aec_ofa_tf.training.device_config import DeviceConfig, check_devices
         (lambda: ExportConfig(inputs=()), "name no file to make"),
         (lambda: ExportConfig(quantizations=("int4",)), "received .*int4"),
         (lambda: ExportConfig(inputs="waveform", quantizations="float16"), "cannot be float16"),
-        (lambda: ExportConfig(io_type="int8"), "cannot have int8 tensors"),
+        (lambda: ExportConfig(io_type="int8"), "cannot have int8 input and output tensors"),
         (lambda: ExportConfig(max_map_drop=-1), "max_map_drop is at least 0"),
     ],
 )

@@ -63,7 +63,7 @@ def test_any_monotone_function_of_the_scores_gives_the_same_metrics():
 @pytest.mark.parametrize(
     ("scores", "labels", "message"),
     [
-        (np.zeros((2, 3)), np.zeros((2, 2)), "alike"),
+        (np.zeros((2, 3)), np.zeros((2, 2)), "the same shape"),
         (np.full((2, 1), np.nan), np.array([[0], [1]]), "2 clips have scores that are not finite"),
         (np.zeros((2, 1)), np.ones((2, 1)), "nothing to score"),
         (np.zeros((0, 2)), np.zeros((0, 2)), "no clips"),

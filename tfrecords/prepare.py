@@ -96,26 +96,37 @@ def prepare(
             left_out.check_missing(config, data_dir)
             left_out.check_quarantined(config, data_dir)
             return complete
-        Rejections.of_source(source).check_missing(config, data_dir)
-        if not source.split(TRAIN):
-            raise PrepareError(
-                "the source has no training clips; check the paths, folds and split columns given"
-            )
-        write_json(data_dir / CONFIGURATION_NAME, configuration)
-        jobs = _jobs(source, config, data_dir)
-        _remove_strays(data_dir, jobs)
-        # Until the manifest is written, quarantined clips are tried again: the user may have
-        # repaired them.
-        retry_bad = not (data_dir / MANIFEST_NAME).is_file()
-        write_shards([job for job in jobs if _is_open(job, retry_bad)], beam_args)
-        reports = [_report(job) for job in jobs]
-        quarantined = tuple(clip for report in reports for clip in report.quarantined)
-        left_out = Rejections.of_source(source, quarantined)
-        left_out.check_quarantined(config, data_dir)
-        left_out.save(data_dir)
-        manifest = _manifest(source, configuration, reports, left_out)
-        manifest.save(data_dir)
-        return manifest
+        return _write_all(source, config, data_dir, configuration, beam_args)
+
+
+def _write_all(
+    source: Source,
+    config: PrepareConfig,
+    data_dir: Path,
+    configuration: dict[str, Any],
+    beam_args: Sequence[str],
+) -> Manifest:
+    """Writes all shards that are not whole yet, then the lists of clips and the manifest."""
+    Rejections.of_source(source).check_missing(config, data_dir)
+    if not source.split(TRAIN):
+        raise PrepareError(
+            "the source has no training clips; check the paths, folds and split columns given"
+        )
+    write_json(data_dir / CONFIGURATION_NAME, configuration)
+    jobs = _jobs(source, config, data_dir)
+    _remove_strays(data_dir, jobs)
+    # Until the manifest is written, quarantined clips are tried again: the user may have
+    # repaired them.
+    retry_bad = not (data_dir / MANIFEST_NAME).is_file()
+    write_shards([job for job in jobs if _is_open(job, retry_bad)], beam_args)
+    reports = [_report(job) for job in jobs]
+    quarantined = tuple(clip for report in reports for clip in report.quarantined)
+    left_out = Rejections.of_source(source, quarantined)
+    left_out.check_quarantined(config, data_dir)
+    left_out.save(data_dir)
+    manifest = _manifest(source, configuration, reports, left_out)
+    manifest.save(data_dir)
+    return manifest
 
 
 def _complete(data_dir: Path) -> Manifest | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -72,13 +73,7 @@ def parse_batch(
         log_mel: float32 [batch, frames, mel_bins] in dB, rounded to float16 for either payload,
         so that both give the same values; waveform: float32 [batch, clip_samples].
     """
-    spec = {"id": tf.io.FixedLenFeature([], tf.string), "labels": tf.io.VarLenFeature(tf.int64)}
-    if payload == "audio":
-        spec["flac"] = tf.io.FixedLenFeature([], tf.string)
-        spec["scale"] = tf.io.FixedLenFeature([], tf.float32)
-    else:
-        spec["log_mel"] = tf.io.FixedLenFeature([], tf.string)
-    parsed = tf.io.parse_example(serialized, spec)
+    parsed = tf.io.parse_example(serialized, _feature_spec(payload))
     clips = {
         "id": parsed["id"],
         "labels": tf.cast(tf.sparse.to_indicator(parsed["labels"], classes), tf.float32),
@@ -98,6 +93,16 @@ def parse_batch(
         )
         clips["log_mel"] = tf.reshape(tf.cast(flat, tf.float32), (-1, *shape))
     return clips
+
+
+def _feature_spec(payload: str) -> dict[str, Any]:
+    spec = {"id": tf.io.FixedLenFeature([], tf.string), "labels": tf.io.VarLenFeature(tf.int64)}
+    if payload == "audio":
+        spec["flac"] = tf.io.FixedLenFeature([], tf.string)
+        spec["scale"] = tf.io.FixedLenFeature([], tf.float32)
+    else:
+        spec["log_mel"] = tf.io.FixedLenFeature([], tf.string)
+    return spec
 
 
 def _example(clip_id: str, classes: Sequence[int], payload: dict[str, tf.train.Feature]) -> bytes:

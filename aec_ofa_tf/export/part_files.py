@@ -55,7 +55,7 @@ def open_parts(
 def _write_model(
     part: Part | Subnet, network: NetworkConfig, quantization: str, index: int, folder: Path
 ) -> ConversionJob:
-    """Leaves a part's Keras model, and clips for int8, for the converter."""
+    """Writes a part's Keras model, and clips for int8, for the converter."""
     rng = np.random.default_rng(index)
     integers = quantization == "int8" and isinstance(part, Part)
     if isinstance(part, Part):

@@ -34,6 +34,7 @@ def define_prepare_flags() -> None:
         return
     define_data_dir_flag()
     _define_records()
+    _define_work()
     front_end.define_front_end_flags()
     flags.adopt_module_key_flags(front_end)
     _define_bounds()
@@ -106,6 +107,9 @@ def _define_records() -> None:
         "Content of the records: log-mel in float16, or audio in 24-bit FLAC. Models with waveform "
         "input need audio.",
     )
+
+
+def _define_work() -> None:
     flags.DEFINE_integer("seed", 0, "Seed of everything that is random.", 0, 2**31 - 1)
     flags.DEFINE_integer(
         "clips_per_shard", 128, "Clips per file of records, the unit of resuming.", lower_bound=1

@@ -40,13 +40,7 @@ def read_folder(
         ValueError: a link leads out of the root.
     """
     root = Path(root)
-    if min(validation_fraction, evaluation_fraction) < 0 or (
-        validation_fraction + evaluation_fraction >= 1
-    ):
-        raise SourceError(
-            "validation and evaluation fractions must not be negative and must sum to less than "
-            f"1, received {validation_fraction} and {evaluation_fraction}"
-        )
+    _check_fractions(validation_fraction, evaluation_fraction)
     pattern = _compiled(source_pattern)
     if not root.is_dir():
         raise FileNotFoundError(f"{root} is not a folder; --source names a folder of class folders")
@@ -69,6 +63,16 @@ def read_folder(
             path = inside(root, name, str(root))
             rows.append(Row(Clip(name, path, (label,), split_of(path)), str(path)))
     return collect(labels, rows, source_pattern=source_pattern)
+
+
+def _check_fractions(validation_fraction: float, evaluation_fraction: float) -> None:
+    if min(validation_fraction, evaluation_fraction) < 0 or (
+        validation_fraction + evaluation_fraction >= 1
+    ):
+        raise SourceError(
+            "validation and evaluation fractions must not be negative and must sum to less than "
+            f"1, received {validation_fraction} and {evaluation_fraction}"
+        )
 
 
 def _compiled(source_pattern: str) -> re.Pattern[str]:

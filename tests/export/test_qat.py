@@ -13,8 +13,7 @@ from aec_ofa_tf.export.child import run_child
 from aec_ofa_tf.export.convert import convert_models
 from aec_ofa_tf.export.fine_tune import TuningData, fine_tune
 from aec_ofa_tf.export.request import ConversionRequest, FineTuning
-from aec_ofa_tf.models.cnn10 import parse_subnet
-from aec_ofa_tf.models.network import NetworkConfig
+from aec_ofa_tf.models.cnn10 import Cnn10Network, parse_subnet
 from aec_ofa_tf.tagging.interpreter import TFLiteModel
 from tests.export.graphs import open_graph, operator_details, operators
 from tests.exported import FRAMES, LABELS, make_waveforms
@@ -104,7 +103,7 @@ def test_the_file_has_the_integer_body_of_int8(files):
 
 
 def test_a_file_is_larger_than_int8_by_the_predicted_bytes(files):
-    network = NetworkConfig(classes=len(LABELS), frames=FRAMES, embedding_units=24)
+    network = Cnn10Network(classes=len(LABELS), frames=FRAMES, embedding_units=24)
     expected, received = (
         size("int8_qat", ("log_mel", "float32")) - size("int8", "int8")
         for size in (

@@ -183,7 +183,7 @@ def test_a_subnet_is_converted_and_tagged(evaluator, tmp_path, quantization):
         sample_rate_hz=PANNS.sample_rate_hz,
         clip_samples=FRAMES * PANNS.hop_samples,
         length_policy="pad",
-        front_end={**dataclasses.asdict(PANNS), "mel_bins": 16},
+        front_end=dataclasses.replace(PANNS, mel_bins=16),
         input="log_mel",
         quantization=quantization,
         subnet=str(subnet),

@@ -109,10 +109,10 @@ def test_a_single_label_network_learns_by_cross_entropy_and_scores_by_softmax():
     logits = tf.Variable(np.random.default_rng(0).normal(0, 1, (4, 5)))
     with tf.GradientTape() as tape:
         loss = SINGLE_LABEL.loss(logits, one["labels"], weights)
+    shares = np.array([1, 3, 1, 3]) / np.mean(weights)
     chosen = tf.nn.softmax(logits).numpy()[np.arange(4), [0, 1, 2, 1]]
-    assert float(loss) == pytest.approx(-np.mean(np.array([1, 3, 1, 3]) * np.log(chosen)))
-    factors = np.array([1, 3, 1, 3])[:, None]
-    expected = factors * (tf.nn.softmax(logits).numpy() - one["labels"].numpy()) / 4
+    assert float(loss) == pytest.approx(-np.mean(shares * np.log(chosen)))
+    expected = shares[:, None] * (tf.nn.softmax(logits).numpy() - one["labels"].numpy()) / 4
     np.testing.assert_allclose(tape.gradient(loss, logits), expected, atol=1e-9)
     assert np.isfinite(float(model.step(one)))
 

@@ -184,6 +184,7 @@ def test_a_subnet_is_converted_and_tagged(evaluator, tmp_path, quantization):
         clip_samples=FRAMES * PANNS.hop_samples,
         length_policy="pad",
         front_end=dataclasses.replace(PANNS, mel_bins=16),
+        task="single_label",
         input="log_mel",
         quantization=quantization,
         subnet=str(subnet),

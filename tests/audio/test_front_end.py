@@ -21,6 +21,7 @@ from aec_ofa_tf.audio.front_end import (
 )
 from aec_ofa_tf.audio.log_mel import log_mel
 from aec_ofa_tf.audio.mel import KALDI
+from aec_ofa_tf.tagging.interpreter import interpreter_class
 
 SHARED_DATA = Path(__file__).parents[3] / "shared" / "data"
 ESC10 = SHARED_DATA / "esc10" / "audio"
@@ -217,7 +218,7 @@ def test_a_preset_converts_to_built_in_tflite_operators(preset, tmp_path):
         lambda clip: log_mel(clip, config), input_signature=[tf.TensorSpec([1, samples])]
     )
     tf.saved_model.save(module, str(tmp_path))
-    interpreter = tf.lite.Interpreter(
+    interpreter = interpreter_class()(
         model_content=tf.lite.TFLiteConverter.from_saved_model(str(tmp_path)).convert()
     )
     interpreter.allocate_tensors()

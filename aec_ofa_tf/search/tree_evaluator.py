@@ -123,26 +123,17 @@ class _Pieces:
         task = supernet.network.get_task()
         self._fields = supernet.fields
         choice = tf.TensorSpec([self._fields], tf.int32)
-        self.measured, self.given = [], []
-        for layer in supernet.unit_layers:
-            statistics = dict.fromkeys(layer.norms, moments)
-            self.measured.append(
-                tf.function(
-                    lambda x, choice, layer=layer: layer(x, choice=choice),
-                    input_signature=[images, choice],
-                )
-            )
-            self.given.append(
-                tf.function(
-                    lambda x, choice, given, layer=layer: layer(x, choice=choice, statistics=given),
-                    input_signature=[images, choice, statistics],
-                )
-            )
+        layers = supernet.unit_layers
+        self._names = [tuple(layer.norms) for layer in layers]
+        self.measured = [tf.function(layer, input_signature=[images, choice]) for layer in layers]
+        self.given = [
+            tf.function(layer, input_signature=[images, choice, dict.fromkeys(names, moments)])
+            for layer, names in zip(layers, self._names, strict=True)
+        ]
         self._normalise = tf.function(supernet.normalise_input, input_signature=[log_mel])
         self._normalise_by = tf.function(
             supernet.normalise_input, input_signature=[log_mel, moments]
         )
-        self._names = [tuple(layer.norms) for layer in supernet.unit_layers]
         self.scores = tf.function(
             lambda x: task.scores(supernet.head_layer(x)), input_signature=[images]
         )

@@ -17,37 +17,6 @@ _TAIL = 0.025
 _RESAMPLES_AT_ONCE = 100
 
 
-def bootstrap_figure(
-    scores: np.ndarray,
-    labels: np.ndarray,
-    figure: str = "mAP",
-    resamples: int = 200,
-    seed: int = 0,
-) -> np.ndarray:
-    """The figure of resamples of the clips, drawn with replacement (Efron's bootstrap).
-
-    Args:
-        scores: float [clips, classes].
-        labels: {0, 1} [clips, classes].
-        figure: "mAP" or "accuracy" (`Task.figure`).
-        resamples: how many.
-        seed: of the draws.
-
-    Returns:
-        float64 [resamples]; its standard deviation is the standard error of the figure.
-
-    Raises:
-        ValueError: the figure is unknown, or is the accuracy of clips that do not have exactly
-            one label each.
-    """
-    _check_figure(figure)
-    if figure == "mAP":
-        return bootstrap_mean_average_precision(scores, labels, resamples, seed)
-    right, clips = _right(scores, labels)
-    # How many clips of a resample are classified right is a binomial draw.
-    return np.random.default_rng(seed).binomial(clips, right / clips, resamples) / clips
-
-
 def bootstrap_mean_average_precision(
     scores: np.ndarray, labels: np.ndarray, resamples: int = 200, seed: int = 0
 ) -> np.ndarray:

@@ -9,7 +9,7 @@ from aec_ofa_tf.config import ConfigError, check_fields, choice, number, outcome
 from aec_ofa_tf.models.cnn10 import cnn10_subnet
 from aec_ofa_tf.models.network import NetworkConfig
 from aec_ofa_tf.models.space import SearchSpace, Subnet
-from aec_ofa_tf.tasks import MULTI_LABEL, SINGLE_LABEL, TASKS
+from aec_ofa_tf.tasks import TASKS, default_task
 from aec_ofa_tf.training.precision import resolve_precision
 
 OBJECTIVES = ("labels", "distill")
@@ -59,12 +59,11 @@ class NetworkOptions:
             mel_bins: bins of a frame.
             single_label: whether every clip has exactly one label, for the task auto.
         """
-        auto = SINGLE_LABEL if single_label else MULTI_LABEL
         return space.network(
             classes,
             frames,
             mel_bins,
-            task=auto.name if self.task == "auto" else self.task,
+            task=default_task(single_label) if self.task == "auto" else self.task,
             **self._changed(),
         )
 

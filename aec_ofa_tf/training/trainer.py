@@ -48,7 +48,8 @@ class StepConfig:
         gain_db: the greatest gain by which a clip is made louder or softer; 0 for none.
         floor_db: level of digital silence in the records' front end, the least after a gain.
         label_weight: share of the true label in a teacher's target.
-        class_weights: factors of the classes' shares of the loss; none for 1 each.
+        class_weights: weights of the classes in the loss, which divides them by their mean;
+            empty for equal weights.
         spec_augment: stripes to blank.
         jit_compile: run forward and backward passes through XLA, which needs execution by masks.
 

@@ -59,7 +59,9 @@ def main(files: list[str]) -> dict[str, Any]:
         check_plot(Path(FLAGS.plot), len(files))
     tagger = Tagger(FLAGS.model, FLAGS.threads)
     selection = LabelSelection(tagger.info.labels, FLAGS.top_k, FLAGS.threshold, thresholds)
-    windows = WindowConfig(FLAGS.hop_secs, FLAGS.smoothing_secs, raw, FLAGS.per_window)
+    windows = WindowConfig(
+        FLAGS.hop_secs, FLAGS.smoothing_secs, raw, FLAGS.per_window, FLAGS.float_scale
+    )
     with ExitStack() as stack:
         persists = bool(FLAGS.csv or FLAGS.plot)
         overall = "mean" if tagger.info.task == "single_label" else "highest"

@@ -9,6 +9,7 @@ from typing import Any
 
 from aec_ofa_tf.audio.front_end import PANNS, FrontEndConfig
 from aec_ofa_tf.audio.io.decode import LENGTH_POLICIES
+from aec_ofa_tf.audio.io.sound_reader import FLOAT_SCALES
 from aec_ofa_tf.files import fingerprint
 from tfrecords.clip import Source
 from tfrecords.schema import PAYLOADS
@@ -35,6 +36,8 @@ class PrepareConfig:
         seed: seed that the source was drawn with; only recorded.
         clips_per_shard: clips of a full shard; shards are the unit of work and of resuming.
         front_end: the parameters of the log-mel.
+        float_scale: full scale of recordings that are stored as floating-point numbers
+            (`decode.decode`).
         max_bad_fraction: bound on the quarantined share of each split's clips.
         max_missing_fraction: bound on the missing share of each split's listed clips.
 
@@ -49,6 +52,7 @@ class PrepareConfig:
     seed: int = 0
     clips_per_shard: int = 128
     front_end: FrontEndConfig = PANNS
+    float_scale: str = FLOAT_SCALES[0]
     max_bad_fraction: float = 0.1
     max_missing_fraction: float = 0.5
 
@@ -60,6 +64,8 @@ class PrepareConfig:
             )
         if self.payload not in PAYLOADS:
             raise ValueError(f"payload is one of {PAYLOADS}, received {self.payload!r}")
+        if self.float_scale not in FLOAT_SCALES:
+            raise ValueError(f"float_scale is one of {FLOAT_SCALES}, received {self.float_scale!r}")
         if self.clips_per_shard < 1:
             raise ValueError(f"clips_per_shard must be positive, received {self.clips_per_shard}")
 
@@ -67,7 +73,9 @@ class PrepareConfig:
     def clip_format(self) -> ClipFormat:
         """The part of the configuration that a single record depends on."""
         samples = self.front_end.clip_samples(self.clip_secs)
-        return ClipFormat(samples, self.length_policy, self.payload, self.front_end)
+        return ClipFormat(
+            samples, self.length_policy, self.payload, self.front_end, self.float_scale
+        )
 
     def recorded(self, source: Source) -> dict[str, Any]:
         """The configuration and a fingerprint of the source, as JSON values without the bounds."""
@@ -77,6 +85,8 @@ class PrepareConfig:
         """This configuration as JSON values, without the bounds."""
         configuration = asdict(self)
         del configuration["max_bad_fraction"], configuration["max_missing_fraction"]
+        if self.float_scale == FLOAT_SCALES[0]:  # what records of earlier versions have
+            del configuration["float_scale"]
         return configuration
 
     def shard_key(self) -> dict[str, Any]:

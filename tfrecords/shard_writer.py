@@ -31,12 +31,14 @@ class ClipFormat:
         length_policy: how a clip of another length is fitted (`decode.fit_length`).
         payload: "log_mel" or "audio".
         front_end: the parameters of the log-mel, with the sample rate.
+        float_scale: full scale of floating-point recordings (`decode.decode`).
     """
 
     clip_samples: int
     length_policy: str
     payload: str
     front_end: FrontEndConfig
+    float_scale: str = "as_is"
 
 
 @dataclass(frozen=True)
@@ -191,6 +193,7 @@ def _examples(job: ShardJob, tally: _Tally) -> Iterator[bytes]:
                 clip.path,
                 job.format.front_end.sample_rate_hz,
                 max_samples=job.format.clip_samples,
+                float_scale=job.format.float_scale,
             )
             waveform = fit_length(
                 decoded.waveform, job.format.clip_samples, job.format.length_policy

@@ -49,12 +49,14 @@ class WindowConfig:
             than this time before it.
         raw: format of standard input, if it has no header.
         listed: whether the result contains the windows too.
+        float_scale: full scale of floating-point recordings (`sound_reader.WaveformReader`).
     """
 
     hop_secs: float | None = None
     smoothing_secs: float = 0.0
     raw: PcmFormat | None = None
     listed: bool = False
+    float_scale: str = "as_is"
 
 
 class RecordingTagger:
@@ -118,7 +120,9 @@ class RecordingTagger:
     def tag_recording(self, file: str) -> TagResult:
         """Tags one recording. Only `tag` passes the result of the recording on to the outputs."""
         raw = self._windows.raw if file == STANDARD_INPUT else None
-        reader = WaveformReader(file, self._tagger.info.sample_rate_hz, raw)
+        reader = WaveformReader(
+            file, self._tagger.info.sample_rate_hz, raw, float_scale=self._windows.float_scale
+        )
         summary = _Summary(self._windows.listed, self._tagger.info.task)
         error, interrupted = None, False
         begin = time.perf_counter()

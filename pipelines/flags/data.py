@@ -36,6 +36,7 @@ def define_prepare_flags() -> None:
     _define_records()
     _define_work()
     front_end.define_front_end_flags()
+    front_end.define_float_scale_flag()
     flags.adopt_module_key_flags(front_end)
     _define_bounds()
     _define_sources()
@@ -70,6 +71,7 @@ def prepare_from_flags() -> Manifest:
         seed=FLAGS.seed,
         clips_per_shard=FLAGS.clips_per_shard,
         front_end=features,
+        float_scale=FLAGS.float_scale,
         max_bad_fraction=FLAGS.max_bad_fraction,
         max_missing_fraction=FLAGS.max_missing_fraction,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from absl import flags
 
 from aec_ofa_tf.audio.front_end import PRESETS, FrontEndConfig, front_end
+from aec_ofa_tf.audio.io.sound_reader import FLOAT_SCALES
 
 FLAGS = flags.FLAGS
 _INTEGERS = {
@@ -32,6 +33,17 @@ def define_front_end_flags() -> None:
         flags.DEFINE_integer(name, None, f"{meaning} Default: that of --front_end.")
     for name, meaning in _FLOATS.items():
         flags.DEFINE_float(name, None, f"{meaning} Default: that of --front_end.")
+
+
+def define_float_scale_flag() -> None:
+    """Defines --float_scale, which `prepare` and `tag` share."""
+    flags.DEFINE_enum(
+        "float_scale",
+        FLOAT_SCALES[0],
+        FLOAT_SCALES,
+        "Full scale of recordings that are stored as floating-point numbers: 1 (as_is), or that of "
+        "the named integers.",
+    )
 
 
 def front_end_from_flags() -> FrontEndConfig:

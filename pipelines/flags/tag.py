@@ -5,6 +5,7 @@ from __future__ import annotations
 from absl import flags
 
 from aec_ofa_tf.audio.io.pcm_stream import ENCODINGS, PcmFormat
+from pipelines.flags import front_end
 
 FLAGS = flags.FLAGS
 
@@ -18,6 +19,8 @@ def define() -> None:
     _define_windows()
     _define_reports()
     _define_raw()
+    front_end.define_float_scale_flag()
+    flags.adopt_module_key_flags(front_end)
 
 
 def raw_format() -> PcmFormat | None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 
 from aec_ofa_tf.audio.front_end import front_end
 from tests.recordings import SECS, all_clips, source, write
@@ -76,3 +77,25 @@ def test_the_payloads_of_another_front_end_hold_the_same_clip(tmp_path):
         assert clip["log_mel"].shape == (50, 40)
         assert audio[key]["waveform"].shape == (8000,)
         np.testing.assert_allclose(audio[key]["log_mel"], clip["log_mel"], rtol=0, atol=0.05)
+
+
+def test_recordings_in_the_scale_of_integers_become_records_of_their_true_scale(tmp_path):
+    small = source(tmp_path / "raw")
+    clips = []
+    for clip in small.clips:
+        samples, rate_hz = soundfile.read(clip.path, dtype="float32")
+        path = write(tmp_path / "large" / clip.id, 32768 * samples, rate_hz, subtype="FLOAT")
+        clips.append(replace(clip, path=path))
+    prepare(small, CONFIG, tmp_path / "small")
+    scaled = replace(CONFIG, float_scale="int16")
+    prepare(Source(small.labels, tuple(clips)), scaled, tmp_path / "scaled")
+
+    expected = all_clips(tmp_path / "small", "train")
+    received = all_clips(tmp_path / "scaled", "train")
+    assert received.keys() == expected.keys()
+    for key, clip in expected.items():
+        np.testing.assert_array_equal(received[key]["log_mel"], clip["log_mel"])
+    with pytest.raises(PrepareError, match="float_scale: 'int16' there, None requested"):
+        prepare(Source(small.labels, tuple(clips)), CONFIG, tmp_path / "scaled")
+    with pytest.raises(ValueError, match="float_scale is one of"):
+        replace(CONFIG, float_scale="float")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -245,14 +245,7 @@ def _run_fingerprint(run: Run, stage: str) -> str:
 def _row(request: ConversionRequest, conversion: Conversion) -> ConvertedFile:
     info = request.info
     return ConvertedFile(
-        file=conversion.file,
-        bytes=conversion.bytes,
-        max_abs_error=conversion.max_abs_error,
-        quantization=conversion.quantization,
-        input=conversion.input,
-        io_type=conversion.io_type,
-        figure=conversion.figure,
-        parity_drop=conversion.parity_drop,
+        **asdict(conversion),
         subnet=info.subnet,
         params=info.params,
         macs=info.extra["macs"],

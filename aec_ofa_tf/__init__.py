@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from aec_ofa_tf.audio.front_end import FrontEndConfig, front_end
     from aec_ofa_tf.audio.log_mel import log_mel
     from aec_ofa_tf.costs.budget import Budget
-    from aec_ofa_tf.costs.costs import costs
+    from aec_ofa_tf.costs.costs import subnet_costs
     from aec_ofa_tf.experiment import Experiment
     from aec_ofa_tf.export.config import ExportConfig
     from aec_ofa_tf.models.cnn10 import search_space
@@ -69,7 +69,6 @@ __all__ = [
     "TeacherConfig",
     "TrainConfig",
     "Trainer",
-    "costs",
     "front_end",
     "get_task",
     "log_mel",
@@ -79,13 +78,14 @@ __all__ = [
     "read_esc50",
     "read_folder",
     "search_space",
+    "subnet_costs",
 ]
 
 _MODULES = {
     "aec_ofa_tf.audio.front_end": ("FrontEndConfig", "front_end"),
     "aec_ofa_tf.audio.log_mel": ("log_mel",),
     "aec_ofa_tf.costs.budget": ("Budget",),
-    "aec_ofa_tf.costs.costs": ("costs",),
+    "aec_ofa_tf.costs.costs": ("subnet_costs",),
     "aec_ofa_tf.experiment": ("Experiment",),
     "aec_ofa_tf.export.config": ("ExportConfig",),
     "aec_ofa_tf.models.cnn10": ("search_space",),

@@ -50,13 +50,10 @@ class Experiment:
     A stage that was stopped is resumed; a finished stage is skipped. A stage raises ValueError if
     an earlier stage is missing, or if it was begun with other settings.
 
-        records = ofa.open_records("data")
-        experiment = ofa.Experiment("run", records, ofa.search_space("[2,2,X]", 16))
-        experiment.train_teacher(ofa.TeacherConfig(base_channels=16, steps=300))
-        experiment.soft_labels()
-        experiment.train_supernet(ofa.SupernetConfig(largest_steps=0, steps=200))
-        best = experiment.search(ofa.SearchConfig(["params<=50k"])).budgets[0]
-        experiment.export(ofa.ExportConfig(quantizations=["int8"]), best.subnet, out="phone")
+    Example (`docs/quickstart.py` goes on from here):
+        >>> experiment = ofa.Experiment("run", ofa.open_records("data"), space)
+        >>> experiment
+        Experiment('run', 2 labels, single_label, space ..., stages begun: none)
 
     Args:
         workdir: the run directory; it is created if it does not exist.

@@ -164,6 +164,10 @@ def get_task(name: str) -> Task:
 
     Raises:
         ValueError: the name is unknown.
+
+    Example:
+        >>> ofa.get_task("single_label").figure
+        'accuracy'
     """
     if name not in _TASKS:
         raise ValueError(f"task is one of {', '.join(TASKS)}, received {name!r}")

@@ -57,6 +57,10 @@ class Source:
     missing: tuple[Clip, ...] = ()
     facts: Mapping[str, Any] = field(default_factory=dict)
 
+    def __repr__(self) -> str:
+        clips = ", ".join(f"{len(self.split(split))} {split}" for split in SPLITS)
+        return f"Source({len(self.labels)} labels, clips: {clips}; {len(self.missing)} missing)"
+
     def split(self, name: str) -> tuple[Clip, ...]:
         """The clips of one split, in the source's order."""
         return tuple(clip for clip in self.clips if clip.split == name)

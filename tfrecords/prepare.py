@@ -50,9 +50,9 @@ def prepare_records(
         PrepareError, BusyError, OSError: as `prepare`.
 
     Example:
-        records = prepare_records(
-            read_folder("recordings"), "data", PrepareConfig("folder", clip_secs=4.0)
-        )
+        >>> source, config = ofa.read_folder("recordings"), ofa.PrepareConfig("folder", 0.4)
+        >>> ofa.prepare(source, "data", config)
+        Records(...)
     """
     from tfrecords.records import open_records  # imports TensorFlow, which preparation does not
 

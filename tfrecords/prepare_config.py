@@ -43,6 +43,10 @@ class PrepareConfig:
 
     Raises:
         ValueError: a value is outside the range described above.
+
+    Example:
+        >>> ofa.PrepareConfig("folder", clip_secs=4.0, payload="audio").length_policy
+        'pad'
     """
 
     dataset: str

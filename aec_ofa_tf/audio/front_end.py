@@ -46,6 +46,11 @@ class FrontEndConfig:
     Raises:
         ValueError: a field is outside the range described above, or a mel filter lies between two
             FFT bins, so that its output would always be the floor.
+
+    Example:
+        >>> ofa.FrontEndConfig(sample_rate_hz=16000, window_samples=400, hop_samples=160,
+        ...                    mel_bins=32, max_hz=7600.0).fft_samples
+        512
     """
 
     sample_rate_hz: int = 32000
@@ -248,15 +253,16 @@ def front_end(preset: str = "panns_32k", **overrides: Any) -> FrontEndConfig:
 
     If `window_samples` is given without `fft_samples`, the length of the FFT is chosen anew.
 
-    >>> front_end("keyword_16k", mel_bins=32).frames(1.0)
-    100
-
     Args:
         preset: one of `PRESETS`.
         overrides: fields of `FrontEndConfig`.
 
     Raises:
         ValueError: there is no such preset or field, or a field is invalid.
+
+    Example:
+        >>> ofa.front_end("keyword_16k", mel_bins=32).frames(1.0)
+        100
     """
     if preset not in PRESETS:
         raise ValueError(f"front_end is one of {', '.join(PRESETS)}, received {preset!r}")

@@ -19,16 +19,21 @@ def log_mel(waveform: tf.Tensor, config: FrontEndConfig = PANNS) -> tf.Tensor:
     to built-in TFLite ops only.
 
     Args:
-        waveform: float32 [..., samples] at `config.sample_rate_hz`, nominally in [-1, 1].
+        waveform: floating-point [..., samples] at `config.sample_rate_hz`, nominally in [-1, 1].
         config: the parameters of the front end.
 
     Returns:
         float32 [..., samples // hop_samples, mel_bins] in dB.
 
     Raises:
-        ValueError: the number of samples is not static, not a multiple of the hop, or less than
-            `config.min_samples`.
+        ValueError: the samples are integers, or their number is not static, not a multiple of
+            the hop, or less than `config.min_samples`.
+
+    Example:
+        >>> ofa.log_mel(np.zeros([2, 32000], np.float32)).shape
+        TensorShape([2, 100, 64])
     """
+    waveform = tf.convert_to_tensor(waveform)
     _check_samples(waveform, config)
     half = config.fft_samples // 2
     paddings = [[0, 0]] * (waveform.shape.rank - 1) + [[half, half]]
@@ -71,6 +76,11 @@ def _window_function(config: FrontEndConfig) -> Callable[..., tf.Tensor]:
 
 
 def _check_samples(waveform: tf.Tensor, config: FrontEndConfig) -> None:
+    if not waveform.dtype.is_floating:
+        raise ValueError(
+            f"log_mel needs floating-point samples in [-1, 1], received {waveform.dtype.name}: "
+            "divide integer samples by their full scale, 32768 for int16"
+        )
     samples = waveform.shape[-1]
     if samples is None or samples % config.hop_samples:
         raise ValueError(

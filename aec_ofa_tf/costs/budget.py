@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
-from aec_ofa_tf.costs.costs import METRICS, costs
+from aec_ofa_tf.costs.costs import METRICS, subnet_costs
 from aec_ofa_tf.costs.latency import LatencyTable
 from aec_ofa_tf.models.network import NetworkConfig
 from aec_ofa_tf.models.space import Subnet
@@ -31,6 +31,10 @@ class Budget:
     Attributes:
         text: as the user wrote it.
         bounds: (metric, least, greatest), inclusive; metrics are those of `costs.costs.METRICS`.
+
+    Example:
+        >>> ofa.Budget.parse("params<=0.8M,macs>=50M").bounds
+        (('params', 0.0, 800000.0), ('macs', 50000000.0, inf))
     """
 
     text: str
@@ -93,7 +97,7 @@ class Budget:
         """
         # Only what is bounded: a large space is refused in a fraction of a second.
         metrics = tuple(dict.fromkeys(metric for metric, _, _ in self.bounds))
-        cost = {spec: costs(spec, network, latency, metrics) for spec in subnets}
+        cost = {spec: subnet_costs(spec, network, latency, metrics) for spec in subnets}
         excess = {spec: self.excess(each) for spec, each in cost.items()}
         found = [spec for spec, outside in excess.items() if outside == 0.0]
         if found:

@@ -35,7 +35,7 @@ _GRAPH_BYTES = {
 }
 
 
-def costs(
+def subnet_costs(
     subnet: Subnet,
     network: NetworkConfig,
     latency: LatencyTable | None = None,
@@ -55,6 +55,12 @@ def costs(
     Raises:
         ValueError: `latency_ms` is asked for without a table, or the table does not cover the
             subnet.
+
+    Example:
+        >>> space = ofa.search_space("[2,2,X]", base_channels=16)
+        >>> network = space.network(classes=10, frames=400, mel_bins=64, task="multi_label")
+        >>> ofa.subnet_costs(space.smallest, network, metrics=["params", "macs"])
+        {'params': 33660, 'macs': 99940208}
     """
     if metrics is None:
         metrics = [name for name in METRICS if latency is not None or name != LATENCY]
@@ -68,7 +74,7 @@ def _cost(
         return _FORMULAS[metric](subnet, network)
     if latency is None:
         raise ValueError(
-            f"{LATENCY} depends on the device: give --latency_table=FILE, which `python -m "
+            f"{LATENCY} depends on the device: give its latency_table, a file that `python -m "
             "pipelines.profile_device --out=FILE` measures"
         )
     return latency.predict(subnet, network)

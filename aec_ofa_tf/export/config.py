@@ -44,6 +44,10 @@ class ExportConfig:
     Raises:
         ConfigError: a value is outside its bounds, or there is no input or no quantisation.
         ValueError: an input or a quantisation cannot be made in any combination.
+
+    Example:
+        >>> ofa.ExportConfig(inputs=["waveform"], quantizations=["float32", "int8"]).kinds("audio")
+        [('waveform', 'float32'), ('waveform', 'int8')]
     """
 
     inputs: Sequence[str] = ("log_mel",)

@@ -11,7 +11,7 @@ from typing import Any
 
 import keras
 
-from aec_ofa_tf.costs.costs import costs, params
+from aec_ofa_tf.costs.costs import params, subnet_costs
 from aec_ofa_tf.dataset import TRAIN
 from aec_ofa_tf.export.clips import ConversionClips, conversion_clips
 from aec_ofa_tf.export.config import QAT, ExportConfig
@@ -222,7 +222,7 @@ def _extra(
     """The information about its training in a model file, as JSON values."""
     records = run.records
     extra = {
-        "macs": costs(network.subnet, network.network)["macs"],
+        "macs": subnet_costs(network.subnet, network.network)["macs"],
         **network.network.family_fields,
         "run": run.workdir.path.resolve().name,
         "run_fingerprint": _run_fingerprint(run, network.stage),

@@ -35,6 +35,11 @@ class Subnet:
 
     Raises:
         ValueError: there is no choice.
+
+    Example:
+        >>> space = ofa.search_space("[2,2,X]", base_channels=16)
+        >>> space.parse_subnet("16x2-12x2-25x2-51x1").choices
+        ((16,), (16,), (12,), (12,), (25,), (25,), (51,), (0,))
     """
 
     choices: tuple[Choice, ...]
@@ -77,6 +82,11 @@ class SearchSpace(ABC):
     Attributes:
         family: name that the space is registered under, see `models.family`.
         fields: names of the integers of a choice, the number of output channels first.
+
+    Example:
+        >>> space = ofa.search_space("[2,2,X]", base_channels=16)
+        >>> space.size, str(space.smallest), str(space.largest)
+        (128, '16x2-12x2-25x2-51x1', '16x2-32x2-64x2-128x2')
     """
 
     family: ClassVar[str] = ""

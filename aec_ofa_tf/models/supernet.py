@@ -34,8 +34,10 @@ class Supernet(keras.Model):
     is an argument.
 
     Example:
-        supernet = Supernet(space, network)
-        logits, moments = supernet(log_mel, space.largest)
+        >>> supernet = ofa.Supernet(space, network)
+        >>> logits, moments = supernet(log_mel, space.largest)
+        >>> logits.shape
+        TensorShape([8, 3])
 
     Args:
         members: the search space, or a list of subnets.
@@ -95,6 +97,9 @@ class Supernet(keras.Model):
         self.head_layer.build((None, None, None, self.sizes[-1].channels_out))
         self.head_layer.built = True
         self.built = True
+
+    def __repr__(self) -> str:
+        return f"Supernet({self.network.task}, {self.network.classes} classes, space {self.space})"
 
     def get_unit(self, name: str) -> keras.layers.Layer:
         """The layer of the unit called `name`, for example `block2_conv1`."""

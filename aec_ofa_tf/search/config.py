@@ -48,6 +48,10 @@ class SearchConfig:
         ConfigError: a value is outside its bounds, there is no budget, or a storage is given that
             the algorithm does not use.
         ValueError: a budget cannot be read.
+
+    Example:
+        >>> ofa.SearchConfig(["params<=50k", "macs<=20M"], algorithm="random").population
+        25
     """
 
     budgets: Sequence[Budget | str] = ()

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from absl import logging
 
 from aec_ofa_tf.costs.budget import Budget
-from aec_ofa_tf.costs.costs import costs
+from aec_ofa_tf.costs.costs import subnet_costs
 from aec_ofa_tf.dataset import EVALUATION, VALIDATION
 from aec_ofa_tf.files import fingerprint
 from aec_ofa_tf.models.space import SearchSpace, Subnet
@@ -43,7 +43,7 @@ def run_search(run: Run, config: SearchConfig, space: SearchSpace | None = None)
     members = config.members(space, run.network)
     evaluation = SearchEvaluation(run, config, run.load_supernet())
     latency = config.load_latency_table()
-    cost_of = {subnet: costs(subnet, run.network, latency) for subnet in space.subnets()}
+    cost_of = {subnet: subnet_costs(subnet, run.network, latency) for subnet in space.subnets()}
     searchers = {
         budget: _algorithm(run, config, evaluation.key, space, budget, found, cost_of)
         for budget, found in members.items()
@@ -67,7 +67,7 @@ def run_search(run: Run, config: SearchConfig, space: SearchSpace | None = None)
         winners = [subnets[0] for subnets in findings.candidates.values()]
         evaluation.metrics(EVALUATION, [*winners, largest])
     # A table of the part that was searched need not know the largest subnet of all.
-    cost = findings.costs.get(largest) or costs(largest, run.network)
+    cost = findings.costs.get(largest) or subnet_costs(largest, run.network)
     budgets = tuple(
         _row(budget, found, findings, evaluation, config) for budget, found in members.items()
     )

@@ -59,8 +59,8 @@ class Tagger:
         OSError: a file is missing.
 
     Example:
-        >>> tagger = Tagger("export/log_mel-int8.tflite")
-        >>> tagger.tag_file("street.wav", top_k=2)
+        >>> tagger = ofa.Tagger("export/log_mel-int8.tflite")  # doctest: +SKIP
+        >>> tagger.tag_file("street.wav", top_k=2)  # doctest: +SKIP
         {'Siren': 0.91, 'Engine': 0.34}
     """
 

@@ -37,6 +37,10 @@ class NetworkOptions:
 
     Raises:
         ConfigError: a value is outside its bounds.
+
+    Example:
+        >>> ofa.NetworkOptions(task="single_label", embedding_dropout=0.2).block_dropout
+        0.2
     """
 
     task: str = choice("auto", ("auto", *TASKS))
@@ -102,6 +106,10 @@ class TrainConfig:
 
     Raises:
         ConfigError: a value is outside its bounds, or two contradict each other.
+
+    Example:
+        >>> ofa.TrainConfig(batch_size=32, learning_rate=3e-3, schedule="cosine").seed
+        0
     """
 
     batch_size: int = number(64, 1)
@@ -138,6 +146,10 @@ class TeacherConfig:
         train: what all training has in common.
         base_channels: Channels of the teacher's first block; each next block doubles them.
         steps: Steps of the teacher's training.
+
+    Example:
+        >>> print(ofa.TeacherConfig(base_channels=16, steps=3000).subnet)
+        16x2-32x2-64x2-128x2
     """
 
     train: TrainConfig = field(default_factory=TrainConfig)
@@ -181,6 +193,10 @@ class SupernetConfig:
 
     Raises:
         ConfigError: a value is outside its bounds, or sampler and distillation do not fit.
+
+    Example:
+        >>> ofa.SupernetConfig(largest_steps=500, steps=2000, sampler="sandwich").last_step
+        2500
     """
 
     train: TrainConfig = field(default_factory=TrainConfig)
@@ -240,6 +256,10 @@ class SubnetConfig:
         init: What the single subnet starts from: random weights, or the supernet's.
         steps: Steps of the single subnet's training.
         label_weight: Share of the true label in the target, where the objective is distill.
+
+    Example:
+        >>> ofa.SubnetConfig(objective="labels", init="supernet", steps=500).label_weight
+        0.0
     """
 
     train: TrainConfig = field(default_factory=TrainConfig)
@@ -260,6 +280,10 @@ class EvaluationConfig:
         batch_size: Clips per batch; None: as in training.
         calibration_clips: Training clips that batch-norm statistics are computed on; None: as in
             training.
+
+    Example:
+        >>> ofa.EvaluationConfig(batch_size=8)
+        EvaluationConfig(batch_size=8, calibration_clips=None)
     """
 
     batch_size: int | None = number(None, 1)

@@ -29,6 +29,10 @@ class DeviceConfig:
 
     Raises:
         ConfigError: a value is not one of these, or the two contradict each other.
+
+    Example:
+        >>> ofa.DeviceConfig("mirrored")
+        DeviceConfig(strategy='mirrored', logical_cpus=1)
     """
 
     strategy: str = choice("none", STRATEGIES, changes_outcome=False)

@@ -29,6 +29,11 @@ class SubnetEvaluator:
         supernet: the network; later changes of its weights are followed.
         calibration: fixed clean training clips in fixed order and batch size; never validation
             or evaluation clips.
+
+    Example:
+        >>> evaluator = ofa.SubnetEvaluator(supernet, calibration)
+        >>> evaluator.scores(space.smallest, evaluator.recalibrate(space.smallest), batches).shape
+        (8, 3)
     """
 
     def __init__(self, supernet: Supernet, calibration: Batches) -> None:
@@ -44,6 +49,9 @@ class SubnetEvaluator:
             input_signature=[log_mel, choices],
         )
         self._scores = tf.function(self._compute_scores)
+
+    def __repr__(self) -> str:
+        return f"SubnetEvaluator({self._trained!r})"
 
     def _compute_scores(
         self, log_mel: tf.Tensor, choices: tf.Tensor, statistics: Statistics

@@ -9,7 +9,7 @@ from typing import Any
 import tensorflow as tf
 
 from aec_ofa_tf.config import from_values
-from aec_ofa_tf.costs.costs import costs, params
+from aec_ofa_tf.costs.costs import params, subnet_costs
 from aec_ofa_tf.dataset import EVALUATION, VALIDATION
 from aec_ofa_tf.models.cnn10 import Cnn10Network
 from aec_ofa_tf.models.keras_files import load_model, model_fingerprint, save_model
@@ -202,7 +202,7 @@ def _finished_subnet(
     metrics = evaluator.evaluate(subnet, run.batches(split, batch_size))
     return SubnetResult(
         subnet=str(subnet),
-        costs=costs(subnet, run.network),
+        costs=subnet_costs(subnet, run.network),
         figure=run.task.figure,
         validation=validation,
         split=split,

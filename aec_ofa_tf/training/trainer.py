@@ -56,6 +56,10 @@ class StepConfig:
     Raises:
         ValueError: the target is none of these, the label's weight is outside [0, 1], or a class
             has a negative weight.
+
+    Example:
+        >>> ofa.StepConfig("labels", mixup=True, gain_db=6.0).mixup_alpha
+        1.0
     """
 
     target: str = "soft_labels"
@@ -82,19 +86,19 @@ class StepConfig:
 class Trainer(keras.Model):
     """Trains a supernet by K sampled subnets per step (paper equation 2).
 
-    Works under `fit`, in a loop of one's own, and on every replica of a `tf.distribute` strategy,
-    of which each gets an equal, contiguous part of the global batch. A step is a function of
-    (weights, optimiser, batch, seed, step number) alone.
+    It works under `fit`, in a loop of one's own, and on the replicas of a `tf.distribute`
+    strategy, each of which gets an equal, contiguous part of the global batch. A step depends on
+    weights, optimiser, batch, seed and step number alone.
 
-    Under Keras' own methods `fit` trains, and `evaluate`, `predict` and compiled metrics are of
-    one subnet, the largest unless `watch` names another. Its batch norms use the moments of the
-    batch itself unless `watch` is given statistics: those of `SubnetEvaluator.recalibrate`, which
-    any figure that is reported should use.
+    `evaluate`, `predict` and compiled metrics use one subnet: the largest, or that of `watch`.
+    Its batch norms use the batch's own moments unless `watch` gets the statistics of
+    `SubnetEvaluator.recalibrate`, which every reported figure should use.
 
     Example:
-        trainer = Trainer(supernet, uniform_sampler(space, 4), StepConfig("labels"))
-        trainer.compile(optimizer="adam", metrics=[keras.metrics.AUC(multi_label=True)])
-        trainer.fit(train, validation_data=validation)
+        >>> sampler = uniform_sampler(space, 2)  # of aec_ofa_tf.training.sampler
+        >>> trainer = ofa.Trainer(supernet, sampler, ofa.StepConfig("labels"))
+        >>> trainer.compile(optimizer="adam", metrics=[keras.metrics.AUC(multi_label=True)])
+        >>> history = trainer.fit(batches, validation_data=batches, shuffle=False, verbose=0)
 
     Args:
         supernet: the network to train.
@@ -140,9 +144,14 @@ class Trainer(keras.Model):
         """As Keras', with the metrics made for scores and labels [clips, classes]."""
         super().compile(*args, **kwargs)
         if self._compile_metrics is not None:
-            # Steps of training leave them out, after which Keras asks for their results.
-            values = keras.KerasTensor((None, self.supernet.network.classes))
-            self._compile_metrics.build(values, values)
+            # Training steps do not update metrics, but Keras asks for their results: some have
+            # none before they have seen a batch.
+            zeros = tf.zeros([1, self.supernet.network.classes])
+            self._compile_metrics.update_state(zeros, zeros)
+            self._compile_metrics.reset_state()
+
+    def __repr__(self) -> str:
+        return f"Trainer({self.supernet!r})"
 
     def watch(self, subnet: Subnet, statistics: Statistics | None = None) -> None:
         """Names the subnet that `evaluate`, `predict` and validation under `fit` are of.

@@ -288,3 +288,10 @@ def test_a_clip_must_be_long_enough_to_be_reflected_at_its_ends():
     with pytest.raises(ValueError, match="at least 2049 samples"):
         log_mel(tf.zeros([1600]), config)
     assert log_mel(tf.zeros([2080]), config).shape == (13, 40)
+
+
+def test_log_mel_takes_arrays_and_refuses_integer_samples():
+    sine = np.sin(np.arange(3200) * 0.1)
+    np.testing.assert_array_equal(log_mel(sine), log_mel(tf.constant(sine, tf.float32)))
+    with pytest.raises(ValueError, match=r"received int16: divide integer samples .* 32768"):
+        log_mel(np.zeros(3200, np.int16))

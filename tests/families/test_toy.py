@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from aec_ofa_tf.audio.front_end import PANNS
 from aec_ofa_tf.costs.budget import Budget
-from aec_ofa_tf.costs.costs import costs, layer_macs, params
+from aec_ofa_tf.costs.costs import layer_macs, params, subnet_costs
 from aec_ofa_tf.models.family import network_from_config, space_from_config, to_config
 from aec_ofa_tf.models.materialise import build_plain, copy_subnet, materialise
 from aec_ofa_tf.models.supernet import Supernet
@@ -134,7 +134,7 @@ def test_costs_are_keras_counts(evaluator):
     # A residual connection holds its input while the depthwise convolution is computed.
     pixels = FRAMES // 2 * 8
     assert NETWORK.rows(SPACE.largest)[2].peak_elements == pixels * (12 + 12 + 8)
-    least = costs(SPACE.smallest, NETWORK)["params"]
+    least = subnet_costs(SPACE.smallest, NETWORK)["params"]
     assert Budget.parse(f"params<={least}").members(SPACE.subnets(), NETWORK) == [SPACE.smallest]
 
 

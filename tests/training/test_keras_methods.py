@@ -24,7 +24,7 @@ def data(count: int = 3) -> tf.data.Dataset:
 
 def compiled(**config) -> Trainer:
     model = trainer(PLAIN, uniform_sampler(SPACE, 2), **config)
-    auc = keras.metrics.AUC(multi_label=True, num_labels=5, name="auc")
+    auc = keras.metrics.AUC(multi_label=True, name="auc")
     model.compile(optimizer=keras.optimizers.Adam(1e-3), metrics=[auc])
     return model
 

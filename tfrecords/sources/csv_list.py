@@ -25,6 +25,10 @@ def read_csv(csv_file: Path | str, labels_file: Path | None = None) -> Source:
     Raises:
         SourceError: `csv_file` is a folder, a path leaves the list's folder, or no clip has a
             label; or as `table.read_table` and `clip.collect`.
+
+    Example:
+        >>> ofa.read_csv("clips.csv").labels
+        ('hiss', 'tone')
     """
     csv_file = Path(csv_file)
     if csv_file.is_dir():

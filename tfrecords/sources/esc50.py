@@ -28,6 +28,11 @@ def read_esc50(
     Raises:
         SourceError: a fold is in both lists or absent from the table, or a target has two
             categories; or as `table.read_table` and `clip.collect`.
+
+    Example:
+        >>> source = ofa.read_esc50("ESC-50-master", validation_folds=[4], evaluation_folds=[5])
+        >>> len(source.split("train"))
+        12
     """
     root = Path(root)
     split_of = _split_of(validation_folds, evaluation_folds)

@@ -38,6 +38,10 @@ def read_folder(
         SourceError: the fractions leave nothing for training, the pattern has no group, or there
             are no class folders; or as `clip.collect`.
         ValueError: a link leads out of the root.
+
+    Example:
+        >>> ofa.read_folder("recordings", source_pattern="(.+)_[0-9]+").labels
+        ('hiss', 'tone')
     """
     root = Path(root)
     _check_fractions(validation_fraction, evaluation_fraction)

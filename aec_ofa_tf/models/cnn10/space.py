@@ -216,6 +216,10 @@ def search_space(
 
     Raises:
         ValueError: the name is neither.
+
+    Example:
+        >>> print(ofa.search_space("EW", base_channels=16).largest)
+        16x2-32x2-64x2-128x2
     """
     depths: tuple[str, ...] = ("2", "2", "2")
     ratios: tuple[float, ...] = EW_ONLY_RATIOS

@@ -30,6 +30,7 @@ def number(
     least: float | None = None,
     most: float | None = None,
     changes_outcome: bool = True,
+    is_later: bool = False,
 ) -> Any:
     """A dataclass field for a number.
 
@@ -38,8 +39,11 @@ def number(
         least: the smallest value that is allowed.
         most: the greatest value that is allowed.
         changes_outcome: False if results do not depend on the field, except for rounding.
+        is_later: whether the field was added later, with a default that changes nothing: results
+            from before it are still those of the default.
     """
-    bounds = {"least": least, "most": most, "changes_outcome": changes_outcome}
+    bounds = {"least": least, "most": most}
+    bounds |= {"changes_outcome": changes_outcome, "is_later": is_later}
     return dataclasses.field(default=default, metadata=bounds)
 
 
@@ -79,9 +83,13 @@ def outcome(config: Any) -> dict[str, Any]:
         value = getattr(config, field.name)
         if dataclasses.is_dataclass(value):
             values |= outcome(value)
-        elif field.metadata.get("changes_outcome", True):
+        elif field.metadata.get("changes_outcome", True) and not _is_unused(field, value):
             values[field.name] = value
     return values
+
+
+def _is_unused(field: dataclasses.Field[Any], value: object) -> bool:
+    return field.metadata.get("is_later", False) and value == field.default
 
 
 def from_values(kind: type[Config], values: Mapping[str, Any]) -> Config:

@@ -5,25 +5,27 @@ from __future__ import annotations
 import keras
 import tensorflow as tf
 
-from aec_ofa_tf.layers.prefix import EXECUTIONS, SLICES, channel_count
+from aec_ofa_tf.layers.prefix import EXECUTIONS, MASKS, SLICES, channel_count
 
 
 @keras.saving.register_keras_serializable("aec_ofa_tf")
 class ElasticConv2D(keras.layers.Layer):
-    """3x3 convolution, same padding, no bias, that computes its first `width` output channels.
+    """Convolution without bias that computes its first `width` output channels.
 
     The kernel of a narrower convolution is the prefix `kernel[:, :, :inputs, :width]` of the full
-    one (paper section 2.2, elastic width). Only that prefix is computed.
+    one (paper section 2.2, elastic width). Only that prefix is computed. Padding is "same" for
+    stride 1, and `pad_evenly` before a stride.
 
     Args:
         filters: output channels at full width.
         kernel_size: side of the square kernel.
+        strides: of both axes.
 
     Raises:
         ValueError: `filters` or `kernel_size` is not positive.
     """
 
-    def __init__(self, filters: int, kernel_size: int = 3, **kwargs) -> None:
+    def __init__(self, filters: int, kernel_size: int = 3, strides: int = 1, **kwargs) -> None:
         super().__init__(**kwargs)
         if filters < 1 or kernel_size < 1:
             raise ValueError(
@@ -31,6 +33,7 @@ class ElasticConv2D(keras.layers.Layer):
             )
         self.filters = filters
         self.kernel_size = kernel_size
+        self.strides = strides
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         """Creates the full kernel.
@@ -53,27 +56,48 @@ class ElasticConv2D(keras.layers.Layer):
             width: scalar, number of output channels; all of them by default.
 
         Returns:
-            [batch, frames, mel bins, width] in the compute dtype.
+            [batch, frames / strides, mel bins / strides, width] in the compute dtype.
         """
         width = self.filters if width is None else width
         kernel = self.kernel[:, :, : channel_count(inputs), :width]
-        return tf.nn.conv2d(inputs, kernel, strides=1, padding="SAME")
+        if self.strides == 1:
+            return tf.nn.conv2d(inputs, kernel, strides=1, padding="SAME")
+        return tf.nn.conv2d(pad_evenly(inputs, self.kernel_size), kernel, self.strides, "VALID")
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple:
         """The shape at full width."""
-        return (*input_shape[:-1], self.filters)
+        return strided_shape(input_shape, self.strides, self.filters)
 
     def get_config(self) -> dict:
         """Mirrors the constructor."""
         sizes = {"filters": self.filters, "kernel_size": self.kernel_size}
-        return {**super().get_config(), **sizes}
+        return {**super().get_config(), **sizes, "strides": self.strides}
+
+
+def pad_evenly(inputs: tf.Tensor, kernel_size: tf.Tensor | int) -> tf.Tensor:
+    """Pads frames and mel bins by (kernel_size - 1) / 2 zeros at both ends.
+
+    PyTorch pads so; TensorFlow's "SAME" pads one less at the start before a stride of 2 over an
+    even length.
+    """
+    border = (kernel_size - 1) // 2
+    return tf.pad(inputs, [[0, 0], [border, border], [border, border], [0, 0]])
+
+
+def strided_shape(
+    input_shape: tuple[int | None, ...], strides: int, channels: int | None
+) -> tuple[int | None, ...]:
+    """(batch, frames, mel bins, channels) after a convolution; sides are rounded up."""
+    batch, *sides, _ = input_shape
+    return (batch, *(side and -(-side // strides) for side in sides), channels)
 
 
 @keras.saving.register_keras_serializable("aec_ofa_tf")
 class ElasticDepthwiseConv2D(keras.layers.Layer):
-    """Depthwise convolution, same padding, no bias, of any prefix of channels and smaller kernel.
+    """Depthwise convolution without bias, of any prefix of channels and any smaller kernel.
 
-    A smaller kernel is the centre of the full one (once-for-all, elastic kernel size).
+    A smaller kernel is the centre of the full one (once-for-all, elastic kernel size). Padding is
+    as in `ElasticConv2D`.
 
     Args:
         kernel_size: side of the full square kernel, odd.
@@ -121,8 +145,12 @@ class ElasticDepthwiseConv2D(keras.layers.Layer):
         kernel = self.kernel[:, :, : channel_count(inputs)]
         if kernel_size is not None:
             kernel = self._centre(kernel, (self.kernel_size - kernel_size) // 2)
+        if self.strides == 1:
+            return tf.nn.depthwise_conv2d(inputs, kernel, [1, 1, 1, 1], "SAME")
         strides = [1, self.strides, self.strides, 1]
-        return tf.nn.depthwise_conv2d(inputs, kernel, strides, "SAME")
+        computed = self.kernel_size if self.execution == MASKS else kernel_size
+        padded = pad_evenly(inputs, self.kernel_size if computed is None else computed)
+        return tf.nn.depthwise_conv2d(padded, kernel, strides, "VALID")
 
     def _centre(self, kernel: tf.Tensor, border: tf.Tensor | int) -> tf.Tensor:
         end = self.kernel_size - border
@@ -134,8 +162,7 @@ class ElasticDepthwiseConv2D(keras.layers.Layer):
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple:
         """Frames and mel bins divided by the strides, rounded up."""
-        batch, *sides, channels = input_shape
-        return (batch, *(side and -(-side // self.strides) for side in sides), channels)
+        return strided_shape(input_shape, self.strides, input_shape[-1])
 
     def get_config(self) -> dict:
         """Mirrors the constructor."""

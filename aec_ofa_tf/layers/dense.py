@@ -1,19 +1,19 @@
-"""A dense layer that accepts any prefix of its input."""
+"""Dense layers of which any prefix of the inputs, and of the outputs, can be used."""
 
 from __future__ import annotations
 
 import keras
 import tensorflow as tf
 
-from aec_ofa_tf.layers.prefix import channel_count
+from aec_ofa_tf.layers.prefix import SLICES, channel_count, keep_prefix
 
 
 @keras.saving.register_keras_serializable("aec_ofa_tf")
 class ElasticDense(keras.layers.Layer):
-    """Dense layer of static output width whose kernel rows are cut to the width of its input.
+    """Dense layer that takes any prefix of its inputs and computes any prefix of its outputs.
 
     Args:
-        units: output width.
+        units: output width at full size.
 
     Raises:
         ValueError: `units` is not positive.
@@ -36,17 +36,19 @@ class ElasticDense(keras.layers.Layer):
         )
         self.bias = self.add_weight(name="bias", shape=(self.units,), initializer="zeros")
 
-    def call(self, inputs: tf.Tensor) -> tf.Tensor:
-        """Multiplies by the first rows of the kernel and adds the bias.
+    def call(self, inputs: tf.Tensor, width: tf.Tensor | int | None = None) -> tf.Tensor:
+        """Multiplies by a corner of the kernel and adds the bias.
 
         Args:
             inputs: [batch, inputs], a prefix of the full width.
+            width: scalar, number of outputs; all of them by default.
 
         Returns:
-            [batch, units].
+            [batch, width].
         """
-        kernel = self.kernel[: channel_count(inputs)]
-        return tf.linalg.matmul(inputs, kernel) + self.bias
+        width = self.units if width is None else width
+        kernel = self.kernel[: channel_count(inputs), :width]
+        return tf.linalg.matmul(inputs, kernel) + self.bias[:width]
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple:
         """(batch, units)."""
@@ -55,3 +57,62 @@ class ElasticDense(keras.layers.Layer):
     def get_config(self) -> dict:
         """Mirrors the constructor."""
         return {**super().get_config(), "units": self.units}
+
+
+@keras.saving.register_keras_serializable("aec_ofa_tf")
+class ElasticSqueezeExcitation(keras.layers.Layer):
+    """Scales every channel by a gate in (0, 1) that is computed from the means of all channels.
+
+    gate = sigmoid(W2 relu(W1 mean(x) + b1) + b2), the means over frames and mel bins (Hu et al.
+    2018). Channels and squeezed units may be prefixes of those at full size.
+
+    Args:
+        units: squeezed units at full size.
+        execution: "slices" computes the squeezed units that are wanted, "masks" sets the others
+            to 0.
+    """
+
+    def __init__(self, units: int, execution: str = SLICES, **kwargs) -> None:
+        super().__init__(**kwargs)
+        self.units = units
+        self.execution = execution
+        self.squeeze = ElasticDense(units, dtype=self.dtype_policy, name="squeeze")
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        """Creates the weights.
+
+        Args:
+            input_shape: (batch, frames, mel bins, channels at full width).
+        """
+        channels = input_shape[-1]
+        self.excite = ElasticDense(channels, dtype=self.dtype_policy, name="excite")
+        self.squeeze.build((None, channels))
+        self.excite.build((None, self.units))
+
+    def call(self, inputs: tf.Tensor, units: tf.Tensor | int | None = None) -> tf.Tensor:
+        """Scales the channels.
+
+        Args:
+            inputs: [batch, frames, mel bins, channels], a prefix of the full width; with masks,
+                all channels, 0 beyond the prefix.
+            units: scalar, number of squeezed units; all of them by default.
+
+        Returns:
+            The shape and dtype of the inputs.
+        """
+        wanted = self.units if units is None else units
+        means = tf.reduce_mean(tf.cast(inputs, self.variable_dtype), axis=[1, 2])
+        means = tf.cast(means, self.compute_dtype)
+        computed = wanted if self.execution == SLICES else self.units
+        squeezed = tf.nn.relu(self.squeeze(means, width=computed))
+        squeezed = keep_prefix(squeezed, wanted, self.execution)
+        gates = tf.sigmoid(self.excite(squeezed, width=channel_count(inputs)))
+        return inputs * gates[:, None, None, :]
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple:
+        """The input's shape."""
+        return input_shape
+
+    def get_config(self) -> dict:
+        """Mirrors the constructor."""
+        return {**super().get_config(), "units": self.units, "execution": self.execution}

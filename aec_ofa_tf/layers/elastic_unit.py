@@ -28,14 +28,15 @@ class Segment(NamedTuple):
     Attributes:
         name: of the batch norm's moments, unique within the network.
         compute: from the segment's input to the batch norm's.
-        norm: the batch norm.
+        norm: the batch norm; None where there is none, which only a unit that every subnet has
+            allows.
         finish: from the normalised values to the segment's output, for example ReLU.
         width: scalar, the number of channels that count.
     """
 
     name: str
     compute: Callable[[tf.Tensor], tf.Tensor]
-    norm: ElasticBatchNorm
+    norm: ElasticBatchNorm | None
     finish: Callable[[tf.Tensor], tf.Tensor]
     width: tf.Tensor | int
 
@@ -69,7 +70,12 @@ class ElasticUnitLayer(keras.layers.Layer):
     @property
     @abstractmethod
     def norms(self) -> dict[str, ElasticBatchNorm]:
-        """The batch norms by the names of their moments, in order; none if nothing is computed."""
+        """The batch norms by the names of their moments, in order."""
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no subnet has the unit, so that nothing is ever computed."""
+        return not self.norms
 
     @abstractmethod
     def segments(self, choice: Sequence[tf.Tensor | int]) -> Sequence[Segment]:
@@ -102,7 +108,7 @@ class ElasticUnitLayer(keras.layers.Layer):
             [batch, frames, mel bins, channels], with masks all channels, in the compute dtype,
             and the moments used: zeros where the unit is absent.
         """
-        if not self.norms:
+        if self.is_empty:
             return self.leave(inputs), {}
         given = None if statistics is None else {name: statistics[name] for name in self.norms}
         outputs, moments = self._call(inputs, choice, given)
@@ -134,10 +140,12 @@ class ElasticUnitLayer(keras.layers.Layer):
     ) -> tuple[tf.Tensor, Statistics]:
         x, moments = inputs, {}
         for segment in self.segments(choice):
-            own = None if given is None else given[segment.name]
-            x, used = segment.norm(segment.compute(x), moments=own)
+            x = segment.compute(x)
+            if segment.norm is not None:
+                own = None if given is None else given[segment.name]
+                x, used = segment.norm(x, moments=own)
+                moments[segment.name] = self._keep_moments(used, segment.width)
             x = keep_prefix(segment.finish(x), segment.width, self.execution)
-            moments[segment.name] = self._keep_moments(used, segment.width)
         return self.combine(inputs, x), moments
 
     def _compute_or_pass_synchronised(

@@ -12,7 +12,10 @@ from aec_ofa_tf.models.space import SearchSpace
 
 Registered = TypeVar("Registered", bound=type[SearchSpace] | type[NetworkConfig])
 
-_BUILT_IN = {"cnn10": "aec_ofa_tf.models.cnn10"}
+_BUILT_IN = {
+    "cnn10": "aec_ofa_tf.models.cnn10",
+    "mobilenet": "aec_ofa_tf.models.mobilenet",
+}
 _DEFAULT = "cnn10"
 """The family of runs that name none: those made before there was another."""
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 import keras
 import numpy as np
 
+from aec_ofa_tf.layers.batch_norm import Moments
 from aec_ofa_tf.layers.elastic_unit import Statistics
 from aec_ofa_tf.models.network import INPUT_NORM, NetworkConfig
 from aec_ofa_tf.models.space import Subnet
@@ -63,8 +64,9 @@ def materialise(
         `build_plain` of the subnet, which computes what the supernet computes at the subnet.
     """
     model = build_plain(subnet, supernet.network, classifier_activation)
-    moments = list(map(np.asarray, statistics[INPUT_NORM]))
-    model.get_layer(INPUT_NORM).set_weights([*_arrays(supernet.input_norm), *moments])
+    if INPUT_NORM in statistics:
+        moments = list(map(np.asarray, statistics[INPUT_NORM]))
+        model.get_layer(INPUT_NORM).set_weights([*_arrays(supernet.input_norm), *moments])
     for index, weights in _cut_units(supernet, subnet):
         names = supernet.unit_layers[index].norms
         layers = supernet.units[index].twin_layers(subnet.choices[index])
@@ -91,6 +93,58 @@ def copy_subnet(supernet: Supernet, subnet: Subnet, dtype: str = "float32") -> S
     return single
 
 
+def load_plain(supernet: Supernet, model: keras.Model, with_head: bool = True) -> Statistics:
+    """Takes over the weights of a plain model of a supernet's largest subnet: the way back.
+
+    Args:
+        supernet: changed in place.
+        model: as `build_plain` makes it, of the largest subnet; one of other classes needs
+            `with_head=False`.
+        with_head: whether the head is taken over too.
+
+    Returns:
+        The batch-norm statistics of the model.
+
+    Raises:
+        ValueError: the model lacks a layer, or a layer has other shapes.
+    """
+    largest, statistics = supernet.space.largest, {}
+    if supernet.network.input_scaling is None:
+        weights, (moments,) = _of_layers(model, [INPUT_NORM])
+        supernet.input_norm.set_weights(weights)
+        statistics[INPUT_NORM] = moments
+    units = zip(supernet.units, supernet.unit_layers, largest.choices, strict=True)
+    for unit, layer, choice in units:
+        weights, moments = _of_layers(model, unit.twin_layers(choice))
+        _set_weights(layer, weights)
+        statistics |= dict(zip(layer.norms, moments, strict=True))
+    if with_head:
+        _set_weights(supernet.head_layer, _of_layers(model, supernet.head.twin_layers())[0])
+    return statistics
+
+
+def _of_layers(model: keras.Model, names: Sequence[str]) -> tuple[_Arrays, list[Moments]]:
+    """Trainable weights of some layers of a plain model, and their batch norms' statistics."""
+    weights: _Arrays = []
+    moments: list[Moments] = []
+    for layer in map(model.get_layer, names):
+        weights += _arrays(layer)
+        if isinstance(layer, keras.layers.BatchNormalization):
+            moments.append(Moments(layer.moving_mean.value, layer.moving_variance.value))
+    return weights, moments
+
+
+def _set_weights(layer: keras.Layer, weights: _Arrays) -> None:
+    own = layer.trainable_weights
+    sizes = [tuple(weight.shape) for weight in own]
+    if [array.size for array in weights] != [int(np.prod(size)) for size in sizes]:
+        raise ValueError(
+            f"{layer.name} has weights of shapes {sizes}, the model has "
+            f"{[array.shape for array in weights]}: it is not of the largest subnet"
+        )
+    layer.set_weights([np.reshape(array, size) for array, size in zip(weights, sizes, strict=True)])
+
+
 def _cut_units(supernet: Supernet, subnet: Subnet) -> Iterator[tuple[int, _Arrays]]:
     """(index, weights at the subnet's choice) of the units that the subnet has."""
     channels = 1
@@ -109,8 +163,10 @@ def _fill(
     left, statistics = list(weights), iter(moments)
     for name in layers:
         layer = model.get_layer(name)
-        count = len(layer.trainable_weights)
-        own, left = left[:count], left[count:]
+        shapes = [weight.shape for weight in layer.trainable_weights]
+        # A dense layer may be a 1x1 convolution in the plain model.
+        own = [np.reshape(w, shape) for w, shape in zip(left, shapes, strict=False)]
+        left = left[len(shapes) :]
         if isinstance(layer, keras.layers.BatchNormalization):
             own += [np.asarray(vector)[: len(own[0])] for vector in next(statistics)]
         layer.set_weights(own)

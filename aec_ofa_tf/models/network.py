@@ -70,6 +70,11 @@ class NetworkConfig(ABC):
         return get_task(self.task)
 
     @property
+    def input_scaling(self) -> tuple[float, float] | None:
+        """Scale and offset of the input, log-mel in dB; None for a batch norm over mel bins."""
+        return None
+
+    @property
     def sizes(self) -> dict[str, int]:
         """What the time of a layer depends on besides its row, by name."""
         return {"frames": self.frames, "mel_bins": self.mel_bins, "classes": self.classes}
@@ -87,7 +92,7 @@ class NetworkConfig(ABC):
 
     def rows(self, subnet: Subnet) -> list[LayerRow]:
         """The layers of a subnet as a device runs them, in order."""
-        found = [_input_row(self.frames, self.mel_bins)]
+        found = [_input_row(self.frames, self.mel_bins, self.input_scaling is None)]
         shape = self.image
         for unit, choice in zip(self.units(len(subnet.choices)), subnet.choices, strict=True):
             row, shape = _row_and_shape(unit, choice, shape)
@@ -107,8 +112,9 @@ class NetworkConfig(ABC):
             Parts; a unit that computes nothing has a row of None.
         """
         shape, head = self.image, self.head()
-        image = partial(_normalised_image, shape=shape)
-        yield Part(_input_row(*shape[:2]), shape[:2], image, is_first=True)
+        image = partial(_normalised_image, shape=shape, scaling=self.input_scaling)
+        row = _input_row(*shape[:2], self.input_scaling is None)
+        yield Part(row, shape[:2], image, is_first=True)
         for unit, choice in zip(self.units(len(subnet.choices)), subnet.choices, strict=True):
             row, after = _row_and_shape(unit, choice, shape)
             yield Part(row, shape, partial(unit.plain, choice=choice))
@@ -142,27 +148,32 @@ class Part(NamedTuple):
         return keras.Model(inputs, self.plain(inputs))
 
 
-def plain_batch_norm(name: str) -> keras.layers.Layer:
-    """Keras' batch norm with PANNs' settings: the twin of `ElasticBatchNorm`."""
+def plain_batch_norm(name: str, epsilon: float = BATCH_NORM_EPSILON) -> keras.layers.Layer:
+    """Keras' batch norm, by default with PANNs' settings: the twin of `ElasticBatchNorm`."""
     import keras
 
-    return keras.layers.BatchNormalization(
-        momentum=BATCH_NORM_MOMENTUM, epsilon=BATCH_NORM_EPSILON, name=name
-    )
+    return keras.layers.BatchNormalization(momentum=BATCH_NORM_MOMENTUM, epsilon=epsilon, name=name)
 
 
-def _normalised_image(log_mel: keras.KerasTensor, shape: Shape) -> keras.KerasTensor:
-    """Batch norm over mel bins; [clips, frames, mel bins] to [clips, frames, mel bins, 1]."""
+def _normalised_image(
+    log_mel: keras.KerasTensor, shape: Shape, scaling: tuple[float, float] | None
+) -> keras.KerasTensor:
+    """Scales the input; [clips, frames, mel bins] to [clips, frames, mel bins, 1]."""
     import keras
 
-    return keras.layers.Reshape(shape, name="image")(plain_batch_norm(INPUT_NORM)(log_mel))
+    norm = plain_batch_norm(INPUT_NORM)
+    if scaling is not None:
+        norm = keras.layers.Rescaling(*scaling, name=INPUT_NORM)
+    return keras.layers.Reshape(shape, name="image")(norm(log_mel))
 
 
 @lru_cache
-def _input_row(frames: int, mel_bins: int) -> LayerRow:
-    scale = Operator(INPUT_NORM, activations=2 * frames * mel_bins, constants=2 * mel_bins)
+def _input_row(frames: int, mel_bins: int, is_norm: bool) -> LayerRow:
+    constants = 2 * mel_bins if is_norm else 0
+    scale = Operator(INPUT_NORM, activations=2 * frames * mel_bins, constants=constants)
     sizes = {"channels_in": 1, "channels_out": 1, "frames": frames, "mel_bins": mel_bins}
-    return LayerRow.make("input", (scale,), pooled=False, **sizes)
+    kind = "input" if is_norm else "scaled_input"
+    return LayerRow.make(kind, (scale,), pooled=False, **sizes)
 
 
 @cache

@@ -8,7 +8,7 @@ import keras
 import tensorflow as tf
 
 from aec_ofa_tf.audio.augment import mix_pairs
-from aec_ofa_tf.layers.batch_norm import ElasticBatchNorm, Moments
+from aec_ofa_tf.layers.batch_norm import ElasticBatchNorm
 from aec_ofa_tf.layers.elastic_unit import Statistics
 from aec_ofa_tf.layers.prefix import SLICES, keep_prefix
 from aec_ofa_tf.models.draws import Draws, DropoutSite, drop
@@ -81,7 +81,12 @@ class Supernet(keras.Model):
     def _create_layers(self) -> None:
         policy = self.dtype_policy
         exact = self.variable_dtype
-        self.input_norm = ElasticBatchNorm(dtype=exact, name=INPUT_NORM)
+        scaling = self.network.input_scaling
+        self.input_norm = (
+            ElasticBatchNorm(dtype=exact, name=INPUT_NORM)
+            if scaling is None
+            else keras.layers.Rescaling(*scaling, dtype=exact, name=INPUT_NORM)
+        )
         self.unit_layers = [
             unit.layer(size, self.execution, policy)
             for unit, size in zip(self.units, self.sizes, strict=True)
@@ -193,14 +198,14 @@ class Supernet(keras.Model):
             The stem's output as wide as the widest subnet wants it, with masks all channels, and
             the moments used.
         """
-        given = None if statistics is None else statistics[INPUT_NORM]
-        normed, moments = self.normalise_input(tf.cast(log_mel, self.variable_dtype), given)
+        log_mel = tf.cast(log_mel, self.variable_dtype)
+        normed, moments = self.normalise_input(log_mel, statistics)
         if draws is not None:
             normed = normed * tf.cast(draws.spec_augment, normed.dtype)
             normed = normed if draws.mixup is None else mix_pairs(normed, draws.mixup)
         x = tf.cast(normed[..., None], self.compute_dtype)
         x, used = self._run(range(self.stem_units), x, choices, draws, statistics)
-        return x, {INPUT_NORM: moments, **used}
+        return x, {**moments, **used}
 
     def branch(
         self,
@@ -249,20 +254,23 @@ class Supernet(keras.Model):
         return x, moments
 
     def normalise_input(
-        self, log_mel: tf.Tensor, moments: Moments | None = None
-    ) -> tuple[tf.Tensor, Moments]:
-        """The input batch norm, per mel bin.
+        self, log_mel: tf.Tensor, statistics: Statistics | None = None
+    ) -> tuple[tf.Tensor, Statistics]:
+        """The input batch norm, per mel bin, or the network's fixed scaling.
 
         Args:
             log_mel: [batch, frames, mel bins] in dB.
-            moments: statistics per mel bin, or None for the batch's own.
+            statistics: batch-norm moments, or None for the batch's own.
 
         Returns:
-            The normalised input and the moments used.
+            The normalised input, and the moments used; a fixed scaling has none.
         """
+        if self.network.input_scaling is not None:
+            return self.input_norm(log_mel), {}
+        given = None if statistics is None else statistics[INPUT_NORM]
         # The fused kernel wants four axes; the mel bins are the channels here.
-        normed, moments = self.input_norm(log_mel[:, :, None, :], moments=moments)
-        return normed[:, :, 0, :], moments
+        normed, moments = self.input_norm(log_mel[:, :, None, :], moments=given)
+        return normed[:, :, 0, :], {INPUT_NORM: moments}
 
     def subnet_model(
         self, subnet: Subnet, statistics: Statistics, classifier_activation: str | None = TASK

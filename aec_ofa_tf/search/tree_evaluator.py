@@ -131,8 +131,10 @@ class _Pieces:
             for layer, names in zip(layers, self._names, strict=True)
         ]
         self._normalise = tf.function(supernet.normalise_input, input_signature=[log_mel])
+        fixed = supernet.network.input_scaling is not None
         self._normalise_by = tf.function(
-            supernet.normalise_input, input_signature=[log_mel, moments]
+            supernet.normalise_input,
+            input_signature=[log_mel, {} if fixed else {INPUT_NORM: moments}],
         )
         self.scores = tf.function(
             lambda x: task.scores(supernet.head_layer(x)), input_signature=[images]
@@ -146,8 +148,9 @@ class _Pieces:
         if given is None:
             normed, moments = self._normalise(log_mel)
         else:
-            normed, moments = self._normalise_by(log_mel, given[INPUT_NORM])
-        return normed[..., None], {INPUT_NORM: moments}
+            wanted = {name: given[name] for name in given if name == INPUT_NORM}
+            normed, moments = self._normalise_by(log_mel, wanted)
+        return normed[..., None], moments
 
     def apply(
         self, index: int, x: tf.Tensor, choice: Choice, given: Statistics | None

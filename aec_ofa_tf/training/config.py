@@ -14,7 +14,7 @@ from aec_ofa_tf.training.precision import resolve_precision
 
 OBJECTIVES = ("labels", "distill")
 SUBNET_INITS = ("random", "supernet")
-SUPERNET_INITS = ("random", "teacher")
+SUPERNET_INITS = ("random", "teacher", "pretrained")
 PRECISIONS = ("auto", "float32", "mixed_bfloat16", "mixed_float16")
 SAMPLERS = ("uniform", "sandwich", "largest")
 DISTILL_FROM = ("cache", "online", "largest")
@@ -86,6 +86,8 @@ class TrainConfig:
     Attributes:
         batch_size: Clips per step.
         learning_rate: Adam's learning rate.
+        warmup_steps: Steps in which the learning rate rises linearly from 0.
+        weight_decay: Decoupled weight decay (AdamW), as a share per unit of the learning rate.
         schedule: Decay of the learning rate to 0: constant for none, or cosine.
         precision: Arithmetic of training; auto: bfloat16 where the CPU computes in it.
         seed: Seed of everything that is random.
@@ -114,6 +116,8 @@ class TrainConfig:
 
     batch_size: int = number(64, 1)
     learning_rate: float = number(1e-3, 1e-12)
+    warmup_steps: int = number(0, 0, is_later=True)
+    weight_decay: float = number(0.0, 0.0, is_later=True)
     schedule: str = choice("constant", SCHEDULES)
     precision: str = choice("auto", PRECISIONS)
     seed: int = number(0, 0, 2**31 - 1)
@@ -172,6 +176,26 @@ class TeacherConfig:
 
 
 @dataclass(frozen=True)
+class TransferConfig:
+    """How a pretrained network is trained on: a new classifier first, then all of it.
+
+    Attributes:
+        pretrained: Keras file of the network to start from, as import_weights writes it.
+        classifier_steps: Steps in which the classifier is trained alone.
+        body_warmup_steps: Steps after these in which the body's learning rate rises linearly.
+        body_rate: The body's learning rate, as a share of the classifier's.
+    """
+
+    pretrained: str | None = None
+    classifier_steps: int = number(0, 0, is_later=True)
+    body_warmup_steps: int = number(0, 0, is_later=True)
+    body_rate: float = number(1.0, 0.0, 1.0, is_later=True)
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+
+
+@dataclass(frozen=True)
 class SupernetConfig:
     """The supernet: the largest subnet alone, then K sampled subnets a step (paper 2.3, 3.3).
 
@@ -180,8 +204,9 @@ class SupernetConfig:
         largest_steps: Steps of phase 1, which trains the largest subnet alone.
         steps: Steps of phase 2, which trains K sampled subnets in each step.
         subnets_per_step: K, the number of subnets sampled in a step of phase 2.
-        init: What the supernet starts from: random weights, or the teacher's, which must have the
-            same widths.
+        init: What the supernet starts from: random weights; the teacher's, which must have the
+            same widths; or those of a pretrained network.
+        transfer: how a pretrained network is trained on.
         sampler: Subnets of a step of phase 2: uniform: K independent draws; sandwich: the largest,
             the smallest and K - 2 draws; or the largest alone.
         distill_from: What the subnets learn from: cache: the teacher's outputs for clean clips,
@@ -208,9 +233,17 @@ class SupernetConfig:
     distill_from: str = choice("cache", DISTILL_FROM)
     student_mixup: bool = switch(False)
     label_weight: float = number(0.0, 0, 1)
+    transfer: TransferConfig = field(default_factory=TransferConfig)
 
     def __post_init__(self) -> None:
         check_fields(self)
+        if (self.init == "pretrained") != bool(self.transfer.pretrained):
+            raise ConfigError(
+                "init='pretrained' and pretrained, the file of a pretrained network, need each "
+                "other: give both or neither",
+                *("init", "pretrained"),
+                owner=SupernetConfig,
+            )
         if self.sampler == "sandwich" and self.subnets_per_step < 2:
             raise ConfigError(
                 "sampler='sandwich' takes at least two subnets: raise subnets_per_step",

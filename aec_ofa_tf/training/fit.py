@@ -18,9 +18,10 @@ from aec_ofa_tf.models.supernet import Supernet
 from aec_ofa_tf.reporting.summaries import SummaryLog
 from aec_ofa_tf.tasks import balanced_class_weights
 from aec_ofa_tf.training.checkpoints import CheckpointStore
-from aec_ofa_tf.training.config import TrainConfig
+from aec_ofa_tf.training.config import TrainConfig, TransferConfig
 from aec_ofa_tf.training.device_config import check_divisible
 from aec_ofa_tf.training.loop import Feed, LoopConfig, StepLoop
+from aec_ofa_tf.training.optimizer import new_optimizer
 from aec_ofa_tf.training.precision import resolve_precision
 from aec_ofa_tf.training.results import scalar_names
 from aec_ofa_tf.training.run import Run, Sizes
@@ -64,6 +65,7 @@ class Plan:
         step: what a step does.
         watched: subnets whose validation figure is reported, by name.
         source: the teacher's outputs, or the teacher, where they are the target.
+        transfer: how a pretrained body is trained; None where all weights are trained alike.
     """
 
     name: str
@@ -71,6 +73,7 @@ class Plan:
     step: StepConfig
     watched: Mapping[str, Subnet]
     source: DistillationSource = DistillationSource()
+    transfer: TransferConfig | None = None
 
 
 def step_config(
@@ -127,7 +130,7 @@ def fit(run: Run, supernet: Supernet, plan: Plan, train: TrainConfig) -> dict[st
     """
     devices, name = run.devices, plan.name
     feed = training_feed(run, train, plan.step.mixup, plan.source.soft_labels)
-    optimizer = _optimizer(run, supernet, train, plan.phases[-1].until)
+    optimizer = _optimizer(run, supernet, train, plan)
     store = _store(run, name, supernet, optimizer, _position(run, train, feed.batch_size))
     step = store.restore()
     devices.require_same(f"{name} {step}", "they restored different steps; share the run directory")
@@ -193,12 +196,10 @@ def _position(run: Run, train: TrainConfig, batch_size: int) -> Callable[[int], 
     return position
 
 
-def _optimizer(run: Run, supernet: Supernet, train: TrainConfig, steps: int) -> keras.Optimizer:
+def _optimizer(run: Run, supernet: Supernet, train: TrainConfig, plan: Plan) -> keras.Optimizer:
     with run.devices.strategy.scope():
-        rate: float | keras.optimizers.schedules.LearningRateSchedule = train.learning_rate
-        if train.schedule == "cosine":
-            rate = keras.optimizers.schedules.CosineDecay(train.learning_rate, steps)
-        optimizer = keras.optimizers.Adam(rate)
+        head = supernet.head_layer.trainable_variables
+        optimizer = new_optimizer(train, plan.phases[-1].until, plan.transfer, head)
         if supernet.compute_dtype == "float16":
             optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
         optimizer.build(supernet.trainable_variables)

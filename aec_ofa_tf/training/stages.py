@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
+import keras
 import tensorflow as tf
 
 from aec_ofa_tf.config import from_values
@@ -22,6 +24,7 @@ from aec_ofa_tf.training.config import (
     SubnetConfig,
     SupernetConfig,
     TeacherConfig,
+    TransferConfig,
     resume_key,
 )
 from aec_ofa_tf.training.devices import peers_watched
@@ -134,6 +137,9 @@ def train_supernet(run: Run, config: SupernetConfig) -> SupernetResult:
     train = config.train
     source, teacher = _source(run, config)
     settings = {**_settings(run, config), "teacher": teacher}
+    pretrained = _pretrained(config.transfer)
+    if pretrained is not None:
+        settings["pretrained"] = model_fingerprint(pretrained)
     done = run.begin(SUPERNET, settings, config)
     if done:
         return SupernetResult(**done.result or {})
@@ -142,6 +148,8 @@ def train_supernet(run: Run, config: SupernetConfig) -> SupernetResult:
     supernet = new_network(run, run.space, run.network, train)
     if config.init == "teacher":
         _copy_teacher(run, supernet)
+    if pretrained is not None:
+        run.network.start_from(supernet, pretrained)
     phases = [
         Phase(constant_sampler(run.space.largest), config.largest_steps),
         Phase(_sampler(run.space, config), config.last_step),
@@ -149,7 +157,8 @@ def train_supernet(run: Run, config: SupernetConfig) -> SupernetResult:
     target = _TARGETS[config.distill_from]
     step = step_config(run, train, target, config.student_mixup, config.label_weight)
     with peers_watched(run.devices):
-        plan = Plan(SUPERNET, phases, step, run.space.landmarks, source)
+        transfer = None if pretrained is None else config.transfer
+        plan = Plan(SUPERNET, phases, step, run.space.landmarks, source, transfer)
         validation = fit(run, supernet, plan, train)
     result = SupernetResult(run.space.size, run.task.figure, validation)
     return SupernetResult(**run.finish(SUPERNET, asdict(result)))
@@ -227,6 +236,10 @@ def _source(run: Run, config: SupernetConfig) -> tuple[DistillationSource, str |
         model = load_model(run.teacher_path)
     teacher = DistillationSource(teacher=lambda log_mel: model(log_mel, training=False))
     return teacher, model_fingerprint(model)
+
+
+def _pretrained(transfer: TransferConfig) -> keras.Model | None:
+    return load_model(Path(transfer.pretrained)) if transfer.pretrained else None
 
 
 def _sampler(space: SearchSpace, config: SupernetConfig) -> Sampler:

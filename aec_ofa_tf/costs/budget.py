@@ -57,10 +57,13 @@ class Budget:
         """The paper's range of parameter counts, [params - tolerance, params + tolerance].
 
         Raises:
-            ValueError: a number is not finite.
+            ValueError: a number is negative or not finite.
         """
-        if not (math.isfinite(params) and math.isfinite(tolerance)):
-            raise ValueError(f"a budget is a finite number, received {params} +- {tolerance}")
+        if not (0 <= params < math.inf and 0 <= tolerance < math.inf):
+            raise ValueError(
+                "params and tolerance of a budget are finite and not negative, received "
+                f"{params} and {tolerance}"
+            )
         text = f"params={params:.12g}+-{tolerance:.12g}"
         return cls(text, (("params", max(0.0, params - tolerance), params + tolerance),))
 

@@ -45,8 +45,8 @@ class NetworkOptions:
 
     task: str = choice("auto", ("auto", *TASKS))
     pool_last: bool = switch(False)
-    block_dropout: float = number(0.2, 0.0, 1.0)
-    embedding_dropout: float = number(0.5, 0.0, 1.0)
+    block_dropout: float = number(0.2, 0.0, below=1.0)
+    embedding_dropout: float = number(0.5, 0.0, below=1.0)
 
     def __post_init__(self) -> None:
         check_fields(self)

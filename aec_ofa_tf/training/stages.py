@@ -25,6 +25,7 @@ from aec_ofa_tf.training.config import (
     resume_key,
 )
 from aec_ofa_tf.training.devices import peers_watched
+from aec_ofa_tf.training.evaluation import all_labels
 from aec_ofa_tf.training.fit import (
     DistillationSource,
     Phase,
@@ -199,15 +200,19 @@ def _finished_subnet(
     path = run.workdir.path / "subnets" / f"{name}.keras"
     statistics = evaluator.recalibrate(subnet)
     save_model(materialise(network, subnet, statistics, run.task.activation), path)
-    split = EVALUATION if run.records.clips(EVALUATION) else VALIDATION
-    metrics = evaluator.evaluate(subnet, run.batches(split, batch_size))
+    splits = [split for split in (EVALUATION, VALIDATION) if run.records.clips(split)]
+    metrics: dict[str, Any] = {}
+    if splits:
+        batches = run.batches(splits[0], batch_size)
+        scores = evaluator.scores(subnet, statistics, batches)
+        metrics = run.task.metrics(scores, all_labels(batches)).as_dict()
     return SubnetResult(
         subnet=str(subnet),
         costs=subnet_costs(subnet, run.network),
         figure=run.task.figure,
         validation=validation,
-        split=split,
-        metrics=metrics.as_dict(),
+        split=splits[0] if splits else "",
+        metrics=metrics,
         file=str(path),
     )
 

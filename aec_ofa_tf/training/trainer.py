@@ -19,6 +19,7 @@ from aec_ofa_tf.audio.augment import (
     time_roll,
 )
 from aec_ofa_tf.audio.front_end import PANNS
+from aec_ofa_tf.config import check_fields, choice, number
 from aec_ofa_tf.layers.batch_norm import replica_count
 from aec_ofa_tf.layers.elastic_unit import Statistics
 from aec_ofa_tf.layers.prefix import MASKS
@@ -62,23 +63,20 @@ class StepConfig:
         1.0
     """
 
-    target: str = "soft_labels"
+    target: str = choice("soft_labels", TARGETS)
     seed: int = 0
     mixup: bool = False
-    mixup_alpha: float = 1.0
+    mixup_alpha: float = number(1.0, 0.0)
     time_roll: bool = False
-    gain_db: float = 0.0
+    gain_db: float = number(0.0, 0.0)
     floor_db: float = PANNS.floor_db
-    label_weight: float = 0.0
+    label_weight: float = number(0.0, 0.0, 1.0)
     class_weights: tuple[float, ...] = ()
     spec_augment: SpecAugmentConfig = field(default_factory=SpecAugmentConfig)
     jit_compile: bool = False
 
     def __post_init__(self) -> None:
-        if self.target not in TARGETS:
-            raise ValueError(f"target must be one of {TARGETS}, received {self.target!r}")
-        if not 0 <= self.label_weight <= 1:
-            raise ValueError(f"label_weight must lie in [0, 1], received {self.label_weight}")
+        check_fields(self)
         if any(weight < 0 for weight in self.class_weights):
             raise ValueError(f"class_weights cannot be negative, received {self.class_weights}")
 

@@ -11,6 +11,7 @@ from fractions import Fraction
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from aec_ofa_tf.config import check_fields
 from aec_ofa_tf.models.family import register_family
 from aec_ofa_tf.models.space import Option, SearchSpace, Subnet
 
@@ -109,6 +110,7 @@ class Cnn10Space(SearchSpace):
     width_multiple: int = 1
 
     def __post_init__(self) -> None:
+        check_fields(self)
         if not self.depths or not set(self.depths) <= {"2", "X"}:
             raise ValueError(f"depths are '2' or 'X' per dynamic block, received {self.depths!r}")
         if not self.width_ratios or not all(0 < ratio <= 1 for ratio in self.width_ratios):
@@ -223,6 +225,8 @@ def search_space(
     """
     depths: tuple[str, ...] = ("2", "2", "2")
     ratios: tuple[float, ...] = EW_ONLY_RATIOS
+    if not isinstance(name, str):
+        raise ValueError(f"a search space is named by text such as [2,2,X], received {name!r}")
     if name.strip().upper() not in (EW_ONLY, "EW-ONLY"):
         depths = tuple(part.strip().upper() for part in name.strip().strip("[]").split(","))
         ratios = PAPER_RATIOS

@@ -1,4 +1,4 @@
-"""Dense layers of which any prefix of the inputs, and of the outputs, can be used."""
+"""Dense layers over any prefix of their inputs, with any prefix of their outputs."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from aec_ofa_tf.layers.prefix import SLICES, channel_count, keep_prefix
 
 @keras.saving.register_keras_serializable("aec_ofa_tf")
 class ElasticDense(keras.layers.Layer):
-    """Dense layer that takes any prefix of its inputs and computes any prefix of its outputs.
+    """Dense layer over any prefix of its inputs that computes any prefix of its outputs.
 
     Args:
-        units: output width at full size.
+        units: number of outputs at full size.
 
     Raises:
         ValueError: `units` is not positive.
@@ -44,7 +44,7 @@ class ElasticDense(keras.layers.Layer):
             width: scalar, number of outputs; all of them by default.
 
         Returns:
-            [batch, width].
+            [batch, width] in the compute dtype.
         """
         width = self.units if width is None else width
         kernel = self.kernel[: channel_count(inputs), :width]
@@ -84,7 +84,7 @@ class ElasticSqueezeExcitation(keras.layers.Layer):
         Args:
             input_shape: (batch, frames, mel bins, channels at full width).
         """
-        channels = input_shape[-1]
+        channels = int(input_shape[-1] or 0)
         self.excite = ElasticDense(channels, dtype=self.dtype_policy, name="excite")
         self.squeeze.build((None, channels))
         self.excite.build((None, self.units))

@@ -107,5 +107,7 @@ def read_state_dict(path: Path) -> StateDict:
         raise CheckpointError(f"{path} holds no tensors by name, but a {type(value).__name__}")
     tensors = {str(name): tensor for name, tensor in value.items() if torch.is_tensor(tensor)}
     if not tensors:
-        raise CheckpointError(f"{path} holds no tensors, but {', '.join(map(str, list(value)[:3]))}")
+        raise CheckpointError(
+            f"{path} holds no tensors, but {', '.join(map(str, list(value)[:3]))}"
+        )
     return StateDict(path, {name: tensor.numpy() for name, tensor in tensors.items()})

@@ -87,10 +87,16 @@ def architecture(width_mult: float) -> Architecture:
     for wide in _BLOCKS:
         width, expanded = (divisible(value * width_mult) for value in (wide.width, wide.expanded))
         is_residual = wide.stride == 1 and width == channels
-        shape = {"width": width, "expanded": expanded, "expands": expanded != channels}
         if not (stages and is_residual):
             stages.append([])
-        stages[-1].append(wide._replace(is_residual=is_residual, **shape))
+        stages[-1].append(
+            wide._replace(
+                width=width,
+                expanded=expanded,
+                expands=expanded != channels,
+                is_residual=is_residual,
+            )
+        )
         channels = width
     hidden = divisible(HIDDEN_UNITS * width_mult)
     return Architecture(stem, tuple(map(tuple, stages)), LAST_EXPANSION * channels, hidden)

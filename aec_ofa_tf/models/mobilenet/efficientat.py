@@ -6,7 +6,7 @@ import keras
 import numpy as np
 
 from aec_ofa_tf.models.materialise import build_plain
-from aec_ofa_tf.models.mobilenet.architecture import HIDDEN_UNITS, Architecture, architecture
+from aec_ofa_tf.models.mobilenet.architecture import HIDDEN_UNITS, Architecture
 from aec_ofa_tf.models.mobilenet.network import MobilenetNetwork
 from aec_ofa_tf.models.mobilenet.space import MobilenetSpace
 from aec_ofa_tf.models.torch_files import CheckpointError, StateDict
@@ -101,6 +101,4 @@ class _Filling:
         layer = self._model.get_layer(name)
         kernel, bias = (weight.shape for weight in layer.get_weights())
         there = self._state.take(f"{place}.weight", (kernel[-1], kernel[-2]))
-        layer.set_weights(
-            [np.reshape(there.T, kernel), self._state.take(f"{place}.bias", bias)]
-        )
+        layer.set_weights([np.reshape(there.T, kernel), self._state.take(f"{place}.bias", bias)])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 from aec_ofa_tf.models.family import register_family
 from aec_ofa_tf.models.mobilenet.architecture import architecture
@@ -16,6 +17,9 @@ from aec_ofa_tf.models.mobilenet.unit import (
 )
 from aec_ofa_tf.models.network import NetworkConfig
 from aec_ofa_tf.models.unit import ElasticUnit
+
+if TYPE_CHECKING:
+    import keras
 
 INPUT_SCALE = math.log(10) / 10 / 5
 """EfficientAT's input is (ln(power) + 4.5) / 5; ours is in dB, 10 log10(power)."""
@@ -52,6 +56,12 @@ class MobilenetNetwork(NetworkConfig):
     def input_scaling(self) -> tuple[float, float]:
         """From dB to the values that EfficientAT's networks are trained on."""
         return INPUT_SCALE, INPUT_OFFSET
+
+    def sort_channels(self, model: keras.Model) -> None:
+        """By the root mean square of a channel and the weights that read it (`importance`)."""
+        from aec_ofa_tf.models.mobilenet.importance import sort_channels
+
+        sort_channels(model, architecture(self.width_mult))
 
     @lru_cache  # noqa: B019 - a frozen value of a few numbers
     def units(self, count: int) -> tuple[ElasticUnit, ...]:

@@ -1,4 +1,4 @@
-"""Search spaces of MobileNets: elastic widths, expansions, kernels and depths. No TensorFlow here."""
+"""MobileNets' search spaces: elastic widths, expansions, kernels, depths. No TensorFlow here."""
 
 from __future__ import annotations
 
@@ -171,7 +171,7 @@ def mobilenet_space(name: str) -> MobilenetSpace:
             "as mn04, then any of width=, expand=, last= and hidden= with ratios joined by commas, "
             "kernel=full and depth=full"
         )
-    values = dict(_value(*pair.groups(), name) for pair in pairs if pair)
+    values = dict(_value(pair.group(1), pair.group(2), name) for pair in pairs if pair)
     return MobilenetSpace(int(match.group(1) + match.group(2)) / 10, **values)
 
 

@@ -126,7 +126,11 @@ def _of_layers(model: keras.Model, names: Sequence[str]) -> tuple[_Arrays, list[
     """Trainable weights of some layers of a plain model, and their batch norms' statistics."""
     weights: _Arrays = []
     moments: list[Moments] = []
-    for layer in map(model.get_layer, names):
+    known = {layer.name: layer for layer in model.layers}
+    missing = [name for name in names if name not in known]
+    if missing:
+        raise ValueError(f"the model has no layer {missing[0]}: it is not of the largest subnet")
+    for layer in map(known.__getitem__, names):
         weights += _arrays(layer)
         if isinstance(layer, keras.layers.BatchNormalization):
             moments.append(Moments(layer.moving_mean.value, layer.moving_variance.value))

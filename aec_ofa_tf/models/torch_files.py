@@ -46,8 +46,8 @@ class StateDict:
         array = self._get(name)
         if array.shape != shape or array.dtype.kind != "f":
             raise CheckpointError(
-                f"{self.path}: {name} is {array.dtype} {list(array.shape)}, expected floating-point "
-                f"{list(shape)}; this is a checkpoint of another network"
+                f"{self.path}: {name} is {array.dtype} {list(array.shape)}, expected "
+                f"floating-point {list(shape)}; this is a checkpoint of another network"
             )
         self._taken.add(name)
         return np.asarray(array, np.float32)
@@ -97,9 +97,9 @@ def read_state_dict(path: Path) -> StateDict:
     try:
         value = torch.load(path, map_location="cpu", weights_only=True)
     except (RuntimeError, ValueError, KeyError, EOFError, pickle.UnpicklingError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise CheckpointError(
-            f"{path} cannot be read as a PyTorch checkpoint of tensors: {reason}"
+            f"{path} cannot be read as a PyTorch checkpoint of tensors: it is cut or damaged, or "
+            f"it holds other Python objects ({type(error).__name__})"
         ) from error
     if isinstance(value, Mapping) and isinstance(value.get("model"), Mapping):
         value = value["model"]

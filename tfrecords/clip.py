@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from aec_ofa_tf.classes import ClassCounts
 from aec_ofa_tf.dataset import EVALUATION, SPLITS, TRAIN, VALIDATION
+from aec_ofa_tf.labels import check_labels
 
 __all__ = [
     "EVALUATION",
@@ -50,6 +53,9 @@ class Source:
         clips: clips whose file exists.
         missing: clips that the dataset lists but whose file does not exist.
         facts: further information about the source that the manifest records (JSON values).
+
+    Raises:
+        SourceError: no TFLite file can hold a label (`labels.check_labels`).
     """
 
     labels: tuple[str, ...]
@@ -57,9 +63,29 @@ class Source:
     missing: tuple[Clip, ...] = ()
     facts: Mapping[str, Any] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        try:
+            check_labels(self.labels)
+        except ValueError as error:
+            raise SourceError(str(error)) from error
+
     def __repr__(self) -> str:
         clips = ", ".join(f"{len(self.split(split))} {split}" for split in SPLITS)
         return f"Source({len(self.labels)} labels, clips: {clips}; {len(self.missing)} missing)"
+
+    @property
+    def class_counts(self) -> ClassCounts:
+        """Numbers of the clips whose file exists."""
+        splits = {split: self.split(split) for split in SPLITS}
+        return ClassCounts(
+            self.labels,
+            {split: len(clips) for split, clips in splits.items()},
+            {
+                split: Counter(label for clip in clips for label in clip.labels)
+                for split, clips in splits.items()
+            },
+            len(self.labels) > 1 and all(len(clip.labels) == 1 for clip in self.clips),
+        )
 
     def split(self, name: str) -> tuple[Clip, ...]:
         """The clips of one split, in the source's order."""

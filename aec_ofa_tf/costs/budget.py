@@ -8,7 +8,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
-from aec_ofa_tf.costs.costs import METRICS, subnet_costs
+from aec_ofa_tf.audio.front_end import FrontEndConfig
+from aec_ofa_tf.costs.costs import METRICS, file_metric, subnet_costs
 from aec_ofa_tf.costs.latency import LatencyTable
 from aec_ofa_tf.models.network import NetworkConfig
 from aec_ofa_tf.models.space import Subnet
@@ -69,6 +70,23 @@ class Budget:
         """The bounds alone, alike for all texts that mean the same: `params 0..8000`."""
         return ", ".join(f"{name} {low:.12g}..{high:.12g}" for name, low, high in self.bounds)
 
+    def greatest_bytes(self, input_kind: str, quantization: str) -> float:
+        """The most bytes that a file of a subnet of this budget may have; infinity if any.
+
+        A bound on files with log-mel input holds for those with waveform input too, unless the
+        budget has a bound of their own.
+
+        Args:
+            input_kind: "log_mel" or "waveform".
+            quantization: quantisation of the file.
+        """
+        for kind in dict.fromkeys((input_kind, "log_mel")):
+            name = file_metric(kind, quantization)
+            bounds = [high for metric, _, high in self.bounds if metric == name]
+            if bounds:
+                return min(bounds)
+        return math.inf
+
     def excess(self, cost: Mapping[str, float]) -> float:
         """How far outside a cost lies: the sum over bounds of the excess relative to the bound."""
         return sum(
@@ -83,6 +101,7 @@ class Budget:
         subnets: Iterable[Subnet],
         network: NetworkConfig,
         latency: LatencyTable | None = None,
+        front_end: FrontEndConfig | None = None,
     ) -> list[Subnet]:
         """The subnets that meet the budget.
 
@@ -90,14 +109,16 @@ class Budget:
             subnets: those to choose from.
             network: what is static.
             latency: a device's table, for bounds on `latency_ms`.
+            front_end: for bounds on the bytes of files with waveform input.
 
         Raises:
             UnsatisfiableBudgetError: there is none; the message names the nearest that exist.
-            ValueError: there is a bound on `latency_ms` and no table, or one that does not fit.
+            ValueError: there is a bound on `latency_ms` and no table, or one that does not fit; or
+                one on files with waveform input and no front end.
         """
         # Only what is bounded: a large space is refused in a fraction of a second.
         metrics = tuple(dict.fromkeys(metric for metric, _, _ in self.bounds))
-        cost = {spec: subnet_costs(spec, network, latency, metrics) for spec in subnets}
+        cost = {spec: subnet_costs(spec, network, latency, metrics, front_end) for spec in subnets}
         excess = {spec: self.excess(each) for spec, each in cost.items()}
         found = [spec for spec, outside in excess.items() if outside == 0.0]
         if found:

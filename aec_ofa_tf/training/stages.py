@@ -202,7 +202,7 @@ def _finished_subnet(
     metrics = evaluator.evaluate(subnet, run.batches(split, batch_size))
     return SubnetResult(
         subnet=str(subnet),
-        costs=subnet_costs(subnet, run.network),
+        costs=subnet_costs(subnet, run.network, front_end=run.records.front_end),
         figure=run.task.figure,
         validation=validation,
         split=split,

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
-from absl import flags
+from absl import flags, logging
 
 from aec_ofa_tf.audio.io.decode import LENGTH_POLICIES
+from aec_ofa_tf.classes import ClassCounts
 from pipelines.flags import front_end
 from tfrecords.manifest import Manifest
 from tfrecords.sources.audioset import PAPER_VALIDATION_CLIPS, AudiosetFiles
@@ -48,8 +50,11 @@ def define_data_dir_flag() -> None:
         flags.DEFINE_string("data_dir", None, "Folder of the records that prepare writes.")
 
 
-def prepare_from_flags() -> Manifest:
+def prepare_from_flags(check: Callable[[ClassCounts], None] = lambda _: None) -> Manifest:
     """Prepares the data set that the flags describe, unless its records are complete.
+
+    Args:
+        check: raises an error if the classes are useless, before anything is decoded.
 
     Raises:
         ValueError: a flag is missing or wrong, or as `tfrecords.prepare.prepare`.
@@ -60,6 +65,9 @@ def prepare_from_flags() -> Manifest:
     features = front_end.front_end_from_flags()
     features.clip_samples(_clip_secs())  # checks the length before scenes are mixed
     source = read_source(FLAGS.dataset, _source_options())
+    check(source.class_counts)
+    for gap in source.class_counts.gaps:
+        logging.warning("%s", gap)
     # TensorFlow is slow to import and not needed for --help, a mistyped flag or a wrong source.
     from tfrecords.prepare import PrepareConfig, prepare
 

@@ -188,7 +188,12 @@ class Cnn10Space(SearchSpace):
         """A width ratio names the subnet of that ratio; widths are read as `parse_subnet` does."""
         if text.replace(".", "", 1).isdigit():
             return self.fixed_ratio(_ratio(text))
-        return parse_subnet(text)
+        try:
+            return parse_subnet(text)
+        except ValueError as error:
+            ratios = (f"{r:g}" for r in self.width_ratios if self.fixed_ratio(r) in self)
+            names = ", ".join(("smallest", "largest", *ratios))
+            raise ValueError(f"{error}, or one of the names {names}") from None
 
 
 def _ratio(text: str) -> float:

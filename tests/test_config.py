@@ -37,7 +37,7 @@ from aec_ofa_tf.training.device_config import DeviceConfig, check_devices
         (lambda: EvaluationConfig(batch_size=0), "batch_size is at least 1"),
         (lambda: SearchConfig(), "search needs a budget"),
         (lambda: SearchConfig(["params<8"]), "cannot read the budget"),
-        (lambda: SearchConfig(["params<=8k"], storage="x"), "storage is that of"),
+        (lambda: SearchConfig(["params<=8k"], storage="x"), "storage is for"),
         (lambda: SearchConfig(["params<=8k"], algorithm="guess"), "algorithm is one of"),
         (lambda: ExportConfig(inputs=()), "name no file to make"),
         (lambda: ExportConfig(quantizations=("int4",)), "received .*int4"),

@@ -27,10 +27,10 @@ class UnsatisfiableBudgetError(ValueError):
 
 @dataclass(frozen=True)
 class Budget:
-    """Bounds on what a subnet may cost.
+    """Bounds on the costs of a subnet.
 
     Attributes:
-        text: as the user wrote it.
+        text: the budget as the user wrote it.
         bounds: (metric, least, greatest), inclusive; metrics are those of `costs.costs.METRICS`.
 
     Example:
@@ -46,10 +46,10 @@ class Budget:
 
     @classmethod
     def parse(cls, text: str) -> Budget:
-        """Reads bounds joined by commas: `params<=0.8M`, `macs>=50M`, `params=1.8M+-0.2M`.
+        """Parses bounds joined by commas: `params<=0.8M`, `macs>=50M`, `params=1.8M+-0.2M`.
 
         Raises:
-            ValueError: the text is not of that form, or names an unknown metric.
+            ValueError: the text does not have this form, or names an unknown metric.
         """
         return cls(text.strip(), tuple(_read_bound(part, text) for part in text.split(",")))
 
@@ -67,7 +67,7 @@ class Budget:
 
     @property
     def ranges(self) -> str:
-        """The bounds alone, alike for all texts that mean the same: `params 0..8000`."""
+        """The bounds as text, equal for all budgets with equal bounds: `params 0..8000`."""
         return ", ".join(f"{name} {low:.12g}..{high:.12g}" for name, low, high in self.bounds)
 
     def greatest_bytes(self, input_kind: str, quantization: str) -> float:
@@ -88,7 +88,7 @@ class Budget:
         return math.inf
 
     def excess(self, cost: Mapping[str, float]) -> float:
-        """How far outside a cost lies: the sum over bounds of the excess relative to the bound."""
+        """Sum over the bounds of the relative distance by which a cost violates the bound."""
         return sum(
             max((low - cost[metric]) / (low or 1.0), (cost[metric] - high) / (high or 1.0), 0.0)
             if math.isfinite(high)
@@ -106,25 +106,27 @@ class Budget:
         """The subnets that meet the budget.
 
         Args:
-            subnets: those to choose from.
-            network: what is static.
-            latency: a device's table, for bounds on `latency_ms`.
-            front_end: for bounds on the bytes of files with waveform input.
+            subnets: the subnets to choose from.
+            network: the static parts of the network.
+            latency: a device's latency table, for bounds on `latency_ms`.
+            front_end: the front end, for bounds on files with waveform input.
 
         Raises:
-            UnsatisfiableBudgetError: there is none; the message names the nearest that exist.
-            ValueError: there is a bound on `latency_ms` and no table, or one that does not fit; or
-                one on files with waveform input and no front end.
+            UnsatisfiableBudgetError: no subnet meets the budget; the message names the nearest.
+            ValueError: a bound on `latency_ms` has no table, or the table is of another network; or
+                a bound on files with waveform input has no front end.
         """
-        # Only what is bounded: a large space is refused in a fraction of a second.
+        # Only the bounded costs, so that a large space is checked in a fraction of a second.
         metrics = tuple(dict.fromkeys(metric for metric, _, _ in self.bounds))
-        cost = {spec: subnet_costs(spec, network, latency, metrics, front_end) for spec in subnets}
-        excess = {spec: self.excess(each) for spec, each in cost.items()}
-        found = [spec for spec, outside in excess.items() if outside == 0.0]
+        cost = {
+            subnet: subnet_costs(subnet, network, latency, metrics, front_end) for subnet in subnets
+        }
+        excess = {subnet: self.excess(each) for subnet, each in cost.items()}
+        found = [subnet for subnet, outside in excess.items() if outside == 0.0]
         if found:
             return found
-        nearest = sorted(excess, key=lambda spec: (excess[spec], spec))[:_NEAREST]
-        described = "; ".join(f"{spec} ({_describe(cost[spec])})" for spec in nearest)
+        nearest = sorted(excess, key=lambda subnet: (excess[subnet], subnet))[:_NEAREST]
+        described = "; ".join(f"{subnet} ({_describe(cost[subnet])})" for subnet in nearest)
         raise UnsatisfiableBudgetError(
             f"no subnet of the space meets the budget {self.text!r}; the nearest are {described}"
         )
@@ -156,5 +158,5 @@ def _read_bound(part: str, text: str) -> tuple[str, float, float]:
 
 
 def _number(digits: str, suffix: str) -> Decimal:
-    """Exact: 0.003997M is 3997."""
+    """The number without rounding: 0.003997M is exactly 3997."""
     return Decimal(digits) * _FACTORS[suffix]

@@ -1,4 +1,4 @@
-"""What a subnet of any family costs: sums over its layer rows. No TensorFlow here."""
+"""The costs of a subnet of any family, computed from its layer rows. No TensorFlow here."""
 
 from __future__ import annotations
 
@@ -26,18 +26,19 @@ def subnet_costs(
 
     Args:
         subnet: the subnet.
-        network: what is static.
-        latency: a device's table, for `latency_ms`.
-        metrics: names from `METRICS`; otherwise all that the other arguments allow.
-        front_end: of files with waveform input, for `tflite_bytes_waveform` and
+        network: the static parts of the network.
+        latency: a device's latency table, for `latency_ms`.
+        metrics: names from `METRICS`; by default all for which the other arguments suffice.
+        front_end: the front end of files with waveform input, for `tflite_bytes_waveform` and
             `tflite_bytes_int8_waveform`.
 
     Returns:
-        Integers; `latency_ms` in milliseconds for one clip.
+        Integers; `latency_ms` is a float, in milliseconds for one clip.
 
     Raises:
-        ValueError: `latency_ms` is asked for without a table, or the table does not cover the
-            subnet; or bytes of a file with waveform input without a front end.
+        ValueError: `latency_ms` is requested without a table, or the table is of another network
+            or lacks a layer of the subnet; or bytes of files with waveform input are requested
+            without a front end.
 
     Example:
         >>> space = ofa.search_space("[2,2,X]", base_channels=16)
@@ -87,7 +88,7 @@ def _cost(
 
 
 def params(subnet: Subnet, network: NetworkConfig) -> int:
-    """Number of trainable weights; for 64-128-256-512 and 527 classes PANNs CNN10's 5,219,279."""
+    """Number of trainable weights; PANNs' CNN10 with 527 classes has 5,219,279."""
     return sum(row.params for row in network.rows(subnet))
 
 
@@ -97,19 +98,19 @@ def macs(subnet: Subnet, network: NetworkConfig) -> int:
 
 
 def layer_macs(subnet: Subnet, network: NetworkConfig) -> dict[str, int]:
-    """Multiply-adds for one clip by the name of the layer in the plain model."""
+    """Multiply-adds for one clip by layer name of the plain model."""
     operators = (operator for row in network.rows(subnet) for operator in row.operators)
     return {operator.name: operator.macs for operator in operators if operator.macs}
 
 
 def shared_macs(subnets: Sequence[Subnet], network: NetworkConfig, stem_units: int) -> int:
-    """Multiply-adds for one clip of several subnets that compute their stem together.
+    """Multiply-adds for one clip of several subnets that share the computation of the stem.
 
     Args:
-        subnets: those of a train step.
-        network: what is static.
-        stem_units: units of the stem, which is computed once, as wide as the widest of the
-            subnets wants it; see `models.unit.stem_length`.
+        subnets: the subnets of a train step.
+        network: the static parts of the network.
+        stem_units: number of units in the stem, which is computed once, at the width of the widest
+            subnet; see `models.unit.stem_length`.
     """
     stems, rest = [], 0
     for subnet in subnets:
@@ -120,11 +121,11 @@ def shared_macs(subnets: Sequence[Subnet], network: NetworkConfig, stem_units: i
 
 
 def activation_bytes(subnet: Subnet, network: NetworkConfig) -> int:
-    """Peak activation bytes of the float32 file that takes log-mel, at batch 1.
+    """Peak activation bytes of the float32 file with log-mel input, for one clip.
 
-    That is the greatest sum, over the operators, of the tensors that an operator reads and
-    writes, constants apart, and of those that must stay alive meanwhile. An interpreter's arena
-    is at least as large.
+    It is the maximum over the operators of the bytes that an operator reads and writes, without
+    constants, plus the bytes that must stay in memory meanwhile. An interpreter's arena is at
+    least as large.
     """
     return _FLOAT32_BYTES * max(row.peak_elements for row in network.rows(subnet))
 
@@ -143,4 +144,4 @@ _FORMULAS: dict[str, Callable[[Subnet, NetworkConfig], int]] = {
 _WAVEFORM = {f"{name}_waveform": name for name in ("tflite_bytes", "tflite_bytes_int8")}
 
 METRICS = (*_FORMULAS, *_WAVEFORM, LATENCY)
-"""What a budget can bound. Bytes are those of files with log-mel input, or `_waveform`."""
+"""The costs that a budget can bound; bytes are of files with log-mel input unless `_waveform`."""

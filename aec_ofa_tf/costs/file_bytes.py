@@ -11,18 +11,18 @@ from aec_ofa_tf.models.space import Subnet
 _FLOAT32_BYTES = 4
 
 _DYNAMIC_LEAST_ELEMENTS = 1024
-"""TFLite's converter leaves smaller weights in float32 in dynamic-range quantisation."""
+"""In dynamic-range quantisation TFLite's converter keeps smaller weights in float32."""
 
 _SCALE_BYTES = 12
-"""Of a channel quantised by itself: a float32 scale and an int64 zero point."""
+"""Per channel with its own quantisation: a float32 scale and an int64 zero point."""
 
 _WIDTHS = {"float32": 4, "float16": 2, "dynamic": 4, "int8": 1, "int8_qat": 1}
-"""Bytes of a trained value outside a matrix: the input batch norm's scale and shift."""
+"""Bytes of a trained value outside a matrix, such as the input batch norm's scale."""
 
 _LABEL_BYTES = 16
-"""Of a label with its line end: AudioSet's mean."""
+"""Mean length of AudioSet's labels, line end included."""
 
-# Operators, names, signature, metadata and model card; (of every file, of every convolution).
+# (per file, per convolution), for operators, names, signature, metadata and model card.
 _GRAPH_BYTES = {
     "float32": (5850, 460),
     "float16": (7200, 590),
@@ -38,18 +38,18 @@ _FRONT_END_BYTES = 0
 def tflite_bytes(subnet: Subnet, network: NetworkConfig, quantization: str = "float32") -> int:
     """Bytes of the file that `pipelines.convert` writes for log-mel input.
 
-    Weights after folding batch norms, biases, and scales are counted exactly; operators, names,
-    metadata and the model card are constants that were measured on trained CNN10s. At full width
-    it lies within 2 % of real files, for thin networks within 1 % and 500 bytes, where labels are
-    not much longer than AudioSet's.
+    Weights (with batch norms folded), biases and scales are counted exactly. Operators, names,
+    metadata and the model card are constants measured on trained CNN10s. The estimate is within
+    2 % of real files at full width, and within 1 % and 500 bytes for narrow networks, if labels
+    are not much longer than AudioSet's.
 
     Args:
         subnet: the subnet.
-        network: what is static.
+        network: the static parts of the network.
         quantization: "float32", "float16", "dynamic", "int8" or "int8_qat".
 
     Raises:
-        ValueError: the quantisation is none of these.
+        ValueError: the quantisation is unknown.
     """
     if quantization not in _GRAPH_BYTES:
         raise ValueError(
@@ -60,7 +60,7 @@ def tflite_bytes(subnet: Subnet, network: NetworkConfig, quantization: str = "fl
 
 
 def _row_bytes(row: LayerRow, quantization: str) -> int:
-    """Counted once for the many subnets that have the row."""
+    """Cached in the row, which many subnets share."""
     known = row.known_bytes
     if quantization not in known:
         known[quantization] = sum(_operator_bytes(o, quantization) for o in row.operators)
@@ -68,7 +68,7 @@ def _row_bytes(row: LayerRow, quantization: str) -> int:
 
 
 def _operator_bytes(operator: Operator, quantization: str) -> int:
-    """Bytes of an operator's weights; a convolution's share of the graph included."""
+    """Bytes of an operator's weights, and of a convolution's part of the graph."""
     size = operator.constants * _WIDTHS[quantization]
     matrix = operator.matrix
     if matrix is None:
@@ -81,8 +81,8 @@ def _operator_bytes(operator: Operator, quantization: str) -> int:
 def _weight_bytes(rows: int, columns: int, per_channel: bool, quantization: str) -> int:
     """Bytes of a matrix of weights, its biases and its scales.
 
-    Convolutions are quantised per output channel, dense layers as a whole; int8 gives biases
-    scales of their own.
+    Convolutions have a scale per output channel, dense layers one scale; in int8, biases have
+    scales too.
     """
     elements = rows * columns
     if quantization == "float16":

@@ -13,7 +13,7 @@ import numpy as np
 
 from aec_ofa_tf.audio.front_end import FrontEndConfig, mel_filters
 
-BLOCK_BYTES = 500
+BLOCK_BYTES = 580
 """What a block costs a TFLite file besides its values: two operators, their tensors and names."""
 
 _VALUE_BYTES = 4

@@ -32,7 +32,7 @@ _GRAPH_BYTES = {
 }
 
 # Operators of the front end, their tensors and names, apart from those of `mel_blocks`.
-_FRONT_END_BYTES = 0
+_FRONT_END_BYTES = 5100
 
 
 def tflite_bytes(subnet: Subnet, network: NetworkConfig, quantization: str = "float32") -> int:

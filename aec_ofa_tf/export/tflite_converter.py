@@ -24,11 +24,11 @@ from aec_ofa_tf.pinned_keras import keras
 def main() -> None:
     """Runs every job of the working directory."""
     folder = Path.cwd()
-    graphs: dict[tuple[str, str], str] = {}
+    graphs: dict[tuple[Any, ...], str] = {}
     with tempfile.TemporaryDirectory(dir=folder) as saved_models:
         for job in read_jobs(folder):
             print(f"converting {job.content} to {job.quantization}", file=sys.stderr, flush=True)
-            graph = (job.content, job.model)
+            graph = (job.content, job.model, job.front_end, job.samples)
             # Tracing and saving take longer than converting, so quantisations share a graph.
             if graph not in graphs:
                 graphs[graph] = str(Path(saved_models, str(len(graphs))))

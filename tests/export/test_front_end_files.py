@@ -11,7 +11,7 @@ from pipelines.benchmarks.clips import synthetic_clips
 from pipelines.benchmarks.front_end_error import NEAR_DB, librosa_log_mel
 
 SECS = (1.0, 10.0)
-MOST_BYTES = {"panns_32k": 25e3, "panns_16k": 20e3, "efficientat_32k": 35e3, "keyword_16k": 17e3}
+MOST_BYTES = {"panns_32k": 26e3, "panns_16k": 20e3, "efficientat_32k": 35e3, "keyword_16k": 17e3}
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +45,7 @@ def test_a_file_with_waveform_input_is_larger_by_its_front_end(exported, largest
         exported.conversions[largest, form, quantization].bytes for form in ("waveform", "log_mel")
     )
 
-    assert waveform - log_mel == pytest.approx(front_end_bytes(PANNS), rel=0.05)
+    assert waveform - log_mel == pytest.approx(front_end_bytes(PANNS), abs=600)
 
 
 @pytest.mark.parametrize("name", PRESETS)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 
@@ -14,14 +15,24 @@ from tests.pipelines.conftest import ROOT, TINY, Finished, program, run_program
 NOISE = ("cuBLAS", "cuDNN", "cuFFT", "absl::InitializeLog", "oneDNN", "cpu_feature_guard")
 
 
-def run(name: str, *arguments: object, user: int | None = None, **environment: str) -> Finished:
-    """A program with other environment variables, and as another user if one is given."""
+# Permissions do not bind root until it gives up CAP_DAC_OVERRIDE (by PR_CAPBSET_DROP).
+WITHOUT_OVERRIDE = (
+    sys.executable,
+    "-c",
+    "import ctypes, os, sys; ctypes.CDLL(None).prctl(24, 1, 0, 0, 0); "
+    "os.execv(sys.argv[1], sys.argv[1:])",
+)
+
+
+def run(
+    name: str, *arguments: object, before: tuple[str, ...] = (), **environment: str
+) -> Finished:
+    """A program with other environment variables, started by another command if one is given."""
     clean = {key: value for key, value in os.environ.items() if not key.startswith("TF_CPP")}
     done = subprocess.run(
-        program(name, *arguments),
+        [*before, *program(name, *arguments)],
         cwd=ROOT,
         env={**clean, **environment},
-        user=user,
         capture_output=True,
         text=True,
         check=False,
@@ -133,26 +144,23 @@ def test_the_start_of_tensorflow_is_silent(trained):
 
 
 def test_complete_records_need_no_right_to_write(trained, tmp_path):
-    """As root, for whom permissions do not count, the program runs as another user."""
-    tmp_path.chmod(0o777)
-    for folder in [trained.data_dir, *trained.data_dir.rglob("*")]:
-        folder.chmod(0o555 if folder.is_dir() else 0o444)
-    for parent in trained.data_dir.parents:
-        if parent.stat().st_uid == os.getuid() and parent.name.startswith("pytest-"):
-            parent.chmod(0o755)
-    user = 12345 if os.getuid() == 0 else None
-    done = run(
-        "train",
-        *(flag for flag in trained.flags if not flag.startswith("--workdir")),
-        f"--workdir={tmp_path / 'run'}",
-        "--stages=prepare",
-        user=user,
-        HOME=str(tmp_path),
-    )
-    for folder in [trained.data_dir, *trained.data_dir.rglob("*")]:
-        folder.chmod(0o755 if folder.is_dir() else 0o644)
+    data_dir = tmp_path / "data"
+    shutil.copytree(trained.data_dir, data_dir)
+    folders = [data_dir, *(path for path in data_dir.rglob("*") if path.is_dir())]
+    for folder in folders:
+        folder.chmod(0o555)
+    flags = [flag for flag in trained.flags if not flag.startswith(("--workdir", "--data_dir"))]
+    flags += [f"--data_dir={data_dir}", "--stages=prepare"]
+    done = run("train", *flags, f"--workdir={tmp_path / 'run'}", before=WITHOUT_OVERRIDE)
+    (shard, *_) = data_dir.glob("*.tfrecord")
+    shard.write_bytes(b"damaged")
+    refused = run("train", *flags, f"--workdir={tmp_path / 'run'}", before=WITHOUT_OVERRIDE)
+    for folder in folders:
+        folder.chmod(0o755)
 
     assert done.result["stages"]["prepare"]["clips"]["train"] == 48
+    assert refused.code == 1
+    assert f"Permission denied: '{data_dir}" in refused.stderr.splitlines()[-1]
 
 
 def test_no_folder_for_temporary_files_is_told_before_the_first_stage(tmp_path):

@@ -115,7 +115,7 @@ def test_a_bound_that_nothing_could_break_is_refused(tmp_path, info, random_cnn1
         ({"clip_samples": 20481}, "multiple of 320"),
         ({"quantization": "int8"}, "representative"),
         ({"input": "waveform", "quantization": "float16"}, "underflows"),
-        ({"input": "waveform", "quantization": "dynamic"}, "101 dB"),
+        ({"input": "waveform", "quantization": "dynamic"}, r"would get 8 bits.*0\.55 dB"),
         ({"io_type": "int8"}, "a float32 file with log_mel input cannot have int8"),
         (
             {"io_type": "int8", "quantization": "dynamic"},

@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 _INTEGER = ("int8", "int8_qat")
 """Quantisations in which a network computes in integers throughout."""
 
-# Measured against log_mel in TensorFlow: float16 on 20 ESC-10 clips of 5 s and a 1 kHz tone, dynamic
-# on noise and tones with windows of 8192 samples (tests/export/test_refused.py).
+# Measured against log_mel in TensorFlow: float16 on 20 ESC-10 clips of 5 s and a 1 kHz tone,
+# dynamic on noise and tones with windows of 8192 samples (tests/export/test_refused.py).
 _REFUSED = {
     "float16": "the power floor of 1e-10 underflows, so that digital silence becomes -inf dB, and "
     "a pure tone's log-mel has errors up to 27 dB",
-    "dynamic": "mel filters of 1024 values and more, which long windows have, would get 8 bits, and "
-    "the log-mel errors up to 0.55 dB where 0.001 dB are allowed",
+    "dynamic": "mel filters of 1024 values and more, which long windows have, would get 8 bits, "
+    "and the log-mel errors up to 0.55 dB where 0.001 dB are allowed",
 }
 
 

@@ -11,7 +11,6 @@ from aec_ofa_tf.export.request import check_kind
 from aec_ofa_tf.tagging.interpreter import interpreter_class
 from tests.exported import SAMPLES, make_waveforms
 
-
 # The highest of its mel filters has more than 1,024 values, which the converter stores in 8 bits.
 LONG = front_end("panns_32k", window_samples=8192, hop_samples=2048, mel_bins=8)
 CONFIGS = {"float16": PANNS, "dynamic": LONG}

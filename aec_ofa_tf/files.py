@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+LOCK_NAME = ".lock"
 _TEMPORARY_SUFFIX = ".partial"
 
 
@@ -27,7 +28,7 @@ def exclusive(directory: Path) -> Iterator[None]:
     import filelock  # not in the core install, whose programs write without a lock
 
     directory.mkdir(parents=True, exist_ok=True)
-    lock = filelock.FileLock(directory / ".lock", timeout=0)
+    lock = filelock.FileLock(directory / LOCK_NAME, timeout=0)
     try:
         lock.acquire()
     except filelock.Timeout as error:
@@ -52,7 +53,7 @@ def replacing(path: Path) -> Iterator[Path]:
     """
     require_replaceable(path)
     target = Path(os.path.realpath(path))
-    temporary = target.with_name(f".{target.name}{_TEMPORARY_SUFFIX}")
+    temporary = partial_path(target)
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
         yield temporary
@@ -80,10 +81,22 @@ def require_replaceable(path: Path) -> None:
         raise ValueError(f"{path} is {what}; give the path of a file to write")
 
 
-def remove_partial(directory: Path) -> None:
-    """Removes the temporary files of killed jobs. The caller must have locked the directory."""
+def partial_path(path: Path) -> Path:
+    """The temporary name under which `replacing` writes a file."""
+    return path.with_name(f".{path.name}{_TEMPORARY_SUFFIX}")
+
+
+def remove_partial(directory: Path, names: Iterable[str]) -> None:
+    """Removes the temporary files that killed jobs left. The caller must have locked the directory.
+
+    Args:
+        directory: the directory.
+        names: final names of the files that the jobs wrote; other temporary files are kept.
+    """
+    ours = {partial_path(directory / name).name for name in names}
     for path in directory.glob(f".*{_TEMPORARY_SUFFIX}"):
-        path.unlink(missing_ok=True)
+        if path.name in ours:
+            path.unlink(missing_ok=True)
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from aec_ofa_tf.config import ConfigError
-from aec_ofa_tf.files import exclusive, fingerprint, read_json, write_json
+from aec_ofa_tf.files import fingerprint, read_json, write_json
 from aec_ofa_tf.models.family import network_from_config, space_from_config
 from aec_ofa_tf.models.network import NetworkConfig
 from aec_ofa_tf.models.space import SearchSpace
+from aec_ofa_tf.ownership import RUN, owned
 
 _HELD: set[Path] = set()
 """Run directories whose lock this process holds."""
@@ -49,18 +50,19 @@ class Workdir:
 
     @contextmanager
     def exclusive(self) -> Iterator[None]:
-        """Locks the directory in the block, unless it is not writable.
+        """Claims and locks the directory in the block, unless it is not writable.
 
         Blocks may be nested in one process.
 
         Raises:
+            ForeignFolderError: the directory holds files of somebody else.
             OSError: another job uses the directory.
         """
         place = self.path.resolve()
         if place in _HELD or not self.writable:
             yield
             return
-        with exclusive(self.path):
+        with owned(self.path, RUN):
             _HELD.add(place)
             try:
                 yield

@@ -17,6 +17,7 @@ from absl import flags
 
 import pipelines.flags
 from aec_ofa_tf.export.config import ExportConfig
+from aec_ofa_tf.ownership import MODELS, require_claimable
 from aec_ofa_tf.training.config import EvaluationConfig
 from aec_ofa_tf.workdir import Workdir
 from pipelines import program
@@ -75,6 +76,8 @@ def _check_flags() -> None:
         raise ValueError("--data_licence is for the model cards of --family: add --family")
     if FLAGS.family and not FLAGS.score:
         raise ValueError("the table of --family needs the files' scores: leave out --noscore")
+    if FLAGS.out:
+        require_claimable(Path(FLAGS.out), MODELS)
 
 
 if __name__ == "__main__":

@@ -54,6 +54,7 @@ def check(request: TrainFlags) -> None:
     Raises:
         ValueError: flags contradict each other or the environment.
     """
+    data.check_outputs(FLAGS.data_dir if "prepare" in request.stages else None, FLAGS.workdir)
     for config in (request.teacher, request.supernet, request.subnet):
         if config is not None:
             check_devices(config.train, request.devices)

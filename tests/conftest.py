@@ -35,6 +35,7 @@ SLOW_TESTS = (
     "tests/pipelines/test_front_end_flags.py",
     "tests/pipelines/test_help.py",
     "tests/pipelines/test_model_programs.py",
+    "tests/pipelines/test_ownership.py",
     "tests/pipelines/test_prepare.py",
     "tests/pipelines/test_profile_device.py",
     "tests/pipelines/test_search.py",

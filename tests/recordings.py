@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
+from aec_ofa_tf.ownership import MARKER_NAME
 from tfrecords.clip import Clip, Source
 
 RATE_HZ = 32000
@@ -48,7 +49,7 @@ def digests(folder: Path) -> dict[str, str]:
     return {
         path.name: hashlib.sha256(path.read_bytes()).hexdigest()
         for path in folder.iterdir()
-        if path.is_file() and path.name != ".lock"
+        if path.is_file() and path.name not in (".lock", MARKER_NAME)
     }
 
 

@@ -13,7 +13,7 @@ PACKAGES = ("aec_ofa_tf", "tfrecords", "pipelines")
 
 # Inside aec_ofa_tf a module imports its own room and those above it.
 ORDER = (
-    ("files", "config"),
+    ("files", "config", "ownership"),
     ("audio", "layers", "metrics", "per_class", "tasks", "dataset"),
     ("models",),
     ("costs", "workdir"),
@@ -26,7 +26,7 @@ ORDER = (
 LEVEL = {room: level for level, rooms in enumerate(ORDER) for room in rooms}
 
 # What tfrecords takes of aec_ofa_tf: no networks.
-DATA_USES = ("files", "config", "dataset", "audio")
+DATA_USES = ("files", "config", "ownership", "dataset", "audio")
 
 # Benchmark code is imported by its own programs alone.
 BENCHMARK_PROGRAMS = ("pipelines/benchmark.py", "pipelines/profile_device.py")

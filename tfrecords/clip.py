@@ -50,12 +50,14 @@ class Source:
         clips: clips whose file exists.
         missing: clips that the dataset lists but whose file does not exist.
         facts: further information about the source that the manifest records (JSON values).
+        searched: the folder whose files are all taken for clips; records within it would be too.
     """
 
     labels: tuple[str, ...]
     clips: tuple[Clip, ...]
     missing: tuple[Clip, ...] = ()
     facts: Mapping[str, Any] = field(default_factory=dict)
+    searched: Path | None = None
 
     def __repr__(self) -> str:
         clips = ", ".join(f"{len(self.split(split))} {split}" for split in SPLITS)

@@ -2,32 +2,32 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import os
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from aec_ofa_tf.files import exclusive, fingerprint, read_json, remove_partial, write_json
+from aec_ofa_tf.files import read_json, write_json
+from aec_ofa_tf.ownership import RECORDS, owned
 from tfrecords.beam import write_shards
 from tfrecords.clip import SPLITS, TRAIN, Source
+from tfrecords.clip_table import TABLE_NAME
 from tfrecords.manifest import MANIFEST_NAME, Manifest, Shard, damage, load_manifest
-from tfrecords.prepare_config import PrepareConfig, PrepareError, check_configuration
-from tfrecords.rejections import Rejections
-from tfrecords.shard_writer import (
-    ShardJob,
-    ShardReport,
-    finished,
-    report_path,
-    write_shard,
+from tfrecords.plan import clips_per_shard, plan_shards
+from tfrecords.prepare_config import (
+    CONFIGURATION_NAME,
+    PrepareConfig,
+    PrepareError,
+    check_configuration,
 )
+from tfrecords.rejections import Rejections
+from tfrecords.shard_writer import ShardJob, ShardReport, finished, write_shard
 
 if TYPE_CHECKING:
     from tfrecords.records import Records
-
-CONFIGURATION_NAME = "configuration.json"
 
 _log = logging.getLogger(__name__)
 
@@ -82,11 +82,14 @@ def prepare(
         PrepareError: there are no training clips, the directory has another configuration, Beam
             does not accept the options, or more clips are undecodable or missing than the bounds
             allow (they are listed in `rejected.json`).
+        ForeignFolderError: the directory holds files of somebody else.
         BusyError: another job prepares the directory.
         OSError: a file could not be written.
     """
     data_dir = Path(data_dir)
-    with exclusive(data_dir):
+    _check_place(source, data_dir)
+    with owned(data_dir, RECORDS):
+        config = replace(config, clips_per_shard=clips_per_shard(source, config, data_dir))
         configuration = config.recorded(source)
         _check_directory(data_dir, configuration)
         complete = _complete(data_dir)
@@ -113,8 +116,7 @@ def _write_all(
             "the source has no training clips; check the paths, folds and split columns given"
         )
     write_json(data_dir / CONFIGURATION_NAME, configuration)
-    jobs = _jobs(source, config, data_dir)
-    _remove_strays(data_dir, jobs)
+    jobs = plan_shards(source, config, data_dir)
     # Until the manifest is written, quarantined clips are tried again: the user may have
     # repaired them.
     retry_bad = not (data_dir / MANIFEST_NAME).is_file()
@@ -126,7 +128,18 @@ def _write_all(
     left_out.save(data_dir)
     manifest = _manifest(source, configuration, reports, left_out)
     manifest.save(data_dir)
+    (data_dir / TABLE_NAME).unlink(missing_ok=True)
     return manifest
+
+
+def _check_place(source: Source, data_dir: Path) -> None:
+    """Refuses to write records where the source looks for recordings."""
+    if source.searched and data_dir.resolve().is_relative_to(source.searched.resolve()):
+        raise PrepareError(
+            f"{data_dir} lies in the folder of recordings {source.searched}, to which nothing is "
+            "written: the next preparation would take the records for recordings. Use a folder "
+            "outside it"
+        )
 
 
 def _complete(data_dir: Path) -> Manifest | None:
@@ -153,41 +166,6 @@ def _check_directory(data_dir: Path, wanted: dict[str, Any]) -> None:
         # shard has a fingerprint of its clips, so outdated shards are found.
         found["source"] = wanted["source"]
     check_configuration(found, wanted, data_dir)
-
-
-def _remove_strays(data_dir: Path, jobs: list[ShardJob]) -> None:
-    """Removes files left by killed jobs or by an unfinished preparation of another source."""
-    remove_partial(data_dir)
-    names = {path for job in jobs for path in (job.path, report_path(job.path))}
-    for path in [*data_dir.glob("*-of-*.tfrecord"), *data_dir.glob("*-of-*.json")]:
-        if path not in names:
-            path.unlink()
-
-
-def _jobs(source: Source, config: PrepareConfig, data_dir: Path) -> list[ShardJob]:
-    jobs = []
-    configuration = fingerprint(config.shard_key())
-    for split in SPLITS:
-        clips = sorted(source.split(split), key=lambda clip: _stable_hash(clip.id))
-        size = config.clips_per_shard
-        shards = [tuple(clips[start : start + size]) for start in range(0, len(clips), size)]
-        for index, members in enumerate(shards):
-            name = f"{split}-{index:05d}-of-{len(shards):05d}.tfrecord"
-            jobs.append(
-                ShardJob(
-                    data_dir / name,
-                    split,
-                    members,
-                    source.labels,
-                    config.clip_format,
-                    configuration,
-                )
-            )
-    return jobs
-
-
-def _stable_hash(clip_id: str) -> bytes:
-    return hashlib.sha256(os.fsencode(clip_id)).digest()
 
 
 def _is_open(job: ShardJob, retry_bad: bool) -> bool:

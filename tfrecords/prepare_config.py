@@ -15,9 +15,25 @@ from tfrecords.clip import Source
 from tfrecords.schema import PAYLOADS
 from tfrecords.shard_writer import ClipFormat
 
+CONFIGURATION_NAME = "configuration.json"
+"""Name of the file in a data directory that has the configuration of its records."""
+
 _FIRST_FRONT_END = {
     name: getattr(PANNS, name) for name in ("window", "mel_scale", "floor_rule", "pre_emphasis")
 }
+
+
+_FLOAT16_BYTES = 2
+_RECORD_BYTES = 128  # id, labels and frame of a record
+
+
+@dataclass(frozen=True)
+class ClipBytes:
+    """The estimated size of a record: at least, likely, and at most."""
+
+    least: int
+    likely: int
+    most: int
 
 
 class PrepareError(ValueError):
@@ -34,7 +50,8 @@ class PrepareConfig:
         length_policy: "pad", "repeat" or "crop" (`decode.fit_length`).
         payload: "log_mel" (float16) or "audio" (24-bit FLAC; the log-mel is computed when read).
         seed: seed that the source was drawn with; only recorded.
-        clips_per_shard: clips of a full shard; shards are the unit of work and of resuming.
+        clips_per_shard: clips of a full shard; shards are the unit of work and of resuming. None:
+            that of existing records, otherwise chosen by size (`plan.clips_per_shard`).
         front_end: the parameters of the log-mel.
         float_scale: full scale of recordings that are stored as floating-point numbers
             (`decode.decode`).
@@ -54,7 +71,7 @@ class PrepareConfig:
     length_policy: str = "pad"
     payload: str = "log_mel"
     seed: int = 0
-    clips_per_shard: int = 128
+    clips_per_shard: int | None = None
     front_end: FrontEndConfig = PANNS
     float_scale: str = FLOAT_SCALES[0]
     max_bad_fraction: float = 0.1
@@ -70,7 +87,7 @@ class PrepareConfig:
             raise ValueError(f"payload is one of {PAYLOADS}, received {self.payload!r}")
         if self.float_scale not in FLOAT_SCALES:
             raise ValueError(f"float_scale is one of {FLOAT_SCALES}, received {self.float_scale!r}")
-        if self.clips_per_shard < 1:
+        if self.clips_per_shard is not None and self.clips_per_shard < 1:
             raise ValueError(f"clips_per_shard must be positive, received {self.clips_per_shard}")
 
     @property
@@ -80,6 +97,16 @@ class PrepareConfig:
         return ClipFormat(
             samples, self.length_policy, self.payload, self.front_end, self.float_scale
         )
+
+    @property
+    def clip_bytes(self) -> ClipBytes:
+        """Estimated bytes of a record."""
+        if self.payload == "audio":
+            samples = self.front_end.clip_samples(self.clip_secs)
+            # Of silence FLAC keeps nearly nothing, of noise nearly all 24 bits.
+            return ClipBytes(0, 2 * samples, 3 * samples + _RECORD_BYTES)
+        size = self.front_end.frames(self.clip_secs) * self.front_end.mel_bins * _FLOAT16_BYTES
+        return ClipBytes(size, size + _RECORD_BYTES, size + _RECORD_BYTES)
 
     def recorded(self, source: Source) -> dict[str, Any]:
         """The configuration and a fingerprint of the source, as JSON values without the bounds."""
@@ -134,7 +161,7 @@ def check_configuration(found: dict[str, Any], wanted: dict[str, Any], data_dir:
     ]
     raise PrepareError(
         f"{data_dir} was prepared with another configuration ({'; '.join(differences)}); use "
-        "another --data_dir, or remove this one"
+        "another --data_dir"
     )
 
 

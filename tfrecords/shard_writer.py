@@ -18,6 +18,7 @@ from aec_ofa_tf.audio.io.decode import DecodeError, decode, fit_length
 from aec_ofa_tf.audio.log_mel import log_mel
 from aec_ofa_tf.files import fingerprint, read_json, replacing, sha256_of, write_json
 from tfrecords.clip import Clip
+from tfrecords.clip_table import ClipRange
 from tfrecords.manifest import Rejected, Shard, damage
 from tfrecords.schema import audio_example, log_mel_example
 
@@ -48,27 +49,24 @@ class ShardJob:
     Attributes:
         path: the shard's final path.
         split: the split that it belongs to.
-        clips: its clips in stored order.
-        labels: the label set.
+        rows: its clips in stored order, in the table of all clips.
         format: how clips are stored.
         configuration: fingerprint of the preparation's configuration.
     """
 
     path: Path
     split: str
-    clips: tuple[Clip, ...]
-    labels: tuple[str, ...]
+    rows: ClipRange
     format: ClipFormat
     configuration: str
 
-    @property
     def fingerprint(self) -> str:
         """Identifies the job, so that shards of other preparations are recognised."""
         clips = [
             (clip.id, clip.labels, os.stat(clip.path).st_size)  # noqa: PTH116
-            for clip in self.clips
+            for clip in self.rows.clips()
         ]
-        return fingerprint([self.configuration, self.path.name, self.labels, clips])
+        return fingerprint([self.configuration, self.path.name, self.rows.labels(), clips])
 
 
 @dataclass(frozen=True)
@@ -115,7 +113,7 @@ def finished(job: ShardJob) -> ShardReport | None:
         )
     except (OSError, ValueError, KeyError, TypeError):
         return None  # absent or damaged: the shard is written again
-    if report.job != job.fingerprint or damage(job.path.parent, report.shard, read_all=True):
+    if report.job != job.fingerprint() or damage(job.path.parent, report.shard, read_all=True):
         return None
     return report
 
@@ -145,7 +143,7 @@ def write_shard(job: ShardJob) -> str:
             )
     except tf.errors.OpError as error:
         raise OSError(f"{job.path} could not be written: {error.message}") from error
-    write_json(report_path(job.path), asdict(tally.report(job.fingerprint, shard)))
+    write_json(report_path(job.path), asdict(tally.report(job.fingerprint(), shard)))
     return job.path.name
 
 
@@ -185,9 +183,9 @@ class _Tally:
 
 
 def _examples(job: ShardJob, tally: _Tally) -> Iterator[bytes]:
-    class_of = {label: index for index, label in enumerate(job.labels)}
+    class_of = {label: index for index, label in enumerate(job.rows.labels())}
     encode = _encoder(job.format)
-    for clip in job.clips:
+    for clip in job.rows.clips():
         try:
             decoded = decode(
                 clip.path,

@@ -13,7 +13,8 @@ import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
-from aec_ofa_tf.files import exclusive, read_json, remove_partial, replacing, sha256_of, write_json
+from aec_ofa_tf.files import read_json, remove_partial, replacing, sha256_of, write_json
+from aec_ofa_tf.ownership import SOFT_LABELS, owned
 from tfrecords.clip import TRAIN
 from tfrecords.manifest import ManifestError, Shard, damage
 from tfrecords.records import MISMATCH, CheckedBatches, Records, clip_lookup, read_function
@@ -87,14 +88,16 @@ def write_soft_labels(
 
     Raises:
         ValueError: the scores are not finite or not [B, classes].
+        ForeignFolderError: the directory holds files of somebody else.
         BusyError: another job writes to the directory.
     """
     out_dir = Path(out_dir)
-    with exclusive(out_dir):
-        remove_partial(out_dir)
+    with owned(out_dir, SOFT_LABELS):
         key = {"teacher": fingerprint, "records": records.fingerprint, "split": split}
         reader = records.reader(split)
         names = records.shard_names(split)
+        reports = [Path(name).with_suffix(".json").name for name in names]
+        remove_partial(out_dir, [*names, *reports, MANIFEST_NAME])
         ends = [*reader.first[1:].tolist(), len(reader)]
         lookup = clip_lookup(records, reader)
         shards = []

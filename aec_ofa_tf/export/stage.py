@@ -31,6 +31,7 @@ from aec_ofa_tf.export.run import (
 from aec_ofa_tf.export.scoring import log_files, with_latency, with_scores
 from aec_ofa_tf.files import sha256_of
 from aec_ofa_tf.models.space import Subnet
+from aec_ofa_tf.ownership import MODELS, claim, mark
 from aec_ofa_tf.reporting.machine import describe_machine
 from aec_ofa_tf.reporting.tables import write_tables
 from aec_ofa_tf.tagging.interpreter import runtime_version
@@ -70,6 +71,7 @@ def export_winners(run: Run, config: ExportConfig) -> ExportResult:
     if done and all(_is_unchanged(row, run.export_path) for row in rows):
         return ExportResult(tuple(ConvertedFile.from_dict(row) for row in done["files"]))
     folders = _winner_folders(run, run.export_path)
+    _claim_folders(None, run.export_path, *folders)
     networks = _networks(run, folders, sizes)
     files = with_scores(run, convert_networks(run, config, networks, sizes), sizes.batch_size)
     for folder, subnet in folders.items():
@@ -100,10 +102,11 @@ def export_subnet(
         score: whether to score the files on the evaluation split.
 
     Raises:
-        ValueError: the folder contains files of another network.
+        ValueError: the folder contains files of another network or of somebody else.
         RuntimeError: a conversion failed, or a file differs from Keras beyond its bound.
     """
     folder = out or run.export_path / str(subnet)
+    _claim_folders(out, folder)
     require_no_others(run, folder, subnet, SUPERNET)
     sizes = run.sizes(config.evaluation)
     return _export_one(run, config, folder, trained_subnets(run, [subnet], sizes)[subnet], score)
@@ -115,10 +118,12 @@ def export_teacher(
     """Converts the teacher like a subnet; its folder is `export/teacher` by default.
 
     Raises:
-        ValueError: the teacher is not trained, or the folder contains files of another network.
+        ValueError: the teacher is not trained, or the folder contains files of another network or
+            of somebody else.
         RuntimeError: a conversion failed, or a file differs from Keras beyond its bound.
     """
     folder, network = out or run.export_path / TEACHER, teacher(run)
+    _claim_folders(out, folder)
     require_no_others(run, folder, network.subnet, TEACHER)
     return _export_one(run, config, folder, network, score)
 
@@ -136,7 +141,8 @@ def export_family(
         data_licence: licence of the data, for the cards.
 
     Raises:
-        ValueError: there is no search result, or `out` contains files of other subnets.
+        ValueError: there is no search result, or `out` contains files of other subnets or of
+            somebody else.
         RuntimeError: a conversion failed, or a file differs from Keras beyond its bound.
     """
     root = out or run.export_path
@@ -170,6 +176,15 @@ def budget_folder(budget: str) -> str:
     for sign, word in (("<=", "_max_"), (">=", "_min_"), ("+-", "_pm_")):
         budget = budget.replace(sign, word)
     return re.sub(r"[^A-Za-z0-9.]+", "_", budget)
+
+
+def _claim_folders(out: Path | None, *folders: Path) -> None:
+    """Claims folders of the user's choice; those within the run directory are ours already."""
+    for folder in folders:
+        if out is None:
+            mark(folder, MODELS)
+        else:
+            claim(folder, MODELS)
 
 
 def _columns(figure: str) -> dict[str, str]:
@@ -209,6 +224,7 @@ def _networks(run: Run, folders: Mapping[Path, Subnet], sizes: Sizes) -> dict[Pa
 def _files_in(run: Run, config: ExportConfig, out: Path) -> list[ConvertedFile]:
     sizes = run.sizes(config.evaluation)
     folders = _winner_folders(run, out)
+    _claim_folders(out, out, *folders)
     for folder, subnet in folders.items():
         require_no_others(run, folder, subnet, SUPERNET)
     files = convert_networks(run, config, _networks(run, folders, sizes), sizes)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Mapping, Sequence
+from pathlib import Path
+from urllib.parse import quote
 
 from absl import logging
 
@@ -107,12 +109,17 @@ def _algorithm(
             population=config.population,
             generations=config.generations,
             seed=config.seed,
-            storage=config.storage or f"sqlite:///{folder / 'optuna.db'}",
+            storage=config.storage or _sqlite_url(folder / "optuna.db"),
             name=f"{budget.ranges} {fingerprint({'study': study})[:12]}",
             searcher=f"{socket.gethostname()}:{folder}",
         ),
         run.task.figure,
     )
+
+
+def _sqlite_url(path: Path) -> str:
+    """The URL of a database file; a `?` in its path must not begin the URL's query."""
+    return f"sqlite:///file:{quote(str(path))}?uri=true" if "?" in str(path) else f"sqlite:///{path}"
 
 
 def _row(

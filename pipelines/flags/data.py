@@ -7,6 +7,7 @@ from pathlib import Path
 from absl import flags
 
 from aec_ofa_tf.audio.io.decode import LENGTH_POLICIES
+from aec_ofa_tf.ownership import RECORDS, RUN, require_claimable
 from pipelines.flags import front_end
 from tfrecords.manifest import Manifest
 from tfrecords.sources.audioset import PAPER_VALIDATION_CLIPS, AudiosetFiles
@@ -57,6 +58,7 @@ def prepare_from_flags() -> Manifest:
     """
     if not FLAGS.data_dir:
         raise ValueError("--data_dir is required: the folder for the records")
+    check_outputs(data_dir=FLAGS.data_dir)
     features = front_end.front_end_from_flags()
     features.clip_samples(_clip_secs())  # checks the length before scenes are mixed
     source = read_source(FLAGS.dataset, _source_options())
@@ -78,6 +80,40 @@ def prepare_from_flags() -> Manifest:
     return prepare(source, config, Path(FLAGS.data_dir), FLAGS.beam_arg)
 
 
+def check_outputs(data_dir: str | None = None, workdir: str | None = None) -> None:
+    """Checks that the output folders are new or ours, and lie outside the recordings.
+
+    Raises:
+        ValueError: a folder holds other files, lies within `--source`, or serves for two things.
+    """
+    outputs = {"data_dir": (data_dir, RECORDS), "workdir": (workdir, RUN)}
+    given = {name: (Path(path), kind) for name, (path, kind) in outputs.items() if path}
+    for name, (path, kind) in given.items():
+        _check_outside_source(name, path)
+        require_claimable(path, kind)
+    places = [path.resolve() for path, _ in given.values()]
+    if len(set(places)) < len(places) and not places[0].exists():
+        raise ValueError(
+            f"--data_dir and --workdir are both {places[0]}; give the records a folder of their "
+            f"own, for example --data_dir={places[0] / 'data'}"
+        )
+
+
+def _check_outside_source(name: str, output: Path) -> None:
+    """Refuses an output within the folder of recordings, to which nothing is written.
+
+    Scenes are mixed into the source of `synthetic`, and a CSV list names its files.
+    """
+    if not FLAGS.source or FLAGS.dataset in ("csv", "synthetic"):
+        return
+    source = Path(FLAGS.source).resolve()
+    if output.resolve().is_relative_to(source):
+        raise ValueError(
+            f"--{name}={output} lies in --source={FLAGS.source}, to which nothing is written: the "
+            "next preparation would take it for recordings. Use a folder outside the source"
+        )
+
+
 def _define_records() -> None:
     flags.DEFINE_enum(
         "dataset", "synthetic", sorted(READERS), "Layout of --source; synthetic needs none."
@@ -87,7 +123,7 @@ def _define_records() -> None:
         None,
         "Recordings. audioset, esc50, folder: a folder in this layout; scenes: a folder in the "
         "ESC-50 layout, whose recordings are mixed; csv: the list file; synthetic: folder to which "
-        "scenes are written (default: DATA_DIR/source).",
+        "scenes are written, new or written by this (default: DATA_DIR/source).",
     )
     flags.DEFINE_float(
         "clip_secs",
@@ -114,7 +150,12 @@ def _define_records() -> None:
 def _define_work() -> None:
     flags.DEFINE_integer("seed", 0, "Seed of everything that is random.", 0, 2**31 - 1)
     flags.DEFINE_integer(
-        "clips_per_shard", 128, "Clips per file of records, the unit of resuming.", lower_bound=1
+        "clips_per_shard",
+        None,
+        "Clips per file of records, the unit of parallel work and of resuming. Default: files of "
+        "about 128 MB; a small data set is cut into 16 files of at least 16 training clips. "
+        "Existing records keep theirs.",
+        lower_bound=1,
     )
     flags.DEFINE_multi_string(
         "beam_arg",

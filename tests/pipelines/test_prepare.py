@@ -66,7 +66,7 @@ def test_a_folder_of_classes_with_a_bad_clip_is_reported(tmp_path):
     [
         ([], "--data_dir is required"),
         (["--dataset=esc50", "--data_dir=x"], "needs --source"),
-        (["--dataset=esc50", "--data_dir=x", "--eval_folds=a", "--source=x"], "--eval_folds takes"),
+        (["--dataset=esc50", "--data_dir=x", "--eval_folds=a", "--source=y"], "--eval_folds takes"),
         (["--data_dir=x", "stray"], "unexpected arguments"),
         (["--data_dir=x", "--clip_secs=inf"], "finite number of seconds, received inf"),
         (["--dataset=csv", "--data_dir=x", "--source=."], "--source is the list file"),

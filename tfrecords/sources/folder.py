@@ -6,6 +6,7 @@ import hashlib
 import os
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from aec_ofa_tf.files import inside
@@ -66,7 +67,7 @@ def read_folder(
         for name in _files(root, label):
             path = inside(root, name, str(root))
             rows.append(Row(Clip(name, path, (label,), split_of(path)), str(path)))
-    return collect(labels, rows, source_pattern=source_pattern)
+    return replace(collect(labels, rows, source_pattern=source_pattern), searched=root)
 
 
 def _check_fractions(validation_fraction: float, evaluation_fraction: float) -> None:

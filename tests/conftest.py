@@ -45,6 +45,7 @@ SLOW_TESTS = (
     "tests/search/test_algorithms.py::test_searchers_at_work_at_the_same_time",
     "tests/test_experiment.py",
     "tests/test_library.py::test_the_quick_start",
+    "tests/tfrecords/test_many_shards.py",
     "tests/tfrecords/test_prepare_interrupted.py",
     "tests/training/test_devices.py",
     "tests/training/test_loop.py::test_killed_at_any_step",

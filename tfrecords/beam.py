@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
+import os
 import threading
 from collections.abc import Sequence
 from contextlib import redirect_stderr, suppress
@@ -30,7 +31,7 @@ def write_shards(jobs: list[ShardJob], beam_args: Sequence[str]) -> None:
     if not jobs:
         return
     beam = _import_beam()
-    options = _beam_options(beam_args)
+    options = _beam_options(with_workers(beam_args))
     for job in jobs:
         report_path(job.path).unlink(missing_ok=True)
     from apache_beam.runners.portability.fn_api_runner import FnApiRunner
@@ -42,6 +43,20 @@ def write_shards(jobs: list[ShardJob], beam_args: Sequence[str]) -> None:
         beam.Pipeline(runner=None if named else FnApiRunner(), options=options) as pipeline,
     ):
         _ = pipeline | beam.Create(jobs) | beam.Reshuffle() | beam.Map(_try_shard)
+
+
+def with_workers(beam_args: Sequence[str]) -> list[str]:
+    """Adds a thread per core of this machine, unless the options choose a runner or workers.
+
+    Decoding, resampling and TensorFlow leave Python's lock, so threads keep all cores busy without
+    the start of further processes.
+    """
+    chosen = ("--runner", "--direct_num_workers", "--direct_running_mode")
+    if any(argument.startswith(chosen) for argument in beam_args):
+        return list(beam_args)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    workers = ["--direct_running_mode=multi_threading", f"--direct_num_workers={cores or 1}"]
+    return [*beam_args, *workers]
 
 
 def _try_shard(job: ShardJob) -> None:

@@ -23,7 +23,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Clip:
     """One labelled recording.
 
@@ -72,7 +72,7 @@ class SourceError(ValueError):
     """A dataset contradicts itself or its format. The message names the place and the value."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Row:
     """A clip as read from a dataset's table, with its place ("file:line") for error messages."""
 

@@ -99,31 +99,47 @@ def prepare(
             left_out.check_missing(config, data_dir)
             left_out.check_quarantined(config, data_dir)
             return complete
-        return _write_all(source, config, data_dir, configuration, beam_args)
+        left_out = Rejections.of_source(source)
+        jobs = _begin(source, left_out, config, data_dir, configuration)
+        # The clips are in a file now: memory during the work does not depend on their number.
+        source = replace(source, clips=())
+        return _write_all(source, left_out, jobs, config, data_dir, configuration, beam_args)
+
+
+def _begin(
+    source: Source,
+    left_out: Rejections,
+    config: PrepareConfig,
+    data_dir: Path,
+    configuration: dict[str, Any],
+) -> list[ShardJob]:
+    """Checks the source and writes what a stopped preparation is resumed from."""
+    left_out.check_missing(config, data_dir)
+    if not any(clip.split == TRAIN for clip in source.clips):
+        raise PrepareError(
+            "the source has no training clips; check the paths, folds and split columns given"
+        )
+    write_json(data_dir / CONFIGURATION_NAME, configuration)
+    return plan_shards(source, config, data_dir)
 
 
 def _write_all(
     source: Source,
+    left_out: Rejections,
+    jobs: list[ShardJob],
     config: PrepareConfig,
     data_dir: Path,
     configuration: dict[str, Any],
     beam_args: Sequence[str],
 ) -> Manifest:
     """Writes all shards that are not whole yet, then the lists of clips and the manifest."""
-    Rejections.of_source(source).check_missing(config, data_dir)
-    if not source.split(TRAIN):
-        raise PrepareError(
-            "the source has no training clips; check the paths, folds and split columns given"
-        )
-    write_json(data_dir / CONFIGURATION_NAME, configuration)
-    jobs = plan_shards(source, config, data_dir)
     # Until the manifest is written, quarantined clips are tried again: the user may have
     # repaired them.
     retry_bad = not (data_dir / MANIFEST_NAME).is_file()
     write_shards([job for job in jobs if _is_open(job, retry_bad)], beam_args)
     reports = [_report(job) for job in jobs]
     quarantined = tuple(clip for report in reports for clip in report.quarantined)
-    left_out = Rejections.of_source(source, quarantined)
+    left_out = replace(left_out, quarantined=quarantined)
     left_out.check_quarantined(config, data_dir)
     left_out.save(data_dir)
     manifest = _manifest(source, configuration, reports, left_out)

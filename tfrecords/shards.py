@@ -62,7 +62,7 @@ class ShardReader:
         except OSError as error:
             raise RecordError(f"{self.paths[shard]}: {error.strerror}") from error
         data = framed[:length]
-        if len(framed) < length + _FOOTER_BYTES or framed[length:] != _masked_crc(data):
+        if len(framed) < length + _FOOTER_BYTES or framed[length:] != masked_crc(data):
             raise _damaged(self.paths[shard], number - int(self.first[shard]))
         return data
 
@@ -101,7 +101,7 @@ def _index(path: Path, records: int) -> np.ndarray:
             position = 0
             while position < size:
                 header = os.pread(file.fileno(), _HEADER_BYTES, position)
-                if header[8:] != _masked_crc(header[:8]):
+                if header[8:] != masked_crc(header[:8]):
                     raise _damaged(path, len(table))
                 (length,) = struct.unpack("<Q", header[:8])
                 table.append((position + _HEADER_BYTES, length))
@@ -119,7 +119,8 @@ def _index(path: Path, records: int) -> np.ndarray:
     return np.array(table, np.int64).reshape(-1, 2)
 
 
-def _masked_crc(data: bytes) -> bytes:
+def masked_crc(data: bytes) -> bytes:
+    """The checksum of a record's data or length, as the format stores it."""
     crc = google_crc32c.value(data)
     return struct.pack("<I", ((crc >> 15 | crc << 17) + _MASK_DELTA) & 0xFFFFFFFF)
 

@@ -119,7 +119,9 @@ def _algorithm(
 
 def _sqlite_url(path: Path) -> str:
     """The URL of a database file; a `?` in its path must not begin the URL's query."""
-    return f"sqlite:///file:{quote(str(path))}?uri=true" if "?" in str(path) else f"sqlite:///{path}"
+    return (
+        f"sqlite:///file:{quote(str(path))}?uri=true" if "?" in str(path) else f"sqlite:///{path}"
+    )
 
 
 def _row(

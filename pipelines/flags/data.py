@@ -61,7 +61,8 @@ def prepare_from_flags() -> Manifest:
     check_outputs(data_dir=FLAGS.data_dir)
     features = front_end.front_end_from_flags()
     features.clip_samples(_clip_secs())  # checks the length before scenes are mixed
-    source = read_source(FLAGS.dataset, _source_options())
+    # No other reference to the source is kept, so that `prepare` can free its clips.
+    source = [read_source(FLAGS.dataset, _source_options())]
     # TensorFlow is slow to import and not needed for --help, a mistyped flag or a wrong source.
     from tfrecords.prepare import PrepareConfig, prepare
 
@@ -77,7 +78,7 @@ def prepare_from_flags() -> Manifest:
         max_bad_fraction=FLAGS.max_bad_fraction,
         max_missing_fraction=FLAGS.max_missing_fraction,
     )
-    return prepare(source, config, Path(FLAGS.data_dir), FLAGS.beam_arg)
+    return prepare(source.pop(), config, Path(FLAGS.data_dir), FLAGS.beam_arg)
 
 
 def check_outputs(data_dir: str | None = None, workdir: str | None = None) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
+import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -68,6 +70,35 @@ def replacing(path: Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):  # an error in the block is more informative
             temporary.unlink(missing_ok=True)
+
+
+def free_bytes(directory: Path) -> int:
+    """Free bytes of the disk that a directory, which need not exist yet, is or would be on."""
+    place = directory.absolute()
+    while not place.exists():
+        place = place.parent
+    return shutil.disk_usage(place).free
+
+
+def require_room(directory: Path, needed_bytes: int, what: str) -> None:
+    """Checks that a disk has room for what will be written.
+
+    Args:
+        directory: where it will be written; it need not exist yet.
+        needed_bytes: its estimated size.
+        what: its name, in the plural, for the message.
+
+    Raises:
+        OSError: there is less room.
+    """
+    free = free_bytes(directory)
+    if free < needed_bytes:
+        raise OSError(
+            errno.ENOSPC,
+            f"the {what} need about {needed_bytes / 1e9:.2g} GB and the disk has {free / 1e9:.2g} "
+            "GB free; make room or use another disk",
+            str(directory),
+        )
 
 
 def require_replaceable(path: Path) -> None:

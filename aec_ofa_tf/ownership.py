@@ -142,8 +142,8 @@ def require_claimable(folder: Path, kind: Kind) -> None:
 
 def _kinds(folder: Path) -> set[str]:
     """What a folder holds, by its marker or by the signs of earlier versions."""
-    marked = _json(folder / MARKER_NAME).get("kinds", [])
-    known = {kind.name for kind in KINDS if kind.name in marked}
+    marked = _json(folder / MARKER_NAME).get("kinds")
+    known = {kind.name for kind in KINDS if isinstance(marked, list) and kind.name in marked}
     return known or {kind.name for kind in KINDS if kind.is_of_earlier_version(folder)}
 
 

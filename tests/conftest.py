@@ -46,6 +46,7 @@ SLOW_TESTS = (
     "tests/test_experiment.py",
     "tests/test_library.py::test_the_quick_start",
     "tests/tfrecords/test_many_shards.py",
+    "tests/tfrecords/test_prepare_beam.py::test_any_number_of_workers_writes_the_same_bytes",
     "tests/tfrecords/test_prepare_interrupted.py",
     "tests/training/test_devices.py",
     "tests/training/test_loop.py::test_killed_at_any_step",

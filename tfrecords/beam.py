@@ -31,7 +31,7 @@ def write_shards(jobs: list[ShardJob], beam_args: Sequence[str]) -> None:
     if not jobs:
         return
     beam = _import_beam()
-    options = _beam_options(with_workers(beam_args))
+    options = beam_options(with_workers(beam_args))
     for job in jobs:
         report_path(job.path).unlink(missing_ok=True)
     from apache_beam.runners.portability.fn_api_runner import FnApiRunner
@@ -69,7 +69,12 @@ def _try_shard(job: ShardJob) -> None:
         write_shard(job)
 
 
-def _beam_options(beam_args: Sequence[str]) -> Any:
+def beam_options(beam_args: Sequence[str]) -> Any:
+    """Parses Apache Beam's pipeline options.
+
+    Raises:
+        PrepareError: Beam does not accept them.
+    """
     from apache_beam.options.pipeline_options import PipelineOptions
 
     options = PipelineOptions(list(beam_args))

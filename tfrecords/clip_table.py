@@ -6,7 +6,7 @@ Beam's elements are ranges of this file, so neither the pipeline nor its workers
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -26,11 +26,13 @@ class ClipRange:
         table: the file.
         offset: position of the first clip's line.
         bytes: length of the clips' lines.
+        count: number of clips.
     """
 
     table: Path
     offset: int
     bytes: int
+    count: int
 
     def labels(self) -> tuple[str, ...]:
         """The label set, in the order of the classes."""
@@ -49,7 +51,7 @@ def write_table(
     path: Path,
     labels: Iterable[str],
     shards: Mapping[str, int],
-    groups: Iterable[Iterable[Clip]],
+    groups: Iterable[Sequence[Clip]],
 ) -> list[ClipRange]:
     """Writes a line of facts and a line per clip.
 
@@ -68,7 +70,7 @@ def write_table(
         for group in groups:
             first = file.tell()
             file.writelines(_line(_row(clip)) for clip in group)
-            ranges.append(ClipRange(path, first, file.tell() - first))
+            ranges.append(ClipRange(path, first, file.tell() - first, len(group)))
     return ranges
 
 

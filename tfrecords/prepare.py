@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from aec_ofa_tf.files import read_json, write_json
+from aec_ofa_tf.files import free_bytes, read_json, require_room, write_json
 from aec_ofa_tf.ownership import RECORDS, owned
 from tfrecords.beam import write_shards
 from tfrecords.clip import SPLITS, TRAIN, Source
@@ -84,7 +84,7 @@ def prepare(
             allow (they are listed in `rejected.json`).
         ForeignFolderError: the directory holds files of somebody else.
         BusyError: another job prepares the directory.
-        OSError: a file could not be written.
+        OSError: the disk has too little room, or a file could not be written.
     """
     data_dir = Path(data_dir)
     _check_place(source, data_dir)
@@ -136,7 +136,9 @@ def _write_all(
     # Until the manifest is written, quarantined clips are tried again: the user may have
     # repaired them.
     retry_bad = not (data_dir / MANIFEST_NAME).is_file()
-    write_shards([job for job in jobs if _is_open(job, retry_bad)], beam_args)
+    unfinished = [job for job in jobs if _is_open(job, retry_bad)]
+    _check_room(unfinished, config, data_dir)
+    write_shards(unfinished, beam_args)
     reports = [_report(job) for job in jobs]
     quarantined = tuple(clip for report in reports for clip in report.quarantined)
     left_out = replace(left_out, quarantined=quarantined)
@@ -182,6 +184,18 @@ def _check_directory(data_dir: Path, wanted: dict[str, Any]) -> None:
         # shard has a fingerprint of its clips, so outdated shards are found.
         found["source"] = wanted["source"]
     check_configuration(found, wanted, data_dir)
+
+
+def _check_room(jobs: list[ShardJob], config: PrepareConfig, data_dir: Path) -> None:
+    """Refuses what cannot fit on the disk, and warns of what probably does not."""
+    clips, size = sum(job.rows.count for job in jobs), config.clip_bytes
+    require_room(data_dir, clips * size.least, "records")
+    likely = clips * size.likely
+    if (free := free_bytes(data_dir)) < likely:
+        _log.warning(
+            "the records may need %.2g GB and the disk of %s has %.2g GB free",
+            *(likely / 1e9, data_dir, free / 1e9),
+        )
 
 
 def _is_open(job: ShardJob, retry_bad: bool) -> bool:

@@ -14,6 +14,8 @@ import keras
 import tensorflow as tf
 from absl import logging
 
+from aec_ofa_tf.files import require_room
+
 # What a lost worker of a cluster raises, which says nothing about a file.
 _LOST = (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError)
 _PARTIAL = ".partial"
@@ -61,6 +63,19 @@ class CheckpointStore:
         self._writable = writable
         self._keep = keep
         self._checkpoint = tf.train.Checkpoint(**state)
+        self._bytes = sum(
+            value.dtype.size * value.shape.num_elements() for value in _tensors(state)
+        )
+
+    def require_room(self) -> None:
+        """Checks that the disk has room for all checkpoints that are kept, and one in writing.
+
+        Raises:
+            OSError: there is less room.
+        """
+        if self._writable:
+            missing = max(1, self._keep + 1 - len(self.steps()))
+            require_room(self.directory, missing * self._bytes, "checkpoints")
 
     def save(self, step: int) -> None:
         """Writes a checkpoint; a kill at any moment leaves whole checkpoints and no other.
@@ -142,6 +157,11 @@ class CheckpointStore:
                 f"run would be at {expected}: seed, batch size and records must be those it was "
                 "trained with"
             )
+
+
+def _tensors(state: Mapping[str, Any]) -> Iterator[tf.Variable]:
+    for value in state.values():
+        yield from value.values() if isinstance(value, dict) else value
 
 
 @contextmanager

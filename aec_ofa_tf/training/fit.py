@@ -213,7 +213,9 @@ def _store(
     position: Callable[[int], dict[str, int]],
 ) -> CheckpointStore:
     path, writable = run.checkpoints(name), run.devices.chief
-    return CheckpointStore(path, supernet, optimizer, position, writable=writable)
+    store = CheckpointStore(path, supernet, optimizer, position, writable=writable)
+    store.require_room()
+    return store
 
 
 def _validation(

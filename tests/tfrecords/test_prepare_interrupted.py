@@ -75,3 +75,10 @@ def test_the_second_of_two_jobs_refuses(tmp_path):
     with exclusive(tmp_path / "records"), pytest.raises(BusyError, match="in use by another job"):
         prepare(raw, CONFIG, tmp_path / "records")
     prepare(raw, CONFIG, tmp_path / "records")
+
+
+def test_records_that_cannot_fit_on_the_disk_are_refused_before_any_is_written(tmp_path):
+    raw, years = source(tmp_path / "raw"), PrepareConfig("folder", clip_secs=1e9)
+    with pytest.raises(OSError, match=r"records need about .* GB and the disk has .* GB free"):
+        prepare(raw, years, tmp_path / "records")
+    assert not list((tmp_path / "records").glob("*.tfrecord*"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
 import os
@@ -94,10 +93,8 @@ def require_room(directory: Path, needed_bytes: int, what: str) -> None:
     free = free_bytes(directory)
     if free < needed_bytes:
         raise OSError(
-            errno.ENOSPC,
             f"the {what} need about {needed_bytes / 1e9:.2g} GB and the disk has {free / 1e9:.2g} "
-            "GB free; make room or use another disk",
-            str(directory),
+            f"GB free, at {directory}; make room or use another disk"
         )
 
 

@@ -20,6 +20,7 @@ from aec_ofa_tf.files import fingerprint, read_json, replacing, sha256_of, write
 from tfrecords.clip import Clip
 from tfrecords.clip_table import ClipRange
 from tfrecords.manifest import Rejected, Shard, damage
+from tfrecords.record_file import write_examples
 from tfrecords.schema import audio_example, log_mel_example
 
 
@@ -129,20 +130,15 @@ def write_shard(job: ShardJob) -> str:
     """
     report_path(job.path).unlink(missing_ok=True)
     tally = _Tally(job.split)
-    try:
-        with replacing(job.path) as temporary:
-            with tf.io.TFRecordWriter(os.fspath(temporary)) as writer:
-                for example in _examples(job, tally):
-                    writer.write(example)
-            shard = Shard(
-                name=job.path.name,
-                split=job.split,
-                clips=tally.clips,
-                bytes=temporary.stat().st_size,
-                sha256=sha256_of(temporary),
-            )
-    except tf.errors.OpError as error:
-        raise OSError(f"{job.path} could not be written: {error.message}") from error
+    with replacing(job.path) as temporary:
+        write_examples(_examples(job, tally), temporary, job.path)
+        shard = Shard(
+            name=job.path.name,
+            split=job.split,
+            clips=tally.clips,
+            bytes=temporary.stat().st_size,
+            sha256=sha256_of(temporary),
+        )
     write_json(report_path(job.path), asdict(tally.report(job.fingerprint(), shard)))
     return job.path.name
 

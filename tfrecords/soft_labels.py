@@ -17,6 +17,7 @@ from aec_ofa_tf.files import read_json, remove_partial, replacing, sha256_of, wr
 from aec_ofa_tf.ownership import SOFT_LABELS, owned
 from tfrecords.clip import TRAIN
 from tfrecords.manifest import ManifestError, Shard, damage
+from tfrecords.record_file import write_examples
 from tfrecords.records import MISMATCH, CheckedBatches, Records, clip_lookup, read_function
 from tfrecords.shards import ShardReader, open_shards
 
@@ -154,9 +155,7 @@ def _write_shard(path: Path, examples: Any, key: dict[str, str], clips: int) -> 
     # The old manifest must not list a shard that is being replaced.
     (path.parent / MANIFEST_NAME).unlink(missing_ok=True)
     with replacing(path) as temporary:
-        with tf.io.TFRecordWriter(os.fspath(temporary)) as writer:
-            for example in examples:
-                writer.write(example)
+        write_examples(examples, temporary, path)
         shard = Shard(
             path.name, key["split"], clips, temporary.stat().st_size, sha256_of(temporary)
         )

@@ -98,6 +98,7 @@ def prepare(
             left_out = Rejections.of_manifest(complete)
             left_out.check_missing(config, data_dir)
             left_out.check_quarantined(config, data_dir)
+            (data_dir / TABLE_NAME).unlink(missing_ok=True)  # of a job killed at its very end
             return complete
         left_out = Rejections.of_source(source)
         jobs = _begin(source, left_out, config, data_dir, configuration)

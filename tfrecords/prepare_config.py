@@ -10,6 +10,7 @@ from typing import Any
 from aec_ofa_tf.audio.front_end import PANNS, FrontEndConfig
 from aec_ofa_tf.audio.io.decode import LENGTH_POLICIES
 from aec_ofa_tf.audio.io.sound_reader import FLOAT_SCALES
+from aec_ofa_tf.config import check_fields, choice, number
 from aec_ofa_tf.files import fingerprint
 from tfrecords.clip import Source
 from tfrecords.schema import PAYLOADS
@@ -29,11 +30,10 @@ _RECORD_BYTES = 128  # id, labels and frame of a record
 
 @dataclass(frozen=True)
 class ClipBytes:
-    """The estimated size of a record: at least, likely, and at most."""
+    """The estimated size of a record: at least, and likely."""
 
     least: int
     likely: int
-    most: int
 
 
 class PrepareError(ValueError):
@@ -68,27 +68,18 @@ class PrepareConfig:
 
     dataset: str
     clip_secs: float
-    length_policy: str = "pad"
-    payload: str = "log_mel"
+    length_policy: str = choice("pad", LENGTH_POLICIES)
+    payload: str = choice("log_mel", PAYLOADS)
     seed: int = 0
-    clips_per_shard: int | None = None
+    clips_per_shard: int | None = number(None, 1)
     front_end: FrontEndConfig = PANNS
-    float_scale: str = FLOAT_SCALES[0]
-    max_bad_fraction: float = 0.1
-    max_missing_fraction: float = 0.5
+    float_scale: str = choice(FLOAT_SCALES[0], FLOAT_SCALES)
+    max_bad_fraction: float = number(0.1, 0.0, 1.0)
+    max_missing_fraction: float = number(0.5, 0.0, 1.0)
 
     def __post_init__(self) -> None:
+        check_fields(self)
         self.front_end.clip_samples(self.clip_secs)
-        if self.length_policy not in LENGTH_POLICIES:
-            raise ValueError(
-                f"length_policy is one of {LENGTH_POLICIES}, received {self.length_policy!r}"
-            )
-        if self.payload not in PAYLOADS:
-            raise ValueError(f"payload is one of {PAYLOADS}, received {self.payload!r}")
-        if self.float_scale not in FLOAT_SCALES:
-            raise ValueError(f"float_scale is one of {FLOAT_SCALES}, received {self.float_scale!r}")
-        if self.clips_per_shard is not None and self.clips_per_shard < 1:
-            raise ValueError(f"clips_per_shard must be positive, received {self.clips_per_shard}")
 
     @property
     def clip_format(self) -> ClipFormat:
@@ -103,10 +94,10 @@ class PrepareConfig:
         """Estimated bytes of a record."""
         if self.payload == "audio":
             samples = self.front_end.clip_samples(self.clip_secs)
-            # Of silence FLAC keeps nearly nothing, of noise nearly all 24 bits.
-            return ClipBytes(0, 2 * samples, 3 * samples + _RECORD_BYTES)
+            # FLAC keeps nearly nothing of silence and nearly all 24 bits of noise.
+            return ClipBytes(0, 2 * samples + _RECORD_BYTES)
         size = self.front_end.frames(self.clip_secs) * self.front_end.mel_bins * _FLOAT16_BYTES
-        return ClipBytes(size, size + _RECORD_BYTES, size + _RECORD_BYTES)
+        return ClipBytes(size, size + _RECORD_BYTES)
 
     def recorded(self, source: Source) -> dict[str, Any]:
         """The configuration and a fingerprint of the source, as JSON values without the bounds."""

@@ -63,7 +63,7 @@ class Experiment:
         devices: the devices for training: a configuration, or opened devices.
 
     Raises:
-        ValueError: the run directory belongs to another experiment.
+        ValueError: the run directory belongs to another experiment, or holds other files.
         OSError: another job uses the run directory.
     """
 

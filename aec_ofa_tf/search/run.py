@@ -57,6 +57,9 @@ def run_search(run: Run, config: SearchConfig, space: SearchSpace | None = None)
         lambda subnet: cost_of[subnet]["params"],
         run.task.figure,
     )
+    largest = run.space.largest
+    # The analyses take in every evaluated subnet, so a search that is run again gives the same.
+    evaluation.metrics(VALIDATION, [largest])
     findings = Findings(
         candidates={str(budget): list(metrics) for budget, metrics in found.items()},
         costs=cost_of,
@@ -65,7 +68,6 @@ def run_search(run: Run, config: SearchConfig, space: SearchSpace | None = None)
         space=space,
         latency_device=latency.device if latency else None,
     )
-    largest = run.space.largest
     if EVALUATION in evaluation.splits:  # scores all of them in one walk
         winners = [subnets[0] for subnets in findings.candidates.values()]
         evaluation.metrics(EVALUATION, [*winners, largest])

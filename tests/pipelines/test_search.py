@@ -175,6 +175,16 @@ def test_evolution_proposes_within_the_budget(trained):
     assert (trained.workdir / "search" / "optuna.db").exists()
 
 
+def test_a_search_that_is_run_again_writes_the_same_result(trained, tmp_path):
+    workdir = tmp_path / "run"
+    shutil.copytree(trained.workdir, workdir, ignore=shutil.ignore_patterns("search"))
+    places = (f"--workdir={workdir}", f"--data_dir={trained.data_dir}", "--budget=params<=8k")
+    assert run_program("search", *places).code == 0
+    first = (workdir / "search" / "result.json").read_bytes()
+    assert run_program("search", *places).code == 0
+    assert (workdir / "search" / "result.json").read_bytes() == first
+
+
 def test_a_killed_search_loses_at_most_the_walk_that_it_was_in(trained, searched):
     store = trained.workdir / "search" / "validation.jsonl"
     store.unlink(missing_ok=True)

@@ -37,7 +37,7 @@ NETWORK = (
 )
 BUDGETS = ("--budget=params<=8k", "--budget=params=9k+-2k")
 KILLS_OF_A_ROUND = 6
-SHARES = {"prepare": 0.4, "train": 0.35, "search": 0.25}
+SHARES = {"prepare": 0.5, "train": 0.25, "search": 0.25}
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import socket
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from urllib.parse import quote
 
 from absl import logging
 
@@ -121,10 +120,10 @@ def _algorithm(
 
 
 def _sqlite_url(path: Path) -> str:
-    """The URL of a database file; a `?` in its path must not begin the URL's query."""
-    return (
-        f"sqlite:///file:{quote(str(path))}?uri=true" if "?" in str(path) else f"sqlite:///{path}"
-    )
+    """The URL of a database file, in which `?` and `%` of its path are quoted."""
+    from sqlalchemy import URL  # comes with Optuna
+
+    return URL.create("sqlite", database=str(path)).render_as_string()
 
 
 def _row(

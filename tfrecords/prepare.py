@@ -12,14 +12,17 @@ from typing import TYPE_CHECKING, Any
 
 from aec_ofa_tf.files import exclusive, fingerprint, read_json, remove_partial, write_json
 from tfrecords.beam import write_shards
-from tfrecords.clip import SPLITS, TRAIN, Source
+from tfrecords.clip import SPLITS, TRAIN, Clip, Source
 from tfrecords.manifest import MANIFEST_NAME, Manifest, Shard, damage, load_manifest
 from tfrecords.prepare_config import PrepareConfig, PrepareError, check_configuration
+from tfrecords.recordings import edited
 from tfrecords.rejections import Rejections
 from tfrecords.shard_writer import (
     ShardJob,
     ShardReport,
     finished,
+    known_states,
+    note_times,
     report_path,
     write_shard,
 )
@@ -79,18 +82,22 @@ def prepare(
         The manifest, as written.
 
     Raises:
-        PrepareError: there are no training clips, the directory has another configuration, Beam
+        PrepareError: there are no training clips, the directory has another configuration or
+            records of recordings that were edited since, Beam
             does not accept the options, or more clips are undecodable or missing than the bounds
             allow (they are listed in `rejected.json`).
         BusyError: another job prepares the directory.
         OSError: a file could not be written.
     """
     data_dir = Path(data_dir)
+    for note in source.notes:
+        _log.warning("%s", note)
     with exclusive(data_dir):
         configuration = config.recorded(source)
         _check_directory(data_dir, configuration)
         complete = _complete(data_dir)
         if complete is not None:
+            _check_unedited(_jobs(source, config, data_dir))
             # The bounds are not part of the configuration, so they may be lower than before.
             left_out = Rejections.of_manifest(complete)
             left_out.check_missing(config, data_dir)
@@ -143,6 +150,32 @@ def _complete(data_dir: Path) -> Manifest | None:
     return None if broken else manifest
 
 
+def _check_unedited(jobs: list[ShardJob]) -> None:
+    """Checks that no recording of finished records was edited since they were written.
+
+    Raises:
+        PrepareError: recordings were edited; names them, their shards and the remedies.
+    """
+    changed: dict[Path, list[Clip]] = {}
+    for job in jobs:
+        states = known_states(job.path, len(job.clips))
+        found = list(edited(job.clips, states, job.source_check)) if states else []
+        if found:
+            changed[job.path] = found
+        elif states:
+            note_times(job.path, job.clips, states)
+    if not changed:
+        return
+    first = next(iter(changed.values()))[0]
+    count = sum(map(len, changed.values()))
+    shards = ", ".join(path.name for path in changed)
+    raise PrepareError(
+        f"{count} recordings were edited after their records were written, such as {first.path}. "
+        f"Use another --data_dir; or remove {shards} from {next(iter(changed)).parent}, and only "
+        "these are written again; or train without the stage prepare, on the records as they are"
+    )
+
+
 def _check_directory(data_dir: Path, wanted: dict[str, Any]) -> None:
     path = data_dir / CONFIGURATION_NAME
     if not path.is_file():
@@ -181,6 +214,7 @@ def _jobs(source: Source, config: PrepareConfig, data_dir: Path) -> list[ShardJo
                     source.labels,
                     config.clip_format,
                     configuration,
+                    config.source_check,
                 )
             )
     return jobs

@@ -12,12 +12,16 @@ from aec_ofa_tf.audio.io.decode import LENGTH_POLICIES
 from aec_ofa_tf.audio.io.sound_reader import FLOAT_SCALES
 from aec_ofa_tf.files import fingerprint
 from tfrecords.clip import Source
+from tfrecords.recordings import CHECKS
 from tfrecords.schema import PAYLOADS
 from tfrecords.shard_writer import ClipFormat
 
 _FIRST_FRONT_END = {
     name: getattr(PANNS, name) for name in ("window", "mel_scale", "floor_rule", "pre_emphasis")
 }
+
+# Choices of a reader that change a data set: name in `Source.facts` -> what the first version did.
+_FIRST_RULES = {"split_rule": "by_hash", "audioset_cut": "beginning"}
 
 
 class PrepareError(ValueError):
@@ -38,6 +42,8 @@ class PrepareConfig:
         front_end: the parameters of the log-mel.
         float_scale: full scale of recordings that are stored as floating-point numbers
             (`decode.decode`).
+        source_check: how recordings that were edited since their preparation are noticed
+            (`recordings.CHECKS`).
         max_bad_fraction: bound on the quarantined share of each split's clips.
         max_missing_fraction: bound on the missing share of each split's listed clips.
 
@@ -57,6 +63,7 @@ class PrepareConfig:
     clips_per_shard: int = 128
     front_end: FrontEndConfig = PANNS
     float_scale: str = FLOAT_SCALES[0]
+    source_check: str = CHECKS[0]
     max_bad_fraction: float = 0.1
     max_missing_fraction: float = 0.5
 
@@ -70,6 +77,8 @@ class PrepareConfig:
             raise ValueError(f"payload is one of {PAYLOADS}, received {self.payload!r}")
         if self.float_scale not in FLOAT_SCALES:
             raise ValueError(f"float_scale is one of {FLOAT_SCALES}, received {self.float_scale!r}")
+        if self.source_check not in CHECKS:
+            raise ValueError(f"source_check is one of {CHECKS}, received {self.source_check!r}")
         if self.clips_per_shard < 1:
             raise ValueError(f"clips_per_shard must be positive, received {self.clips_per_shard}")
 
@@ -82,13 +91,23 @@ class PrepareConfig:
         )
 
     def recorded(self, source: Source) -> dict[str, Any]:
-        """The configuration and a fingerprint of the source, as JSON values without the bounds."""
-        return {**self.stored(), "source": _source_fingerprint(source)}
+        """The configuration and a fingerprint of the source, as JSON values without the bounds.
+
+        Rules by which a reader split or cut the recordings are there if the first version had
+        other ones.
+        """
+        rules = {
+            name: source.facts[name]
+            for name, first in _FIRST_RULES.items()
+            if source.facts.get(name, first) != first
+        }
+        return {**self.stored(), **rules, "source": _source_fingerprint(source)}
 
     def stored(self) -> dict[str, Any]:
         """This configuration as JSON values, without the bounds."""
         configuration = asdict(self)
-        del configuration["max_bad_fraction"], configuration["max_missing_fraction"]
+        for name in ("max_bad_fraction", "max_missing_fraction", "source_check"):
+            del configuration[name]
         if self.float_scale == FLOAT_SCALES[0]:  # what records of earlier versions have
             del configuration["float_scale"]
         return configuration
@@ -126,6 +145,9 @@ def check_configuration(found: dict[str, Any], wanted: dict[str, Any], data_dir:
     differing = [key for key in keys if found.get(key) != wanted.get(key)]
     if not differing:
         return
+    rules = [key for key in differing if key in _FIRST_RULES]
+    if rules and found.get("dataset") == wanted.get("dataset"):
+        raise PrepareError(_other_rules(rules, found, wanted, data_dir))
     differences = [
         "source: other clips, labels, splits or file sizes"
         if key == "source"
@@ -138,6 +160,21 @@ def check_configuration(found: dict[str, Any], wanted: dict[str, Any], data_dir:
     )
 
 
+def _other_rules(
+    rules: list[str], found: dict[str, Any], wanted: dict[str, Any], data_dir: Path
+) -> str:
+    there = {rule: found.get(rule, _FIRST_RULES[rule]) for rule in rules}
+    requested = {rule: wanted.get(rule, _FIRST_RULES[rule]) for rule in rules}
+    differences = "; ".join(
+        f"{rule}: {there[rule]!r} there, {requested[rule]!r} requested" for rule in rules
+    )
+    keep = ", ".join(f"{rule}={value}" for rule, value in there.items())
+    return (
+        f"{data_dir} was prepared by another rule ({differences}). Set {keep} to keep its records, "
+        "or use another --data_dir"
+    )
+
+
 def _with_whole_front_end(configuration: dict[str, Any]) -> dict[str, Any]:
     """Adds the fields that the front ends of older records do not list."""
     if not isinstance(configuration.get("front_end"), dict):
@@ -147,7 +184,10 @@ def _with_whole_front_end(configuration: dict[str, Any]) -> dict[str, Any]:
 
 
 def _source_fingerprint(source: Source) -> str:
-    """A hash of the labels, the clips, their splits and the sizes of their files."""
+    """A hash of the labels, the clips, their splits and the sizes of their files.
+
+    Times are not part of it, so that a copied data set has the same; see `recordings`.
+    """
     rows = [
         (clip.id, clip.split, clip.labels, os.stat(clip.path).st_size)  # noqa: PTH116
         for clip in source.clips

@@ -124,7 +124,7 @@ class Experiment:
         return self.run.space
 
     def train_teacher(self, config: TeacherConfig = TeacherConfig()) -> TeacherResult:
-        """Trains the teacher on the labels and saves it as `teacher.keras`."""
+        """Trains the teacher on the labels, recalibrates it and saves it as `teacher.keras`."""
         with self.workdir.exclusive():
             return stages.train_teacher(self.run, config)
 

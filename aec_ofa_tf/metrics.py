@@ -122,7 +122,7 @@ def has_one_label_each(labels: np.ndarray) -> bool:
 
 
 def not_single_label(labels: np.ndarray) -> str:
-    """The error message for labels, {0, 1} [clips, classes], with other than one per clip."""
+    """The error message for labels, {0, 1} [clips, classes], unless every clip has exactly one."""
     counts = labels.sum(axis=1)
     return (
         f"{(counts != 1).sum()} of {len(labels)} clips do not have exactly one label (the first "

@@ -195,7 +195,7 @@ def normalised_weights(class_weights: ClassWeights, classes: int) -> np.ndarray:
         float64 [classes] with a mean of 1.
 
     Raises:
-        ValueError: the weights are not as described.
+        ValueError: the weights are not as described, or not one per class.
     """
     weights = np.asarray(class_weights, np.float64)
     if weights.shape != (classes,):

@@ -1,7 +1,12 @@
 """What the configuration dataclasses refuse, and what resumes by them."""
 
+import dataclasses
+import json
+
+import numpy as np
 import pytest
 
+import aec_ofa_tf as ofa
 from aec_ofa_tf.config import ConfigError, from_values, outcome
 from aec_ofa_tf.export.config import ExportConfig
 from aec_ofa_tf.models.cnn10 import search_space
@@ -23,6 +28,11 @@ from aec_ofa_tf.training.device_config import DeviceConfig, check_devices
         (lambda: TrainConfig(batch_size=0), "batch_size is at least 1, received 0"),
         (lambda: TrainConfig(batch_size=2.5), "batch_size is a whole number"),
         (lambda: TrainConfig(learning_rate=float("nan")), "learning_rate is at least"),
+        (lambda: TrainConfig(batch_size=True), "batch_size is a whole number"),
+        (lambda: TrainConfig(batch_size=None), "batch_size is a whole number, received None"),
+        (lambda: TrainConfig(learning_rate="fast"), "learning_rate is a number, received 'fast'"),
+        (lambda: TrainConfig(learning_rate=float("inf")), "learning_rate is at least"),
+        (lambda: TrainConfig(time_roll=1), "time_roll is True or False"),
         (lambda: TrainConfig(schedule="linear"), "schedule is one of constant, cosine"),
         (lambda: TrainConfig(seed=2**31), "seed is a number from 0"),
         (lambda: TrainConfig(jit_compile=True), "add execution='masks'"),
@@ -32,12 +42,12 @@ from aec_ofa_tf.training.device_config import DeviceConfig, check_devices
         (lambda: SupernetConfig(distill_from="largest"), "add sampler='sandwich'"),
         (lambda: SubnetConfig(objective="both"), "objective is one of labels, distill"),
         (lambda: NetworkOptions(task="ranking"), "task is one of auto, multi_label"),
-        (lambda: NetworkOptions(block_dropout=2), "block_dropout is a number from 0 to 1"),
+        (lambda: NetworkOptions(block_dropout=2), "block_dropout is a number from 0 to below 1"),
         (lambda: DeviceConfig(logical_cpus=2), "add it"),
         (lambda: EvaluationConfig(batch_size=0), "batch_size is at least 1"),
         (lambda: SearchConfig(), "search needs a budget"),
         (lambda: SearchConfig(["params<8"]), "cannot read the budget"),
-        (lambda: SearchConfig(["params<=8k"], storage="x"), "storage is that of"),
+        (lambda: SearchConfig(["params<=8k"], storage="x"), "storage is for"),
         (lambda: SearchConfig(["params<=8k"], algorithm="guess"), "algorithm is one of"),
         (lambda: ExportConfig(inputs=()), "name no file to make"),
         (lambda: ExportConfig(quantizations=("int4",)), "received .*int4"),
@@ -49,6 +59,27 @@ from aec_ofa_tf.training.device_config import DeviceConfig, check_devices
 def test_an_impossible_value_fails_when_the_configuration_is_made(make, expected):
     with pytest.raises(ValueError, match=expected):
         make()
+
+
+REQUIRED = {ofa.PrepareConfig: {"dataset": "folder", "clip_secs": 1.0},
+            ofa.SearchConfig: {"budgets": "params<=8k"}}  # fmt: skip
+PUBLIC = [getattr(ofa, name) for name in ofa.__all__ if name.endswith(("Config", "Options"))]
+CONFIGURATIONS = [value for value in PUBLIC if dataclasses.is_dataclass(value)]
+
+
+@pytest.mark.parametrize("kind", CONFIGURATIONS, ids=lambda kind: kind.__name__)
+def test_a_value_of_a_wrong_type_is_named_in_every_field(kind):
+    for field in dataclasses.fields(kind):
+        for value in (object(), {}, b"bytes"):
+            with pytest.raises(ConfigError, match=f"{field.name} is .*, received"):
+                kind(**{**REQUIRED.get(kind, {}), field.name: value})
+
+
+def test_numbers_of_numpy_become_python_s():
+    config = TrainConfig(batch_size=np.int64(8), learning_rate=np.float32(0.5))
+
+    assert config == TrainConfig(batch_size=8, learning_rate=0.5)
+    assert json.dumps(outcome(config))
 
 
 def test_devices_that_cannot_train_so_are_refused():

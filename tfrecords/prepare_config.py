@@ -10,6 +10,7 @@ from typing import Any
 from aec_ofa_tf.audio.front_end import PANNS, FrontEndConfig
 from aec_ofa_tf.audio.io.decode import LENGTH_POLICIES
 from aec_ofa_tf.audio.io.sound_reader import FLOAT_SCALES
+from aec_ofa_tf.config import check_fields, choice, number
 from aec_ofa_tf.files import fingerprint
 from tfrecords.clip import Source
 from tfrecords.recordings import CHECKS
@@ -57,30 +58,19 @@ class PrepareConfig:
 
     dataset: str
     clip_secs: float
-    length_policy: str = "pad"
-    payload: str = "log_mel"
+    length_policy: str = choice("pad", LENGTH_POLICIES)
+    payload: str = choice("log_mel", PAYLOADS)
     seed: int = 0
-    clips_per_shard: int = 128
+    clips_per_shard: int = number(128, 1)
     front_end: FrontEndConfig = PANNS
-    float_scale: str = FLOAT_SCALES[0]
-    source_check: str = CHECKS[0]
-    max_bad_fraction: float = 0.1
-    max_missing_fraction: float = 0.5
+    float_scale: str = choice(FLOAT_SCALES[0], FLOAT_SCALES)
+    source_check: str = choice(CHECKS[0], CHECKS)
+    max_bad_fraction: float = number(0.1, 0.0, 1.0)
+    max_missing_fraction: float = number(0.5, 0.0, 1.0)
 
     def __post_init__(self) -> None:
+        check_fields(self)
         self.front_end.clip_samples(self.clip_secs)
-        if self.length_policy not in LENGTH_POLICIES:
-            raise ValueError(
-                f"length_policy is one of {LENGTH_POLICIES}, received {self.length_policy!r}"
-            )
-        if self.payload not in PAYLOADS:
-            raise ValueError(f"payload is one of {PAYLOADS}, received {self.payload!r}")
-        if self.float_scale not in FLOAT_SCALES:
-            raise ValueError(f"float_scale is one of {FLOAT_SCALES}, received {self.float_scale!r}")
-        if self.source_check not in CHECKS:
-            raise ValueError(f"source_check is one of {CHECKS}, received {self.source_check!r}")
-        if self.clips_per_shard < 1:
-            raise ValueError(f"clips_per_shard must be positive, received {self.clips_per_shard}")
 
     @property
     def clip_format(self) -> ClipFormat:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from aec_ofa_tf.audio.mel import KALDI, MEL_SCALES, SLANEY, check_filters, triangular_filters
+from aec_ofa_tf.config import check_fields
 
 PERIODIC, SYMMETRIC = WINDOWS = ("periodic", "symmetric")
 CLIP, ADD = FLOOR_RULES = ("clip", "add")
@@ -67,6 +68,9 @@ class FrontEndConfig:
     pre_emphasis: float = 0.0
 
     def __post_init__(self) -> None:
+        if self.fft_samples is None:
+            object.__setattr__(self, "fft_samples", 0)
+        check_fields(self)
         for problem in self._wrong_sizes():
             raise ValueError(problem)
         if not self.fft_samples:
@@ -138,14 +142,10 @@ class FrontEndConfig:
         )
 
     def _wrong_sizes(self) -> Iterator[str]:
-        if self.fft_samples is None:
-            object.__setattr__(self, "fft_samples", 0)
         for name in ("sample_rate_hz", "window_samples", "hop_samples", "mel_bins"):
             value = getattr(self, name)
-            if not isinstance(value, int) or value < 1:
+            if value < 1:
                 yield f"{name} is a positive integer, received {value!r}"
-        if not isinstance(self.fft_samples, int):
-            yield f"fft_samples is an integer, received {self.fft_samples!r}"
         if self.sample_rate_hz > MAX_SAMPLE_RATE_HZ:
             yield f"sample_rate_hz is at most {MAX_SAMPLE_RATE_HZ}, received {self.sample_rate_hz}"
 

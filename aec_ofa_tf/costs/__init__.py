@@ -1,1 +1,1 @@
-"""What a subnet costs, and budgets on it. No TensorFlow here."""
+"""Costs of subnets, and budgets. No TensorFlow here."""

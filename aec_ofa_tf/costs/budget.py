@@ -26,10 +26,10 @@ class UnsatisfiableBudgetError(ValueError):
 
 @dataclass(frozen=True)
 class Budget:
-    """Bounds on what a subnet may cost.
+    """Bounds on the costs of a subnet.
 
     Attributes:
-        text: as the user wrote it.
+        text: the budget as the user wrote it.
         bounds: (metric, least, greatest), inclusive; metrics are those of `costs.costs.METRICS`.
 
     Example:
@@ -45,10 +45,10 @@ class Budget:
 
     @classmethod
     def parse(cls, text: str) -> Budget:
-        """Reads bounds joined by commas: `params<=0.8M`, `macs>=50M`, `params=1.8M+-0.2M`.
+        """Parses bounds joined by commas: `params<=0.8M`, `macs>=50M`, `params=1.8M+-0.2M`.
 
         Raises:
-            ValueError: the text is not of that form, or names an unknown metric.
+            ValueError: the text does not have this form, or names an unknown metric.
         """
         return cls(text.strip(), tuple(_read_bound(part, text) for part in text.split(",")))
 
@@ -57,20 +57,23 @@ class Budget:
         """The paper's range of parameter counts, [params - tolerance, params + tolerance].
 
         Raises:
-            ValueError: a number is not finite.
+            ValueError: a number is negative or not finite.
         """
-        if not (math.isfinite(params) and math.isfinite(tolerance)):
-            raise ValueError(f"a budget is a finite number, received {params} +- {tolerance}")
+        if not (0 <= params < math.inf and 0 <= tolerance < math.inf):
+            raise ValueError(
+                "params and tolerance of a budget are finite and not negative, received "
+                f"{params} and {tolerance}"
+            )
         text = f"params={params:.12g}+-{tolerance:.12g}"
         return cls(text, (("params", max(0.0, params - tolerance), params + tolerance),))
 
     @property
     def ranges(self) -> str:
-        """The bounds alone, alike for all texts that mean the same: `params 0..8000`."""
+        """The bounds as text, equal for all budgets with equal bounds: `params 0..8000`."""
         return ", ".join(f"{name} {low:.12g}..{high:.12g}" for name, low, high in self.bounds)
 
     def excess(self, cost: Mapping[str, float]) -> float:
-        """How far outside a cost lies: the sum over bounds of the excess relative to the bound."""
+        """Sum over the bounds of the relative distance by which a cost violates the bound."""
         return sum(
             max((low - cost[metric]) / (low or 1.0), (cost[metric] - high) / (high or 1.0), 0.0)
             if math.isfinite(high)
@@ -87,23 +90,23 @@ class Budget:
         """The subnets that meet the budget.
 
         Args:
-            subnets: those to choose from.
-            network: what is static.
-            latency: a device's table, for bounds on `latency_ms`.
+            subnets: the subnets to choose from.
+            network: the static parts of the network.
+            latency: a device's latency table, for bounds on `latency_ms`.
 
         Raises:
-            UnsatisfiableBudgetError: there is none; the message names the nearest that exist.
-            ValueError: there is a bound on `latency_ms` and no table, or one that does not fit.
+            UnsatisfiableBudgetError: no subnet meets the budget; the message names the nearest.
+            ValueError: a bound on `latency_ms` has no table, or the table is of another network.
         """
-        # Only what is bounded: a large space is refused in a fraction of a second.
+        # Only the bounded costs, so that a large space is checked in a fraction of a second.
         metrics = tuple(dict.fromkeys(metric for metric, _, _ in self.bounds))
-        cost = {spec: subnet_costs(spec, network, latency, metrics) for spec in subnets}
-        excess = {spec: self.excess(each) for spec, each in cost.items()}
-        found = [spec for spec, outside in excess.items() if outside == 0.0]
+        cost = {subnet: subnet_costs(subnet, network, latency, metrics) for subnet in subnets}
+        excess = {subnet: self.excess(each) for subnet, each in cost.items()}
+        found = [subnet for subnet, outside in excess.items() if outside == 0.0]
         if found:
             return found
-        nearest = sorted(excess, key=lambda spec: (excess[spec], spec))[:_NEAREST]
-        described = "; ".join(f"{spec} ({_describe(cost[spec])})" for spec in nearest)
+        nearest = sorted(excess, key=lambda subnet: (excess[subnet], subnet))[:_NEAREST]
+        described = "; ".join(f"{subnet} ({_describe(cost[subnet])})" for subnet in nearest)
         raise UnsatisfiableBudgetError(
             f"no subnet of the space meets the budget {self.text!r}; the nearest are {described}"
         )
@@ -135,5 +138,5 @@ def _read_bound(part: str, text: str) -> tuple[str, float, float]:
 
 
 def _number(digits: str, suffix: str) -> Decimal:
-    """Exact: 0.003997M is 3997."""
+    """The number without rounding: 0.003997M is exactly 3997."""
     return Decimal(digits) * _FACTORS[suffix]

@@ -1,4 +1,4 @@
-"""What a subnet of any family costs: sums over its layer rows. No TensorFlow here."""
+"""The costs of a subnet of any family, computed from its layer rows. No TensorFlow here."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ LATENCY = "latency_ms"
 _FLOAT32_BYTES = 4
 
 _DYNAMIC_LEAST_ELEMENTS = 1024
-"""TFLite's converter leaves smaller weights in float32 in dynamic-range quantisation."""
+"""In dynamic-range quantisation TFLite's converter keeps smaller weights in float32."""
 
 _SCALE_BYTES = 12
-"""Of a channel quantised by itself: a float32 scale and an int64 zero point."""
+"""Per channel with its own quantisation: a float32 scale and an int64 zero point."""
 
 _WIDTHS = {"float32": 4, "float16": 2, "dynamic": 4, "int8": 1, "int8_qat": 1}
-"""Bytes of a trained value outside a matrix: the input batch norm's scale and shift."""
+"""Bytes of a trained value outside a matrix, such as the input batch norm's scale."""
 
 _LABEL_BYTES = 16
-"""Of a label with its line end: AudioSet's mean."""
+"""Mean length of AudioSet's labels, line end included."""
 
-# Operators, names, signature, metadata and model card; (of every file, of every convolution).
+# (per file, per convolution), for operators, names, signature, metadata and model card.
 _GRAPH_BYTES = {
     "float32": (5850, 460),
     "float16": (7200, 590),
@@ -45,16 +45,16 @@ def subnet_costs(
 
     Args:
         subnet: the subnet.
-        network: what is static.
-        latency: a device's table, for `latency_ms`.
-        metrics: names from `METRICS`; otherwise all, `latency_ms` only with a table.
+        network: the static parts of the network.
+        latency: a device's latency table, for `latency_ms`.
+        metrics: names from `METRICS`; by default all, `latency_ms` only with a table.
 
     Returns:
-        Integers; `latency_ms` in milliseconds for one clip.
+        Integers; `latency_ms` is a float, in milliseconds for one clip.
 
     Raises:
-        ValueError: `latency_ms` is asked for without a table, or the table does not cover the
-            subnet.
+        ValueError: `latency_ms` is requested without a table, or the table is of another network
+            or lacks a layer of the subnet.
 
     Example:
         >>> space = ofa.search_space("[2,2,X]", base_channels=16)
@@ -81,7 +81,7 @@ def _cost(
 
 
 def params(subnet: Subnet, network: NetworkConfig) -> int:
-    """Number of trainable weights; for 64-128-256-512 and 527 classes PANNs CNN10's 5,219,279."""
+    """Number of trainable weights; PANNs' CNN10 with 527 classes has 5,219,279."""
     return sum(row.params for row in network.rows(subnet))
 
 
@@ -91,19 +91,19 @@ def macs(subnet: Subnet, network: NetworkConfig) -> int:
 
 
 def layer_macs(subnet: Subnet, network: NetworkConfig) -> dict[str, int]:
-    """Multiply-adds for one clip by the name of the layer in the plain model."""
+    """Multiply-adds for one clip by layer name of the plain model."""
     operators = (operator for row in network.rows(subnet) for operator in row.operators)
     return {operator.name: operator.macs for operator in operators if operator.macs}
 
 
 def shared_macs(subnets: Sequence[Subnet], network: NetworkConfig, stem_units: int) -> int:
-    """Multiply-adds for one clip of several subnets that compute their stem together.
+    """Multiply-adds for one clip of several subnets that share the computation of the stem.
 
     Args:
-        subnets: those of a train step.
-        network: what is static.
-        stem_units: units of the stem, which is computed once, as wide as the widest of the
-            subnets wants it; see `models.unit.stem_length`.
+        subnets: the subnets of a train step.
+        network: the static parts of the network.
+        stem_units: number of units in the stem, which is computed once, at the width of the widest
+            subnet; see `models.unit.stem_length`.
     """
     stems, rest = [], 0
     for subnet in subnets:
@@ -114,11 +114,11 @@ def shared_macs(subnets: Sequence[Subnet], network: NetworkConfig, stem_units: i
 
 
 def activation_bytes(subnet: Subnet, network: NetworkConfig) -> int:
-    """Peak activation bytes of the float32 file that takes log-mel, at batch 1.
+    """Peak activation bytes of the float32 file with log-mel input, for one clip.
 
-    That is the greatest sum, over the operators, of the tensors that an operator reads and
-    writes, constants apart, and of those that must stay alive meanwhile. An interpreter's arena
-    is at least as large.
+    It is the maximum over the operators of the bytes that an operator reads and writes, without
+    constants, plus the bytes that must stay in memory meanwhile. An interpreter's arena is at
+    least as large.
     """
     return _FLOAT32_BYTES * max(row.peak_elements for row in network.rows(subnet))
 
@@ -126,18 +126,18 @@ def activation_bytes(subnet: Subnet, network: NetworkConfig) -> int:
 def tflite_bytes(subnet: Subnet, network: NetworkConfig, quantization: str = "float32") -> int:
     """Bytes of the file that `pipelines.convert` writes for log-mel input.
 
-    Weights after folding batch norms, biases, and scales are counted exactly; operators, names,
-    metadata and the model card are constants that were measured on trained CNN10s. At full width
-    it lies within 2 % of real files, for thin networks within 1 % and 500 bytes, where labels are
-    not much longer than AudioSet's.
+    Weights (with batch norms folded), biases and scales are counted exactly. Operators, names,
+    metadata and the model card are constants measured on trained CNN10s. The estimate is within
+    2 % of real files at full width, and within 1 % and 500 bytes for narrow networks, if labels
+    are not much longer than AudioSet's.
 
     Args:
         subnet: the subnet.
-        network: what is static.
+        network: the static parts of the network.
         quantization: "float32", "float16", "dynamic", "int8" or "int8_qat".
 
     Raises:
-        ValueError: the quantisation is none of these.
+        ValueError: the quantisation is unknown.
     """
     if quantization not in _GRAPH_BYTES:
         raise ValueError(
@@ -148,7 +148,7 @@ def tflite_bytes(subnet: Subnet, network: NetworkConfig, quantization: str = "fl
 
 
 def _row_bytes(row: LayerRow, quantization: str) -> int:
-    """Counted once for the many subnets that have the row."""
+    """Cached in the row, which many subnets share."""
     known = row.known_bytes
     if quantization not in known:
         known[quantization] = sum(_operator_bytes(o, quantization) for o in row.operators)
@@ -156,7 +156,7 @@ def _row_bytes(row: LayerRow, quantization: str) -> int:
 
 
 def _operator_bytes(operator: Operator, quantization: str) -> int:
-    """Bytes of an operator's weights; a convolution's share of the graph included."""
+    """Bytes of an operator's weights, and of a convolution's part of the graph."""
     size = operator.constants * _WIDTHS[quantization]
     matrix = operator.matrix
     if matrix is None:
@@ -169,8 +169,8 @@ def _operator_bytes(operator: Operator, quantization: str) -> int:
 def _weight_bytes(rows: int, columns: int, per_channel: bool, quantization: str) -> int:
     """Bytes of a matrix of weights, its biases and its scales.
 
-    Convolutions are quantised per output channel, dense layers as a whole; int8 gives biases
-    scales of their own.
+    Convolutions have a scale per output channel, dense layers one scale; in int8, biases have
+    scales too.
     """
     elements = rows * columns
     if quantization == "float16":
@@ -194,4 +194,4 @@ _FORMULAS: dict[str, Callable[[Subnet, NetworkConfig], int]] = {
 }
 
 METRICS = (*_FORMULAS, LATENCY)
-"""What a budget can bound."""
+"""The costs that a budget can bound."""

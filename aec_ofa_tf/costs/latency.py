@@ -1,4 +1,4 @@
-"""The latency of a subnet on a device, from a table of measured layers.
+"""The latency of a subnet on a device, predicted from a table of measured layers.
 
 `docs/latency_table.md` describes the file.
 """
@@ -19,7 +19,7 @@ from aec_ofa_tf.models.space import Subnet
 FORMAT = 1
 _TOO_LONG_MS = 1e9
 _NETWORK_SIZES = ("frames", "mel_bins", "classes")
-"""What every network has; families add to it in `NetworkConfig.sizes`."""
+"""The sizes of every network; families add others in `NetworkConfig.sizes`."""
 
 _FACTS = {"device": str, "runtime": str, "threads": int, "quantization": str}
 _REMEDY = (
@@ -30,16 +30,16 @@ _REMEDY = (
 
 @dataclass(frozen=True)
 class LatencyTable:
-    """Times of single layers on a device; a subnet's latency is their sum.
+    """Latencies of single layers on a device; a subnet's latency is their sum.
 
     Attributes:
-        device: what was measured on.
+        device: the device that was measured.
         runtime: the interpreter and its version.
-        threads: of the interpreter.
-        quantization: of the files that were run.
-        network: `NetworkConfig.sizes` of the network that the layers are of.
-        layer_ms: median milliseconds of one clip by layer.
-        extra: anything else in the file, such as the check against whole models.
+        threads: threads of the interpreter.
+        quantization: quantisation of the measured files.
+        network: `NetworkConfig.sizes` of the network to which the layers belong.
+        layer_ms: median milliseconds for one clip by layer.
+        extra: other entries of the file, such as the comparison with whole models.
     """
 
     device: str
@@ -56,7 +56,7 @@ class LatencyTable:
 
         Raises:
             ValueError: the file is damaged or not a table.
-            OSError: it cannot be read.
+            OSError: the file cannot be read.
         """
         try:
             return cls.from_json(json.loads(Path(path).read_text(encoding="utf-8")))
@@ -65,10 +65,10 @@ class LatencyTable:
 
     @classmethod
     def from_json(cls, content: Any) -> LatencyTable:
-        """The table that `as_json` has described.
+        """The table from the values of `as_json`.
 
         Raises:
-            ValueError: something is missing or of another type.
+            ValueError: an entry is missing or invalid.
         """
         if not isinstance(content, dict) or content.get("format") != FORMAT:
             raise ValueError(f'expected a JSON object with "format": {FORMAT}')
@@ -79,7 +79,7 @@ class LatencyTable:
         sizes = dict.fromkeys([*_NETWORK_SIZES, *network])
         rows = [_row(row) for row in _value(content, "layers", list)]
         if len(dict(rows)) < len(rows):
-            raise ValueError("a layer stands there twice")
+            raise ValueError("a layer occurs twice")
         known = {"format", "network", "layers", *_FACTS}
         return cls(
             **facts,
@@ -90,7 +90,7 @@ class LatencyTable:
 
     @property
     def facts(self) -> dict[str, Any]:
-        """What was measured and on what, by name."""
+        """Device, runtime, threads and quantisation, by name."""
         return {name: getattr(self, name) for name in _FACTS}
 
     def as_json(self) -> dict[str, Any]:
@@ -106,10 +106,10 @@ class LatencyTable:
         }
 
     def predict(self, subnet: Subnet, network: NetworkConfig) -> float:
-        """Milliseconds that the device takes for one clip.
+        """Predicts the milliseconds of a subnet for one clip.
 
         Raises:
-            ValueError: the table is of another network, or has no row for a layer.
+            ValueError: the table is of another network, or lacks a layer of the subnet.
         """
         self._check(network)
         try:

@@ -1,4 +1,4 @@
-"""Batch norm over any prefix of the channels, and its statistics as values."""
+"""Batch norm over any prefix of the channels, with its statistics as arguments and results."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from aec_ofa_tf.layers.prefix import channel_count
 
 
 class Moments(NamedTuple):
-    """Mean and biased variance per channel, float32 [channels] each, at full width.
+    """Mean and biased variance of every channel, each [channels] at full width.
 
-    Channels that were not computed are 0.
+    Their dtype is float32, or float64 in a float64 network. Channels that were not computed are 0.
     """
 
     mean: tf.Tensor
@@ -22,12 +22,12 @@ class Moments(NamedTuple):
 
 
 def zero_moments(channels: int, dtype: str = "float32") -> Moments:
-    """The moments of a layer that was not computed."""
+    """The moments of a layer that was not computed: zeros."""
     return Moments(tf.zeros([channels], dtype), tf.zeros([channels], dtype))
 
 
 def local_moments(inputs: tf.Tensor, dtype: str = "float32") -> Moments:
-    """Moments over all axes but the last of the clips on this replica, in `dtype`."""
+    """Moments of this replica's clips over all axes but the last, in `dtype`."""
     axes = list(range(inputs.shape.rank - 1))
     return Moments(*tf.nn.moments(tf.cast(inputs, dtype), axes))
 
@@ -39,11 +39,11 @@ def replica_count() -> int:
 
 
 def synchronise(local: Moments) -> Moments:
-    """Moments over the clips of all replicas, which hold equally many each; differentiable.
+    """Moments over the clips of all replicas, each with equally many clips; differentiable.
 
-    The variance is the mean of the variances plus the variance of the means: unlike a difference
-    of squares that loses nothing to rounding where a mean is large. Must be called by every
-    replica and outside conditionals and loops, as any collective.
+    The variance is the mean of the variances plus the variance of the means, which stays accurate
+    for large means, unlike a difference of squares. Like any collective, this must be called by
+    every replica, outside conditionals and loops.
     """
     if replica_count() == 1:
         return local
@@ -51,7 +51,7 @@ def synchronise(local: Moments) -> Moments:
     row = tf.one_hot(
         context.replica_id_in_sync_group, context.num_replicas_in_sync, dtype=local.mean.dtype
     )
-    # A sum of rows of which each replica fills its own gathers them all in one collective.
+    # Each replica fills only its own row, so the sum gathers all rows in one collective.
     rows = context.all_reduce(tf.distribute.ReduceOp.SUM, row[:, None, None] * tf.stack(local))
     means, variances = rows[:, 0], rows[:, 1]
     mean = tf.reduce_mean(means, axis=0)
@@ -62,17 +62,16 @@ def synchronise(local: Moments) -> Moments:
 class ElasticBatchNorm(keras.layers.Layer):
     """Batch norm over the last axis that keeps no moving statistics.
 
-    Running averages shared between subnets are wrong for each of them (once-for-all, section 4),
-    so there are none: a call normalises by the moments of the batch, over all replicas, and
-    returns them, or by the moments that it is given. Means of the former over calibration clips
-    are the latter.
+    Running averages shared between subnets are wrong for each of them (once-for-all, section 4).
+    Therefore a call normalises by the moments of the batch, over all replicas, and returns them,
+    or it normalises by given moments: the means of batch moments over calibration batches.
 
     Args:
-        epsilon: added to the variance; PANNs' 1e-5.
+        epsilon: added to the variance; by default PANNs' 1e-5.
     """
 
     def __init__(self, epsilon: float = BATCH_NORM_EPSILON, **kwargs) -> None:
-        # Statistics, scale and shift stay float32 whatever the policy (float64 in float64).
+        # Statistics, scale and shift stay float32 in every policy (float64 in float64).
         super().__init__(autocast=False, **kwargs)
         self.epsilon = epsilon
 
@@ -96,10 +95,10 @@ class ElasticBatchNorm(keras.layers.Layer):
 
         Args:
             inputs: [batch, frames, mel bins, channels], a prefix of the full width.
-            moments: the statistics to normalise by; the batch's own by default.
+            moments: the moments to normalise by; by default those of the batch.
 
         Returns:
-            The normalised input, of its shape and dtype, and the moments that were used.
+            The normalised input, with the input's shape and dtype, and the moments used.
         """
         if self._fused():
             return self._call_fused(inputs, moments)
@@ -107,11 +106,11 @@ class ElasticBatchNorm(keras.layers.Layer):
         return self.normalise(inputs, moments), moments
 
     def local_moments(self, inputs: tf.Tensor) -> Moments:
-        """The moments of this replica's clips, at full width."""
+        """The moments of this replica's clips, padded with 0 to full width."""
         return self._full_width(*local_moments(inputs, self.variable_dtype))
 
     def normalise(self, inputs: tf.Tensor, moments: Moments) -> tf.Tensor:
-        """Normalises by given moments, through which gradients flow."""
+        """Normalises by given moments; differentiable with respect to the moments."""
         channels = channel_count(inputs)
         mean, variance = moments.mean[:channels], moments.variance[:channels]
         scale = tf.math.rsqrt(variance + self.epsilon) * self.gamma[:channels]
@@ -119,13 +118,13 @@ class ElasticBatchNorm(keras.layers.Layer):
         return tf.cast(centred * scale + self.beta[:channels], inputs.dtype)
 
     def _fused(self) -> bool:
-        """TensorFlow's fused kernel knows neither other replicas' clips nor float64."""
+        """TensorFlow's fused kernel supports neither several replicas nor float64."""
         return replica_count() == 1 and self.variable_dtype == "float32"
 
     def _call_fused(self, inputs: tf.Tensor, moments: Moments | None) -> tuple[tf.Tensor, Moments]:
         channels = channel_count(inputs)
         given = moments or Moments(tf.zeros([0]), tf.zeros([0]))
-        # The raw op, since the wrapped one silently raises epsilon to 1.001e-5.
+        # The raw op, since TensorFlow's wrapper silently raises epsilon to 1.001e-5.
         result = tf.raw_ops.FusedBatchNormV3(
             x=inputs,
             scale=self.gamma[:channels],
@@ -146,7 +145,7 @@ class ElasticBatchNorm(keras.layers.Layer):
         return Moments(*(tf.ensure_shape(vector, self.gamma.shape) for vector in padded))
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple:
-        """The input's shape, and one vector per moment."""
+        """The input's shape, and (channels,) for each of the two moments."""
         return input_shape, Moments((input_shape[-1],), (input_shape[-1],))
 
     def get_config(self) -> dict:

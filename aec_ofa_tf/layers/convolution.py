@@ -1,4 +1,4 @@
-"""Convolutions of which any prefix of the channels can be used."""
+"""Convolutions over any prefix of their channels."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from aec_ofa_tf.layers.prefix import EXECUTIONS, SLICES, channel_count
 
 @keras.saving.register_keras_serializable("aec_ofa_tf")
 class ElasticConv2D(keras.layers.Layer):
-    """3x3 convolution, same padding, no bias, that computes its first `width` output channels.
+    """Convolution, stride 1, same padding, no bias, that computes `width` output channels.
 
-    The kernel of a narrower convolution is the prefix `kernel[:, :, :inputs, :width]` of the full
-    one (paper section 2.2, elastic width). Only that prefix is computed.
+    The kernel of a narrower convolution is the prefix `kernel[:, :, :channels, :width]` of the full
+    kernel (paper section 2.2, elastic width).
 
     Args:
         filters: output channels at full width.
@@ -49,8 +49,8 @@ class ElasticConv2D(keras.layers.Layer):
         """Convolves with the kernel's prefix.
 
         Args:
-            inputs: [batch, frames, mel bins, inputs], where inputs may be a prefix too.
-            width: scalar, number of output channels; all of them by default.
+            inputs: [batch, frames, mel bins, channels], a prefix of the full width.
+            width: int32 scalar, number of output channels; by default all.
 
         Returns:
             [batch, frames, mel bins, width] in the compute dtype.
@@ -71,17 +71,17 @@ class ElasticConv2D(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable("aec_ofa_tf")
 class ElasticDepthwiseConv2D(keras.layers.Layer):
-    """Depthwise convolution, same padding, no bias, of any prefix of channels and smaller kernel.
+    """Depthwise convolution, same padding, no bias, over any prefix and with any kernel size.
 
-    A smaller kernel is the centre of the full one (once-for-all, elastic kernel size).
+    A smaller kernel is the centre of the full kernel (once-for-all, elastic kernel size).
 
     Args:
         kernel_size: side of the full square kernel, odd.
-        strides: of both axes.
-        execution: "slices" cuts the kernel's centre out; "masks" sets what lies around it to 0.
+        strides: stride of both axes.
+        execution: "slices" cuts out the kernel's centre; "masks" sets the rest to 0.
 
     Raises:
-        ValueError: the kernel size is not positive and odd, or there is no such execution.
+        ValueError: the kernel size is not positive and odd, or the execution is unknown.
     """
 
     def __init__(
@@ -109,14 +109,15 @@ class ElasticDepthwiseConv2D(keras.layers.Layer):
         )
 
     def call(self, inputs: tf.Tensor, kernel_size: tf.Tensor | int | None = None) -> tf.Tensor:
-        """Convolves every channel by itself.
+        """Convolves every channel with its own kernel.
 
         Args:
             inputs: [batch, frames, mel bins, channels], a prefix of the full width.
-            kernel_size: scalar, odd, at most the full one, which is the default.
+            kernel_size: int32 scalar, odd, at most the full size, which is the default.
 
         Returns:
-            [batch, frames / strides, mel bins / strides, channels] in the compute dtype.
+            [batch, ceil(frames / strides), ceil(mel bins / strides), channels] in the compute
+            dtype.
         """
         kernel = self.kernel[:, :, : channel_count(inputs)]
         if kernel_size is not None:

@@ -1,4 +1,4 @@
-"""A dense layer that accepts any prefix of its input."""
+"""A dense layer over any prefix of its input."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from aec_ofa_tf.layers.prefix import channel_count
 
 @keras.saving.register_keras_serializable("aec_ofa_tf")
 class ElasticDense(keras.layers.Layer):
-    """Dense layer of static output width whose kernel rows are cut to the width of its input.
+    """Dense layer of fixed output width that uses as many kernel rows as it has inputs.
 
     Args:
-        units: output width.
+        units: number of outputs.
 
     Raises:
         ValueError: `units` is not positive.
@@ -43,7 +43,7 @@ class ElasticDense(keras.layers.Layer):
             inputs: [batch, inputs], a prefix of the full width.
 
         Returns:
-            [batch, units].
+            [batch, units] in the compute dtype.
         """
         kernel = self.kernel[: channel_count(inputs)]
         return tf.linalg.matmul(inputs, kernel) + self.bias

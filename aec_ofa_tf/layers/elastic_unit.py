@@ -1,4 +1,4 @@
-"""How any elastic unit is computed: its segments in a row, or its input passed on."""
+"""The base layer of elastic units: it applies segments in order, or passes its input on."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ Statistics = dict[str, Moments]
 
 
 class Segment(NamedTuple):
-    """A part of a unit that ends with a batch norm and what follows it channel by channel.
+    """A part of a unit that ends with a batch norm and a channelwise function.
 
     Attributes:
-        name: of the batch norm's moments, unique within the network.
-        compute: from the segment's input to the batch norm's.
+        name: name of the batch norm's moments, unique within the network.
+        compute: function from the segment's input to the batch norm's input.
         norm: the batch norm.
-        finish: from the normalised values to the segment's output, for example ReLU.
-        width: scalar, the number of channels that count.
+        finish: channelwise function from the normalised values to the output, for example ReLU.
+        width: int32 scalar, the number of output channels at the choice.
     """
 
     name: str
@@ -41,19 +41,19 @@ class Segment(NamedTuple):
 
 
 class ElasticUnitLayer(keras.layers.Layer):
-    """The weights of a unit, and its output at any choice, in one trace.
+    """The weights of a unit; one trace computes its output at any choice.
 
-    A subclass creates its layers and says what the segments are, what becomes of input and output
-    (`combine`), and what follows whether the unit is there or not (`leave`).
+    A subclass creates its layers and defines `norms` and `segments`. It may override `combine`
+    and `post_process`.
 
     Args:
-        is_optional: whether a choice of 0 channels is possible: the input is passed on.
         channels_out: greatest number of output channels.
-        execution: "slices" computes what the choice needs alone; "masks" computes everything and
+        is_optional: whether the unit can be absent (a choice of 0 channels) and pass its input on.
+        execution: "slices" computes only what the choice needs; "masks" computes everything and
             sets the rest to 0, so that shapes are static.
 
     Raises:
-        ValueError: there is no such execution.
+        ValueError: the execution is unknown.
     """
 
     def __init__(
@@ -69,18 +69,18 @@ class ElasticUnitLayer(keras.layers.Layer):
     @property
     @abstractmethod
     def norms(self) -> dict[str, ElasticBatchNorm]:
-        """The batch norms by the names of their moments, in order; none if nothing is computed."""
+        """The batch norms by segment name, in order; empty if no subnet has the unit."""
 
     @abstractmethod
     def segments(self, choice: Sequence[tf.Tensor | int]) -> Sequence[Segment]:
-        """What is computed at a choice."""
+        """The segments at a choice, in order."""
 
     def combine(self, inputs: tf.Tensor, outputs: tf.Tensor) -> tf.Tensor:
         """Joins the unit's input with the last segment's output; a residual unit adds them."""
         return outputs
 
-    def leave(self, outputs: tf.Tensor) -> tf.Tensor:
-        """What follows the unit even where it is absent, for example a pool."""
+    def post_process(self, outputs: tf.Tensor) -> tf.Tensor:
+        """A function of the output that is applied even if the unit is absent, such as a pool."""
         return outputs
 
     def call(
@@ -95,18 +95,18 @@ class ElasticUnitLayer(keras.layers.Layer):
             inputs: [batch, frames, mel bins, channels], a prefix of the full input; with masks,
                 the full input, 0 beyond the prefix.
             choice: integers, or int32 [fields].
-            statistics: moments for the batch norms, of this unit at least; the batch's own by
-                default.
+            statistics: moments by name, at least for the batch norms of this unit; by default
+                those of the batch.
 
         Returns:
-            [batch, frames, mel bins, channels], with masks all channels, in the compute dtype,
-            and the moments used: zeros where the unit is absent.
+            The output [batch, frames, mel bins, channels], with masks all channels, in the compute
+            dtype; and the moments used, zeros if the unit is absent.
         """
         if not self.norms:
-            return self.leave(inputs), {}
+            return self.post_process(inputs), {}
         given = None if statistics is None else {name: statistics[name] for name in self.norms}
         outputs, moments = self._call(inputs, choice, given)
-        return self.leave(outputs), moments
+        return self.post_process(outputs), moments
 
     def _call(
         self,
@@ -153,7 +153,7 @@ class ElasticUnitLayer(keras.layers.Layer):
     def _synchronised(
         self, segment: Segment, x: tf.Tensor, inputs: tf.Tensor, present: tf.Tensor, last: bool
     ) -> tuple[tf.Tensor, Moments]:
-        """No collective may stand inside a conditional: one before the reduction, one after."""
+        """A conditional must not contain a collective: one precedes the reduction, one follows."""
         norm, width = segment.norm, segment.width
 
         def computed() -> tuple[tf.Tensor, Moments]:
@@ -163,7 +163,7 @@ class ElasticUnitLayer(keras.layers.Layer):
         def nothing() -> tf.Tensor:
             if self.execution == SLICES:
                 return inputs[..., :0]
-            # Static shapes must agree, for the gradients' sake too.
+            # Both branches need the same static shape, for the gradients too.
             return tf.zeros([*tf.unstack(tf.shape(inputs)[:3]), norm.channels], inputs.dtype)
 
         outputs, local = tf.cond(present, computed, lambda: (nothing(), self._no_moments(norm)))
@@ -185,13 +185,13 @@ class ElasticUnitLayer(keras.layers.Layer):
         return zero_moments(norm.channels, self.variable_dtype)
 
     def _keep_moments(self, moments: Moments, width: tf.Tensor | int) -> Moments:
-        # With slices the batch norm has padded them already.
+        # With slices the batch norm has already padded them with 0.
         if self.execution == SLICES:
             return moments
         return Moments(*(keep_prefix(vector, width, self.execution) for vector in moments))
 
     def _fit(self, values: tf.Tensor) -> tf.Tensor:
-        """With masks, the first `channels_out`, padded with 0 where there are fewer."""
+        """With masks, pads or cuts the values to `channels_out` channels."""
         if self.execution == SLICES:
             return values
         missing = max(self.channels_out - values.shape[-1], 0)

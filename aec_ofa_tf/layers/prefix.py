@@ -1,4 +1,4 @@
-"""The first channels of a tensor, cut out or masked: the two executions of a subnet."""
+"""The first channels of a tensor by the two executions of a subnet, slices and masks."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ def keep_prefix(values: tf.Tensor, width: tf.Tensor | int, execution: str) -> tf
 
     Args:
         values: [..., channels].
-        width: scalar, at most the number of channels.
-        execution: "slices" cuts the rest off, so that nothing is computed for it; "masks" sets
-            it to 0, so that shapes are static.
+        width: int32 scalar, at most the number of channels.
+        execution: "slices" removes the other channels, so that they cost no computation; "masks"
+            sets them to 0, so that shapes are static.
 
     Returns:
-        [..., width] for slices, the shape of `values` for masks.
+        [..., width] for slices, or the shape of `values` for masks.
     """
     if execution == SLICES:
         return values[..., :width]
-    # Selected, not multiplied: what is masked may have overflowed.
+    # Selected, not multiplied: masked values may be infinite, and 0 * inf is NaN.
     return tf.where(tf.sequence_mask(width, values.shape[-1]), values, tf.zeros([], values.dtype))
 
 
 def channel_count(values: tf.Tensor) -> tf.Tensor | int:
-    """Number of channels, as an int where it is static."""
+    """Number of channels, an int if it is static."""
     return values.shape[-1] or tf.shape(values)[-1]

@@ -1,1 +1,1 @@
-"""Families of networks as lists of elastic units, supernets of them, and the plain models."""
+"""Network families as lists of elastic units, their supernets, and standalone models."""

@@ -12,11 +12,11 @@ from aec_ofa_tf.layers.prefix import channel_count
 
 
 class DropoutSite(NamedTuple):
-    """A place of a network where activations are dropped.
+    """A place in a network where dropout is applied.
 
     Attributes:
-        shape: of one clip's activations there, at full width.
-        rate: share of them that is dropped.
+        shape: shape of one clip's activations there, at full width.
+        rate: dropout rate, in [0, 1).
     """
 
     shape: tuple[int, ...]
@@ -24,13 +24,13 @@ class DropoutSite(NamedTuple):
 
 
 class Draws(NamedTuple):
-    """What augmentation and dropout do in one step, the same for all subnets of the step.
+    """The random masks and weights of one step; all subnets of the step use the same ones.
 
     Attributes:
-        spec_augment: float32 [clips, frames, mel bins], 0 where a clip is blanked.
-        mixup: float32 [clips // 2] weights of the pairs, or None without mixup.
-        dropout: per site of the network bool [pairs or clips, *shape], False where an activation
-            is dropped; None for a rate of 0.
+        spec_augment: float32 [clips, frames, mel bins], 0 where SpecAugment masks a clip.
+        mixup: float32 [clips // 2], mixing weight of every pair; None without mixup.
+        dropout: for every site, bool [pairs or clips, *shape], False where an activation is
+            dropped; None for a rate of 0.
     """
 
     spec_augment: tf.Tensor
@@ -44,15 +44,18 @@ def dropout_masks(
     """Draws the masks at full width; a narrower subnet uses their first channels.
 
     Args:
-        positions: int32 [clips that reach the units] in the global batch.
-        sites: of the network, in order.
-        seed: int32 [2], stateless; every site folds its own number in.
+        positions: int32 [clips, or pairs with mixup], their positions in the global batch.
+        sites: the dropout sites of the network, in order.
+        seed: stateless seed, int32 [2]; the number of each site is folded in.
+
+    Returns:
+        `Draws.dropout`.
     """
     return tuple(_keep(positions, site, seed, number) for number, site in enumerate(sites))
 
 
 def drop(inputs: tf.Tensor, keep: tf.Tensor | None, rate: float) -> tf.Tensor:
-    """Inverted dropout by a mask of at least as many channels: kept values are / (1 - rate)."""
+    """Inverted dropout: kept values are divided by 1 - rate; `keep` may have more channels."""
     if keep is None:
         return inputs
     mask = tf.cast(keep[..., : channel_count(inputs)], inputs.dtype)

@@ -1,4 +1,4 @@
-"""Families of networks by name: how `config.json` and saved models say which one is meant."""
+"""The registry of network families: `config.json` and saved models store a family's name."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Registered = TypeVar("Registered", bound=type[SearchSpace] | type[NetworkConfig]
 
 _BUILT_IN = {"cnn10": "aec_ofa_tf.models.cnn10"}
 _DEFAULT = "cnn10"
-"""The family of runs that name none: those made before there was another."""
+"""The family of configurations without a name, which are older than the registry."""
 
 _SPACES: dict[str, type[SearchSpace]] = {}
 _NETWORKS: dict[str, type[NetworkConfig]] = {}
@@ -23,7 +23,7 @@ _NETWORKS: dict[str, type[NetworkConfig]] = {}
 def register_family(name: str) -> Callable[[Registered], Registered]:
     """Class decorator that registers a family's search space or its network configuration.
 
-    Both are frozen dataclasses whose fields are numbers, texts, or tuples of them.
+    Both are frozen dataclasses whose fields are numbers, strings, or tuples of these.
 
     Example:
         @register_family("cnn10")
@@ -43,7 +43,7 @@ def register_family(name: str) -> Callable[[Registered], Registered]:
 
 
 def to_config(value: SearchSpace | NetworkConfig) -> dict[str, Any]:
-    """A space or network as JSON holds it: its fields, and the name of its family."""
+    """A space or network as JSON values: its fields, and the name of its family."""
     return {"family": value.family, **asdict(value)}
 
 
@@ -51,30 +51,30 @@ def space_from_config(config: Mapping[str, Any]) -> SearchSpace:
     """The search space that `to_config` described.
 
     Raises:
-        ValueError: no such family is registered, or the values are wrong.
+        ValueError: the family is not registered, or a value is invalid.
     """
-    return _open(config, _SPACES)
+    return _build(config, _SPACES)
 
 
 def network_from_config(config: Mapping[str, Any]) -> NetworkConfig:
     """The network configuration that `to_config` described.
 
     Raises:
-        ValueError: no such family is registered, or the values are wrong.
+        ValueError: the family is not registered, or a value is invalid.
     """
-    return _open(config, _NETWORKS)
+    return _build(config, _NETWORKS)
 
 
 def network_class(family: str) -> type[NetworkConfig]:
     """The class of a family's network configurations.
 
     Raises:
-        ValueError: no such family is registered.
+        ValueError: the family is not registered.
     """
     return _registered(family, _NETWORKS)
 
 
-def _open(config: Mapping[str, Any], registered: Mapping[str, Any]) -> Any:
+def _build(config: Mapping[str, Any], registered: Mapping[str, Any]) -> Any:
     fields = {name: _as_tuple(value) for name, value in config.items() if name != "family"}
     return _registered(config.get("family", _DEFAULT), registered)(**fields)
 
@@ -85,7 +85,7 @@ def _registered(family: str, registered: Mapping[str, Any]) -> Any:
     if family not in registered:
         raise ValueError(
             f"no family of networks called {family!r} is registered: import the module that "
-            f"defines it first; known are {', '.join(sorted({*registered, *_BUILT_IN}))}"
+            f"defines it first; registered are {', '.join(sorted({*registered, *_BUILT_IN}))}"
         )
     return registered[family]
 

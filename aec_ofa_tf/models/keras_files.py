@@ -12,10 +12,10 @@ from aec_ofa_tf.files import replacing
 
 
 def save_model(model: keras.Model, path: Path) -> None:
-    """Writes a `.keras` file under a temporary name and renames it."""
+    """Writes a `.keras` file, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as temporary:
-        # Keras tells the format from the suffix, which the temporary name does not have.
+        # Keras derives the format from the suffix, which the temporary name lacks.
         draft = temporary.with_name(f"{temporary.name}.keras")
         model.save(draft)
         draft.replace(temporary)
@@ -25,7 +25,7 @@ def load_model(path: Path) -> keras.Model:
     """Opens a `.keras` file without running code from it.
 
     Raises:
-        ValueError: it is not there or not a model.
+        ValueError: the file does not exist or is not a model.
     """
     if not path.is_file():
         raise ValueError(f"there is no model at {path}")
@@ -36,7 +36,7 @@ def load_model(path: Path) -> keras.Model:
 
 
 def model_fingerprint(model: keras.Model) -> str:
-    """Hexadecimal SHA-256 of a model's weights in order, shapes included."""
+    """Hexadecimal SHA-256 of the names, shapes, dtypes and values of a model's weights."""
     digest = hashlib.sha256()
     for weight in model.weights:
         array = np.ascontiguousarray(np.asarray(weight))

@@ -1,4 +1,4 @@
-"""From a subnet of a supernet to a network of its own."""
+"""Standalone networks from the subnets of a supernet."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ def build_plain(
 ) -> keras.Model:
     """A standalone network of a subnet's shape, from built-in Keras layers only.
 
-    `keras.models.load_model(safe_mode=True)` opens it anywhere, without this project.
+    `keras.models.load_model(safe_mode=True)` opens it without this project.
 
     Args:
         subnet: a choice for every unit.
-        network: what is static.
-        classifier_activation: "task" for scores by the network's task, None for logits, or the
-            Keras name of a function.
-        name: the model's name; that of the network's family by default.
+        network: the static parts of the network.
+        classifier_activation: "task" for the activation of the network's task, None for logits,
+            or the Keras name of an activation.
+        name: the model's name; by default the name of the network's family.
 
     Returns:
         A model from float32 [batch, frames, mel_bins] log-mel in dB to float32 [batch, classes].
@@ -55,12 +55,11 @@ def materialise(
     Args:
         supernet: the source of the weights; it is not changed.
         subnet: the subnet.
-        statistics: the subnet's recalibrated moments, without which it would be wrong.
-        classifier_activation: "task" for scores by the network's task, None for logits, or the
-            Keras name of a function.
+        statistics: the subnet's own recalibrated moments (`SubnetEvaluator.recalibrate`).
+        classifier_activation: as for `build_plain`.
 
     Returns:
-        `build_plain` of the subnet, which computes what the supernet computes at the subnet.
+        The model of `build_plain`; it computes what the supernet computes for the subnet.
     """
     model = build_plain(subnet, supernet.network, classifier_activation)
     moments = list(map(np.asarray, statistics[INPUT_NORM]))
@@ -75,7 +74,7 @@ def materialise(
 
 
 def copy_subnet(supernet: Supernet, subnet: Subnet, dtype: str = "float32") -> Supernet:
-    """A supernet of the one subnet that starts from the weights it has in `supernet`.
+    """A supernet of one subnet, with the weights that the subnet has in `supernet`.
 
     Args:
         supernet: the source of the weights; it is not changed.
@@ -92,7 +91,7 @@ def copy_subnet(supernet: Supernet, subnet: Subnet, dtype: str = "float32") -> S
 
 
 def _cut_units(supernet: Supernet, subnet: Subnet) -> Iterator[tuple[int, _Arrays]]:
-    """(index, weights at the subnet's choice) of the units that the subnet has."""
+    """Index and weights, at the subnet's choice, of every unit that the subnet has."""
     channels = 1
     for index, choice in enumerate(subnet.choices):
         if not any(choice):
@@ -105,12 +104,12 @@ def _cut_units(supernet: Supernet, subnet: Subnet) -> Iterator[tuple[int, _Array
 def _fill(
     model: keras.Model, layers: Sequence[str], weights: _Arrays, moments: Sequence[Sequence]
 ) -> None:
-    """Sets the weights of some layers of a plain model, batch norms' statistics among them."""
-    left, statistics = list(weights), iter(moments)
+    """Sets the weights of these layers of a plain model, and the statistics of batch norms."""
+    remaining, statistics = list(weights), iter(moments)
     for name in layers:
         layer = model.get_layer(name)
         count = len(layer.trainable_weights)
-        own, left = left[:count], left[count:]
+        own, remaining = remaining[:count], remaining[count:]
         if isinstance(layer, keras.layers.BatchNormalization):
             own += [np.asarray(vector)[: len(own[0])] for vector in next(statistics)]
         layer.set_weights(own)

@@ -1,4 +1,4 @@
-"""What all subnets of one supernet have in common. No TensorFlow here."""
+"""The static parts that all subnets of one supernet share. No TensorFlow here."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ if TYPE_CHECKING:
 
 MEL_BINS = 64
 INPUT_NORM = "input_norm"
-"""Name of the batch norm over mel bins that every network begins with."""
+"""Name of the batch norm over mel bins with which every network begins."""
 
 
 @dataclass(frozen=True)
 class NetworkConfig(ABC):
-    """The static parts of a network; a family adds its own and lists its units.
+    """The static parts of a network; a family adds fields and lists its units.
 
     Every network begins with a batch norm over mel bins and ends with its head.
 
     Attributes:
-        family: name that the configuration is registered under, see `models.family`.
+        family: name under which the configuration is registered, see `models.family`.
         classes: number of outputs.
         frames: time frames of the input log-mel.
-        mel_bins: frequency bins of the input.
-        task: name of what the outputs mean, see `aec_ofa_tf.tasks`.
+        mel_bins: mel bins of the input log-mel.
+        task: name of the task, see `aec_ofa_tf.tasks`.
 
     Raises:
-        ValueError: a size is not positive, or there is no such task.
+        ValueError: a size is not positive, or the task is unknown.
     """
 
     family: ClassVar[str] = ""
@@ -55,34 +55,34 @@ class NetworkConfig(ABC):
 
     @abstractmethod
     def units(self, count: int) -> tuple[ElasticUnit, ...]:
-        """The units of a network of so many units.
+        """The units of a network with `count` units.
 
         Raises:
-            ValueError: the family has no networks of so many.
+            ValueError: the family has no networks with `count` units.
         """
 
     @abstractmethod
     def head(self) -> Head:
-        """What follows the units."""
+        """The head, which follows the units."""
 
     def get_task(self) -> Task:
-        """What the outputs mean."""
+        """The task: the meaning of the outputs."""
         return get_task(self.task)
 
     @property
     def sizes(self) -> dict[str, int]:
-        """What the time of a layer depends on besides its row, by name."""
+        """The sizes, by name, that a layer's latency depends on in addition to its row."""
         return {"frames": self.frames, "mel_bins": self.mel_bins, "classes": self.classes}
 
     @property
     def family_fields(self) -> dict[str, Any]:
-        """What the family adds to the fields of every network, by name."""
+        """The fields that the family adds to those of every network, by name."""
         common = {field.name for field in fields(NetworkConfig)}
         return {name: value for name, value in asdict(self).items() if name not in common}
 
     @property
     def image(self) -> Shape:
-        """The shape in which a normalised clip enters the first unit."""
+        """The shape of one normalised clip at the input of the first unit."""
         return self.frames, self.mel_bins, 1
 
     def rows(self, subnet: Subnet) -> list[LayerRow]:
@@ -101,10 +101,10 @@ class NetworkConfig(ABC):
 
         Args:
             subnet: the subnet.
-            activation: of the scores; None for logits.
+            activation: Keras name of the activation from logits to scores; None for logits.
 
         Yields:
-            Parts; a unit that computes nothing has a row of None.
+            The input batch norm, every unit and the head.
         """
         shape, head = self.image, self.head()
         image = partial(_normalised_image, shape=shape)
@@ -118,14 +118,14 @@ class NetworkConfig(ABC):
 
 
 class Part(NamedTuple):
-    """A unit at a choice, the input batch norm or the head, ready to be built by itself.
+    """A unit at a choice, the input batch norm or the head, which can be built by itself.
 
     Attributes:
-        row: its sizes; None where it computes nothing.
-        shape: of its input, without the axis of clips.
-        plain: from a symbolic input to the output, of built-in Keras layers.
-        is_first: whether it takes the network's input.
-        is_last: whether it returns the network's scores.
+        row: its sizes; None if it computes nothing.
+        shape: shape of its input, without the batch axis.
+        plain: adds the part to a model of built-in Keras layers: symbolic input to output.
+        is_first: whether its input is the network's input.
+        is_last: whether its output is the network's output.
     """
 
     row: LayerRow | None
@@ -135,7 +135,7 @@ class Part(NamedTuple):
     is_last: bool = False
 
     def model(self) -> keras.Model:
-        """The part as a model of its own, which a device can be measured with."""
+        """The part as a standalone model, whose latency can be measured on a device."""
         import keras
 
         inputs = keras.Input(self.shape)
@@ -143,7 +143,7 @@ class Part(NamedTuple):
 
 
 def plain_batch_norm(name: str) -> keras.layers.Layer:
-    """Keras' batch norm with PANNs' settings: the twin of `ElasticBatchNorm`."""
+    """Keras' batch norm with PANNs' settings: the counterpart of `ElasticBatchNorm`."""
     import keras
 
     return keras.layers.BatchNormalization(
@@ -169,7 +169,7 @@ def _input_row(frames: int, mel_bins: int) -> LayerRow:
 def _row_and_shape(
     unit: ElasticUnit, choice: Choice, shape: Shape
 ) -> tuple[LayerRow | None, Shape]:
-    """Cached, since the many subnets of a space are made of few different units."""
+    """Cached, since the many subnets of a space consist of few distinct units."""
     return unit.row(choice, shape), unit.output_shape(choice, shape)
 
 

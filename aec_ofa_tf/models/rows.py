@@ -1,4 +1,4 @@
-"""What one unit of a subnet costs: the numbers that all costs are sums of. No TensorFlow here."""
+"""The sizes of one unit of a subnet, from which all costs follow. No TensorFlow here."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ class Matrix:
     """The weights of a convolution or of a dense layer.
 
     Attributes:
-        rows: inputs of one output: kernel taps times input channels.
-        columns: outputs.
-        vectors: trained values per column besides: 1 for a bias, 2 for the scale and shift of a
-            batch norm, of which a file keeps one bias.
-        per_channel: whether every column is quantised by itself, as convolutions are, or the
-            matrix as a whole, as dense layers are.
+        rows: weights per output: kernel taps times input channels.
+        columns: output channels.
+        vectors: other trained values per column: 1 for a bias, 2 for a batch norm's scale and
+            shift, which become one bias in a file.
+        per_channel: whether every column has its own quantisation scale, as in convolutions, or
+            the matrix has one, as in dense layers.
     """
 
     rows: int
@@ -26,21 +26,21 @@ class Matrix:
 
     @property
     def elements(self) -> int:
-        """Weights of the matrix itself."""
+        """Number of weights in the matrix."""
         return self.rows * self.columns
 
 
 @dataclass(frozen=True)
 class Operator:
-    """One operation of a converted file, batch norms folded.
+    """One operation of a converted file, in which batch norms are folded.
 
     Attributes:
-        name: the Keras layer that it comes from.
-        activations: elements that it reads and writes, constants apart.
-        matrix: its weights, if it has a matrix of them.
-        positions: how often the matrix is applied to one clip.
-        constants: trained values without a matrix, such as a batch norm that cannot be folded.
-        held: elements that must stay alive meanwhile, such as the input of a residual connection.
+        name: name of its Keras layer.
+        activations: elements that it reads and writes, without constants.
+        matrix: its weight matrix, if it has one.
+        positions: number of times that the matrix is applied to one clip.
+        constants: trained values outside a matrix, such as a batch norm that cannot be folded.
+        held: other elements that stay in memory meanwhile, such as a residual unit's input.
     """
 
     name: str
@@ -52,7 +52,7 @@ class Operator:
 
     @property
     def params(self) -> int:
-        """Trained values."""
+        """Number of trained values."""
         matrix = self.matrix
         return self.constants + (matrix.elements + matrix.vectors * matrix.columns if matrix else 0)
 
@@ -64,12 +64,12 @@ class Operator:
 
 @dataclass(frozen=True, order=True)
 class LayerRow:
-    """What a device computes in one go; equal rows take equal time.
+    """A layer whose latency is measured as a whole; equal rows have equal latencies.
 
     Attributes:
-        kind: what it is, for example "convolution".
-        sizes: (name, value) of everything that its time depends on, sorted by name.
-        operators: what it consists of; not compared, since kind and sizes determine their sizes.
+        kind: kind of layer, for example "convolution".
+        sizes: (name, value) of everything that its latency depends on, sorted by name.
+        operators: its operators; not compared, since kind and sizes determine their sizes.
     """
 
     kind: str
@@ -78,7 +78,7 @@ class LayerRow:
 
     @classmethod
     def make(cls, kind: str, operators: tuple[Operator, ...] = (), **sizes: int) -> LayerRow:
-        """The row of a kind with sizes by name."""
+        """A row from its kind and its sizes by name."""
         return cls(kind, tuple(sorted(sizes.items())), operators)
 
     def __str__(self) -> str:
@@ -97,10 +97,10 @@ class LayerRow:
 
     @cached_property
     def peak_elements(self) -> int:
-        """The greatest number of elements that are alive at an operator."""
+        """The greatest number of activations in memory at any operator."""
         return max(operator.activations + operator.held for operator in self.operators)
 
     @cached_property
     def known_bytes(self) -> dict[str, int]:
-        """Bytes in a file by quantisation, as far as `costs` has counted them."""
+        """Bytes in a file by quantisation: a cache that `costs` fills."""
         return {}

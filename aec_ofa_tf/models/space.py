@@ -1,4 +1,4 @@
-"""A search space and a subnet of it, for any family of networks. No TensorFlow here."""
+"""Search spaces and subnets of any family of networks. No TensorFlow here."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from aec_ofa_tf.models.network import NetworkConfig
 
 Choice = tuple[int, ...]
-"""What a subnet chooses for one unit: the number of output channels, then what else is elastic.
+"""A subnet's choice for one unit: the number of output channels, then other elastic sizes.
 
-All zeros mean that the subnet does not have the unit. The choices of a unit are equally long.
+All zeros mean that the subnet lacks the unit. All choices of one unit have the same length.
 """
 
 _SEPARATOR = "-"
@@ -30,8 +30,8 @@ class Subnet:
     It is immutable, hashable and ordered; `SearchSpace.parse_subnet` reads its text.
 
     Attributes:
-        choices: a choice per unit of the network.
-        text: the family's short form, which is also safe in file names; `str` returns it.
+        choices: a choice for every unit of the network.
+        text: the family's short notation, which is safe in file names; `str` returns it.
 
     Raises:
         ValueError: there is no choice.
@@ -56,7 +56,7 @@ class Subnet:
         return self.text
 
     def row(self) -> list[list[int]]:
-        """The choices as a rectangle [units, fields]; shorter choices are filled up with 0."""
+        """The choices as a rectangle [units, fields]; shorter choices are padded with 0."""
         fields = max(map(len, self.choices))
         return [[*choice, *[0] * (fields - len(choice))] for choice in self.choices]
 
@@ -66,7 +66,7 @@ class Option(NamedTuple):
 
     Attributes:
         text: its part of a subnet's text.
-        choices: a choice per unit of the stage.
+        choices: a choice for every unit of the stage.
     """
 
     text: str
@@ -75,12 +75,12 @@ class Option(NamedTuple):
 
 @dataclass(frozen=True)
 class SearchSpace(ABC):
-    """All products of one option per stage; everything else follows from `stages`.
+    """All combinations of one option per stage; `stages` determines everything else.
 
-    Nothing but `subnets` walks the whole space: it may have more members than can be listed.
+    Only `subnets` enumerates the space, which may have more members than memory can hold.
 
     Attributes:
-        family: name that the space is registered under, see `models.family`.
+        family: name under which the space is registered, see `models.family`.
         fields: names of the integers of a choice, the number of output channels first.
 
     Example:
@@ -95,27 +95,27 @@ class SearchSpace(ABC):
     def network(
         self, classes: int, frames: int, mel_bins: int, *, task: str, **options: Any
     ) -> NetworkConfig:
-        """The static parts of the family's networks at the size of this space.
+        """The static parts of the networks of this space.
 
         Args:
             classes: number of outputs.
             frames: time frames of the input log-mel.
-            mel_bins: frequency bins of the input.
-            task: name of what the outputs mean, see `aec_ofa_tf.tasks`.
+            mel_bins: mel bins of the input log-mel.
+            task: name of the task, see `aec_ofa_tf.tasks`.
             **options: other fields of the family's `NetworkConfig`.
 
         Raises:
             TypeError: the family has no such option.
-            ValueError: a value is impossible, or the family has registered no networks.
+            ValueError: a value is invalid, or the family has registered no network configuration.
         """
-        from aec_ofa_tf.models.family import network_class  # which imports this file
+        from aec_ofa_tf.models.family import network_class  # it imports this file
 
         return network_class(self.family)(classes, frames, mel_bins=mel_bins, task=task, **options)
 
     @property
     @abstractmethod
     def stages(self) -> tuple[tuple[Option, ...], ...]:
-        """The options of every stage in their order; all of a stage have equally many units."""
+        """The options of every stage, in order; those of one stage have equally many units."""
 
     @property
     def size(self) -> int:
@@ -127,10 +127,10 @@ class SearchSpace(ABC):
         return [self.build(options) for options in itertools.product(*self.stages)]
 
     def subnet_at(self, index: int) -> Subnet:
-        """The subnet at a place of `subnets()`, without listing them.
+        """`subnets()[index]`, without enumerating the space.
 
         Raises:
-            IndexError: there is no such place.
+            IndexError: the index is negative or not less than `size`.
         """
         if not 0 <= index < self.size:
             raise IndexError(f"the space has subnets 0 to {self.size - 1}, received {index}")
@@ -142,17 +142,17 @@ class SearchSpace(ABC):
 
     @property
     def largest(self) -> Subnet:
-        """Every stage with most units, then with the greatest choices."""
+        """In every stage the option with most units; of these, the one with greatest choices."""
         return self.build([max(options, key=_extent) for options in self.stages])
 
     @property
     def smallest(self) -> Subnet:
-        """Every stage with fewest units, then with the smallest choices."""
+        """In every stage the option with fewest units; of these, the one with least choices."""
         return self.build([min(options, key=_extent) for options in self.stages])
 
     @property
     def landmarks(self) -> dict[str, Subnet]:
-        """The members to watch while a supernet is trained, by name."""
+        """Members whose validation results are reported during supernet training, by name."""
         return {"smallest": self.smallest, "largest": self.largest}
 
     def __contains__(self, subnet: object) -> bool:
@@ -161,7 +161,7 @@ class SearchSpace(ABC):
         return all(part in o for part, o in zip(self.split(subnet), self._choices, strict=True))
 
     def parse_subnet(self, text: str) -> Subnet:
-        """Reads a member: `largest`, `smallest`, another name of the family's, or a subnet's text.
+        """Parses `largest`, `smallest`, another name that the family defines, or a subnet's text.
 
         Raises:
             ValueError: the text is none of these, or the subnet is not in this space.
@@ -173,14 +173,14 @@ class SearchSpace(ABC):
         if subnet is None:
             return self.from_texts(text.split(_SEPARATOR))
         if subnet not in self:
-            raise self._stranger(str(subnet))
+            raise self._not_a_member(str(subnet))
         return subnet
 
     def named_subnet(self, text: str) -> Subnet | None:
-        """The subnet that a family calls by another name than its text; None for other texts.
+        """The subnet of a name that the family defines; None if the text is not such a name.
 
         Raises:
-            ValueError: the text is such a name, and it is wrong.
+            ValueError: the name is invalid.
         """
         return None
 
@@ -188,13 +188,13 @@ class SearchSpace(ABC):
         """The member whose stages have these texts.
 
         Raises:
-            ValueError: there is none.
+            ValueError: there is no such member.
         """
         try:
             pairs = zip(texts, self._by_text, strict=True)
             return self.build([options[text] for text, options in pairs])
         except (KeyError, ValueError):
-            raise self._stranger(_SEPARATOR.join(texts)) from None
+            raise self._not_a_member(_SEPARATOR.join(texts)) from None
 
     def texts(self, subnet: Subnet) -> list[str]:
         """The texts of a member's stages."""
@@ -211,10 +211,10 @@ class SearchSpace(ABC):
         return tuple(len(options[0].choices) for options in self.stages)
 
     def hyperparameters(self, subnet: Subnet) -> Iterator[tuple[int, str, int]]:
-        """(stage, name, value) of what can be said of a subnet: the first stage is 1.
+        """Yields (stage, name, value), stages numbered from 1.
 
-        `depth` is the number of units that the stage has; the fields of its n-th unit are called
-        `width1`, `width2` and so on, where the field is `width`.
+        `depth` is the number of units in the stage. A field of its n-th unit has the suffix n:
+        `width1`, `width2` and so on for the field `width`.
         """
         for stage, choices in enumerate(self.split(subnet), start=1):
             present = [choice for choice in choices if any(choice)]
@@ -237,7 +237,7 @@ class SearchSpace(ABC):
     def _by_text(self) -> tuple[dict[str, Option], ...]:
         return tuple({option.text: option for option in options} for options in self.stages)
 
-    def _stranger(self, text: str) -> ValueError:
+    def _not_a_member(self, text: str) -> ValueError:
         return ValueError(
             f"the subnet {text} is not in the search space {self}; its smallest member is "
             f"{self.smallest}, its largest {self.largest}"
@@ -246,13 +246,13 @@ class SearchSpace(ABC):
 
 @dataclass(frozen=True)
 class StagedSpace(SearchSpace):
-    """A space of given stages.
+    """A space defined by its stages.
 
     Attributes:
         stages: the options of every stage.
 
     Raises:
-        ValueError: a stage has no option, or options of unequally many units.
+        ValueError: a stage has no options, or its options differ in their number of units.
     """
 
     stages: tuple[tuple[Option, ...], ...] = ()
@@ -272,27 +272,28 @@ class StagedSpace(SearchSpace):
 
     @classmethod
     def listing(cls, subnets: Sequence[Subnet]) -> StagedSpace:
-        """The space of exactly these subnets: a single stage, whose options they are.
+        """The space of exactly these subnets: one stage, with an option for each of them.
 
         Raises:
-            ValueError: there is none, or they have unequally many units.
+            ValueError: there are none, or they differ in their number of units.
         """
         return cls((tuple(Option(subnet.text, subnet.choices) for subnet in subnets),))
 
 
 Members = SearchSpace | Sequence[Subnet]
-"""A space, or a list of subnets of equally many units."""
+"""A space, or a list of subnets with equally many units."""
 
 
 def as_space(members: Members) -> SearchSpace:
-    """The space itself, or that of the listed subnets.
+    """The space itself, or the space of the listed subnets.
 
     Raises:
-        ValueError: the list is empty, or its subnets have unequally many units.
+        ValueError: the list is empty, or its subnets differ in their number of units.
     """
     return members if isinstance(members, SearchSpace) else StagedSpace.listing(members)
 
 
 def _extent(option: Option) -> tuple:
+    """Sort key of an option: its number of units, then its choices."""
     present = [choice for choice in option.choices if any(choice)]
     return len(present), sorted(option.choices, reverse=True)

@@ -18,7 +18,7 @@ from aec_ofa_tf.models.space import Members, Option, StagedSpace, Subnet, as_spa
 from aec_ofa_tf.models.unit import stem_length, unit_sizes
 
 TASK = "task"
-"""As an activation: that of the network's task."""
+"""As the name of an activation: the activation of the network's task."""
 
 
 @keras.saving.register_keras_serializable("aec_ofa_tf")
@@ -26,12 +26,12 @@ class Supernet(keras.Model):
     """All subnets of a search space in one set of weights.
 
     It is a list of units and a head; a subnet is a choice for every unit. A network that is
-    trained alone, the teacher included, is a supernet of a single subnet: there is one network,
-    one train step.
+    trained alone, such as the teacher, is a supernet of one subnet, so that there is only one
+    train step.
 
     A forward pass has two parts. The stem (input batch norm and the units of `stem_length`) is
-    computed once for all subnets of a step; the branch is a subnet's own. Which subnet is meant
-    is an argument.
+    computed once for all subnets of a step; the branch is computed for each subnet. The subnet is
+    an argument of the call.
 
     Example:
         >>> supernet = ofa.Supernet(space, network)
@@ -41,19 +41,20 @@ class Supernet(keras.Model):
 
     Args:
         members: the search space, or a list of subnets.
-        network: what is static.
+        network: the static parts of the network.
         dtype: Keras dtype policy; batch-norm statistics, logits and losses stay float32 (float64
             in float64).
-        execution: "slices" cuts every layer to its subnet's prefix, "masks" computes it in full
-            and zeroes the rest, so that all shapes are static. Both give the same numbers.
+        execution: "slices" computes only a subnet's prefix of every layer; "masks" computes the
+            whole layer and sets the rest to 0, so that all shapes are static. Both agree up to
+            rounding.
 
     Attributes:
-        space: of the members.
-        units: what every unit is, see `models.unit`.
-        sizes: of the units.
-        unit_layers: the units' weights.
-        head: what follows them.
-        head_layer: its weights.
+        space: the space of the members.
+        units: descriptions of the units, see `models.unit`.
+        sizes: the choices and channels of every unit.
+        unit_layers: layers with the units' weights.
+        head: description of the head.
+        head_layer: layer with the head's weights.
 
     Raises:
         ValueError: there is no member, or the members have unequally many units.
@@ -117,7 +118,7 @@ class Supernet(keras.Model):
 
     @property
     def dropout_sites(self) -> tuple[DropoutSite, ...]:
-        """Where activations are dropped: after units in their order, then in the head."""
+        """Where dropout is applied: after units, in order, then in the head."""
         sites, shape = [], self.network.image
         for unit, size in zip(self.units, self.sizes, strict=True):
             sides = unit.output_shape(size.choices[-1], shape)[:2]
@@ -130,13 +131,13 @@ class Supernet(keras.Model):
 
     @property
     def stem_variables(self) -> list[keras.Variable]:
-        """Trainable weights that all subnets of a step compute together."""
+        """Trainable weights of the stem, which all subnets of a step share."""
         stem: list[keras.Layer] = [self.input_norm, *self.unit_layers[: self.stem_units]]
         return [variable for layer in stem for variable in layer.trainable_variables]
 
     @property
     def branch_variables(self) -> list[keras.Variable]:
-        """Trainable weights that every subnet of a step computes for itself."""
+        """Trainable weights of the branch, which is computed for each subnet of a step."""
         stem = {id(variable) for variable in self.stem_variables}
         return [variable for variable in self.trainable_variables if id(variable) not in stem]
 
@@ -146,7 +147,7 @@ class Supernet(keras.Model):
         subnet: Subnet | tf.Tensor | None = None,
         statistics: Statistics | None = None,
     ) -> tuple[tf.Tensor, Statistics]:
-        """As `call`."""
+        """As `call`; `subnet` may also be a `Subnet`, by default the first of the space."""
         if subnet is None:
             subnet = self.space.subnet_at(0)
         if isinstance(subnet, Subnet):
@@ -163,12 +164,11 @@ class Supernet(keras.Model):
 
         Args:
             log_mel: float [batch, frames, mel bins] in dB.
-            subnet: a `Subnet`, or its choices as int32 [units, fields], see `Subnet.row`; the
-                first member by default.
-            statistics: batch-norm moments; those of the batch itself by default.
+            subnet: choices, int32 [units, fields], see `Subnet.row`.
+            statistics: batch-norm moments; by default those of the batch itself.
 
         Returns:
-            float32 logits [batch, classes], and the moments that were used.
+            Logits, float32 [batch, classes], and the moments used.
         """
         shared, stem_moments = self.stem(log_mel, subnet, None, statistics)
         logits, branch_moments = self.branch(shared, subnet, None, statistics)
@@ -181,17 +181,17 @@ class Supernet(keras.Model):
         draws: Draws | None,
         statistics: Statistics | None = None,
     ) -> tuple[tf.Tensor, Statistics]:
-        """What the subnets of a step have in common.
+        """Computes the part that all subnets of a step share.
 
         Args:
-            log_mel: float [batch, frames, mel bins] in dB.
-            choices: int32 [units, fields]; of several subnets the greatest in every place.
+            log_mel: float [clips, frames, mel bins] in dB.
+            choices: int32 [units, fields]; for several subnets the elementwise maximum.
             draws: augmentation and dropout, or None for neither.
             statistics: batch-norm moments, or None for the batch's own.
 
         Returns:
-            The stem's output as wide as the widest subnet wants it, with masks all channels, and
-            the moments used.
+            The stem's output [clips, or pairs with mixup, frames, mel bins, channels], as wide as
+            the widest subnet needs, or all channels with masks; and the moments used.
         """
         given = None if statistics is None else statistics[INPUT_NORM]
         normed, moments = self.normalise_input(tf.cast(log_mel, self.variable_dtype), given)
@@ -209,16 +209,16 @@ class Supernet(keras.Model):
         draws: Draws | None,
         statistics: Statistics | None = None,
     ) -> tuple[tf.Tensor, Statistics]:
-        """One subnet from the stem's output to its logits.
+        """Computes one subnet from the stem's output to its logits.
 
         Args:
-            shared: what `stem` returned, of whose channels the subnet's are the first.
+            shared: the output of `stem`; the subnet uses its first channels.
             choices: int32 [units, fields].
             draws: dropout, or None for none.
             statistics: batch-norm moments, or None for the batch's own.
 
         Returns:
-            float32 logits [batch, classes], and the moments used.
+            Logits, float32 [clips or pairs, classes], and the moments used.
         """
         end = self.stem_units
         if end and len(self.sizes[end - 1].choices) > 1:
@@ -236,7 +236,7 @@ class Supernet(keras.Model):
         draws: Draws | None,
         statistics: Statistics | None,
     ) -> tuple[tf.Tensor, Statistics]:
-        """Some of the units in a row, each with the dropout after it."""
+        """Applies consecutive units, each followed by its dropout."""
         moments: Statistics = {}
         for index in units:
             unit, possible = self.units[index], self.sizes[index].choices
@@ -251,16 +251,16 @@ class Supernet(keras.Model):
     def normalise_input(
         self, log_mel: tf.Tensor, moments: Moments | None = None
     ) -> tuple[tf.Tensor, Moments]:
-        """The input batch norm, per mel bin.
+        """Applies the input batch norm, whose channels are the mel bins.
 
         Args:
-            log_mel: [batch, frames, mel bins] in dB.
-            moments: statistics per mel bin, or None for the batch's own.
+            log_mel: float [batch, frames, mel bins] in dB.
+            moments: moments of every mel bin, or None for the batch's own.
 
         Returns:
             The normalised input and the moments used.
         """
-        # The fused kernel wants four axes; the mel bins are the channels here.
+        # The fused kernel needs four axes.
         normed, moments = self.input_norm(log_mel[:, :, None, :], moments=moments)
         return normed[:, :, 0, :], moments
 
@@ -273,7 +273,7 @@ class Supernet(keras.Model):
         return materialise(self, subnet, statistics, classifier_activation)
 
     def get_config(self) -> dict[str, Any]:
-        """Members, network, dtype policy and execution, as JSON holds them."""
+        """Members, network, dtype policy and execution, as JSON values."""
         return {
             "name": self.name,
             "dtype": keras.saving.serialize_keras_object(self.dtype_policy),

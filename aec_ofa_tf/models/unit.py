@@ -1,8 +1,8 @@
-"""THE SEAM: what a unit of an elastic network is, and what its head is. No TensorFlow here.
+"""The interface of every network family: elastic units and a head. No TensorFlow here.
 
-A subnet is a row of choices, one per unit; a supernet is a list of units and a head. A family of
-networks is a list of units; training, search, costs, materialisation and export are written over
-what this file declares and know no family.
+A supernet is a list of units and a head; a subnet is a choice for every unit. A family defines its
+units and its head; training, search, costs, materialisation and export use only the interface of
+this file and know no family.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ Shape = tuple[int, int, int]
 
 
 class UnitSizes(NamedTuple):
-    """What a unit must offer so that every member of a space finds its choice in it.
+    """The choices and channels of a unit over all members of a space.
 
     Attributes:
-        choices: the distinct choices of the members, in order.
+        choices: the distinct choices of the members, in ascending order.
         channels_in: greatest number of input channels.
-        channels_out: greatest number of output channels; a member without the unit passes its
-            input on.
+        channels_out: greatest number of output channels; in a member without the unit these are
+            its input channels.
     """
 
     choices: tuple[Choice, ...]
@@ -41,10 +41,10 @@ class UnitSizes(NamedTuple):
 
 
 def unit_sizes(space: SearchSpace, channels: int = 1) -> tuple[UnitSizes, ...]:
-    """The sizes of all units, for a network whose first unit gets so many channels."""
+    """The sizes of all units; `channels` is the number of input channels of the first unit."""
     found: list[UnitSizes] = []
     for options, units in zip(space.stages, space.stage_units, strict=True):
-        # The channels that enter the stage's units and leave the last one, option by option.
+        # For every option, the input channels of each unit and the output channels of the last.
         flows = [list(_flow(option.choices, channels)) for option in options]
         for unit in range(units):
             choices = sorted({option.choices[unit] for option in options})
@@ -63,23 +63,23 @@ def _flow(choices: Sequence[Choice], channels: int) -> Iterator[int]:
 
 @dataclass(frozen=True)
 class ElasticUnit(ABC):
-    """A part of a network of which every subnet makes a choice.
+    """A part of a network for which every subnet has a choice.
 
-    A unit answers four questions about a choice, side by side in one file:
+    A unit defines, side by side in one file:
 
-    1. `layer`: how it is computed from tensors, on a prefix of the full weights;
-    2. `plain`: its twin of built-in Keras layers;
-    3. `cut` and `twin_layers`: its weights, for that twin;
+    1. `layer`: its elastic layer, which computes any choice from a prefix of the full weights;
+    2. `plain`: its twin, the same computation in built-in Keras layers;
+    3. `cut` and `twin_layers`: the weights of that twin;
     4. `row`: its sizes, from which all costs follow.
 
-    And it says what two choices share. The first integer of a choice is the number of output
-    channels, the *prefix*: if nothing else differs, a narrower output is the first channels of a
-    wider one, and is computed with it. Whatever else differs (kernel, hidden width, whether the
-    unit is there at all) is the *variant*, and is computed apart.
+    The first integer of a choice is the number of output channels, the width of the *prefix*: if
+    two choices differ in nothing else, the narrower output is the first channels of the wider one
+    and is computed with it. All other differences (kernel size, hidden width, whether the unit is
+    present) make another *variant*, which is computed separately.
 
     Attributes:
         name: unique within the network.
-        dropout: rate of the dropout after the unit; None where there is none.
+        dropout: rate of the dropout after the unit; None for no dropout.
     """
 
     name: str
@@ -90,8 +90,8 @@ class ElasticUnit(ABC):
         """The Keras layer that holds the full weights; not built yet.
 
         Args:
-            sizes: choices and channels that it must offer; if they are zeros alone, no subnet has
-                the unit, and the layer has neither weights nor batch norms.
+            sizes: the choices and channels that it must support; if all choices are zeros, no
+                subnet has the unit, and the layer has neither weights nor batch norms.
             execution: "slices" or "masks".
             dtype: Keras dtype policy.
         """
@@ -104,12 +104,12 @@ class ElasticUnit(ABC):
     def cut(
         self, weights: Sequence[np.ndarray], choice: Choice, channels_in: int
     ) -> list[np.ndarray]:
-        """The trainable weights at a choice, from those of the full layer, in their order.
+        """The trainable weights at a choice, in the order of the full layer's.
 
         Args:
-            weights: of the layer that `layer` made.
-            choice: of a subnet that has the unit.
-            channels_in: that the unit gets in this subnet.
+            weights: trainable weights of the layer that `layer` creates.
+            choice: the choice of a subnet that has the unit.
+            channels_in: input channels of the unit in this subnet.
         """
 
     @abstractmethod
@@ -118,23 +118,23 @@ class ElasticUnit(ABC):
 
     @abstractmethod
     def row(self, choice: Choice, shape: Shape) -> LayerRow | None:
-        """The unit's sizes at a choice and an input shape; None where nothing is computed."""
+        """The unit's sizes at a choice and an input shape; None if nothing is computed."""
 
     def output_shape(self, choice: Choice, shape: Shape) -> Shape:
-        """Frames, mel bins and channels after the unit; without stride or pool the input's."""
+        """The unit's output shape; a unit with stride or pool overrides this method."""
         return shape[0], shape[1], choice[0] or shape[2]
 
     def variant(self, choice: Choice) -> tuple:
-        """What two choices must have in common so that the narrower is a prefix of the wider."""
+        """A key: of two choices with equal keys, the narrower is a prefix of the wider."""
         return (choice[0] > 0, *choice[1:])
 
 
 class Head(ABC):
-    """From the last unit's output to logits, with the same faces as a unit; it has no choices.
+    """The layers from the last unit's output to logits: the methods of a unit without a choice.
 
     Attributes:
         name: unique within the network.
-        dropout: rate of the dropout on the pooled channels; None where there is none.
+        dropout: rate of the dropout on the pooled channels; None for no dropout.
     """
 
     name: str
@@ -144,17 +144,17 @@ class Head(ABC):
     def layer(self, dtype: object) -> keras.layers.Layer:
         """The Keras layer that holds the weights for the widest subnet; not built yet.
 
-        Called with a tensor [clips, frames, mel bins, channels], of any prefix of the channels,
-        and `keep`, bool [clips, channels] or None: its dropout mask. Returns logits.
+        Its arguments are a tensor [clips, frames, mel bins, channels], of any prefix of the
+        channels, and `keep`, its dropout mask: bool [clips, channels] or None. It returns logits.
         """
 
     @abstractmethod
     def plain(self, x: keras.KerasTensor, activation: str | None) -> keras.KerasTensor:
-        """Adds the head to a model of built-in layers; `activation` is that of its scores."""
+        """Adds the head to a model of built-in layers; `activation` turns logits into scores."""
 
     @abstractmethod
     def cut(self, weights: Sequence[np.ndarray], channels_in: int) -> list[np.ndarray]:
-        """The trainable weights for so many input channels, from those of the full layer."""
+        """The trainable weights for `channels_in` input channels, from the full layer's."""
 
     @abstractmethod
     def twin_layers(self) -> Sequence[str]:
@@ -166,10 +166,10 @@ class Head(ABC):
 
 
 def stem_length(units: Sequence[ElasticUnit], sizes: Sequence[UnitSizes]) -> int:
-    """How many leading units all subnets of a step can compute together.
+    """The number of leading units that are computed once for all subnets of a step.
 
-    Those of which all subnets make the same choice, and the next one if its choices are prefixes
-    of each other: it is computed as wide as the widest of the subnets wants it.
+    These are the units for which all subnets have the same choice, and the next one if its choices
+    are prefixes of each other: it is computed at the width of the widest subnet.
     """
     for index, (unit, size) in enumerate(zip(units, sizes, strict=True)):
         if len(size.choices) > 1:

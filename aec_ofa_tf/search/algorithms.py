@@ -1,4 +1,4 @@
-"""How candidates are proposed. No TensorFlow here."""
+"""Search algorithms: they propose candidates. No TensorFlow here."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ class Algorithm(Protocol):
     """Proposes the candidates of one budget, all of which meet it."""
 
     def propose(self) -> Sequence[Subnet]:
-        """The next distinct candidates to evaluate; none when the search is over."""
+        """The next distinct candidates to evaluate; empty when the search is over."""
 
     def learn(self, metrics: Mapping[Subnet, SubnetMetrics]) -> None:
-        """Takes in the validation metrics of what was proposed last."""
+        """Receives the validation metrics of the last proposal."""
 
     def evaluated(self) -> Mapping[Subnet, SubnetMetrics]:
-        """What is known from earlier runs of this search, and from others that share it."""
+        """Metrics from earlier runs of this search, and from searchers that share its storage."""
 
 
 class OneRound:
-    """Proposes all its candidates at once: random search, exhaustive search.
+    """Proposes all candidates at once, for random and exhaustive search.
 
     Args:
         candidates: distinct subnets.
@@ -40,28 +40,25 @@ class OneRound:
         return proposed
 
     def learn(self, metrics: Mapping[Subnet, SubnetMetrics]) -> None:
-        """Nothing: no later proposal depends on it."""
+        """Does nothing: there are no later proposals."""
 
     def evaluated(self) -> Mapping[Subnet, SubnetMetrics]:
-        """None: a run proposes everything anew, and the store knows the metrics."""
+        """Empty: every run proposes all candidates, whose known metrics are in the store."""
         return {}
 
 
 def exhaustive(members: Sequence[Subnet]) -> OneRound:
-    """Every subnet that meets the budget, so that the best of them is the answer."""
+    """Proposes every subnet that meets the budget."""
     return OneRound(sorted(members))
 
 
 def random(members: Sequence[Subnet], population: int, seed: int) -> OneRound:
-    """The paper's search (section 2.4): a sample without replacement.
-
-    Since the members are known beforehand nothing is ever rejected; where there are fewer than
-    `population`, all are taken.
+    """The paper's search (section 2.4): a uniform sample without replacement.
 
     Args:
         members: the subnets that meet the budget.
-        population: how many candidates are wanted (the paper's p = 25).
-        seed: of the draw.
+        population: number of candidates (the paper's p = 25); all, if there are fewer members.
+        seed: seed of the draw.
 
     Raises:
         ValueError: the population is not positive.

@@ -1,4 +1,4 @@
-"""What the scores of many subnets tell about a space and about its evaluation."""
+"""Analyses of the scores of many subnets: spread, sensitivity and rank correlation."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Scores = Mapping[Subnet, float]
 
 
 def spread(scores: Sequence[float]) -> dict[str, float]:
-    """Least, quartiles and greatest of the candidates of a budget (the paper's figure 4)."""
+    """Minimum, quartiles and maximum of the scores of a budget's candidates (paper figure 4)."""
     names = ("min", "q1", "median", "q3", "max")
     values = np.percentile(scores, [0, 25, 50, 75, 100])
     return {"candidates": len(scores), **dict(zip(names, values.tolist(), strict=True))}
@@ -24,19 +24,20 @@ def spread(scores: Sequence[float]) -> dict[str, float]:
 def sensitivity(
     scores: Scores, space: SearchSpace, figure: str = "mAP"
 ) -> list[dict[str, float | int | str]]:
-    """Mean score over all subnets that make the same choice in a block (a stage of the space).
+    """Mean score of all subnets with the same choice in a block (a stage of the space).
 
-    Choices are compared fairly only if every subnet of a space has a score: under a budget alone,
-    wide blocks come with thin others.
+    The comparison is fair only if every subnet of the space has a score: within a budget, a wide
+    block comes with narrow other blocks.
 
     Args:
-        scores: by subnet.
-        space: of the subnets.
-        figure: what the scores are called.
+        scores: score by subnet.
+        space: the space of the subnets.
+        figure: name of the scores.
 
     Returns:
-        Rows of `block` (1 for the first), `choice` ("depth", or "width" and whatever else is
-        elastic of its last unit), `value`, the figure and `subnets`; only choices that there are.
+        Rows of `block` (from 1), `choice` ("depth", or a field of the block's last unit such as
+        "width"), `value`, the mean under the name `figure`, and `subnets`, their number. Choices
+        with a single value are left out.
     """
     groups: dict[tuple[int, str, int], list[float]] = defaultdict(list)
     for subnet, score in scores.items():
@@ -62,15 +63,15 @@ def sensitivity(
 
 
 def rank_correlation(proxy: Scores, full: Scores) -> dict[str, float | int | None]:
-    """How far a cheaper evaluation ranks subnets as the full one does.
+    """How well a cheaper evaluation preserves the ranking of subnets by the full evaluation.
 
     Args:
-        proxy: of at least the subnets of `full`.
-        full: by the evaluation that is trusted.
+        proxy: scores of the cheaper evaluation, for at least the subnets of `full`.
+        full: scores of the full evaluation.
 
     Returns:
-        `spearman` and `kendall` coefficients, None where all subnets of one score alike, the
-        number of `subnets`, and `mean_difference`: proxy minus full.
+        `spearman` and `kendall` coefficients, None if all scores of one evaluation are equal; the
+        number of `subnets`; and `mean_difference`, proxy minus full.
     """
     subnets = sorted(full)
     cheap, trusted = ([scores[subnet] for subnet in subnets] for scores in (proxy, full))

@@ -1,4 +1,4 @@
-"""How certain the figure of a set of clips is: resamples and 95 % intervals. No TensorFlow here."""
+"""95 % intervals of a figure: bootstrap (mAP) or binomial (accuracy). No TensorFlow here."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ def bootstrap_mean_average_precision(
 ) -> np.ndarray:
     """The mAP of resamples of the clips, drawn with replacement (Efron's bootstrap).
 
-    A class counts in the resamples that hold clips with and without it.
+    A class counts only in resamples that contain clips with it and clips without it.
 
     Args:
         scores: float [clips, classes].
         labels: {0, 1} [clips, classes].
-        resamples: how many.
-        seed: of the draws.
+        resamples: number of resamples.
+        seed: seed of the draws.
 
     Returns:
         float64 [resamples]; its standard deviation is the standard error of the mAP.
@@ -55,33 +55,33 @@ def bootstrap_interval(
     seed: int = 0,
     figure: str = "mAP",
 ) -> tuple[float, float]:
-    """The 95 % interval of a figure: what other clips of the same origin would change.
+    """The 95 % interval of a figure, for the uncertainty from the choice of clips.
 
     mAP: the normal bootstrap interval (Davison and Hinkley 1997, section 5.2.1), 1.96 standard
     deviations of the resamples on either side. The average precision of a class with few clips is
-    biased upwards, which an interval around it does not show; percentiles of the resamples, in
-    which clips occur twice, would double that bias.
+    biased upwards, which the interval does not show; percentiles of the resamples, in which clips
+    occur twice, would double that bias.
 
     Accuracy: the exact binomial interval (Clopper and Pearson 1934), which needs no draws. Unlike
-    resamples it has a width where all clips are classified right.
+    a bootstrap interval, its width is not 0 if all clips are classified correctly.
 
     Args:
         scores: float [clips, classes].
         labels: {0, 1} [clips, classes].
-        value: the figure of all clips.
-        resamples: how many; of the mAP only.
-        seed: of the draws.
+        value: the figure of all clips; used for mAP only.
+        resamples: number of resamples; used for mAP only.
+        seed: seed of the draws; used for mAP only.
         figure: "mAP" or "accuracy" (`Task.figure`).
 
     Returns:
-        Least and greatest, within [0, 1].
+        Lower and upper limit, within [0, 1].
 
     Raises:
-        ValueError: as `bootstrap_figure`.
+        ValueError: the figure is neither, or, for accuracy, a clip has no label or several.
     """
     _check_figure(figure)
     if figure == "accuracy":
-        return _binomial_interval(*_right(scores, labels))
+        return _binomial_interval(*_correct(scores, labels))
     drawn = bootstrap_mean_average_precision(scores, labels, resamples, seed)
     margin = _NORMAL_QUANTILE * float(np.std(drawn, ddof=1))
     return max(0.0, value - margin), min(1.0, value + margin)
@@ -92,16 +92,16 @@ def _check_figure(figure: str) -> None:
         raise ValueError(f"figure is one of {', '.join(FIGURES)}, received {figure!r}")
 
 
-def _right(scores: np.ndarray, labels: np.ndarray) -> tuple[int, int]:
-    """How many clips are classified right, and how many there are."""
+def _correct(scores: np.ndarray, labels: np.ndarray) -> tuple[int, int]:
+    """Number of correctly classified clips, and of all clips."""
     if not has_one_label_each(labels):
         raise ValueError(not_single_label(labels))
     return int(hits(scores, labels).sum()), len(labels)
 
 
-def _binomial_interval(right: int, clips: int) -> tuple[float, float]:
+def _binomial_interval(correct: int, clips: int) -> tuple[float, float]:
     from scipy.stats import beta  # not in the core install
 
-    low = float(beta.ppf(_TAIL, right, clips - right + 1)) if right else 0.0
-    high = float(beta.ppf(1 - _TAIL, right + 1, clips - right)) if right < clips else 1.0
+    low = float(beta.ppf(_TAIL, correct, clips - correct + 1)) if correct else 0.0
+    high = float(beta.ppf(1 - _TAIL, correct + 1, clips - correct)) if correct < clips else 1.0
     return low, high

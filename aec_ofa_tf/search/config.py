@@ -1,4 +1,4 @@
-"""What a search is asked for, checked before anything is evaluated. No TensorFlow here."""
+"""The configuration of a search, checked before any evaluation. No TensorFlow here."""
 
 from __future__ import annotations
 
@@ -22,26 +22,26 @@ class SearchConfig:
     """The search for the best subnet of every budget (paper 2.4).
 
     Attributes:
-        budgets: What a subnet may cost, each a `Budget` or its text, e.g. params<=0.8M or
+        budgets: Bounds on a subnet's costs, each a `Budget` or its text, e.g. params<=0.8M or
             macs<=4G,tflite_bytes<=3M.
-        algorithm: exhaustive: every subnet of a budget; random: the paper's sample of population;
-            evolutionary: generations of population subnets, bred by NSGA-II, for very large
+        algorithm: exhaustive: every subnet of a budget; random: the paper's sample of population
+            subnets; evolutionary: NSGA-II with generations of population subnets, for very large
             spaces.
         population: Candidates per budget, or per generation.
         generations: Generations of the evolutionary algorithm.
         seed: Seed of the draw of candidates and of the bootstrap.
-        storage: Optuna's database of the evolutionary algorithm; several searchers may share one.
-            Default: SQLite in the run directory.
-        latency_table: File with a device's layer times, for budgets on latency_ms: what
-            profile_device writes.
+        storage: Address of Optuna's database for the evolutionary algorithm; several searchers may
+            share it. Default: SQLite in the run directory.
+        latency_table: File with a device's layer latencies, written by profile_device, for budgets
+            on latency_ms.
         search_memory_mib: Memory for clips and scores in MiB. Clips that do not fit are read again
-            in every walk; the scores of one subnet and the activations of one batch are held in
-            any case.
-        subnets_per_walk: Subnets evaluated in a walk of their tree: more subnets share more
-            computation, fewer are lost by a kill.
+            in every walk. The scores of one subnet and the activations of one batch are always in
+            memory.
+        subnets_per_walk: Subnets evaluated in one walk of their tree: more subnets share more
+            computation; with fewer subnets a kill loses less.
         bootstrap_resamples: Resamples for the interval of the winners' figure.
-        rank_correlation: Also rank the candidates by fewer clips and without recalibration, and
-            compare.
+        rank_correlation: Also rank the candidates on fewer clips and without recalibration, and
+            report the rank correlations.
         evaluation: batch size and calibration clips.
 
     Raises:
@@ -78,7 +78,7 @@ class SearchConfig:
             )
         if self.storage and self.algorithm != "evolutionary":
             raise ConfigError(
-                "storage is that of algorithm='evolutionary': add it", "storage", "algorithm"
+                "storage is for algorithm='evolutionary': add it", "storage", "algorithm"
             )
 
     @property
@@ -88,15 +88,15 @@ class SearchConfig:
 
     @property
     def bounded_costs(self) -> set[str]:
-        """Names of the costs that some budget bounds."""
+        """Names of the costs that at least one budget bounds."""
         return {metric for budget in self.parsed_budgets for metric, _, _ in budget.bounds}
 
     def load_latency_table(self) -> LatencyTable | None:
-        """The device's layer times, if a table was given.
+        """The device's latency table, if a file was given.
 
         Raises:
-            ValueError: the file is not a table.
-            OSError: it cannot be read.
+            ValueError: the file is not a latency table.
+            OSError: the file cannot be read.
         """
         return LatencyTable.load(self.latency_table) if self.latency_table else None
 
@@ -104,7 +104,7 @@ class SearchConfig:
         """Opens the storage, if one was given, so that a wrong address fails before training.
 
         Raises:
-            ValueError: it cannot be opened.
+            ConfigError: the storage cannot be opened.
         """
         if self.storage:
             # Optuna takes half a second to import.
@@ -118,9 +118,8 @@ class SearchConfig:
         """The subnets of a space that meet each budget.
 
         Raises:
-            UnsatisfiableBudgetError: there is none; the message names the nearest subnets.
-            ValueError: a budget bounds the latency and there is no table, or one of another
-                network.
+            UnsatisfiableBudgetError: no subnet meets a budget; the message names the nearest.
+            ValueError: a budget on latency_ms has no table, or the table is of another network.
         """
         subnets, latency = space.subnets(), self.load_latency_table()
         return {budget: budget.members(subnets, network, latency) for budget in self.parsed_budgets}
@@ -129,23 +128,23 @@ class SearchConfig:
 def subspace(
     trained: SearchSpace, name: str | None = None, width_ratios: Sequence[float] | None = None
 ) -> SearchSpace:
-    """The part of a trained space that a name and width ratios describe.
+    """A part of a trained CNN10 space, by its name and width ratios.
 
     Args:
-        trained: the space.
-        name: such as [2,2,2]; None for the trained depths.
-        width_ratios: those to search; None for the trained ones.
+        trained: the trained space.
+        name: name of the part, such as [2,2,2]; None for the trained depths.
+        width_ratios: the width ratios of the part; None for the trained ones.
 
     Raises:
-        ConfigError: they describe subnets that were not trained.
-        ValueError: they describe no space.
+        ConfigError: the part contains subnets that were not trained, or the space is not CNN10's.
+        ValueError: the name or a width ratio is invalid.
     """
     if not name and not width_ratios:
         return trained
     if not isinstance(trained, Cnn10Space):
         raise ConfigError(
-            f"a part of the space can be named for CNN10 only, this one is {trained}: search all "
-            "of it",
+            f"only a search over CNN10s can be limited to a part, received one {trained}: leave "
+            "out space and width_ratios",
             *("space", "width_ratios"),
         )
     ratios = tuple(width_ratios) if width_ratios else trained.width_ratios
@@ -154,7 +153,7 @@ def subspace(
     outside = [subnet for subnet in part.subnets() if subnet not in trained]
     if outside:
         raise ConfigError(
-            f"{len(outside)} subnets of the space {part} were not trained, {outside[0]} for one: "
+            f"{len(outside)} subnets of {part} were not trained, such as {outside[0]}: "
             f"space and width_ratios must name a part of {trained}",
             *("space", "width_ratios"),
         )
@@ -162,17 +161,17 @@ def subspace(
 
 
 def require_validation(clips: int) -> None:
-    """Refuses to search without validation clips.
+    """Checks that there are validation clips for a search.
 
     Args:
-        clips: how many there are.
+        clips: number of validation clips.
 
     Raises:
         ConfigError: there are none.
     """
     if not clips:
         raise ConfigError(
-            "search ranks subnets on validation clips and the records hold none: prepare with a "
+            "search ranks subnets on validation clips and the records have none: prepare with a "
             "validation split (validation_folds, validation_fraction)",
             *("validation_folds", "validation_fraction"),
         )

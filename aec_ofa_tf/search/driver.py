@@ -1,4 +1,4 @@
-"""Propose, evaluate, choose: the loop that all algorithms share. No TensorFlow here."""
+"""The search loop of all algorithms: propose, evaluate, choose. No TensorFlow here."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ def search(
     size: Callable[[Subnet], float],
     figure: str = "mAP",
 ) -> dict[Budget, dict[Subnet, SubnetMetrics]]:
-    """Runs the algorithms of all budgets side by side, so that they share evaluations.
+    """Runs the algorithms of all budgets in the same rounds, so that they share evaluations.
 
-    What earlier runs of a search, or other searchers of the same storage, have evaluated counts
-    as found.
+    Evaluations by earlier runs of a search and by other searchers of the same storage are included
+    in the result.
 
     Args:
-        algorithms: by budget.
-        evaluate: called with the distinct candidates of a round, until there are none.
-        size: of equally good candidates the one where it is least is the best.
+        algorithms: the algorithm of every budget.
+        evaluate: called in every round with the distinct candidates of all budgets.
+        size: of candidates with equal figures, the one of least size is the best.
         figure: the metric that candidates are ranked by.
 
     Returns:
-        By budget the metrics of every candidate, best first.
+        For every budget, the metrics of all candidates, best first.
     """
     found: dict[Budget, dict[Subnet, SubnetMetrics]] = {budget: {} for budget in algorithms}
     while True:
@@ -55,6 +55,6 @@ def choose(
     size: Callable[[Subnet], float],
     figure: str = "mAP",
 ) -> dict[Subnet, SubnetMetrics]:
-    """The candidates by falling figure; of equally good ones the smaller comes first."""
-    order = sorted(metrics, key=lambda one: (-metrics[one][figure], size(one), one))
+    """The candidates by descending figure; of equally good ones the smaller comes first."""
+    order = sorted(metrics, key=lambda subnet: (-metrics[subnet][figure], size(subnet), subnet))
     return {subnet: metrics[subnet] for subnet in order}

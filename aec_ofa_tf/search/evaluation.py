@@ -23,20 +23,20 @@ from aec_ofa_tf.training.evaluation import Batches, all_labels
 from aec_ofa_tf.training.run import Run
 
 FEWER_CLIPS = 4
-"""The proxy with fewer validation clips sees one in so many."""
+"""The proxy with fewer validation clips uses one clip in four."""
 
 _MEMORY_SHARES = 4
-"""The calibration clips, those of two splits, and the scores of a walk."""
+"""Memory is shared by calibration clips, the clips of two splits, and the scores of a walk."""
 
 
 @dataclass(frozen=True)
 class Split:
-    """A split to score subnets on.
+    """A split on which subnets are scored.
 
     Attributes:
         batches: its clean clips.
-        labels: {0, 1} [clips, classes].
-        store: what has been scored.
+        labels: {0, 1} float32 [clips, classes].
+        store: the metrics of scored subnets.
     """
 
     batches: Batches
@@ -45,11 +45,11 @@ class Split:
 
 
 class SearchEvaluation:
-    """Scores subnets by walks of the prefix tree, each subnet once per split and supernet.
+    """Scores subnets in walks of the prefix tree, each subnet once per split and supernet.
 
     Args:
-        run: data, calibration clips and where results are kept.
-        config: of the search.
+        run: data and run directory.
+        config: configuration of the search.
         supernet: the trained supernet.
     """
 
@@ -63,9 +63,9 @@ class SearchEvaluation:
                 "batch_size": self._sizes.batch_size,
             }
         )
-        self._held_bytes = config.search_memory_mib * 2**20 // _MEMORY_SHARES
-        self._evaluator = run.evaluator(supernet, self._sizes, self._held_bytes)
-        self._tree = TreeEvaluator(self._evaluator, self._held_bytes, config.subnets_per_walk)
+        self._cache_bytes = config.search_memory_mib * 2**20 // _MEMORY_SHARES
+        self._evaluator = run.evaluator(supernet, self._sizes, self._cache_bytes)
+        self._tree = TreeEvaluator(self._evaluator, self._cache_bytes, config.subnets_per_walk)
         self.splits = {
             name: self._open(name) for name in (VALIDATION, EVALUATION) if run.records.clips(name)
         }
@@ -79,47 +79,48 @@ class SearchEvaluation:
         subnets: Iterable[Subnet],
         found: Iterable[Mapping[Subnet, SubnetMetrics]],
     ) -> dict[Subnet, SubnetMetrics]:
-        """Validation metrics of all those subnets that were ever evaluated.
+        """Validation metrics of those subnets that were ever evaluated.
 
         Args:
-            subnets: of which to tell.
-            found: what searches have found; those of others that share a storage are kept.
+            subnets: the subnets to look up.
+            found: results of searches; those by other searchers are added to the store.
         """
         store = self.splits[VALIDATION].store
-        for spec, metrics in (pair for search in found for pair in search.items()):
-            if spec not in store.known:
-                store.add(spec, metrics)
-        return {spec: store.known[spec] for spec in subnets if spec in store.known}
+        for subnet, metrics in (pair for search in found for pair in search.items()):
+            if subnet not in store.known:
+                store.add(subnet, metrics)
+        return {subnet: store.known[subnet] for subnet in subnets if subnet in store.known}
 
     def metrics(self, split: str, subnets: Sequence[Subnet]) -> Mapping[Subnet, SubnetMetrics]:
-        """Metrics of every subnet on a split; on the evaluation split with `interval`.
+        """Metrics of every subnet on a split.
 
-        `mAP_fewer_clips`, or that of the task's figure, is of one validation clip in four.
+        Those of the evaluation split include `interval`; those of the validation split include
+        `mAP_fewer_clips` and the like, from one clip in four.
         """
         known = self.splits[split].store.known
-        missing = [spec for spec in subnets if spec not in known]
-        for spec, scores in self._scores(split, missing):
-            self.splits[split].store.add(spec, self._measure(split, scores))
-        return {spec: known[spec] for spec in subnets}
+        missing = [subnet for subnet in subnets if subnet not in known]
+        for subnet, scores in self._scores(split, missing):
+            self.splits[split].store.add(subnet, self._measure(split, scores))
+        return {subnet: known[subnet] for subnet in subnets}
 
     def without_recalibration(self, subnets: Sequence[Subnet]) -> dict[Subnet, float]:
-        """The validation figure where every subnet takes over the largest subnet's statistics."""
+        """The validation figure of every subnet with the largest subnet's statistics."""
         statistics = self._evaluator.recalibrate(self._run.space.largest)
         labels, task = self.splits[VALIDATION].labels, self._run.task
         return {
-            spec: task.figure_of(task.metrics(scores, labels))
-            for spec, scores in self._scores(VALIDATION, subnets, statistics)
+            subnet: task.figure_of(task.metrics(scores, labels))
+            for subnet, scores in self._scores(VALIDATION, subnets, statistics)
         }
 
     def _open(self, name: str) -> Split:
-        batches = self._run.batches(name, self._sizes.batch_size, held_bytes=self._held_bytes)
+        batches = self._run.batches(name, self._sizes.batch_size, cache_bytes=self._cache_bytes)
         path = self._run.workdir.path / "search" / f"{name}.jsonl"
         draws = {"resamples": self._config.bootstrap_resamples, "seed": self._config.seed}
         key = fingerprint({"key": self.key, **draws}) if name == EVALUATION else self.key
         return Split(batches, all_labels(batches), EvaluationStore(path, key, self._run.space))
 
     def _scores(self, split: str, subnets: Sequence[Subnet], statistics: Statistics | None = None):
-        """Every subnet's scores as they come, behind a progress bar of batches."""
+        """Yields every subnet and its scores, with a progress bar of batches."""
         if not subnets:
             return
         clips, batch = len(self.splits[split].labels), self._sizes.batch_size
@@ -146,7 +147,7 @@ class SearchEvaluation:
         return {**metrics.as_dict(), **self._on_fewer_clips(scores, labels)}
 
     def _on_fewer_clips(self, scores: np.ndarray, labels: np.ndarray) -> dict[str, float | None]:
-        """`mAP_fewer_clips` and the like; None where no class can be scored on so few clips."""
+        """`mAP_fewer_clips` and the like; None if no class can be scored on so few clips."""
         task, fewer = self._run.task, slice(None, None, FEWER_CLIPS)
         names = dict.fromkeys(("mAP", task.figure))
         if not (task.single_label or defined_classes(labels[fewer]).any()):

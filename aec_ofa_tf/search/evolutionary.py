@@ -1,4 +1,4 @@
-"""Evolutionary search with Optuna, for spaces too large to walk. No TensorFlow here."""
+"""Evolutionary search with Optuna, for spaces too large to search exhaustively. No TensorFlow."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ _TIME_TO_EVALUATE = timedelta(hours=1)
 
 @dataclass(frozen=True)
 class EvolutionSettings:
-    """How an evolutionary search runs.
+    """Settings of an evolutionary search.
 
     Attributes:
-        population: candidates of a generation.
-        generations: how many there are, over all searchers of a shared storage; those that work
-            at the same time may together evaluate a generation each more.
-        seed: of the first generation and of breeding; another one for each searcher.
-        storage: Optuna's database, for example "sqlite:///search.db"; searchers that share it
-            breed from each other's candidates.
-        name: of the study: what weights, data, space and budget it is of.
-        searcher: tells this searcher from those that share the storage, and stays the same when it
-            is started again.
-        figure: the metric that is to be as high as possible.
+        population: number of candidates in a generation.
+        generations: number of generations, over all searchers of a shared storage; searchers that
+            run at the same time may each evaluate one generation more.
+        seed: seed of the first generation and of breeding; each searcher needs another one.
+        storage: address of Optuna's database, for example "sqlite:///search.db"; searchers that
+            share it breed from each other's candidates.
+        name: name of the study, which identifies weights, data, space and budget.
+        searcher: identifies this searcher among those that share the storage, also after a
+            restart.
+        figure: the metric to maximise.
     """
 
     population: int
@@ -51,23 +51,23 @@ class EvolutionSettings:
 class EvolutionarySearch:
     """NSGA-II under a budget's constraint (Deb et al. 2002; Optuna).
 
-    Its objective is the task's figure. A second one, low cost, would spend evaluations on subnets
-    far below the budget.
+    The only objective is the task's figure: a second objective, low cost, would spend evaluations
+    on subnets far below the budget.
 
-    The first generation is drawn from the budget's members. What Optuna breeds outside the budget
-    is told to it as infeasible, what it breeds twice as failed; neither is evaluated. Where it
-    breeds too few new ones, members are drawn. A generation that a kill cut short is proposed
+    The first generation is drawn from the budget's members. Subnets that Optuna breeds outside the
+    budget are reported to it as infeasible, repeated ones as failed; neither are evaluated. If it
+    breeds too few new subnets, the rest is drawn. A generation that a kill interrupted is proposed
     again.
 
     Args:
         space: the search space; its stages are the genes.
-        members: the subnets of it that meet the budget.
-        excess: how far a subnet lies outside the budget, 0 inside.
-        settings: the rest.
+        members: the subnets of the space that meet the budget.
+        excess: distance of a subnet from the budget, see `Budget.excess`; 0 within it.
+        settings: the other settings.
         figure: the metric to maximise, see `Task.figure`.
 
     Raises:
-        ValueError: the storage cannot be opened.
+        ConfigError: the storage cannot be opened.
     """
 
     def __init__(
@@ -90,14 +90,14 @@ class EvolutionarySearch:
         self._interrupted = self._give_up_interrupted()
 
     def propose(self) -> Sequence[Subnet]:
-        """The next generation, or what is left of the members."""
-        evaluated, running = set(self.evaluated()), self._at_work_elsewhere()
+        """The next generation, or the remaining members if they are fewer."""
+        evaluated, running = set(self.evaluated()), self._running_elsewhere()
         wanted = self._settings.population * self._settings.generations
         wanted = min(wanted, len(self._members))
         if len(evaluated) >= wanted or (evaluated and len(evaluated | running) >= wanted):
             return []
         taken = evaluated | running
-        if taken >= self._members:  # what others work on rather than nothing
+        if taken >= self._members:  # rather repeat the work of others than propose nothing
             taken = evaluated
         count = min(self._settings.population, len(self._members - taken))
         self._asked = {}
@@ -105,12 +105,12 @@ class EvolutionarySearch:
             self._breed(count, taken)
         while len(self._asked) < count:
             self._study.enqueue_trial(self._genes(self._draw(taken)))
-            # Another searcher may have taken what was queued, and left its own.
+            # Another searcher may have taken this trial, and this one may get another's.
             self._consider(self._ask(), taken)
         return list(self._asked)
 
     def learn(self, metrics: Mapping[Subnet, SubnetMetrics]) -> None:
-        """Tells Optuna the metrics of a generation."""
+        """Reports the metrics of a generation to Optuna."""
         for subnet, trial in self._asked.items():
             trial.set_constraint(_EXCESS, 0.0)
             trial.set_user_attr(_METRICS, metrics[subnet])
@@ -118,7 +118,7 @@ class EvolutionarySearch:
         self._asked = {}
 
     def evaluated(self) -> dict[Subnet, SubnetMetrics]:
-        """The members that this searcher, earlier runs of it or others have evaluated."""
+        """Metrics of the members that any searcher of this storage has evaluated."""
         trials = self._study.get_trials(deepcopy=False, states=[TrialState.COMPLETE])
         return {
             self._subnet(trial): trial.user_attrs[_METRICS]
@@ -133,7 +133,7 @@ class EvolutionarySearch:
         return self._space.from_texts([trial.params[gene] for gene in self._distributions])
 
     def _give_up_interrupted(self) -> list[Subnet]:
-        """Frees what an earlier run of this searcher was evaluating when it was killed."""
+        """Fails, and returns, the trials that an earlier run of this searcher left running."""
         subnets = []
         for trial in self._running():
             if trial.user_attrs.get(_SEARCHER) == self._settings.searcher:
@@ -145,8 +145,8 @@ class EvolutionarySearch:
         trials = self._study.get_trials(deepcopy=False, states=[TrialState.RUNNING])
         return [trial for trial in trials if len(trial.params) == len(self._distributions)]
 
-    def _at_work_elsewhere(self) -> set[Subnet]:
-        """What other searchers work on; a dead one's is free after an hour."""
+    def _running_elsewhere(self) -> set[Subnet]:
+        """Subnets that other searchers evaluate; a dead searcher's are free again after an hour."""
         since = datetime.now() - _TIME_TO_EVALUATE
         return {
             self._subnet(trial)
@@ -155,7 +155,7 @@ class EvolutionarySearch:
         }
 
     def _draw(self, taken: set[Subnet]) -> Subnet:
-        """A member that is free, of those that a kill interrupted while there are any."""
+        """A free member; interrupted ones come first."""
         while self._interrupted:
             subnet = self._interrupted.pop(0)
             if subnet not in taken and subnet not in self._asked:
@@ -175,7 +175,7 @@ class EvolutionarySearch:
         return trial
 
     def _consider(self, trial: Trial, taken: set[Subnet]) -> None:
-        """Keeps a trial to evaluate, or tells Optuna why not."""
+        """Keeps a trial for evaluation, or reports it to Optuna as failed or infeasible."""
         subnet = self._subnet(trial)
         if subnet in taken or subnet in self._asked:
             self._study.tell(trial, state=TrialState.FAIL)
@@ -187,10 +187,10 @@ class EvolutionarySearch:
 
 
 def open_storage(address: str) -> BaseStorage:
-    """Opens Optuna's database, which is created where there is none.
+    """Opens Optuna's database; creates it if it does not exist.
 
     Raises:
-        ConfigError: it cannot be opened.
+        ConfigError: the database cannot be opened.
     """
     try:
         return get_storage(address)
@@ -199,7 +199,7 @@ def open_storage(address: str) -> BaseStorage:
         raise ConfigError(
             f"the search's storage cannot be opened ({type(error).__name__}: {reason}); give an "
             "address that SQLAlchemy knows, for example sqlite:////absolute/path/search.db, and "
-            "install what it needs",
+            "install the driver that it needs",
             "storage",
         ) from error
 
@@ -216,7 +216,7 @@ def _open_study(settings: EvolutionSettings) -> optuna.Study:
 
 
 def _distributions(space: SearchSpace) -> dict[str, BaseDistribution]:
-    """A gene per stage, whose values are the texts of its options."""
+    """A gene for every stage; its values are the texts of the stage's options."""
     return {
         f"block{number}": CategoricalDistribution(sorted({option.text for option in options}))
         for number, options in enumerate(space.stages, start=1)

@@ -1,4 +1,4 @@
-"""The subnets that no other beats in everything. No TensorFlow here."""
+"""The Pareto front of cost and score. No TensorFlow here."""
 
 from __future__ import annotations
 
@@ -9,18 +9,20 @@ Key = TypeVar("Key")
 
 
 def pareto_front(points: Mapping[Key, tuple[float, float]]) -> list[Key]:
-    """Those for which no other costs as little and scores as high, and better in one of the two.
+    """The points that no other dominates: costs no more, scores no less and is better in one.
+
+    Of equal points one is returned.
 
     Args:
-        points: (cost, score) by name.
+        points: (cost, score) by key.
 
     Returns:
-        The names in order of cost, of which the score rises.
+        The keys by ascending cost, and so by ascending score.
     """
     front: list[Key] = []
     best = float("-inf")
-    for name in sorted(points, key=lambda name: (points[name][0], -points[name][1])):
-        if points[name][1] > best:
-            front.append(name)
-            best = points[name][1]
+    for key in sorted(points, key=lambda key: (points[key][0], -points[key][1])):
+        if points[key][1] > best:
+            front.append(key)
+            best = points[key][1]
     return front

@@ -1,4 +1,4 @@
-"""Subnets as a tree of the prefixes that they share. No TensorFlow here."""
+"""A tree of subnets: subnets with equal leading choices share nodes. No TensorFlow here."""
 
 from __future__ import annotations
 
@@ -14,14 +14,15 @@ _Path = tuple[tuple[int, Choice], ...]
 
 @dataclass(frozen=True, eq=False)
 class SharedUnit:
-    """A unit on one prefix's output, computed once for all subnets that want one variant of it.
+    """A unit that is computed once for all subnets with the same input and variant of the unit.
 
-    Batch norm works channel by channel, so narrower subnets' outputs and statistics are prefixes.
+    Since batch norm works channel by channel, the outputs and statistics of narrower subnets are
+    prefixes of the widest one's.
 
     Attributes:
-        index: of the unit.
-        choice: of the widest subnet.
-        prefixes: what subnets keep of it, narrowest first.
+        index: index of the unit.
+        choice: the choice of the widest subnet.
+        prefixes: the distinct choices of the subnets, narrowest first.
     """
 
     index: int
@@ -31,12 +32,12 @@ class SharedUnit:
 
 @dataclass(frozen=True, eq=False)
 class Prefix:
-    """Subnets that agree up to a unit and their choice for it.
+    """The subnets with equal choices up to and including one unit.
 
     Attributes:
-        width: output channels of that choice; 0 where the unit is absent and all channels stay.
-        below: the next unit, once for each variant that one of the subnets wants.
-        subnet: the one that ends here.
+        width: output channels of that unit; 0 if the unit is absent and all channels stay.
+        below: the next unit, once for every variant of it among the subnets.
+        subnet: the subnet, if this is the last unit.
     """
 
     width: int
@@ -45,17 +46,17 @@ class Prefix:
 
 
 def prefix_tree(subnets: Sequence[Subnet], units: Sequence[ElasticUnit]) -> tuple[SharedUnit, ...]:
-    """The tree of some subnets.
+    """Builds the tree of subnets.
 
     Args:
-        subnets: of one supernet, in any order; repetitions count once.
-        units: of the supernet.
+        subnets: subnets of one supernet, in any order; repetitions are ignored.
+        units: the units of the supernet.
 
     Returns:
-        The first unit, once for each variant that one of the subnets wants.
+        The first unit, once for every variant of it among the subnets.
 
     Raises:
-        ValueError: there is no subnet.
+        ValueError: there are no subnets.
     """
     if not subnets:
         raise ValueError("a prefix tree needs at least one subnet")
@@ -63,7 +64,7 @@ def prefix_tree(subnets: Sequence[Subnet], units: Sequence[ElasticUnit]) -> tupl
 
 
 def groups(subnets: Sequence[Subnet], limit: int) -> list[list[Subnet]]:
-    """Splits subnets into neighbours in the tree, which share most, at most `limit` a group."""
+    """Splits subnets into groups of at most `limit` neighbours in the tree, which share most."""
     ordered = sorted(set(subnets), key=_path)
     count = max(1, -(-len(ordered) // max(limit, 1)))
     size = -(-len(ordered) // count)
@@ -71,12 +72,12 @@ def groups(subnets: Sequence[Subnet], limit: int) -> list[list[Subnet]]:
 
 
 def _path(subnet: Subnet) -> _Path:
-    """The units that a subnet has, with its choices: sorted by it, neighbours share most."""
+    """Sort key, index and choice of the units that a subnet has: neighbours share most."""
     return tuple((index, choice) for index, choice in enumerate(subnet.choices) if any(choice))
 
 
 def _grow(members: Sequence[Subnet], units: Sequence[ElasticUnit], at: int) -> Iterator[SharedUnit]:
-    """The unit at an index for subnets that are alike before it, by variant."""
+    """The unit at an index, once per variant, for subnets with equal choices before it."""
     if at == len(units):
         return
 
@@ -90,11 +91,13 @@ def _grow(members: Sequence[Subnet], units: Sequence[ElasticUnit], at: int) -> I
             sorted(same, key=lambda subnet: subnet.choices[at]), key=lambda s: s.choices[at]
         )
         prefixes = tuple(
-            Prefix(choice[0], tuple(_grow(kept, units, at + 1)), _ended(kept, units, at))
+            Prefix(choice[0], tuple(_grow(kept, units, at + 1)), _subnet_at_end(kept, units, at))
             for choice, kept in ((choice, list(group)) for choice, group in by_choice)
         )
         yield SharedUnit(at, max(subnet.choices[at] for subnet in same), prefixes)
 
 
-def _ended(members: Sequence[Subnet], units: Sequence[ElasticUnit], at: int) -> Subnet | None:
+def _subnet_at_end(
+    members: Sequence[Subnet], units: Sequence[ElasticUnit], at: int
+) -> Subnet | None:
     return members[0] if at == len(units) - 1 else None

@@ -1,4 +1,4 @@
-"""What a search leaves: files, pictures, TensorBoard, and the table that it prints."""
+"""The output of a search: files, plots, TensorBoard, and the printed table."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from aec_ofa_tf.search.results import BudgetResult, SearchResult, SubnetScores
 from aec_ofa_tf.training.run import Run
 
 Row = dict[str, Any]
-"""A line of a table, which becomes JSON."""
+"""A row of a table, of JSON values."""
 
 _FRONTS = {"params", "macs", LATENCY}
 _FIRST = ("cost", "budget", "subnet", *METRICS)
@@ -36,15 +36,15 @@ _METRICS = ("mAP", "mAUC", "d_prime", "accuracy", "mAP_fewer_clips", "accuracy_f
 
 @dataclass(frozen=True)
 class Findings:
-    """What a search has found.
+    """The findings of a search.
 
     Attributes:
         candidates: subnets by budget, best first.
-        costs: by subnet, of the whole space.
-        metrics: on the validation split by subnet, of all that were ever evaluated.
+        costs: costs by subnet, for the whole searched space.
+        metrics: validation metrics by subnet, for all subnets of the space ever evaluated.
         figure: the metric that candidates are ranked by.
         space: the space that was searched.
-        latency_device: the device whose layer times were used, if any.
+        latency_device: the device of the latency table, if there was one.
     """
 
     candidates: Mapping[str, Sequence[Subnet]]
@@ -82,11 +82,10 @@ def report(
 ) -> SearchResult:
     """Writes everything to `search/` and `events/search/` and prints the table to stderr.
 
-    Results and candidates of other budgets that the same supernet was searched for are kept.
+    The files keep results and candidates of earlier searches of this supernet for other budgets.
 
     Returns:
-        The result with analyses and Pareto fronts, as `result.json` has it but for earlier
-        budgets.
+        The result of this search with analyses and Pareto fronts.
     """
     folder = run.workdir.path / "search"
     compared = _compared_costs(findings, config)
@@ -114,7 +113,7 @@ def report(
 
 
 def _compared_costs(findings: Findings, config: SearchConfig) -> list[str]:
-    """The costs that a Pareto front is drawn for: the usual ones and those that budgets bound."""
+    """The costs with a Pareto front: the usual ones and those that budgets bound."""
     known = next(iter(findings.costs.values()))
     return [name for name in METRICS if name in known and name in _FRONTS | config.bounded_costs]
 
@@ -129,8 +128,8 @@ def _analyses(config: SearchConfig, evaluation: SearchEvaluation, findings: Find
         "sensitivity": sensitivity(scores, findings.space, findings.figure),
     }
     if config.rank_correlation:
-        name = f"{findings.figure}_fewer_clips"
-        fewer = {subnet: values[name] for subnet, values in findings.metrics.items()}
+        key = f"{findings.figure}_fewer_clips"
+        fewer = {subnet: values[key] for subnet, values in findings.metrics.items()}
         proxies = {"without_recalibration": evaluation.without_recalibration(list(scores))}
         if None not in fewer.values():
             proxies["fewer_clips"] = fewer
@@ -157,7 +156,7 @@ def _write_results(folder: Path, key: str, result: SearchResult, rows: list[Row]
 
 
 def _warn_of_better(earlier: Iterable[BudgetResult], now: Sequence[BudgetResult]) -> None:
-    """A search of a part of the space, or of a sample, can do worse than one before it."""
+    """A search of a part or a sample of the space can find worse subnets than an earlier one."""
     found = {row.budget: row for row in earlier}
     for row in now:
         before = found.get(row.budget, row)
@@ -170,7 +169,7 @@ def _warn_of_better(earlier: Iterable[BudgetResult], now: Sequence[BudgetResult]
 
 
 def _write_rows(stem: Path, rows: Sequence[Row]) -> None:
-    """The same rows as CSV and as JSON; a column for every key of any row."""
+    """Writes the same rows as CSV and as JSON; every key of any row is a column."""
     names = set().union(*rows)
     columns = [name for name in _FIRST if name in names] + sorted(names - set(_FIRST))
     path = stem.with_suffix(".csv")
@@ -195,15 +194,21 @@ def _draw(
         groups = ([points[subnet] for subnet in group] for group in (points, front, chosen))
         draw_pareto(folder / f"pareto_{name}.png", name, findings.figure, *groups)
     scores = findings.scores
-    spreads = {budget: [scores[s] for s in specs] for budget, specs in findings.candidates.items()}
+    spreads = {
+        budget: [scores[subnet] for subnet in subnets]
+        for budget, subnets in findings.candidates.items()
+    }
     draw_spread(folder / "spread.png", spreads, findings.figure)
     draw_sensitivity(folder / "sensitivity.png", result.analyses["sensitivity"], findings.figure)
 
 
 def _log(events: Path, folder: Path, findings: Findings) -> None:
     values = {
-        spec: {**findings.costs[spec], **{n: row[n] for n in _METRICS if row.get(n) is not None}}
-        for spec, row in findings.metrics.items()
+        subnet: {
+            **findings.costs[subnet],
+            **{name: row[name] for name in _METRICS if row.get(name) is not None},
+        }
+        for subnet, row in findings.metrics.items()
     }
     write_sessions(events, values, findings.space)
     log = SummaryLog(events)
@@ -219,7 +224,7 @@ def _table(result: SearchResult, config: SearchConfig) -> str:
         for row in result.budgets
     ]
     cells.append({"budget": "(largest)", **_cells(result.largest, figure, bounded)})
-    # The evaluation's column is the last one.
+    # The evaluation figure is the last column.
     last = f"evaluation {figure}"
     rows = [{**{n: c for n, c in row.items() if n != last}, last: row[last]} for row in cells]
     return tabulate(rows, headers="keys", disable_numparse=True)

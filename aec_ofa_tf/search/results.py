@@ -1,4 +1,4 @@
-"""What a search ends with. No TensorFlow here."""
+"""The results of a search. No TensorFlow here."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from typing import Any
 from aec_ofa_tf.dataset import EVALUATION, VALIDATION
 
 Figures = Mapping[str, Any]
-"""A subnet's metrics on a split by name; `interval` of the evaluation split is a pair."""
+"""A subnet's metrics on a split by name; the evaluation split's `interval` is a pair."""
 
-_SEARCHED = ("budget", "algorithm", "space", "gap", "evaluated", "in_budget", "candidates")
+_FIELDS = ("budget", "algorithm", "space", "gap", "evaluated", "in_budget", "candidates")
 
 
 @dataclass(frozen=True)
 class SubnetScores:
-    """A subnet with what it costs and how it scores.
+    """A subnet with its costs and metrics.
 
     Attributes:
-        subnet: its text.
-        costs: what it costs, by name.
+        subnet: text of the subnet.
+        costs: its costs by name.
         validation: metrics on the validation split.
-        evaluation: metrics on the evaluation split, with `interval`; None without such clips.
+        evaluation: metrics on the evaluation split, with `interval`; None without evaluation clips.
     """
 
     subnet: str
@@ -38,7 +38,7 @@ class SubnetScores:
 
     @classmethod
     def from_dict(cls, row: Mapping[str, Any], others: Sequence[str] = ()) -> SubnetScores:
-        """What `as_dict` described, apart from keys called `others`."""
+        """The scores from the values of `as_dict`; `others` are keys to ignore."""
         known = {"subnet", VALIDATION, EVALUATION, *others}
         costs = {name: value for name, value in row.items() if name not in known}
         return cls(row["subnet"], costs, row[VALIDATION], row.get(EVALUATION))
@@ -50,16 +50,16 @@ class BudgetResult:
 
     Attributes:
         budget: the budget's text.
-        algorithm: how it was found.
+        algorithm: the search algorithm.
         space: the space that was searched.
-        best: the subnet.
-        figure: what candidates were ranked by, "mAP" or "accuracy".
-        score: that figure of the subnet on the validation split.
-        gap: how far the score is below the best one known in the budget's range.
-        evaluated: subnets of the range with a known score.
-        in_budget: subnets of the range.
-        candidates: subnets that this search compared.
-        latency_device: the device whose layer times were used, if any.
+        best: the best candidate.
+        figure: the task's figure, "mAP" or "accuracy", by which candidates were ranked.
+        score: the figure of the best candidate on the validation split.
+        gap: how far the score is below the best known score of a subnet that meets the budget.
+        evaluated: number of subnets that meet the budget and have a known score.
+        in_budget: number of subnets that meet the budget.
+        candidates: number of candidates that this search compared.
+        latency_device: the device of the latency table, if there was one.
     """
 
     budget: str
@@ -88,7 +88,7 @@ class BudgetResult:
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
-        row = {name: getattr(self, name) for name in _SEARCHED}
+        row = {name: getattr(self, name) for name in _FIELDS}
         if self.latency_device is not None:
             row["latency_device"] = self.latency_device
         scores = {name: self.best.validation[name] for name in dict.fromkeys(("mAP", self.figure))}
@@ -96,26 +96,26 @@ class BudgetResult:
 
     @classmethod
     def from_dict(cls, row: Mapping[str, Any]) -> BudgetResult:
-        """What `as_dict` described."""
+        """The result from the values of `as_dict`."""
         figure = row.get("figure", "mAP")
-        own = {"latency_device", "figure", "mAP", figure, *_SEARCHED}
+        own = {"latency_device", "figure", "mAP", figure, *_FIELDS}
         return cls(
             best=SubnetScores.from_dict(row, tuple(own)),
             figure=figure,
             score=row[figure],
             latency_device=row.get("latency_device"),
-            **{name: row[name] for name in _SEARCHED},
+            **{name: row[name] for name in _FIELDS},
         )
 
 
 @dataclass(frozen=True)
 class SearchResult:
-    """What a search found.
+    """The result of a search.
 
     Attributes:
         budgets: the best subnet of every budget.
-        largest: the largest subnet of the trained space, to compare with.
-        analyses: `spread` by budget, `sensitivity`, and `rank_correlation` if asked for.
+        largest: the largest subnet of the trained space, for comparison.
+        analyses: `spread` by budget, `sensitivity`, and `rank_correlation` if requested.
         pareto: the subnets of the Pareto front by cost.
     """
 
@@ -138,7 +138,7 @@ class SearchResult:
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> SearchResult:
-        """What `as_dict` described, and what `search/result.json` holds."""
+        """The result from the values of `as_dict` or of `search/result.json`."""
         return cls(
             tuple(BudgetResult.from_dict(row) for row in content["budgets"]),
             SubnetScores.from_dict(content["largest"]),

@@ -28,15 +28,16 @@ def run_search(run: Run, config: SearchConfig, space: SearchSpace | None = None)
     """Searches every budget and scores the winners once on the evaluation split.
 
     Args:
-        run: with a trained supernet.
+        run: a run with a trained supernet.
         config: budgets and algorithm.
-        space: the part of the trained space to search; all of it by default.
+        space: the part of the trained space to search; by default all of it.
 
     Returns:
-        A row per budget, and the largest subnet beside them; `search/result.json` gets it too.
+        The result for every budget and for the largest subnet; `search/result.json` contains it.
 
     Raises:
-        ValueError: a budget meets no subnet, or there are no validation clips.
+        ValueError: no subnet meets a budget, there are no validation clips, or the supernet is not
+            trained.
     """
     space = space or run.space
     require_validation(run.records.clips(VALIDATION))
@@ -63,10 +64,10 @@ def run_search(run: Run, config: SearchConfig, space: SearchSpace | None = None)
         latency_device=latency.device if latency else None,
     )
     largest = run.space.largest
-    if EVALUATION in evaluation.splits:  # in one walk
+    if EVALUATION in evaluation.splits:  # scores all of them in one walk
         winners = [subnets[0] for subnets in findings.candidates.values()]
         evaluation.metrics(EVALUATION, [*winners, largest])
-    # A table of the part that was searched need not know the largest subnet of all.
+    # The latency table may lack layers of the largest subnet if a part of the space is searched.
     cost = findings.costs.get(largest) or subnet_costs(largest, run.network)
     budgets = tuple(
         _row(budget, found, findings, evaluation, config) for budget, found in members.items()
@@ -81,14 +82,14 @@ def _algorithm(
     space: SearchSpace,
     budget: Budget,
     members: Sequence[Subnet],
-    costs_of: Mapping[Subnet, Mapping[str, float]],
+    cost_of: Mapping[Subnet, Mapping[str, float]],
 ) -> Algorithm:
     """The algorithm of the configuration, for one budget."""
     if config.algorithm == "exhaustive":
         if len(members) > _MANY:
             logging.warning(
-                "%s: every one of %d subnets is evaluated; the algorithm evolutionary tries "
-                "generations of population subnets",
+                "%s: all %d subnets are evaluated; the algorithm evolutionary evaluates at most "
+                "generations * population of them",
                 *(budget, len(members)),
             )
         return algorithms.exhaustive(members)
@@ -98,11 +99,11 @@ def _algorithm(
 
     folder = (run.workdir.path / "search").resolve()
     folder.mkdir(parents=True, exist_ok=True)
-    study = [key, budget.bounds, sorted(map(str, costs_of)), config.population]
+    study = [key, budget.bounds, sorted(map(str, cost_of)), config.population]
     return EvolutionarySearch(
         space,
         members,
-        lambda subnet: budget.excess(costs_of[subnet]),
+        lambda subnet: budget.excess(cost_of[subnet]),
         EvolutionSettings(
             population=config.population,
             generations=config.generations,
@@ -122,7 +123,7 @@ def _row(
     evaluation: SearchEvaluation,
     config: SearchConfig,
 ) -> BudgetResult:
-    """The best candidate, and how far it is known to be from the best in the budget's range."""
+    """The result for one budget, with its gap to the best known subnet."""
     candidates = findings.candidates[str(budget)]
     best, scores = candidates[0], findings.scores
     in_range = [scores[subnet] for subnet in members if subnet in scores]
@@ -144,5 +145,5 @@ def _row(
 def _scores(
     subnet: Subnet, cost: Mapping[str, float], evaluation: SearchEvaluation
 ) -> SubnetScores:
-    on = {split: evaluation.metrics(split, [subnet])[subnet] for split in evaluation.splits}
-    return SubnetScores(str(subnet), cost, on[VALIDATION], on.get(EVALUATION))
+    by_split = {split: evaluation.metrics(split, [subnet])[subnet] for split in evaluation.splits}
+    return SubnetScores(str(subnet), cost, by_split[VALIDATION], by_split.get(EVALUATION))

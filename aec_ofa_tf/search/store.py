@@ -1,4 +1,4 @@
-"""Evaluations on disk, so that a search that was killed goes on where it stood."""
+"""Evaluations on disk, with which an interrupted search is resumed."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from typing import Any
 from aec_ofa_tf.models.space import SearchSpace, Subnet
 
 SubnetMetrics = dict[str, Any]
-"""A subnet's metrics by name, that of the task among them, JSON-serialisable."""
+"""A subnet's metrics by name, JSON values; the task's figure is one of them."""
 
 
 class EvaluationStore:
-    """Remembers the metrics of every subnet that was evaluated, one JSON line each.
+    """Stores the metrics of every evaluated subnet, one JSON line each.
 
     Args:
-        path: the file; evaluations under another key or of another space, and damaged lines, are
+        path: the file; damaged lines, and evaluations with another key or of another space, are
             ignored.
-        key: identifies weights, data and settings that the evaluations hold for.
-        space: of the subnets that are evaluated.
+        key: identifies weights, data and settings of the evaluations.
+        space: the space of the subnets.
 
     Attributes:
         known: metrics by subnet.
@@ -40,14 +40,14 @@ class EvaluationStore:
                 row = json.loads(line)
                 if row["key"] == self.key:
                     yield self.space.parse_subnet(row["subnet"]), {**row["metrics"]}
-            except (ValueError, TypeError, KeyError):  # a kill can cut the last line short
+            except (ValueError, TypeError, KeyError):  # a kill can truncate the last line
                 continue
 
     def add(self, subnet: Subnet, metrics: SubnetMetrics) -> None:
-        """Writes down one evaluation."""
+        """Appends one evaluation to the file."""
         self.known[subnet] = metrics
         self.path.parent.mkdir(parents=True, exist_ok=True)
         row = {"key": self.key, "subnet": str(subnet), "metrics": metrics}
         with self.path.open("a", encoding="utf-8") as file:
-            # The leading newline ends a line that a kill cut short.
+            # The leading newline ends a line that a kill truncated.
             file.write("\n" + json.dumps(row))

@@ -1,4 +1,4 @@
-"""Scores of many subnets in one walk of the tree of their shared prefixes."""
+"""Scores of many subnets from one walk of their prefix tree."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ _FLOAT_BYTES = 4
 
 
 class TreeEvaluator:
-    """Calibrates and scores any set of subnets, what they share being computed once.
+    """Recalibrates and scores any set of subnets; common computations are done once.
 
-    A subnet's batch-norm statistics are those of `SubnetEvaluator`: means over calibration
-    batches of the batch's own moments. Those of a layer depend on the layers before it alone, so
-    that subnets with a common prefix have them in common too, and one walk yields them for all.
+    A subnet's batch-norm statistics are those of `SubnetEvaluator`: means of batch moments over
+    calibration batches. The moments of a layer depend only on the layers before it. Therefore
+    subnets with a common prefix share them, and one walk computes the statistics of all subnets.
 
-    The tree is walked depth first for every batch: at any moment the activations of one path are
-    held, and the scores of one group of subnets.
+    The tree is walked depth first for every batch. So memory holds only the activations of one
+    path, and the scores of one group of subnets.
 
     Args:
-        evaluator: the supernet, followed as its weights change, and the calibration clips.
-        memory_bytes: bound on the scores of a group.
-        subnets_per_walk: bound on its subnets, whose scores are known only when their walk ends,
-            and are lost when it is killed. Every group computes for itself what it shares: at
-            CNN10's width four groups of 32 take 7 % more multiply-adds than one of 128.
+        evaluator: the supernet, with its current weights, and the calibration clips.
+        memory_bytes: bound on the scores of a group, in bytes.
+        subnets_per_walk: greatest number of subnets in a group. Scores are complete only at the
+            end of a walk; a kill loses them. Groups share no computation: at CNN10's width four
+            groups of 32 take 7 % more multiply-adds than one of 128.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class TreeEvaluator:
         self._pieces = _Pieces(evaluator.supernet)
 
     def groups(self, subnets: Sequence[Subnet], clips: int) -> list[list[Subnet]]:
-        """The groups in which subnets are walked over so many clips."""
+        """Splits subnets into groups, each for one walk over `clips` clips."""
         classes = self._evaluator.supernet.network.classes
         fitting = self._memory_bytes // max(1, clips * classes * _FLOAT_BYTES)
         return groups(subnets, min(fitting, self._subnets_per_walk))
@@ -67,18 +67,17 @@ class TreeEvaluator:
         Args:
             group: members of the supernet.
             batches: clean clips with `log_mel`.
-            statistics: batch-norm statistics by layer name that hold for all subnets alike,
-                instead of each subnet's own: what evaluation without recalibration sees.
-            tick: called after every batch that was walked, those for calibration included.
+            statistics: batch-norm statistics by layer name for all subnets, for evaluation without
+                recalibration; by default each subnet's own.
+            tick: called after every batch, calibration batches included.
 
         Yields:
-            A subnet and its scores by the network's task, float32 [clips, classes], in the order
-            of the batches.
+            A subnet and its scores, float32 [clips, classes], in the order of the batches.
 
         Raises:
             ValueError: there are no calibration clips.
         """
-        self._evaluator.follow()
+        self._evaluator.update_weights()
         tree = prefix_tree(group, self._evaluator.supernet.units)
         look_up = self._calibrate(tree, tick) if statistics is None else lambda place: statistics
         parts: dict[Subnet, list[np.ndarray]] = defaultdict(list)
@@ -113,7 +112,7 @@ class TreeEvaluator:
 
 
 class _Pieces:
-    """The supernet's parts as graphs, each traced once for all choices and batches."""
+    """The supernet's parts as `tf.function`s, each traced once for all choices and batches."""
 
     def __init__(self, supernet: Supernet) -> None:
         images = tf.TensorSpec([None, None, None, None], tf.float32)
@@ -141,7 +140,7 @@ class _Pieces:
     def normalise(
         self, log_mel: tf.Tensor, given: Statistics | None
     ) -> tuple[tf.Tensor, Statistics]:
-        """The input batch norm, by given moments or by the batch's own."""
+        """Applies the input batch norm with given moments or the batch's own."""
         log_mel = tf.cast(log_mel, tf.float32)
         if given is None:
             normed, moments = self._normalise(log_mel)
@@ -152,7 +151,7 @@ class _Pieces:
     def apply(
         self, index: int, x: tf.Tensor, choice: Choice, given: Statistics | None
     ) -> tuple[tf.Tensor, Statistics]:
-        """A unit at a choice, normalised by given moments or by the batch's own."""
+        """Applies a unit at a choice with given moments or the batch's own."""
         row = tf.constant([*choice, *[0] * (self._fields - len(choice))])
         if given is None:
             return self.measured[index](x, row)
@@ -163,13 +162,13 @@ class _Walk:
     """One batch through the tree, depth first.
 
     Args:
-        pieces: of the supernet.
-        statistics_of: batch-norm statistics of every unit of the tree; None to normalise by the
-            batch's own and compute no scores.
+        pieces: the parts of the supernet.
+        statistics_of: returns the batch-norm statistics of a unit of the tree; None to normalise
+            by the batch's own moments and compute no scores.
 
     Attributes:
-        moments: used, by unit of the tree.
-        scores: float32 [clips, classes] by subnet.
+        moments: the moments used, by unit of the tree.
+        scores: scores of the batch by subnet, float32 [clips, classes].
     """
 
     def __init__(

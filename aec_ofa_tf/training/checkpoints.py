@@ -1,4 +1,4 @@
-"""Checkpoints that survive kills and say so when they do not."""
+"""Checkpoints that survive kills; damaged ones are reported."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ import keras
 import tensorflow as tf
 from absl import logging
 
-# What a lost worker of a cluster raises, which says nothing about a file.
-_LOST = (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError)
+# Errors of a lost worker of the cluster; they do not mean that a checkpoint is damaged.
+_LOST_WORKER_ERRORS = (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError)
 _PARTIAL = ".partial"
 _STEP = re.compile(r"step-(\d+)\.index")
 
 
 class CheckpointStore:
-    """Weights, optimiser and position of one training run, by step number.
+    """Stores weights, optimiser and position of one training run by step number.
 
-    Everything else that a step depends on (order of clips, augmentation, sampled subnets) is a
-    function of the seed and the step number, so these are the whole state.
+    This is the whole state: the seed and the step number determine everything else (order of
+    clips, augmentation, sampled subnets).
 
     Args:
-        directory: where checkpoints are kept.
+        directory: directory of the checkpoints.
         model: the network.
-        optimizer: its optimiser, which is built here; None to restore the weights alone.
-        position: from a step number to the integers that say where training stands after it: the
-            seed, and epoch and index of the next clip. They are kept and compared.
-        keep: how many checkpoints are kept.
-        writable: False for the workers that leave writing to the chief.
+        optimizer: its optimiser, which is built here; None to restore only the weights.
+        position: from a step number to integers that identify the position after that step (seed,
+            epoch, index of the next clip); they are stored, and compared when restoring.
+        keep: number of checkpoints to keep.
+        writable: False for workers of a cluster other than the chief.
     """
 
     def __init__(
@@ -60,13 +60,13 @@ class CheckpointStore:
         self._checkpoint = tf.train.Checkpoint(**state)
 
     def save(self, step: int) -> None:
-        """Writes a checkpoint; a kill at any moment leaves whole checkpoints and no other."""
+        """Writes a checkpoint; a kill at any moment leaves only complete checkpoints."""
         if not self._writable:
             return
         for name, value in {"step": step, **self._position_at(step)}.items():
             self._position[name].assign(value)
-        # TensorFlow writes the index, by which a checkpoint is known, in place. A whole one is
-        # moved to its name instead, the index last.
+        # A checkpoint exists if it has an index, which TensorFlow would write in place. So the
+        # complete files are moved to their names, the index last.
         name, partial = f"step-{step}", self.directory / _PARTIAL
         shutil.rmtree(partial, ignore_errors=True)
         self._checkpoint.write(str(partial / name))
@@ -89,19 +89,19 @@ class CheckpointStore:
         """Restores the newest checkpoint that can be read.
 
         Returns:
-            Its step, or 0 where there is none at all.
+            Its step; 0 if there are no checkpoints.
 
         Raises:
-            OSError: there are checkpoints and none can be read.
-            ValueError: the checkpoint's run had another seed or stood elsewhere in the data.
+            OSError: there are checkpoints, but none can be read.
+            ValueError: the checkpoint has another seed or another position in the data.
         """
         steps = self.steps()
         for step in steps:
             path = self.directory / f"step-{step}"
             try:
                 status = self._checkpoint.read(str(path)).assert_existing_objects_matched()
-                status.expect_partial()  # without an optimiser, its values are left in the file
-            except _LOST:
+                status.expect_partial()  # without an optimiser its values are not read
+            except _LOST_WORKER_ERRORS:
                 raise
             except (tf.errors.OpError, AssertionError, ValueError, IndexError) as error:
                 logging.warning("checkpoint %s is damaged, trying an older one: %s", path, error)

@@ -26,12 +26,12 @@ _TEACHER_BLOCKS = 4
 
 @dataclass(frozen=True)
 class NetworkOptions:
-    """What all subnets share and the data do not determine.
+    """The parts that all subnets share and that do not follow from the data.
 
     Attributes:
-        task: What the outputs mean: multi_label, single_label, or auto: single_label where every
+        task: Meaning of the outputs: multi_label, single_label, or auto: single_label if every
             clip of the records has exactly one label.
-        pool_last: Pool after the supernet's last block too, as PANNs do.
+        pool_last: Pool also after the supernet's last block, as in PANNs.
         block_dropout: Dropout rate after each block.
         embedding_dropout: Dropout rate before the fully-connected layer.
 
@@ -45,8 +45,8 @@ class NetworkOptions:
 
     task: str = choice("auto", ("auto", *TASKS))
     pool_last: bool = switch(False)
-    block_dropout: float = number(0.2, 0.0, 1.0)
-    embedding_dropout: float = number(0.5, 0.0, 1.0)
+    block_dropout: float = number(0.2, 0.0, below=1.0)
+    embedding_dropout: float = number(0.5, 0.0, below=1.0)
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -57,11 +57,11 @@ class NetworkOptions:
         """The static parts of the supernet of a space.
 
         Args:
-            space: the subnets.
+            space: the search space.
             classes: number of outputs.
             frames: frames of a clip's log-mel.
-            mel_bins: bins of a frame.
-            single_label: whether every clip has exactly one label, for the task auto.
+            mel_bins: mel bins of a clip's log-mel.
+            single_label: whether every clip has exactly one label; used for the task auto.
         """
         return space.network(
             classes,
@@ -72,7 +72,7 @@ class NetworkOptions:
         )
 
     def _changed(self) -> dict[str, bool | float]:
-        """What is not a default: a family that lacks such a part refuses it."""
+        """The options that are not defaults: families without these parts must not get them."""
         defaults = NetworkOptions()
         names = ("pool_last", "block_dropout", "embedding_dropout")
         found = {name: getattr(self, name) for name in names}
@@ -81,28 +81,29 @@ class NetworkOptions:
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """What the training of teacher, supernet and single subnets has in common.
+    """Settings of training for teacher, supernet and single subnets.
 
     Attributes:
         batch_size: Clips per step.
         learning_rate: Adam's learning rate.
-        schedule: Decay of the learning rate to 0: constant for none, or cosine.
-        precision: Arithmetic of training; auto: bfloat16 where the CPU computes in it.
-        seed: Seed of everything that is random.
+        schedule: Learning rate schedule: constant, or cosine decay to 0.
+        precision: Precision of training; auto: mixed_bfloat16 if the CPU has bfloat16
+            instructions, else float32.
+        seed: Seed of all random numbers.
         mixup_alpha: Concentration of mixup's Beta distribution; 0 for no mixup.
         time_roll: Rotate training clips over time.
-        gain_db: Make training clips louder or softer by up to so many decibels.
-        time_mask_frames: Greatest width of SpecAugment's stripes over time, in frames.
-        mel_mask_bins: Greatest width of SpecAugment's stripes over frequency, in mel bins.
-        class_weights: Weights of the classes in the loss; none: all alike; balanced: in inverse
-            proportion to their number of training clips.
-        calibration_clips: Training clips that batch-norm statistics are computed on.
-        execution: slices: compute only a subnet's channels; masks: compute all and zero the rest,
-            which keeps shapes static, as jit_compile needs.
+        gain_db: Greatest random gain or attenuation of training clips, in decibels.
+        time_mask_frames: Greatest width of SpecAugment's time masks, in frames.
+        mel_mask_bins: Greatest width of SpecAugment's frequency masks, in mel bins.
+        class_weights: Weights of the classes in the loss; none: equal weights; balanced: inversely
+            proportional to their numbers of training clips.
+        calibration_clips: Training clips for recalibrating batch-norm statistics.
+        execution: slices: compute only a subnet's channels; masks: compute all channels and set
+            the rest to 0, so that shapes are static, which jit_compile needs.
         jit_compile: Compile forward and backward passes with XLA.
         checkpoint_every: Steps between checkpoints.
-        summary_every: Steps between the scalars that TensorBoard shows.
-        validate_every: Steps between validations; 0: at the end only.
+        summary_every: Steps between TensorBoard scalars.
+        validate_every: Steps between validations; 0: only at the end.
 
     Raises:
         ConfigError: a value is outside its bounds, or two contradict each other.
@@ -143,8 +144,8 @@ class TeacherConfig:
     """The teacher: PANNs' CNN10 trained on the labels with mixup and SpecAugment (paper 3.2).
 
     Attributes:
-        train: what all training has in common.
-        base_channels: Channels of the teacher's first block; each next block doubles them.
+        train: settings of training.
+        base_channels: Channels of the teacher's first block; each further block doubles them.
         steps: Steps of the teacher's training.
 
     Example:
@@ -167,29 +168,29 @@ class TeacherConfig:
 
     @property
     def embedding_units(self) -> int:
-        """Width of the teacher's fully-connected layer: that of its last block."""
+        """Width of the teacher's fully-connected layer: the width of its last block."""
         return self.base_channels * 2 ** (_TEACHER_BLOCKS - 1)
 
 
 @dataclass(frozen=True)
 class SupernetConfig:
-    """The supernet: the largest subnet alone, then K sampled subnets a step (paper 2.3, 3.3).
+    """The supernet: the largest subnet alone, then K sampled subnets per step (paper 2.3, 3.3).
 
     Attributes:
-        train: what all training has in common.
+        train: settings of training.
         largest_steps: Steps of phase 1, which trains the largest subnet alone.
         steps: Steps of phase 2, which trains K sampled subnets in each step.
         subnets_per_step: K, the number of subnets sampled in a step of phase 2.
-        init: What the supernet starts from: random weights, or the teacher's, which must have the
-            same widths.
+        init: Initial weights of the supernet: random, or the teacher's, which must have the widths
+            of the largest subnet.
         sampler: Subnets of a step of phase 2: uniform: K independent draws; sandwich: the largest,
-            the smallest and K - 2 draws; or the largest alone.
-        distill_from: What the subnets learn from: cache: the teacher's outputs for clean clips,
-            computed once; online: the teacher, run on the augmented clips that the students get;
-            largest: the largest subnet of the step, which learns the labels (in-place
+            the smallest and K - 2 draws; largest: only the largest.
+        distill_from: Source of the soft labels: cache: the teacher's scores of clean clips,
+            computed once; online: the teacher's scores of the students' augmented clips; largest:
+            the scores of the step's largest subnet, whose own targets are the labels (in-place
             distillation, with the sandwich sampler).
-        student_mixup: Mix the students' clips and soft labels too.
-        label_weight: Share of the true label in the students' target.
+        student_mixup: Mix the students' clips and targets too.
+        label_weight: Weight of the labels in the students' targets.
 
     Raises:
         ConfigError: a value is outside its bounds, or sampler and distillation do not fit.
@@ -231,14 +232,14 @@ class SupernetConfig:
         return self.largest_steps + self.steps
 
     def check_teacher(self, teacher: TeacherConfig, space: SearchSpace) -> None:
-        """Refuses to start from a teacher of other widths than the largest subnet's.
+        """Checks, for the init "teacher", that the teacher has the largest subnet's widths.
 
         Raises:
-            ConfigError: they differ.
+            ConfigError: the largest subnet and the teacher have different widths.
         """
         if self.init == "teacher" and teacher.subnet != space.largest:
             raise ConfigError(
-                f"init='teacher' needs a teacher of the largest subnet's widths {space.largest}, "
+                f"init='teacher' needs a teacher with the largest subnet's widths {space.largest}, "
                 f"this one has {teacher.subnet}: set the teacher's base_channels",
                 *("init", "base_channels"),
                 owner=SupernetConfig,
@@ -250,12 +251,12 @@ class SubnetConfig:
     """One subnet trained alone: the paper's baselines and fine-tuning (3.2, 4.3).
 
     Attributes:
-        train: what all training has in common; its mixup is left out.
-        objective: What the single subnet learns from: the labels, or (distill) the teacher's
-            cached soft labels.
-        init: What the single subnet starts from: random weights, or the supernet's.
+        train: settings of training; mixup is not used.
+        objective: Targets of the single subnet: labels, or distill: the teacher's cached soft
+            labels.
+        init: Initial weights of the single subnet: random, or the supernet's.
         steps: Steps of the single subnet's training.
-        label_weight: Share of the true label in the target, where the objective is distill.
+        label_weight: Weight of the labels in the targets of the objective distill.
 
     Example:
         >>> ofa.SubnetConfig(objective="labels", init="supernet", steps=500).label_weight
@@ -274,7 +275,7 @@ class SubnetConfig:
 
 @dataclass(frozen=True)
 class EvaluationConfig:
-    """How trained subnets are run.
+    """How trained subnets are evaluated.
 
     Attributes:
         batch_size: Clips per batch; None: as in training.
@@ -294,6 +295,6 @@ class EvaluationConfig:
 
 
 def resume_key(config: Any) -> dict[str, Any]:
-    """What the outcome of a training stage depends on, its precision resolved for this machine."""
+    """The fields that change a stage's outcome, with `auto` precision resolved on this machine."""
     values = outcome(config)
     return {**values, "precision": resolve_precision(values["precision"])}

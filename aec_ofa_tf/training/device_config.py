@@ -1,4 +1,4 @@
-"""Where networks are trained, and what they can be trained on there. No TensorFlow here."""
+"""The devices for training, and which settings they support. No TensorFlow here."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ _TF_CONFIG_HELP = (
 
 @dataclass(frozen=True)
 class DeviceConfig:
-    """Where steps run. Results are the same up to rounding.
+    """The devices for training. Results are the same up to rounding.
 
     Attributes:
         strategy: none: one device; mirrored: all GPUs of this host; multiworker: the hosts in
             TF_CONFIG, which share the records and the run directory. A batch is divided among the
             devices.
-        logical_cpus: Parts that the CPU is seen as, to try strategy mirrored without GPUs.
+        logical_cpus: Number of logical CPUs, to try strategy mirrored without GPUs.
 
     Raises:
         ConfigError: a value is not one of these, or the two contradict each other.
@@ -47,10 +47,10 @@ class DeviceConfig:
 
 
 def check_devices(train: TrainConfig, devices: DeviceConfig) -> None:
-    """Refuses training that these devices cannot do.
+    """Checks that the devices support these settings of training.
 
     Raises:
-        ConfigError: they cannot; the message has the remedy.
+        ConfigError: they do not; the message names the remedy.
     """
     if train.jit_compile and devices.strategy != "none":
         raise ConfigError(
@@ -64,7 +64,7 @@ def check_devices(train: TrainConfig, devices: DeviceConfig) -> None:
         return
     if train.precision == "mixed_float16":
         raise ConfigError(
-            "Keras scales float16's losses in a conditional, in which hosts cannot reduce "
+            "Keras applies float16 gradients in a conditional, in which hosts cannot reduce "
             "gradients: use precision='mixed_bfloat16' with strategy='multiworker'",
             *("precision", "strategy"),
         )
@@ -72,7 +72,7 @@ def check_devices(train: TrainConfig, devices: DeviceConfig) -> None:
 
 
 def check_divisible(batch_size: int, replicas: int) -> None:
-    """Refuses a batch that cannot be cut into equal parts for the replicas.
+    """Checks that a batch can be divided equally among the replicas.
 
     Raises:
         ConfigError: it cannot.

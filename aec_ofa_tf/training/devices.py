@@ -1,4 +1,4 @@
-"""Where a step runs: one device, several, or several hosts."""
+"""The devices of a step: one device, several devices, or several hosts."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from absl import logging
 
 from aec_ofa_tf.training.device_config import STRATEGIES
 
-_LOST = (
+_LOST_WORKER_ERRORS = (
     tf.errors.UnavailableError,
     tf.errors.AbortedError,
     tf.errors.CancelledError,
@@ -27,8 +27,8 @@ class Devices:
     """A `tf.distribute` strategy and this process's part in it.
 
     Attributes:
-        strategy: what replicates variables and reduces gradients.
-        chief: whether this process writes: checkpoints, summaries, results.
+        strategy: replicates variables and reduces gradients.
+        chief: whether this process writes checkpoints, summaries and results.
     """
 
     strategy: tf.distribute.Strategy
@@ -40,14 +40,14 @@ class Devices:
         return self.strategy.num_replicas_in_sync
 
     def wait_for_all(self) -> None:
-        """Returns when every process of the cluster has come here."""
+        """Returns when every process of the cluster has called this method."""
         self._gather(0)
 
     def require_same(self, text: str, remedy: str) -> None:
-        """Compares a text among the processes of the cluster.
+        """Checks that all processes of the cluster have the same text.
 
         Raises:
-            ValueError: another process has another one; the message is `remedy`.
+            ValueError: the texts differ; the message contains `remedy`.
         """
         digest = int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big")
         if len(set(self._gather(digest))) > 1:
@@ -55,11 +55,11 @@ class Devices:
 
     @property
     def is_cluster(self) -> bool:
-        """Whether other processes train along."""
+        """Whether the strategy is multiworker."""
         return isinstance(self.strategy, tf.distribute.MultiWorkerMirroredStrategy)
 
     def _gather(self, value: int) -> list[int]:
-        """The value of every replica of the cluster, in order; this one's alone without one."""
+        """The values of all replicas of the cluster, in order; without a cluster, this value."""
         if not self.is_cluster:
             return [value]
         gathered = self._gather_function(tf.constant(value, tf.int64))
@@ -78,15 +78,16 @@ class Devices:
 
 
 def open_devices(strategy: str, logical_cpus: int = 1) -> Devices:
-    """Sets TensorFlow up; must come before anything else that uses TensorFlow.
+    """Sets TensorFlow up; must be called before anything else uses TensorFlow.
 
     Args:
         strategy: "none": the first GPU or the CPU; "mirrored": all GPUs of this host, else its
             logical CPUs; "multiworker": the hosts that the environment variable TF_CONFIG names.
-        logical_cpus: parts that the CPU is seen as, to try "mirrored" without GPUs.
+        logical_cpus: number of logical CPUs, to try "mirrored" without GPUs.
 
     Raises:
-        ValueError: there is no such strategy.
+        ValueError: the strategy is unknown.
+        RuntimeError: the cluster cannot start.
     """
     if logical_cpus > 1:
         parts = [tf.config.LogicalDeviceConfiguration() for _ in range(logical_cpus)]
@@ -111,21 +112,21 @@ def _open_cluster() -> Devices:
             "the cluster cannot start: check that this worker's port in TF_CONFIG is free and the "
             f"others' hosts can be reached ({error.message})"
         ) from error
-    # TensorFlow's cluster service takes SIGTERM for itself and goes on.
+    # TensorFlow's cluster service installs its own SIGTERM handler, which does not end the process.
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     return Devices(strategy, _is_chief(strategy.cluster_resolver))
 
 
 @contextmanager
 def peers_watched(devices: Devices) -> Iterator[None]:
-    """Turns the many ways in which a dead worker shows into one error that says so.
+    """Replaces the various errors of a lost worker by one clear error.
 
     Raises:
-        RuntimeError: another worker of the cluster is gone.
+        RuntimeError: another worker of the cluster stopped or cannot be reached.
     """
     try:
         yield
-    except _LOST as error:
+    except _LOST_WORKER_ERRORS as error:
         if not devices.is_cluster:
             raise
         raise RuntimeError(

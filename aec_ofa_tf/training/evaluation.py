@@ -1,4 +1,4 @@
-"""Recalibration and evaluation of subnets without building them."""
+"""Recalibration and evaluation of subnets inside their supernet."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from aec_ofa_tf.models.space import Subnet
 from aec_ofa_tf.models.supernet import Supernet
 
 Batches = Iterable[Mapping[str, tf.Tensor]]
-"""Batches of clean clips that can be walked again: `log_mel`, and `labels` where needed."""
+"""Batches of clean clips that can be iterated repeatedly: `log_mel`, and `labels` if needed."""
 
 
 class SubnetEvaluator:
-    """Runs any subnet of a supernet with one trace for all of them.
+    """Evaluates any subnet of a supernet; one trace serves all subnets.
 
-    There is no way to evaluate a subnet but by its own batch-norm statistics, recalibrated on
-    clean training clips: what users of once-for-all systems forget cannot be forgotten here.
+    `evaluate` always recalibrates a subnet's batch-norm statistics on clean training clips, since
+    a subnet is wrong without statistics of its own (once-for-all).
 
-    Everything is computed in float32, by slices and on one device, whatever the network trains in.
+    Everything is computed in float32, with slices and on one device, however the supernet trains.
 
     Args:
-        supernet: the network; later changes of its weights are followed.
+        supernet: the network; every evaluation uses its current weights.
         calibration: fixed clean training clips in fixed order and batch size; never validation
             or evaluation clips.
 
@@ -62,13 +62,13 @@ class SubnetEvaluator:
     def recalibrate(self, subnet: Subnet) -> Statistics:
         """The subnet's batch-norm statistics: means over batches of the biased batch moments.
 
-        Every batch is normalised by its own moments, without dropout or augmentation; one rule
-        for every network that is compared (once-for-all; slimmable networks).
+        Every batch is normalised by its own moments, without dropout or augmentation, for every
+        network that is compared (once-for-all; slimmable networks).
 
         Raises:
             ValueError: there are no calibration clips.
         """
-        self.follow()
+        self.update_weights()
         choices = tf.constant(subnet.row(), tf.int32)
         total, count = None, 0
         for batch in self.calibration:
@@ -80,8 +80,8 @@ class SubnetEvaluator:
         return tf.nest.map_structure(lambda vector: vector / count, total)
 
     def scores(self, subnet: Subnet, statistics: Statistics, batches: Batches) -> np.ndarray:
-        """Scores by the network's task, float32 [clips, classes], in the order of the batches."""
-        self.follow()
+        """The scores of all clips, float32 [clips, classes], in the order of the batches."""
+        self.update_weights()
         choices = tf.constant(subnet.row(), tf.int32)
         return np.concatenate(
             [
@@ -90,11 +90,11 @@ class SubnetEvaluator:
             ]
         )
 
-    def follow(self) -> None:
-        """Takes over the weights as they are now trained; every evaluation begins with it."""
+    def update_weights(self) -> None:
+        """Copies the current weights of the trained supernet; every evaluation calls this first."""
         if self.supernet is not self._trained:
-            for mine, theirs in zip(self.supernet.weights, self._trained.weights, strict=True):
-                mine.assign(theirs)
+            for target, source in zip(self.supernet.weights, self._trained.weights, strict=True):
+                target.assign(source)
 
     def evaluate(self, subnet: Subnet, batches: Batches) -> Metrics:
         """Recalibrates a subnet and scores it on batches with `labels`."""
@@ -103,6 +103,7 @@ class SubnetEvaluator:
 
 
 def _is_plain(supernet: Supernet) -> bool:
+    """Whether it computes in float32, with slices and on one device."""
     mirrored = isinstance(supernet.weights[0].value, tf.distribute.DistributedValues)
     return (supernet.compute_dtype, supernet.execution) == ("float32", SLICES) and not mirrored
 

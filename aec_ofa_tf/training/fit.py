@@ -1,4 +1,4 @@
-"""Training one network step by step: what teacher, supernet and subnet stages share."""
+"""Training of one network, shared by the teacher, supernet and subnet stages."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ class Phase:
     """A part of a training run with its own sampler.
 
     Attributes:
-        sampler: which subnets a step computes.
-        until: the step number at which it ends.
+        sampler: samples the subnets of a step.
+        until: the step number at which the phase ends, counted from the start of training.
     """
 
     sampler: Sampler
@@ -43,10 +43,10 @@ class Phase:
 
 @dataclass(frozen=True)
 class DistillationSource:
-    """Where soft targets come from.
+    """The source of the teacher's scores; neither is set if they are not needed.
 
     Attributes:
-        soft_labels: the directory of the teacher's cached outputs.
+        soft_labels: the directory of the teacher's cached scores.
         teacher: the teacher itself, from log-mel to scores.
     """
 
@@ -56,14 +56,14 @@ class DistillationSource:
 
 @dataclass(frozen=True)
 class Plan:
-    """One training from its first step to its last.
+    """One training run from its first step to its last.
 
     Attributes:
-        name: of the stage: its checkpoints, summaries and progress bar.
-        phases: samplers in order; one optimiser serves all.
-        step: what a step does.
+        name: name of the stage, for checkpoints, summaries and progress bar.
+        phases: the phases in order; they share one optimiser.
+        step: the configuration of a train step.
         watched: subnets whose validation figure is reported, by name.
-        source: the teacher's outputs, or the teacher, where they are the target.
+        source: the source of the teacher's scores, if they are targets.
     """
 
     name: str
@@ -95,7 +95,7 @@ def step_config(
 
 
 def _class_weights(run: Run, train: TrainConfig) -> dict[str, Any]:
-    """The step's `class_weights`, where they are wanted."""
+    """The step's `class_weights`, if they are balanced."""
     if train.class_weights == "none":
         return {}
     return {"class_weights": balanced_class_weights(run.records.clips_per_label(TRAIN))}
@@ -109,21 +109,23 @@ def new_network(run: Run, members: Members, network: NetworkConfig, train: Train
 
 
 def fit(run: Run, supernet: Supernet, plan: Plan, train: TrainConfig) -> dict[str, float]:
-    """Trains a network through the plan's phases, resuming where a checkpoint stands.
+    """Trains a network through the plan's phases, from the newest checkpoint on.
 
     Args:
         run: data, devices and run directory.
-        supernet: the network, changed in place.
-        plan: what is trained.
-        train: how.
+        supernet: the network, which is changed in place.
+        plan: the phases and the train step.
+        train: settings of training.
 
     Returns:
-        The task's figure on the validation split by `watched` name; empty where the data has no
-        validation split, and on workers that are not the chief.
+        The task's figure on the validation split by `watched` name; empty without validation clips
+        and on workers other than the chief.
 
     Raises:
-        ValueError: the batch cannot be cut into equal parts for the replicas, or a checkpoint is
-            of another run.
+        ValueError: the batch cannot be divided equally among the replicas, or a checkpoint is of
+            another run.
+        OSError: there are checkpoints, but none can be read.
+        RuntimeError: the loss or a weight is not finite.
     """
     devices, name = run.devices, plan.name
     feed = training_feed(run, train, plan.step.mixup, plan.source.soft_labels)
@@ -150,16 +152,16 @@ def fit(run: Run, supernet: Supernet, plan: Plan, train: TrainConfig) -> dict[st
 
 
 def training_feed(run: Run, train: TrainConfig, mixup: bool, soft_labels: Path | None) -> Feed:
-    """Batches for every replica, and whose clips they hold.
+    """The training batches of every replica, and the ids of their clips.
 
     Args:
         run: data and devices.
         train: batch size and seed.
-        mixup: whether pairs of clips are mixed, so that twice as many are read.
-        soft_labels: the teacher's cached outputs, or None.
+        mixup: whether pairs of clips are mixed, which needs twice as many clips.
+        soft_labels: directory of the teacher's cached scores, or None.
 
     Raises:
-        ValueError: the batch cannot be cut into equal parts for the replicas.
+        ValueError: the batch cannot be divided equally among the replicas.
     """
     strategy, records = run.devices.strategy, run.records
     check_divisible(train.batch_size, run.devices.replicas)
@@ -171,7 +173,7 @@ def training_feed(run: Run, train: TrainConfig, mixup: bool, soft_labels: Path |
             first = context.input_pipeline_id * count
             share = Share(first, count, context.num_replicas_in_sync)
             batches = records.training_batches(batch_size, train.seed, start, soft_labels, share)
-            # Names are looked up when they are needed: strings cannot go to a GPU.
+            # Strings cannot go to a GPU; `ids` reads them again when an error needs them.
             return batches.map(lambda batch: {k: v for k, v in batch.items() if k != "id"})
 
         return records.checked(strategy.distribute_datasets_from_function(part))
@@ -184,7 +186,7 @@ def training_feed(run: Run, train: TrainConfig, mixup: bool, soft_labels: Path |
 
 
 def _position(run: Run, train: TrainConfig, batch_size: int) -> Callable[[int], dict[str, int]]:
-    """What a checkpoint keeps beside weights and optimiser: seed, and the next clip's place."""
+    """The position in a checkpoint: seed, and epoch and index of the next clip."""
 
     def position(step: int) -> dict[str, int]:
         epoch, index = run.records.training_position(batch_size, step)

@@ -1,4 +1,4 @@
-"""Loss and gradients of the K subnets of a step, with and without sharing nested work."""
+"""Loss and gradients of the K subnets of a step, with a shared stem or separately."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from aec_ofa_tf.models.supernet import Supernet
 
 
 class StepInputs(NamedTuple):
-    """What all subnets of a step learn from.
+    """The inputs that all subnets of a step share.
 
     Attributes:
         log_mel: float [clips, frames, mel bins] in dB.
-        targets: float32 [clips or pairs, classes] in [0, 1].
+        targets: float32 [clips, or pairs with mixup, classes] in [0, 1].
         draws: augmentation and dropout.
     """
 
@@ -26,34 +26,35 @@ class StepInputs(NamedTuple):
 
 
 class LossConfig(NamedTuple):
-    """How the losses of a step are made.
+    """How the losses of a step are computed.
 
     Attributes:
         loss: from logits and targets, [clips or pairs, classes] each, to a scalar.
-        follow: from the first subnet's logits to what the others learn from (in-place
-            distillation), or None where all learn from the targets of the inputs.
-        scale: what a loss is multiplied by before its gradient is taken.
+        inplace_targets: from the first subnet's logits to the targets of the others (in-place
+            distillation); None if all subnets have the targets of the inputs.
+        scale: from a loss to the scaled loss whose gradients are computed.
     """
 
     loss: Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
-    follow: Callable[[tf.Tensor], tf.Tensor] | None = None
+    inplace_targets: Callable[[tf.Tensor], tf.Tensor] | None = None
     scale: Callable[[tf.Tensor], tf.Tensor] = lambda loss: loss
 
 
 Gradients = Callable[
     [Supernet, StepInputs, tf.Tensor, LossConfig], tuple[tf.Tensor, list[tf.Tensor]]
 ]
-"""From int32 choices [K, units, fields] to the summed loss, unscaled, and the summed gradients of
-the scaled losses by `stem_variables`, then `branch_variables`."""
+"""From a supernet, inputs, choices, int32 [K, units, fields], and losses to the sum of the unscaled
+losses and the gradients of the sum of the scaled losses with respect to `stem_variables`, followed
+by `branch_variables`."""
 
 
 def shared_gradients(
     supernet: Supernet, inputs: StepInputs, subnets: tf.Tensor, losses: LossConfig
 ) -> tuple[tf.Tensor, list[tf.Tensor]]:
-    """Runs the stem once for all subnets, as wide as the widest of them wants it.
+    """Runs the stem once for all subnets, at the width of the widest.
 
-    Each subnet's backward pass ends at the stem's output, where the gradients are summed before
-    the one backward pass through the stem. So the memory is that of one subnet.
+    Each subnet's backward pass ends at the stem's output. The gradients are summed there, before
+    one backward pass through the stem, so that memory is needed for only one subnet at a time.
     """
     stem = [variable.value for variable in supernet.stem_variables]
     branch = [variable.value for variable in supernet.branch_variables]
@@ -73,7 +74,7 @@ def shared_gradients(
 def separate_gradients(
     supernet: Supernet, inputs: StepInputs, subnets: tf.Tensor, losses: LossConfig
 ) -> tuple[tf.Tensor, list[tf.Tensor]]:
-    """K whole passes: what `shared_gradients` must equal, and is measured against."""
+    """Runs stem and branch for every subnet: the reference for `shared_gradients`."""
     variables = supernet.stem_variables + supernet.branch_variables
 
     def forward(log_mel: tf.Tensor, subnet: tf.Tensor) -> tf.Tensor:
@@ -96,13 +97,13 @@ def _accumulate(
     config: LossConfig,
     by_inputs: bool = True,
 ) -> tuple[tf.Tensor, list[tf.Tensor]]:
-    """The loss and its gradients by the inputs and the variables, one subnet after another."""
+    """Sums losses and gradients (inputs first, unless `by_inputs` is False) over the subnets."""
     losses: list[tf.Tensor] = []
     sums: list[tf.Tensor] = []
-    # Unrolled: a loop in the graph would hold synchronised batch norm's collectives, and none may.
-    # An inner function, traced once for all subnets, was tried: it raised peak memory by a fifth.
+    # Unrolled: a loop in the graph must not contain the collectives of synchronised batch norm.
+    # An inner function, traced once for all subnets, raised peak memory by a fifth.
     for index, subnet in enumerate(tf.unstack(subnets)):
-        # Without an order all subnets' activations could be alive at once.
+        # Without a fixed order the activations of all subnets could be in memory at once.
         with tf.control_dependencies(sums):
             own = tf.identity(inputs)
         with tf.GradientTape() as tape:
@@ -117,6 +118,6 @@ def _accumulate(
         )
         sums = [a + b for a, b in zip(sums, gradients, strict=True)] if sums else gradients
         losses.append(loss)
-        if index == 0 and config.follow is not None:
-            targets = tf.stop_gradient(config.follow(logits))
+        if index == 0 and config.inplace_targets is not None:
+            targets = tf.stop_gradient(config.inplace_targets(logits))
     return tf.add_n(losses), sums

@@ -1,4 +1,4 @@
-"""The step loop: progress, summaries, checkpoints, faults."""
+"""The step loop: progress, summaries, checkpoints and errors."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from aec_ofa_tf.training.devices import Devices
 from aec_ofa_tf.training.trainer import Trainer
 
 Batch = Mapping[str, Any]
-"""What one step takes: tensors, or one per replica."""
+"""The batch of one step: tensors, or values with one tensor per replica."""
 
 
 @dataclass(frozen=True)
 class Feed:
-    """Where the loop's batches come from.
+    """The training batches of a loop.
 
     Attributes:
-        batches_from: from a step number to the endless stream that begins with that step's batch.
-        batch_size: clips of a step, over all replicas.
-        ids: from a step number to the names of its clips.
+        batches_from: from the number of completed steps to the endless stream of further batches.
+        batch_size: clips per step, over all replicas.
+        ids: from the number of completed steps to the ids of the next batch's clips.
     """
 
     batches_from: Callable[[int], Iterable[Batch]]
@@ -42,7 +42,7 @@ class LoopConfig:
     """How long a loop runs and how often it reports.
 
     Attributes:
-        steps: step number at which the loop ends, counted from the start of training.
+        steps: the step number at which the loop ends, counted from the start of training.
         checkpoint_every: steps between checkpoints.
         summary_every: steps between scalars.
         validate_every: steps between validations; 0 for none.
@@ -58,12 +58,12 @@ class StepLoop:
     """Runs a trainer's step on all replicas of a strategy.
 
     Args:
-        trainer: compiled with its optimiser under the strategy.
-        devices: the strategy.
-        store: where checkpoints go; already restored.
-        log: where scalars go.
-        validate: scalars by name for the current weights.
-        name: shown by the progress bar.
+        trainer: the trainer, compiled with its optimiser under the strategy.
+        devices: the devices, with their strategy.
+        store: the checkpoints, already restored.
+        log: the log of scalars.
+        validate: computes scalars by name for the current weights.
+        name: name in the progress bar and in errors.
     """
 
     def __init__(
@@ -82,19 +82,19 @@ class StepLoop:
         self.validate = validate
         self.name = name
         self.step_function = tf.function(self._step, autograph=False)
-        self._told = False  # to stop, by a signal to this process
-        self._stopping = False  # after this step, as all hosts do
+        self._signalled = False  # this process received SIGTERM
+        self._stopping = False  # some host received SIGTERM: all hosts stop after this step
 
     def run(self, feed: Feed, start: int, config: LoopConfig) -> int:
-        """Trains from step `start` up to `config.steps` and leaves a checkpoint there.
+        """Trains from step `start` to `config.steps`, and writes a checkpoint at the end.
 
         Returns:
-            The step at which training stands: the later of the two.
+            The last step: the greater of `start` and `config.steps`.
 
         Raises:
-            RuntimeError: the loss is not finite; no checkpoint is written after it.
-            SystemExit: a SIGTERM came, here or to another host; all hosts end after the same
-                step, which is checkpointed first.
+            RuntimeError: the loss or a weight is not finite; that step gets no checkpoint.
+            SystemExit: this process or another host received SIGTERM; all hosts write a checkpoint
+                and end after the same step.
         """
         if start >= config.steps:
             return start
@@ -103,26 +103,26 @@ class StepLoop:
             self._run(feed, start, config)
         finally:
             signal.signal(signal.SIGTERM, previous)
-        if self._stopping or self._told:  # told after its last step, too
+        if self._stopping or self._signalled:  # the signal may have come after the last step
             sys.exit(128 + signal.SIGTERM)
         return config.steps
 
     def step(self, batch: Batch) -> float:
         """Trains one step and waits for its loss, the mean over replicas."""
-        # One reduction for both: a host that was told to stop tells the others with its step.
-        loss, stopping = self.step_function(batch, tf.constant(self._told)).numpy().tolist()
+        # One reduction for the loss and the signal, which thus reaches all hosts.
+        loss, stopping = self.step_function(batch, tf.constant(self._signalled)).numpy().tolist()
         self._stopping = stopping > 0
         return loss
 
     def _step(self, batch: Batch, stopping: tf.Tensor) -> tf.Tensor:
-        """Means over replicas of the loss and of the wish to stop, float32 [2]."""
+        """Means over replicas of the loss and of the stop signal (0 or 1), float32 [2]."""
         strategy = self.devices.strategy
 
         def replica_step(part: dict[str, Any], stopping: tf.Tensor) -> tf.Tensor:
             loss = tf.cast(self.trainer.step(part), tf.float32)
-            # Some CPUs' ReLU turns NaN into 0, and then the loss does not tell of a broken clip.
-            heard = tf.reduce_sum(tf.cast(part["log_mel"], tf.float32))
-            loss = tf.where(tf.math.is_finite(heard), loss, float("nan"))
+            # On some CPUs ReLU turns NaN into 0, so that a broken clip can have a finite loss.
+            total = tf.reduce_sum(tf.cast(part["log_mel"], tf.float32))
+            loss = tf.where(tf.math.is_finite(total), loss, float("nan"))
             return tf.stack([loss, tf.cast(stopping, tf.float32)])
 
         values = strategy.run(replica_step, args=(batch, stopping))
@@ -156,7 +156,7 @@ class StepLoop:
                     clock.reset()
 
     def _save(self, step: int) -> None:
-        # A finite loss can still have had gradients that are not.
+        # The gradients of a finite loss need not be finite.
         if not all(
             np.isfinite(tf.convert_to_tensor(w)).all() for w in self.trainer.supernet.weights
         ):
@@ -180,13 +180,13 @@ class StepLoop:
         )
 
     def _on_signal(self, number: int, frame: object) -> None:
-        """Lets the next step tell the other hosts; it is then checkpointed."""
+        """Requests a stop: the next step tells all hosts, which then write a checkpoint."""
         print(f"{self.name}: stopping after the next step", file=sys.stderr)
-        self._told = True
+        self._signalled = True
 
 
 class _Clock:
-    """Clips per second since the last reading."""
+    """Measures clips per second since the last reading."""
 
     def __init__(self, batch_size: int) -> None:
         self._batch_size = batch_size

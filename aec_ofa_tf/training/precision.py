@@ -1,4 +1,4 @@
-"""Which arithmetic a machine should train in."""
+"""The precision in which a machine trains."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ _BFLOAT16_FEATURES = {"amx_bf16", "avx512_bf16"}
 
 
 def resolve_precision(precision: str, cpu_info: Path = _CPU_INFO) -> str:
-    """The Keras dtype policy for `precision`; `auto` is bfloat16 where the CPU computes in it.
+    """Resolves "auto": mixed_bfloat16 if the CPU has bfloat16 instructions, else float32.
 
-    Elsewhere bfloat16 is emulated and slower than float32.
+    A CPU without them emulates bfloat16, more slowly than float32.
 
     Args:
         precision: "auto", or a Keras dtype policy.
-        cpu_info: the kernel's description of the CPU.
+        cpu_info: the Linux kernel's description of the CPU.
 
     Returns:
         A Keras dtype policy.

@@ -1,4 +1,4 @@
-"""What the training stages end with. No TensorFlow here."""
+"""The results of the training stages. No TensorFlow here."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 
 def scalar_names(figure: str, validation: Mapping[str, float]) -> dict[str, float]:
-    """Validation figures as TensorBoard and the programs call them: `validation_mAP/largest`."""
+    """Validation figures by their names in TensorBoard and output: `validation_mAP/largest`."""
     return {f"validation_{figure}/{name}": value for name, value in validation.items()}
 
 
@@ -17,10 +17,10 @@ class TeacherResult:
     """A trained teacher.
 
     Attributes:
-        subnet: its shape.
-        params: its trainable weights.
-        figure: what was validated, "mAP" or "accuracy".
-        validation: that figure on the validation split by name; empty without such a split.
+        subnet: text of its subnet.
+        params: number of trainable weights.
+        figure: the task's figure, "mAP" or "accuracy".
+        validation: the figure on the validation split by name; empty without validation clips.
     """
 
     subnet: str
@@ -39,8 +39,8 @@ class SoftLabelsResult:
     """A teacher's scores of the training clips.
 
     Attributes:
-        teacher: fingerprint of its weights.
-        clips: how many clips were scored.
+        teacher: fingerprint of the teacher's weights.
+        clips: number of clips.
     """
 
     teacher: str
@@ -56,9 +56,10 @@ class SupernetResult:
     """A trained supernet.
 
     Attributes:
-        subnets: how many it has.
-        figure: what was validated, "mAP" or "accuracy".
-        validation: that figure of some of them on the validation split, by name.
+        subnets: number of its subnets.
+        figure: the task's figure, "mAP" or "accuracy".
+        validation: the figure on the validation split by name of the subnet, of
+            `SearchSpace.landmarks`; empty without validation clips.
     """
 
     subnets: int
@@ -75,13 +76,14 @@ class SubnetResult:
     """A subnet that was trained alone.
 
     Attributes:
-        subnet: its shape.
-        costs: what it costs, by name.
-        figure: what was validated, "mAP" or "accuracy".
-        validation: that figure on the validation split by name.
-        split: on which `metrics` were computed: evaluation, else validation.
-        metrics: by name.
-        file: the `.keras` file.
+        subnet: text of the subnet.
+        costs: its costs by name.
+        figure: the task's figure, "mAP" or "accuracy".
+        validation: the figure on the validation split by name; empty without validation clips.
+        split: the split of `metrics`: evaluation, or validation if there are no evaluation clips;
+            "" without either.
+        metrics: metrics by name, see `metrics.Metrics`; empty without a split.
+        file: path of the `.keras` file.
     """
 
     subnet: str
@@ -100,6 +102,6 @@ class SubnetResult:
             **self.costs,
             **scalar_names(self.figure, self.validation),
             "split": self.split,
-            **{name: self.metrics[name] for name in names},
+            **{name: self.metrics.get(name) for name in names},
             "file": self.file,
         }

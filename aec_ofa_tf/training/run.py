@@ -1,4 +1,4 @@
-"""What all stages of an experiment share: data, search space, run directory and devices."""
+"""The objects that all stages share: data, search space, run directory and devices."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from aec_ofa_tf.training.devices import Devices
 from aec_ofa_tf.training.evaluation import Batches, SubnetEvaluator
 from aec_ofa_tf.workdir import StageRecord, Workdir
 
-HELD_BYTES = 2**30
-"""Clips of a split that take more are read again whenever they are walked."""
+CACHE_BYTES = 2**30
+"""Clips that take more memory are not cached, but read again in every iteration."""
 
 
 @dataclass(frozen=True)
 class Sizes:
-    """How many clips trained subnets are run on.
+    """The numbers of clips with which trained subnets are evaluated.
 
     Attributes:
         batch_size: clips per batch.
-        calibration_clips: training clips for batch-norm statistics.
+        calibration_clips: training clips for recalibrating batch-norm statistics.
     """
 
     batch_size: int
@@ -42,11 +42,11 @@ class Run:
     """A search space that is trained on one data set in one run directory.
 
     Attributes:
-        workdir: where results go.
+        workdir: the run directory.
         records: the data.
-        space: the subnets.
-        network: what they have in common.
-        devices: where training runs.
+        space: the search space.
+        network: the static parts of its networks.
+        devices: the devices for training.
     """
 
     workdir: Workdir
@@ -57,12 +57,12 @@ class Run:
 
     @property
     def task(self) -> Task:
-        """What the networks' outputs mean."""
+        """The task: the meaning of the networks' outputs."""
         return get_task(self.network.task)
 
     @property
     def config(self) -> dict[str, Any]:
-        """What identifies the experiment, as `config.json` has it."""
+        """The content of `config.json`, which identifies the experiment."""
         return {
             "space": to_config(self.space),
             "network": to_config(self.network),
@@ -74,12 +74,12 @@ class Run:
     def begin(
         self, stage: str, settings: Mapping[str, Any], config: Any = None
     ) -> StageRecord | None:
-        """The record of a stage that is done, or None after noting its settings.
+        """Returns the record of a finished stage, or stores its settings and returns None.
 
         Args:
-            stage: its name.
-            settings: what its outcome depends on.
-            config: the configuration that all workers of a cluster must share.
+            stage: name of the stage.
+            settings: the settings that its outcome depends on.
+            config: the stage's configuration, which must be equal on all workers of a cluster.
 
         Raises:
             ValueError: the workers of the cluster differ, or the stage was begun or finished with
@@ -94,17 +94,17 @@ class Run:
         )
 
     def finish(self, stage: str, result: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Marks a stage as done; every worker of a cluster gets the result that the chief found."""
+        """Marks a stage as finished; returns the chief's result on every worker of a cluster."""
         if self.devices.chief:
             self.workdir.finish_stage(stage, result)
         self.devices.wait_for_all()
         return self.workdir.require_stage(stage).result or {}
 
     def sizes(self, evaluation: EvaluationConfig, stage: str = "supernet") -> Sizes:
-        """The sizes that are asked for, those of a finished stage's training otherwise.
+        """The requested sizes; where they are None, those of a finished training stage.
 
         Raises:
-            ValueError: the stage is not done.
+            ValueError: the stage is not finished.
         """
         settings = self.workdir.require_stage(stage).settings
         return Sizes(
@@ -112,44 +112,44 @@ class Run:
             evaluation.calibration_clips or settings["calibration_clips"],
         )
 
-    def calibration(self, sizes: Sizes, held_bytes: int = HELD_BYTES) -> Batches:
-        """Fixed clean training clips, whole batches of them where there are enough."""
+    def calibration(self, sizes: Sizes, cache_bytes: int = CACHE_BYTES) -> Batches:
+        """Fixed clean training clips, in whole batches if there are enough clips."""
         available = self.records.clips(TRAIN)
         batch = min(sizes.batch_size, available)
         wanted = min(sizes.calibration_clips, available)
-        return self.batches(TRAIN, batch, max(batch, wanted // batch * batch), held_bytes)
+        return self.batches(TRAIN, batch, max(batch, wanted // batch * batch), cache_bytes)
 
     def batches(
         self,
         split: str,
         batch_size: int,
         clips: int | None = None,
-        held_bytes: int = HELD_BYTES,
+        cache_bytes: int = CACHE_BYTES,
     ) -> Batches:
-        """The first clips of a split, all by default; in memory where they are few.
+        """The first clips of a split, cached in memory if they are few.
 
         Args:
-            split: which clips.
+            split: the split to read.
             batch_size: clips per batch.
-            clips: how many.
-            held_bytes: clips that take more are read again whenever they are walked.
+            clips: number of clips; by default all.
+            cache_bytes: clips that take more memory are read again in every iteration.
         """
         clips = self.records.clips(split) if clips is None else clips
         batches = self.records.evaluation_batches(split, batch_size, limit=clips)
         clip_bytes = self.records.frames * self.records.front_end.mel_bins * 4
-        return list(batches) if clips * clip_bytes <= held_bytes else batches
+        return list(batches) if clips * clip_bytes <= cache_bytes else batches
 
     def evaluator(
-        self, supernet: Supernet, sizes: Sizes, held_bytes: int = HELD_BYTES
+        self, supernet: Supernet, sizes: Sizes, cache_bytes: int = CACHE_BYTES
     ) -> SubnetEvaluator:
-        """Recalibrates and evaluates subnets on this run's training clips."""
-        return SubnetEvaluator(supernet, self.calibration(sizes, held_bytes))
+        """An evaluator that recalibrates subnets on this run's training clips."""
+        return SubnetEvaluator(supernet, self.calibration(sizes, cache_bytes))
 
     def load_supernet(self) -> Supernet:
         """The trained supernet.
 
         Raises:
-            ValueError: the supernet stage is not done.
+            ValueError: the supernet stage is not finished.
             OSError: its last checkpoint cannot be read.
         """
         config = from_values(SupernetConfig, self.workdir.require_stage("supernet").settings)
@@ -158,10 +158,15 @@ class Run:
         return supernet
 
     def restore(self, stage: str, network: Supernet, step: int) -> None:
-        """Loads the weights with which a finished stage ended.
+        """Loads the final weights of a finished stage into a network.
+
+        Args:
+            stage: name of the stage.
+            network: the network, which is changed in place.
+            step: the step at which the stage ended.
 
         Raises:
-            OSError: they are not there.
+            OSError: the checkpoint of that step is missing or damaged.
         """
         found = CheckpointStore(self.checkpoints(stage), network).restore()
         if found != step:
@@ -172,24 +177,24 @@ class Run:
             )
 
     def has_begun(self, stage: str) -> bool:
-        """Whether a stage has trained at all."""
+        """Whether a stage has a checkpoint."""
         return any(self.checkpoints(stage).glob("step-*.index"))
 
     def checkpoints(self, stage: str) -> Path:
-        """Where a stage keeps its checkpoints."""
+        """Directory of a stage's checkpoints."""
         return self.workdir.path / "checkpoints" / stage
 
     @property
     def soft_labels_path(self) -> Path:
-        """Where the teacher's scores of the training clips are."""
+        """Directory of the teacher's scores of the training clips."""
         return self.workdir.path / "soft_labels"
 
     @property
     def teacher_path(self) -> Path:
-        """The trained teacher."""
+        """File of the trained teacher."""
         return self.workdir.path / "teacher.keras"
 
     @property
     def export_path(self) -> Path:
-        """Where converted files go by default."""
+        """Default directory of converted files."""
         return self.workdir.path / "export"

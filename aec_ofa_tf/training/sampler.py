@@ -1,4 +1,4 @@
-"""Which subnets a training step computes."""
+"""Samplers of the subnets of a train step."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import tensorflow as tf
 from aec_ofa_tf.models.space import Members, SearchSpace, Subnet, as_space
 
 Sampler = Callable[[tf.Tensor], tf.Tensor]
-"""From a stateless int32 seed [2] to the choices of the step's subnets, int32 [K, units, fields]:
-a `Subnet.row` each."""
+"""From a stateless seed, int32 [2], to the choices of the step's K subnets (`Subnet.row`), int32
+[K, units, fields]."""
 
 _INT32_VALUES = 2**31
 
@@ -18,12 +18,12 @@ _INT32_VALUES = 2**31
 def uniform_sampler(members: Members, count: int) -> Sampler:
     """`count` independent draws, uniform over the space, with replacement (paper section 2.3).
 
-    The space is never listed: a draw is a number that the stages' options are the digits of, or,
-    where the numbers do not fit into int32, a draw per stage.
+    The space is not enumerated: a draw is one number, whose digits are the options of the stages;
+    if such numbers do not fit into int32, every stage has its own draw.
 
     Args:
         members: the space, or a list of subnets.
-        count: subnets of a step.
+        count: number of subnets per step.
 
     Raises:
         ValueError: `count` is not positive.
@@ -51,7 +51,7 @@ def sandwich_sampler(space: SearchSpace, count: int) -> Sampler:
     """The largest, the smallest and `count` - 2 uniform draws (universally slimmable networks).
 
     Raises:
-        ValueError: `count` is below 2.
+        ValueError: `count` is less than 2.
     """
     if count < 2:
         raise ValueError(
@@ -66,7 +66,7 @@ def sandwich_sampler(space: SearchSpace, count: int) -> Sampler:
 
 
 def constant_sampler(subnet: Subnet) -> Sampler:
-    """Always the same single subnet: phase 1 of the paper, and every network trained alone."""
+    """Always this subnet: for phase 1 of the paper, and for networks that are trained alone."""
     rows = tf.constant([subnet.row()], tf.int32)
     return lambda seed: rows
 
@@ -76,7 +76,7 @@ def _draw(seed: tf.Tensor, count: int, size: int) -> tf.Tensor:
 
 
 def _digits(numbers: tf.Tensor, sizes: list[int]) -> list[tf.Tensor]:
-    """Mixed radix, the last digit varying fastest, as in `SearchSpace.subnets`."""
+    """Mixed-radix digits of numbers; the last varies fastest, as in `SearchSpace.subnets`."""
     digits = []
     for size in reversed(sizes):
         digits.append(numbers % size)
@@ -85,7 +85,7 @@ def _digits(numbers: tf.Tensor, sizes: list[int]) -> list[tf.Tensor]:
 
 
 def _tables(space: SearchSpace) -> list[tf.Tensor]:
-    """Per stage, the options' choices, int32 [options, units, fields]."""
+    """For every stage, the choices of its options, int32 [options, units, fields]."""
     choices = [choice for options in space.stages for o in options for choice in o.choices]
     fields = max(map(len, choices))
     return [

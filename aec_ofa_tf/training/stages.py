@@ -1,4 +1,4 @@
-"""The stages that train: teacher, soft labels, supernet, and a single subnet."""
+"""The training stages: teacher, soft labels, supernet, and a single subnet."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ from aec_ofa_tf.training.config import (
     resume_key,
 )
 from aec_ofa_tf.training.devices import peers_watched
+from aec_ofa_tf.training.evaluation import all_labels
 from aec_ofa_tf.training.fit import (
     DistillationSource,
     Phase,
@@ -52,10 +53,11 @@ _TARGETS = {"cache": "soft_labels", "online": "teacher", "largest": "largest"}
 
 
 def train_teacher(run: Run, config: TeacherConfig) -> TeacherResult:
-    """Trains the teacher on the labels and leaves it, recalibrated, as `teacher.keras`.
+    """Trains the teacher on the labels, recalibrates it and saves it as `teacher.keras`.
 
     Raises:
-        ValueError: the stage was begun with other settings, or the data do not fit.
+        ValueError: the stage was begun with other settings, or the batch cannot be divided equally
+            among the replicas.
     """
     train = config.train
     done = run.begin(TEACHER, _settings(run, config), config)
@@ -95,19 +97,19 @@ def teacher_network(run: Run, config: TeacherConfig) -> NetworkConfig:
 
 
 def trained_teacher(run: Run) -> TeacherConfig:
-    """The shape and the steps of the teacher that was trained.
+    """The configuration of the trained teacher: its widths and steps.
 
     Raises:
-        ValueError: none was.
+        ValueError: the teacher is not trained.
     """
     return from_values(TeacherConfig, run.workdir.require_stage(TEACHER).settings)
 
 
 def write_soft_labels(run: Run) -> SoftLabelsResult:
-    """Keeps the teacher's scores of the clean training clips; whole shards are kept as they are.
+    """Stores the teacher's scores of the clean training clips; complete shards are not repeated.
 
     Raises:
-        ValueError: there is no teacher, or the soft labels are of another one.
+        ValueError: the teacher is not trained, or the stored soft labels are of another teacher.
     """
     settings = run.workdir.require_stage(TEACHER).settings
     teacher = load_model(run.teacher_path)
@@ -125,11 +127,11 @@ def write_soft_labels(run: Run) -> SoftLabelsResult:
 
 
 def train_supernet(run: Run, config: SupernetConfig) -> SupernetResult:
-    """Trains the supernet on what `config.distill_from` says.
+    """Trains the supernet.
 
     Raises:
-        ValueError: an earlier stage is missing, this one was begun with other settings, or the
-            teacher has other widths.
+        ValueError: an earlier stage is missing, this stage was begun with other settings, or the
+            supernet starts from a teacher with other widths.
     """
     train = config.train
     source, teacher = _source(run, config)
@@ -159,7 +161,7 @@ def train_subnet(run: Run, subnet: Subnet, config: SubnetConfig) -> SubnetResult
     """Trains one subnet alone and saves it as `.keras`.
 
     Raises:
-        ValueError: an earlier stage is missing, or this one was begun with other settings.
+        ValueError: an earlier stage is missing, or this stage was begun with other settings.
     """
     train, distill = config.train, config.objective == "distill"
     if distill:
@@ -198,15 +200,19 @@ def _finished_subnet(
     path = run.workdir.path / "subnets" / f"{name}.keras"
     statistics = evaluator.recalibrate(subnet)
     save_model(materialise(network, subnet, statistics, run.task.activation), path)
-    split = EVALUATION if run.records.clips(EVALUATION) else VALIDATION
-    metrics = evaluator.evaluate(subnet, run.batches(split, batch_size))
+    splits = [split for split in (EVALUATION, VALIDATION) if run.records.clips(split)]
+    metrics: dict[str, Any] = {}
+    if splits:
+        batches = run.batches(splits[0], batch_size)
+        scores = evaluator.scores(subnet, statistics, batches)
+        metrics = run.task.metrics(scores, all_labels(batches)).as_dict()
     return SubnetResult(
         subnet=str(subnet),
         costs=subnet_costs(subnet, run.network),
         figure=run.task.figure,
         validation=validation,
-        split=split,
-        metrics=metrics.as_dict(),
+        split=splits[0] if splits else "",
+        metrics=metrics,
         file=str(path),
     )
 
@@ -216,7 +222,7 @@ def _settings(run: Run, config: Any) -> dict[str, Any]:
 
 
 def _source(run: Run, config: SupernetConfig) -> tuple[DistillationSource, str | None]:
-    """Where the targets come from, and the fingerprint of the teacher behind them."""
+    """The source of the teacher's scores, and the teacher's fingerprint."""
     if config.distill_from == "largest":
         return DistillationSource(), None
     if config.distill_from == "cache":
@@ -238,7 +244,7 @@ def _sampler(space: SearchSpace, config: SupernetConfig) -> Sampler:
 
 
 def _copy_teacher(run: Run, supernet: Supernet) -> None:
-    """Starts the supernet from the teacher's weights, whose widths are those of the largest."""
+    """Copies the weights of the teacher, which has the widths of the largest subnet."""
     config = trained_teacher(run)
     teacher = Supernet([config.subnet], teacher_network(run, config))
     run.restore(TEACHER, teacher, config.steps)
@@ -247,5 +253,5 @@ def _copy_teacher(run: Run, supernet: Supernet) -> None:
 
 def _copy_weights(run: Run, source: Supernet, target: Supernet) -> None:
     with run.devices.strategy.scope():
-        for mine, theirs in zip(target.weights, source.weights, strict=True):
-            mine.assign(theirs)
+        for new, old in zip(target.weights, source.weights, strict=True):
+            new.assign(old)

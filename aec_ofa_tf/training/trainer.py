@@ -19,6 +19,7 @@ from aec_ofa_tf.audio.augment import (
     time_roll,
 )
 from aec_ofa_tf.audio.front_end import PANNS
+from aec_ofa_tf.config import check_fields, choice, number
 from aec_ofa_tf.layers.batch_norm import replica_count
 from aec_ofa_tf.layers.elastic_unit import Statistics
 from aec_ofa_tf.layers.prefix import MASKS
@@ -29,28 +30,28 @@ from aec_ofa_tf.training.gradients import Gradients, LossConfig, StepInputs, sha
 from aec_ofa_tf.training.sampler import Sampler
 
 TARGETS = ("labels", "soft_labels", "teacher", "largest")
-_STREAMS = 5
+_SEEDS_PER_STEP = 5
 
 
 @dataclass(frozen=True)
 class StepConfig:
-    """What a train step does besides the forward and backward passes.
+    """Targets, augmentation and compilation of a train step.
 
     Attributes:
-        target: what the subnets learn: "labels" or "soft_labels" of the batch; what the
-            "teacher" answers to the very clips that the students hear; or, of the subnets after
-            the first, which learns the labels and must be the "largest", that one's scores
-            (in-place distillation, universally slimmable networks).
-        seed: of all draws; with the step's number and a clip's position it determines them.
-        mixup: mix neighbouring clips and their targets; a batch of 2B clips gives B.
-        mixup_alpha: of the Beta distribution of the mixing weight.
+        target: targets of the subnets. "labels" or "soft_labels": those of the batch; "teacher":
+            the teacher's scores of the students' clips, mixed and augmented except for
+            SpecAugment; "largest": the labels for the first subnet, which must be the largest, and
+            its scores for the others (in-place distillation, universally slimmable networks).
+        seed: seed of all draws, which depend on it, the step number and the position of a clip.
+        mixup: mix pairs of neighbouring clips and their targets; 2B clips become B pairs.
+        mixup_alpha: parameter of the mixing weight's Beta distribution.
         time_roll: rotate each clip over time.
-        gain_db: the greatest gain by which a clip is made louder or softer; 0 for none.
-        floor_db: level of digital silence in the records' front end, the least after a gain.
-        label_weight: share of the true label in a teacher's target.
+        gain_db: greatest random gain or attenuation of a clip, in dB; 0 for none.
+        floor_db: level of digital silence in the records' front end, the minimum after a gain.
+        label_weight: weight of the labels in targets that are a teacher's or subnet's scores.
         class_weights: weights of the classes in the loss, which divides them by their mean;
             empty for equal weights.
-        spec_augment: stripes to blank.
+        spec_augment: SpecAugment's masks.
         jit_compile: run forward and backward passes through XLA, which needs execution by masks.
 
     Raises:
@@ -62,37 +63,34 @@ class StepConfig:
         1.0
     """
 
-    target: str = "soft_labels"
+    target: str = choice("soft_labels", TARGETS)
     seed: int = 0
     mixup: bool = False
-    mixup_alpha: float = 1.0
+    mixup_alpha: float = number(1.0, 0.0)
     time_roll: bool = False
-    gain_db: float = 0.0
+    gain_db: float = number(0.0, 0.0)
     floor_db: float = PANNS.floor_db
-    label_weight: float = 0.0
+    label_weight: float = number(0.0, 0.0, 1.0)
     class_weights: tuple[float, ...] = ()
     spec_augment: SpecAugmentConfig = field(default_factory=SpecAugmentConfig)
     jit_compile: bool = False
 
     def __post_init__(self) -> None:
-        if self.target not in TARGETS:
-            raise ValueError(f"target must be one of {TARGETS}, received {self.target!r}")
-        if not 0 <= self.label_weight <= 1:
-            raise ValueError(f"label_weight must lie in [0, 1], received {self.label_weight}")
+        check_fields(self)
         if any(weight < 0 for weight in self.class_weights):
             raise ValueError(f"class_weights cannot be negative, received {self.class_weights}")
 
 
 class Trainer(keras.Model):
-    """Trains a supernet by K sampled subnets per step (paper equation 2).
+    """Trains a supernet with K sampled subnets per step (paper equation 2).
 
-    It works under `fit`, in a loop of one's own, and on the replicas of a `tf.distribute`
-    strategy, each of which gets an equal, contiguous part of the global batch. A step depends on
-    weights, optimiser, batch, seed and step number alone.
+    It works with `fit`, in a custom loop, and on every replica of a `tf.distribute` strategy; each
+    replica gets an equal, contiguous part of the global batch. A step depends only on weights,
+    optimiser, batch, seed and step number.
 
-    `evaluate`, `predict` and compiled metrics use one subnet: the largest, or that of `watch`.
-    Its batch norms use the batch's own moments unless `watch` gets the statistics of
-    `SubnetEvaluator.recalibrate`, which every reported figure should use.
+    Keras' `evaluate`, `predict` and compiled metrics use one subnet, by default the largest;
+    `watch` selects another. Its batch norms use the moments of the batch, unless `watch` is given
+    statistics: reported figures should use those of `SubnetEvaluator.recalibrate`.
 
     Example:
         >>> sampler = uniform_sampler(space, 2)  # of aec_ofa_tf.training.sampler
@@ -102,11 +100,11 @@ class Trainer(keras.Model):
 
     Args:
         supernet: the network to train.
-        sampler: which subnets a step computes.
-        config: augmentation, target and seed.
-        teacher: from log-mel, float32 [clips, frames, mel bins], to scores [clips, classes], for
+        sampler: samples the subnets of a step.
+        config: targets and augmentation.
+        teacher: from log-mel, float32 [clips, frames, mel bins], to scores [clips, classes]; for
             the target "teacher".
-        gradients: how the K subnets are computed.
+        gradients: computes loss and gradients of the K subnets.
 
     Raises:
         ValueError: XLA is wanted and the supernet is not executed by masks, the target is a
@@ -141,7 +139,7 @@ class Trainer(keras.Model):
         self.built = True
 
     def compile(self, *args: Any, **kwargs: Any) -> None:
-        """As Keras', with the metrics made for scores and labels [clips, classes]."""
+        """As `keras.Model.compile`; metrics are built for scores and labels [clips, classes]."""
         super().compile(*args, **kwargs)
         if self._compile_metrics is not None:
             # Training steps do not update metrics, but Keras asks for their results: some have
@@ -154,14 +152,14 @@ class Trainer(keras.Model):
         return f"Trainer({self.supernet!r})"
 
     def watch(self, subnet: Subnet, statistics: Statistics | None = None) -> None:
-        """Names the subnet that `evaluate`, `predict` and validation under `fit` are of.
+        """Selects the subnet for `evaluate`, `predict` and the validation of `fit`.
 
         Args:
             subnet: the subnet.
-            statistics: its recalibrated batch-norm moments; each batch's own by default.
+            statistics: its recalibrated batch-norm moments; by default those of each batch.
         """
         self._watched, self._statistics = subnet, statistics
-        self.test_function = self.predict_function = None  # traced for the one before
+        self.test_function = self.predict_function = None  # traced for the old subnet
 
     def call(self, log_mel: tf.Tensor) -> tf.Tensor:
         """Scores of the watched subnet, float32 [clips, classes]."""
@@ -169,7 +167,7 @@ class Trainer(keras.Model):
         return self.task.scores(logits)
 
     def train_step(self, batch: dict[str, tf.Tensor]) -> dict[str, Any]:
-        """One update under `fit`: `step`, of which `loss` is the mean over the epoch so far."""
+        """One `step` for `fit`; `loss` is the mean over the epoch so far."""
         self._loss_tracker.update_state(self.step(batch))
         return {"loss": self._loss_tracker.result()}
 
@@ -182,26 +180,26 @@ class Trainer(keras.Model):
         return self.compute_metrics(None, labels, self.task.scores(logits))
 
     def predict_step(self, batch: dict[str, tf.Tensor]) -> tf.Tensor:
-        """Scores of the watched subnet for `log_mel`, or for clips given by themselves."""
+        """Scores of the watched subnet; `batch` is a dict with `log_mel`, or log-mel itself."""
         clips, _, _ = keras.utils.unpack_x_y_sample_weight(batch)
         return self(clips["log_mel"] if isinstance(clips, dict) else clips)
 
     def step(self, batch: dict[str, tf.Tensor]) -> tf.Tensor:
-        """One update.
+        """Updates the weights once.
 
         Args:
-            batch: `log_mel` float [clips, frames, mel bins]; the target, float32 [clips, classes]
-                in [0, 1]; and `step`, int64 scalar, by default the optimiser's count, which
-                passes over steps that loss scaling leaves out.
+            batch: `log_mel`, float [clips, frames, mel bins] in dB; `labels` or `soft_labels`, as
+                the target needs, float32 [clips, classes] in [0, 1]; and `step`, int64 scalar, by
+                default the optimiser's count, which excludes steps that loss scaling skips.
 
         Returns:
-            The loss: scalar, the sum over the subnets of the task's mean over this replica's
-            clips.
+            The loss, a scalar: the sum over the subnets of the task's mean loss over this
+            replica's clips.
         """
         step = batch.get("step", self.optimizer.iterations)
         seed = tf.stack([self.config.seed, tf.cast(step, tf.int32)])
-        # One stream of draws for the subnets, others for augmentation and dropout.
-        seeds = [tf.random.experimental.stateless_fold_in(seed, n) for n in range(_STREAMS)]
+        # One seed each for subnets, augmentation, dropout, time roll and gain.
+        seeds = [tf.random.experimental.stateless_fold_in(seed, n) for n in range(_SEEDS_PER_STEP)]
         subnets = self.sampler(seeds[0])
         inputs = self.inputs(batch, seeds)
         config = self.loss_config(inputs)
@@ -216,11 +214,11 @@ class Trainer(keras.Model):
         return loss
 
     def inputs(self, batch: dict[str, tf.Tensor], seeds: list[tf.Tensor]) -> StepInputs:
-        """What the subnets of a step learn from, augmented.
+        """The augmented inputs and the targets of a step.
 
         Args:
             batch: as for `step`.
-            seeds: stateless int32 [2] each, of which the first is not used.
+            seeds: stateless seeds, int32 [2] each; the first is not used.
         """
         log_mel = batch["log_mel"]
         clips = tf.shape(log_mel)[0]
@@ -264,15 +262,15 @@ class Trainer(keras.Model):
             else tf.stop_gradient(self.teacher(mixed(log_mel)))
         )
         weight = self.config.label_weight
-        # Losses are linear in their targets: a weighted target is a weighted sum of two losses.
+        # The loss is linear in its targets: this is the weighted sum of two losses.
         return (1 - weight) * soft + weight * mixed(batch["labels"]) if weight else soft
 
     def loss_config(self, inputs: StepInputs) -> LossConfig:
-        """How the losses of a step are made."""
+        """How the losses of a step are computed."""
         loss = partial(self.task.loss, class_weights=self.config.class_weights or None)
-        return LossConfig(loss, self._follow(inputs), self._scale)
+        return LossConfig(loss, self._inplace_targets(inputs), self._scale)
 
-    def _follow(self, inputs: StepInputs) -> Callable[[tf.Tensor], tf.Tensor] | None:
+    def _inplace_targets(self, inputs: StepInputs) -> Callable[[tf.Tensor], tf.Tensor] | None:
         if self.config.target != "largest":
             return None
         weight = self.config.label_weight
@@ -281,20 +279,20 @@ class Trainer(keras.Model):
         )
 
     def _scale(self, loss: tf.Tensor) -> tf.Tensor:
-        """The optimiser sums over replicas; their mean is meant. Float16 scales besides."""
+        """Divides by the replicas, over which the optimiser sums; float16 is scaled as well."""
         return self.optimizer.scale_loss(loss / replica_count())
 
     def _apply(self, gradients: list[tf.Tensor]) -> None:
         variables = self.supernet.stem_variables + self.supernet.branch_variables
         replicas = replica_count()
         if replicas > 1 and isinstance(self.optimizer, keras.optimizers.LossScaleOptimizer):
-            # It looks for overflow before it reduces, and replicas must find the same.
+            # It checks for overflow before it reduces, but all replicas must agree.
             context = tf.distribute.get_replica_context()
             gradients = context.all_reduce(tf.distribute.ReduceOp.MEAN, gradients)
         self.optimizer.apply(gradients, variables)
 
 
 def _global_positions(count: tf.Tensor) -> tf.Tensor:
-    """int32 [count]: where this replica's clips, or pairs of them, stand in the global batch."""
+    """Positions of this replica's clips, or pairs, in the global batch, int32 [count]."""
     replica = tf.distribute.get_replica_context().replica_id_in_sync_group
     return replica * count + tf.range(count)

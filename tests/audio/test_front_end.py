@@ -243,7 +243,7 @@ def test_a_preset_converts_to_built_in_tflite_operators(preset, tmp_path):
         ("keyword_16k", {"min_hz": 7600.0}, "less than max_hz=7600, received 7600"),
         ("keyword_16k", {"max_hz": math.nan}, "max_hz is at most half"),
         ("keyword_16k", {"mel_bins": 0}, "mel_bins is a positive integer, received 0"),
-        ("keyword_16k", {"window_samples": 480.0}, "window_samples is a positive integer"),
+        ("keyword_16k", {"window_samples": 480.0}, "window_samples is a whole number"),
         ("keyword_16k", {"sample_rate_hz": 0}, "sample_rate_hz is a positive integer, received 0"),
         ("keyword_16k", {"sample_rate_hz": 768_001}, "at most 768000, received 768001"),
         ("keyword_16k", {"power_floor": 0.0}, "power_floor is a positive finite number"),

@@ -70,7 +70,7 @@ def test_a_table_survives_its_file(tmp_path):
         ({"layers": [{"ms": 3}]}, "'kind' is missing"),
         ({"layers": [{**TABLE.as_json()["layers"][0], "ms": float("nan")}]}, "are positive"),
         ({"layers": [{**TABLE.as_json()["layers"][0], "ms": True}]}, "'ms' is missing"),
-        ({"layers": TABLE.as_json()["layers"][:1] * 2}, "stands there twice"),
+        ({"layers": TABLE.as_json()["layers"][:1] * 2}, "a layer occurs twice"),
     ],
 )
 def test_a_damaged_table_is_refused_with_the_remedy(tmp_path, change, expected):

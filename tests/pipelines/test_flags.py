@@ -99,7 +99,7 @@ def test_flags_become_configurations(parse):
             "--supernet_init=teacher --teacher_base_channels=8",
             "--supernet_init='teacher' needs.*--teacher_base_channels",
         ),
-        ("--storage=sqlite:///x.db", "add --algorithm='evolutionary'|--storage is that of"),
+        ("--storage=sqlite:///x.db", "add --algorithm='evolutionary'|--storage is for"),
         ("--stages=subnet", "needs --subnet"),
         ("--input=waveform", "--inputs?='waveform'|prepare them with --payload='audio'"),
     ],

@@ -1,4 +1,4 @@
-"""CNN10 (PANNs; paper figure 2), the first family: blocks of one or two 3x3 convolutions."""
+"""The CNN10 family (PANNs; paper figure 2): blocks of one or two 3x3 convolutions."""
 
 from aec_ofa_tf.models.cnn10.network import Cnn10Network
 from aec_ofa_tf.models.cnn10.space import (

@@ -19,12 +19,12 @@ from aec_ofa_tf.models.draws import drop
 class ConvBNReLU(ElasticUnitLayer):
     """ElasticConv2D -> ElasticBatchNorm -> ReLU, and an average pool at the end of a block.
 
-    At width w it computes exactly the first w channels of a wider one.
+    At width w its output is the first w channels of a wider output.
 
     Args:
-        filters: output channels at full width; 0 where no subnet has the convolution.
+        filters: output channels at full width; 0 if no subnet has the convolution.
         pooled: whether a 2x2 average pool follows.
-        channels_out: as for every unit; the filters by default.
+        channels_out: as for `ElasticUnitLayer`; `filters` by default.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class ConvBNReLU(ElasticUnitLayer):
 
     @property
     def norms(self) -> dict[str, ElasticBatchNorm]:
-        """The one batch norm, called as the unit is."""
+        """The one batch norm, by the name of the unit."""
         return {self.name: self.norm} if self.filters else {}
 
     def segments(self, choice: Sequence[tf.Tensor | int]) -> Sequence[Segment]:
@@ -66,8 +66,8 @@ class ConvBNReLU(ElasticUnitLayer):
             ),
         )
 
-    def leave(self, outputs: tf.Tensor) -> tf.Tensor:
-        """The pool; an odd last frame or bin is dropped."""
+    def post_process(self, outputs: tf.Tensor) -> tf.Tensor:
+        """The average pool; it drops an odd last frame or mel bin."""
         return tf.nn.avg_pool2d(outputs, 2, 2, "VALID") if self.pooled else outputs
 
     def get_config(self) -> dict:
@@ -103,7 +103,7 @@ class PannsHeadLayer(keras.layers.Layer):
         self.classifier.build((None, self.embedding_units))
 
     def call(self, inputs: tf.Tensor, keep: tf.Tensor | None = None) -> tf.Tensor:
-        """Logits [batch, classes] in the variables' dtype.
+        """Logits, [batch, classes] in the variables' dtype.
 
         Args:
             inputs: [batch, frames, mel bins, channels], a prefix of the full width.

@@ -1,4 +1,4 @@
-"""What all CNN10s of one supernet have in common: the list of units, and the head."""
+"""The parts that all CNN10s of one supernet share: the list of units, and the head."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from aec_ofa_tf.models.cnn10.unit import ConvUnit, PannsHead
 from aec_ofa_tf.models.family import register_family
 from aec_ofa_tf.models.network import NetworkConfig
 
-_LEAST = 16
+_LEAST_SIDE = 16
 
 
 @register_family("cnn10")
@@ -22,9 +22,9 @@ class Cnn10Network(NetworkConfig):
     average pools -> mean over mel, max + mean over time -> dense, ReLU -> classifier.
 
     Attributes:
-        embedding_units: width of the fully-connected layer; PANNs: that of the last block.
-        pool_last: whether a 2x2 average pool follows the last block too (PANNs' CNN10, our
-            teacher) or only stands between blocks (the paper's supernet).
+        embedding_units: width of the fully-connected layer; in PANNs the last block's width.
+        pool_last: whether a 2x2 average pool also follows the last block (PANNs' CNN10 and the
+            teacher); the paper's supernet has pools only between blocks.
         block_dropout: dropout rate after each block.
         embedding_dropout: dropout rate before the fully-connected layer.
 
@@ -44,7 +44,7 @@ class Cnn10Network(NetworkConfig):
         for name in ("block_dropout", "embedding_dropout"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"{name} must lie in [0, 1), received {getattr(self, name)}")
-        if min(self.frames, self.mel_bins) < _LEAST:
+        if min(self.frames, self.mel_bins) < _LEAST_SIDE:
             raise ValueError(
                 "four blocks halve the input up to four times: at least 16 frames and 16 mel bins "
                 f"are needed, received {self.frames} x {self.mel_bins}"
@@ -52,12 +52,12 @@ class Cnn10Network(NetworkConfig):
 
     @property
     def sizes(self) -> dict[str, int]:
-        """Beside those of every network, the width of the fully-connected layer."""
+        """The sizes of every network, and the width of the fully-connected layer."""
         return {**super().sizes, "embedding_units": self.embedding_units}
 
-    @lru_cache  # noqa: B019 - a frozen value of a few numbers
+    @lru_cache  # noqa: B019 - the cached configurations are small and frozen
     def units(self, count: int) -> tuple[ConvUnit, ...]:
-        """Two convolutions per block, of which a subnet may lack the second."""
+        """Two convolutions per block; a subnet may lack the second."""
         blocks, odd = divmod(count, UNITS_PER_BLOCK)
         if odd:
             raise ValueError(f"a CNN10 has two units per block, received {count} units")

@@ -11,6 +11,7 @@ from fractions import Fraction
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from aec_ofa_tf.config import check_fields
 from aec_ofa_tf.models.family import register_family
 from aec_ofa_tf.models.space import Option, SearchSpace, Subnet
 
@@ -30,10 +31,10 @@ Block = tuple[int, ...]
 
 
 def cnn10_subnet(blocks: Sequence[Sequence[int]]) -> Subnet:
-    """A CNN10 by the output channels of its convolutions, whether or not a space has it.
+    """A CNN10 with the given widths; no space needs to contain it.
 
     Args:
-        blocks: per block, the output channels of its one or two convolutions.
+        blocks: for every block, the output channels of its one or two convolutions.
 
     Raises:
         ValueError: a block does not have one or two positive widths.
@@ -51,10 +52,10 @@ def blocks_of(subnet: Subnet) -> tuple[Block, ...]:
 
 
 def parse_subnet(text: str) -> Subnet:
-    """Reads a CNN10 from its text, whether or not a space has it.
+    """Parses the text of a CNN10; no space needs to contain it.
 
-    `64x2-51+76-102x2-204x1` is a block of two convolutions of 64 channels, one of 51 and 76, one
-    of two of 102, and a last block of a single convolution.
+    `64x2-51+76-102x2-204x1` has four blocks: two convolutions of 64 channels, two of 51 and 76,
+    two of 102, and a single convolution of 204.
 
     Raises:
         ValueError: the text is not of that form.
@@ -88,16 +89,16 @@ class Cnn10Space(SearchSpace):
     """Elastic widths and depths over a static first block.
 
     Attributes:
-        depths: per dynamic block "2" (fixed) or "X" (elastic, 1 or 2), for example ("2","2","X").
+        depths: for every dynamic block "2" (fixed) or "X" (elastic, 1 or 2): ("2", "2", "X").
         base_channels: width of the static block at full size; each further block doubles it.
         width_ratios: elastic width ratios r; a layer of full width D keeps the first floor(r * D)
             channels.
         width_per: "block" (one width for both layers of a block) or "layer".
-        width_multiple: widths are rounded to the nearest multiple of this, at least one multiple;
-            1 as in the paper, 8 for int8 and vector units.
+        width_multiple: widths are rounded to the nearest positive multiple of this number: 1 as in
+            the paper, 8 for int8 and vector units.
 
     Raises:
-        ValueError: an entry is outside what is described above.
+        ValueError: a value is not as described above.
     """
 
     fields: ClassVar[tuple[str, ...]] = ("width",)
@@ -109,6 +110,7 @@ class Cnn10Space(SearchSpace):
     width_multiple: int = 1
 
     def __post_init__(self) -> None:
+        check_fields(self)
         if not self.depths or not set(self.depths) <= {"2", "X"}:
             raise ValueError(f"depths are '2' or 'X' per dynamic block, received {self.depths!r}")
         if not self.width_ratios or not all(0 < ratio <= 1 for ratio in self.width_ratios):
@@ -132,7 +134,7 @@ class Cnn10Space(SearchSpace):
     def network(
         self, classes: int, frames: int, mel_bins: int, *, task: str, **options: Any
     ) -> NetworkConfig:
-        """A CNN10 whose fully-connected layer is as wide as the last block at full size."""
+        """As `SearchSpace.network`; the fully-connected layer is as wide as the last block."""
         from aec_ofa_tf.models.cnn10.network import Cnn10Network
 
         units = self.base_channels * 2 ** len(self.depths)
@@ -155,7 +157,7 @@ class Cnn10Space(SearchSpace):
 
     @cached_property
     def block_choices(self) -> tuple[tuple[Block, ...], ...]:
-        """Per block, the static one first, every distinct choice of its convolutions' widths."""
+        """All distinct widths of every block's convolutions, the static block first."""
         full = self.full_widths
         choices: list[tuple[Block, ...]] = [((full[0], full[0]),)]
         for depth, channels in zip(self.depths, full[1:], strict=True):
@@ -172,20 +174,20 @@ class Cnn10Space(SearchSpace):
         return tuple(tuple(map(_option, blocks)) for blocks in self.block_choices)
 
     def fixed_ratio(self, ratio: float) -> Subnet:
-        """The subnet of one width ratio and depth 2 everywhere: the paper's baselines (3.2)."""
+        """The subnet with this width ratio and depth 2 in all blocks: a baseline (paper 3.2)."""
         full = self.full_widths
         widths = [full[0], *(max(1, self.width_of(ratio, width)) for width in full[1:])]
         return cnn10_subnet([(width, width) for width in widths])
 
     @property
     def landmarks(self) -> dict[str, Subnet]:
-        """The ends, and what there is of the paper's baselines between them."""
+        """The smallest and largest members, and the paper's baselines that are members."""
         ratios = {f"ratio_{ratio}": self.fixed_ratio(ratio) for ratio in _WATCHED_RATIOS}
         members = {name: subnet for name, subnet in ratios.items() if subnet in self}
         return {"smallest": self.smallest, **members, "largest": self.largest}
 
     def named_subnet(self, text: str) -> Subnet | None:
-        """A width ratio names the subnet of that ratio; widths are read as `parse_subnet` does."""
+        """`fixed_ratio` of a width ratio such as 0.6, or `parse_subnet` of another text."""
         if text.replace(".", "", 1).isdigit():
             return self.fixed_ratio(_ratio(text))
         return parse_subnet(text)
@@ -211,11 +213,11 @@ def search_space(
 ) -> Cnn10Space:
     """The space called `name`: depths such as `[2,2,X]` or `2,2,X`, or `EW`.
 
-    `EW` is elastic width only, with the added ratio 0.2; every other name says for each dynamic
-    block whether its depth is elastic (X) or fixed (2).
+    `EW` is elastic width only, with the additional ratio 0.2; any other name gives the depth of
+    each dynamic block, elastic (X) or fixed (2).
 
     Raises:
-        ValueError: the name is neither.
+        ValueError: the name is neither, or another argument is invalid.
 
     Example:
         >>> print(ofa.search_space("EW", base_channels=16).largest)
@@ -223,6 +225,8 @@ def search_space(
     """
     depths: tuple[str, ...] = ("2", "2", "2")
     ratios: tuple[float, ...] = EW_ONLY_RATIOS
+    if not isinstance(name, str):
+        raise ValueError(f"a search space is named by text such as [2,2,X], received {name!r}")
     if name.strip().upper() not in (EW_ONLY, "EW-ONLY"):
         depths = tuple(part.strip().upper() for part in name.strip().strip("[]").split(","))
         ratios = PAPER_RATIOS

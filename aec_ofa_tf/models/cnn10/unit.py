@@ -1,4 +1,4 @@
-"""CNN10's one unit, a convolution, and its head. No TensorFlow until they are built."""
+"""CNN10's only kind of unit, a convolution, and its head; TensorFlow is imported to build them."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ KERNEL_TAPS = 9
 class ConvUnit(ElasticUnit):
     """3x3 convolution, batch norm, ReLU, and at the end of a block 2x2 average pool and dropout.
 
-    Its choice is (width,); (0,) is the absent second convolution of a block of depth 1, of which
-    pool and dropout remain.
+    Its choice is (width,). The second convolution of a block of depth 1 is absent: its choice is
+    (0,), and only pool and dropout remain.
 
     Attributes:
-        block: number of its block, 1 for the first.
-        layer_number: 1 or 2, its place in the block.
-        pooled: whether the pool follows; an odd last frame or bin is dropped.
+        block: number of its block, from 1.
+        layer_number: its number in the block, 1 or 2.
+        pooled: whether the pool follows; it drops an odd last frame or mel bin.
     """
 
     block: int = 1
@@ -42,7 +42,7 @@ class ConvUnit(ElasticUnit):
         return f"block{self.block}_norm{self.layer_number}"
 
     def layer(self, sizes: UnitSizes, execution: str, dtype: object) -> ConvBNReLU:
-        """The elastic convolution at full width; without weights where no subnet has it."""
+        """The elastic convolution at full width; without weights if no subnet has it."""
         from aec_ofa_tf.models.cnn10.layers import ConvBNReLU
 
         return ConvBNReLU(
@@ -89,7 +89,7 @@ class ConvUnit(ElasticUnit):
         return (self.name, self._norm_name) if choice[0] else ()
 
     def row(self, choice: Choice, shape: Shape) -> LayerRow | None:
-        """A `convolution`, its pool included; a `pool` where only that remains."""
+        """A `convolution` with its pool; a `pool` if the convolution is absent."""
         frames, mel_bins, channels = shape
         width = choice[0] or channels
         pixels, halved = frames * mel_bins, (frames // 2) * (mel_bins // 2)
@@ -114,7 +114,7 @@ class ConvUnit(ElasticUnit):
 class PannsHead(Head):
     """Mean over mel bins, maximum plus mean over time, dense layer with ReLU, classifier.
 
-    It takes what is not negative, such as the output of a ReLU.
+    Its input must not be negative: it is the output of a ReLU.
 
     Attributes:
         classes: number of outputs.
@@ -128,7 +128,7 @@ class PannsHead(Head):
     name: str = "head"
 
     def layer(self, dtype: object) -> PannsHeadLayer:
-        """Pools and the two elastic dense layers."""
+        """Global pooling and two elastic dense layers."""
         from aec_ofa_tf.models.cnn10.layers import PannsHeadLayer
 
         return PannsHeadLayer(
@@ -145,7 +145,7 @@ class PannsHead(Head):
         return _dense(self.classes, "classifier", activation)(x)
 
     def cut(self, weights: Sequence[np.ndarray], channels_in: int) -> list[np.ndarray]:
-        """The first rows of the first dense layer; the rest is whole."""
+        """The first rows of the first dense layer's kernel; all other weights whole."""
         kernel, *others = weights
         return [kernel[:channels_in], *others]
 
@@ -175,9 +175,9 @@ class PannsHead(Head):
 def _global_pool(x: keras.KerasTensor) -> keras.KerasTensor:
     """Mean over mel bins, then maximum plus mean over time.
 
-    Pools rather than reductions, for which XNNPACK has kernels. The ReLU changes no value, since
-    what is pooled is not negative, and is fused into the addition; without it TFLite's converter
-    spreads the dense layer that follows over both summands, which int8 kernels refuse.
+    It uses pools, not reductions, since XNNPACK has kernels for pools. The ReLU changes no value,
+    since the input is not negative, and is fused into the addition. Without it TFLite's converter
+    distributes the following dense layer over both summands, which int8 kernels do not support.
     """
     import keras
 

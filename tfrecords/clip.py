@@ -33,12 +33,16 @@ class Clip:
         path: the audio file.
         labels: names of the events in the clip; empty if it has none of the label set.
         split: one of `SPLITS`.
+        begin_secs: where the clip begins, if the file holds more than the clip.
+        end_secs: where it ends then; None: the clip is the beginning of the file.
     """
 
     id: str
     path: Path
     labels: tuple[str, ...]
     split: str
+    begin_secs: float = 0.0
+    end_secs: float | None = None
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,7 @@ class Source:
         missing: clips that the dataset lists but whose file does not exist.
         facts: further information about the source that the manifest records (JSON values).
         searched: the folder whose files are all taken for clips; records within it would be too.
+        notes: oddities that users should know, as sentences; `prepare` logs them.
     """
 
     labels: tuple[str, ...]
@@ -58,6 +63,7 @@ class Source:
     missing: tuple[Clip, ...] = ()
     facts: Mapping[str, Any] = field(default_factory=dict)
     searched: Path | None = None
+    notes: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         clips = ", ".join(f"{len(self.split(split))} {split}" for split in SPLITS)
@@ -80,12 +86,15 @@ class Row:
     place: str
 
 
-def collect(labels: Iterable[str], rows: Iterable[Row], **facts: Any) -> Source:
+def collect(
+    labels: Iterable[str], rows: Iterable[Row], notes: Iterable[str] = (), **facts: Any
+) -> Source:
     """Builds a Source: checks splits and labels, drops repeated rows, separates missing clips.
 
     Args:
         labels: the label set, in the order of the classes.
         rows: the clips; a row may be repeated unchanged.
+        notes: oddities that users should know.
         facts: further information about the source (JSON values).
 
     Raises:
@@ -110,6 +119,7 @@ def collect(labels: Iterable[str], rows: Iterable[Row], **facts: Any) -> Source:
         clips=tuple(clip for clip, is_file in zip(clips, present, strict=True) if is_file),
         missing=tuple(clip for clip, is_file in zip(clips, present, strict=True) if not is_file),
         facts=facts,
+        notes=tuple(notes),
     )
 
 

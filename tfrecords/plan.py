@@ -63,10 +63,29 @@ def plan_shards(source: Source, config: PrepareConfig, data_dir: Path) -> list[S
     groups = _groups(source, size)
     ranges = write_table(data_dir / TABLE_NAME, source.labels, counts, groups)
     key = fingerprint(config.shard_key())
+    form, check = config.clip_format, config.source_check
     return [
-        ShardJob(data_dir / name, name.partition("-")[0], clips, config.clip_format, key)
+        ShardJob(data_dir / name, name.partition("-")[0], clips, form, key, check)
         for name, clips in zip(names, ranges, strict=True)
     ]
+
+
+def shard_clips(
+    source: Source, config: PrepareConfig, data_dir: Path
+) -> Iterator[tuple[Path, Sequence[Clip]]]:
+    """Path and clips of every shard of a plan; nothing is written.
+
+    Args:
+        source: labelled clips.
+        config: how they are stored; `clips_per_shard` is given.
+        data_dir: directory of the records.
+    """
+    size = config.clips_per_shard or _LEAST_CLIPS
+    names = (
+        name for split in SPLITS for name in _names(split, -(-len(source.split(split)) // size))
+    )
+    for name, clips in zip(names, _groups(source, size), strict=True):
+        yield data_dir / name, clips
 
 
 def _groups(source: Source, size: int) -> Iterator[Sequence[Clip]]:

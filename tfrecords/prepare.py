@@ -13,18 +13,26 @@ from typing import TYPE_CHECKING, Any
 from aec_ofa_tf.files import free_bytes, read_json, require_room, write_json
 from aec_ofa_tf.ownership import RECORDS, owned
 from tfrecords.beam import write_shards
-from tfrecords.clip import SPLITS, TRAIN, Source
+from tfrecords.clip import SPLITS, TRAIN, Clip, Source
 from tfrecords.clip_table import TABLE_NAME
 from tfrecords.manifest import MANIFEST_NAME, Manifest, Shard, damage, load_manifest
-from tfrecords.plan import clips_per_shard, plan_shards
+from tfrecords.plan import clips_per_shard, plan_shards, shard_clips
 from tfrecords.prepare_config import (
     CONFIGURATION_NAME,
     PrepareConfig,
     PrepareError,
     check_configuration,
 )
+from tfrecords.recordings import edited
 from tfrecords.rejections import Rejections
-from tfrecords.shard_writer import ShardJob, ShardReport, finished, write_shard
+from tfrecords.shard_writer import (
+    ShardJob,
+    ShardReport,
+    finished,
+    known_states,
+    note_times,
+    write_shard,
+)
 
 if TYPE_CHECKING:
     from tfrecords.records import Records
@@ -79,7 +87,8 @@ def prepare(
         The manifest, as written.
 
     Raises:
-        PrepareError: there are no training clips, the directory has another configuration, Beam
+        PrepareError: there are no training clips, the directory has another configuration or
+            records of recordings that were edited since, Beam
             does not accept the options, or more clips are undecodable or missing than the bounds
             allow (they are listed in `rejected.json`).
         ForeignFolderError: the directory holds files of somebody else.
@@ -87,6 +96,8 @@ def prepare(
         OSError: the disk has too little room, or a file could not be written.
     """
     data_dir = Path(data_dir)
+    for note in source.notes:
+        _log.warning("%s", note)
     _check_place(source, data_dir)
     with owned(data_dir, RECORDS):
         config = replace(config, clips_per_shard=clips_per_shard(source, config, data_dir))
@@ -94,6 +105,7 @@ def prepare(
         _check_directory(data_dir, configuration)
         complete = _complete(data_dir)
         if complete is not None:
+            _check_unedited(source, config, data_dir)
             # The bounds are not part of the configuration, so they may be lower than before.
             left_out = Rejections.of_manifest(complete)
             left_out.check_missing(config, data_dir)
@@ -173,6 +185,32 @@ def _complete(data_dir: Path) -> Manifest | None:
     for name, problem in broken.items():
         _log.warning("%s %s; writing it again", data_dir / name, problem)
     return None if broken else manifest
+
+
+def _check_unedited(source: Source, config: PrepareConfig, data_dir: Path) -> None:
+    """Checks that no recording of finished records was edited since they were written.
+
+    Raises:
+        PrepareError: recordings were edited; names them, their shards and the remedies.
+    """
+    changed: dict[Path, list[Clip]] = {}
+    for path, clips in shard_clips(source, config, data_dir):
+        states = known_states(path, len(clips))
+        found = list(edited(clips, states, config.source_check)) if states else []
+        if found:
+            changed[path] = found
+        elif states:
+            note_times(path, clips, states)
+    if not changed:
+        return
+    first = next(iter(changed.values()))[0]
+    count = sum(map(len, changed.values()))
+    shards = ", ".join(path.name for path in changed)
+    raise PrepareError(
+        f"{count} recordings were edited after their records were written, such as {first.path}. "
+        f"Use another --data_dir; or remove {shards} from {next(iter(changed)).parent}, and only "
+        "these are written again; or train without the stage prepare, on the records as they are"
+    )
 
 
 def _check_directory(data_dir: Path, wanted: dict[str, Any]) -> None:

@@ -13,6 +13,7 @@ from aec_ofa_tf.audio.io.sound_reader import FLOAT_SCALES
 from aec_ofa_tf.config import check_fields, choice, number
 from aec_ofa_tf.files import fingerprint
 from tfrecords.clip import Source
+from tfrecords.recordings import CHECKS
 from tfrecords.schema import PAYLOADS
 from tfrecords.shard_writer import ClipFormat
 
@@ -22,6 +23,9 @@ CONFIGURATION_NAME = "configuration.json"
 _FIRST_FRONT_END = {
     name: getattr(PANNS, name) for name in ("window", "mel_scale", "floor_rule", "pre_emphasis")
 }
+
+# Choices of a reader that change a data set: name in `Source.facts` -> what the first version did.
+_FIRST_RULES = {"split_rule": "by_hash", "audioset_cut": "beginning"}
 
 
 _FLOAT16_BYTES = 2
@@ -55,6 +59,8 @@ class PrepareConfig:
         front_end: the parameters of the log-mel.
         float_scale: full scale of recordings that are stored as floating-point numbers
             (`decode.decode`).
+        source_check: how recordings that were edited since their preparation are noticed
+            (`recordings.CHECKS`).
         max_bad_fraction: bound on the quarantined share of each split's clips.
         max_missing_fraction: bound on the missing share of each split's listed clips.
 
@@ -74,6 +80,7 @@ class PrepareConfig:
     clips_per_shard: int | None = number(None, 1)
     front_end: FrontEndConfig = PANNS
     float_scale: str = choice(FLOAT_SCALES[0], FLOAT_SCALES)
+    source_check: str = choice(CHECKS[0], CHECKS)
     max_bad_fraction: float = number(0.1, 0.0, 1.0)
     max_missing_fraction: float = number(0.5, 0.0, 1.0)
 
@@ -100,13 +107,23 @@ class PrepareConfig:
         return ClipBytes(size, size + _RECORD_BYTES)
 
     def recorded(self, source: Source) -> dict[str, Any]:
-        """The configuration and a fingerprint of the source, as JSON values without the bounds."""
-        return {**self.stored(), "source": _source_fingerprint(source)}
+        """The configuration and a fingerprint of the source, as JSON values without the bounds.
+
+        Rules by which a reader split or cut the recordings are there if the first version had
+        other ones.
+        """
+        rules = {
+            name: source.facts[name]
+            for name, first in _FIRST_RULES.items()
+            if source.facts.get(name, first) != first
+        }
+        return {**self.stored(), **rules, "source": _source_fingerprint(source)}
 
     def stored(self) -> dict[str, Any]:
         """This configuration as JSON values, without the bounds."""
         configuration = asdict(self)
-        del configuration["max_bad_fraction"], configuration["max_missing_fraction"]
+        for name in ("max_bad_fraction", "max_missing_fraction", "source_check"):
+            del configuration[name]
         if self.float_scale == FLOAT_SCALES[0]:  # what records of earlier versions have
             del configuration["float_scale"]
         return configuration
@@ -144,6 +161,9 @@ def check_configuration(found: dict[str, Any], wanted: dict[str, Any], data_dir:
     differing = [key for key in keys if found.get(key) != wanted.get(key)]
     if not differing:
         return
+    rules = [key for key in differing if key in _FIRST_RULES]
+    if rules and found.get("dataset") == wanted.get("dataset"):
+        raise PrepareError(_other_rules(rules, found, wanted, data_dir))
     differences = [
         "source: other clips, labels, splits or file sizes"
         if key == "source"
@@ -156,6 +176,21 @@ def check_configuration(found: dict[str, Any], wanted: dict[str, Any], data_dir:
     )
 
 
+def _other_rules(
+    rules: list[str], found: dict[str, Any], wanted: dict[str, Any], data_dir: Path
+) -> str:
+    there = {rule: found.get(rule, _FIRST_RULES[rule]) for rule in rules}
+    requested = {rule: wanted.get(rule, _FIRST_RULES[rule]) for rule in rules}
+    differences = "; ".join(
+        f"{rule}: {there[rule]!r} there, {requested[rule]!r} requested" for rule in rules
+    )
+    keep = ", ".join(f"{rule}={value}" for rule, value in there.items())
+    return (
+        f"{data_dir} was prepared by another rule ({differences}). Set {keep} to keep its records, "
+        "or use another --data_dir"
+    )
+
+
 def _with_whole_front_end(configuration: dict[str, Any]) -> dict[str, Any]:
     """Adds the fields that the front ends of older records do not list."""
     if not isinstance(configuration.get("front_end"), dict):
@@ -165,7 +200,10 @@ def _with_whole_front_end(configuration: dict[str, Any]) -> dict[str, Any]:
 
 
 def _source_fingerprint(source: Source) -> str:
-    """A hash of the labels, the clips, their splits and the sizes of their files."""
+    """A hash of the labels, the clips, their splits and the sizes of their files.
+
+    Times are not part of it, so that a copied data set has the same; see `recordings`.
+    """
     rows = [
         (clip.id, clip.split, clip.labels, os.stat(clip.path).st_size)  # noqa: PTH116
         for clip in source.clips

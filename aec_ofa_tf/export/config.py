@@ -108,8 +108,8 @@ class ExportConfig:
         """
         if "waveform" in self.inputs and payload != "audio":
             raise ConfigError(
-                "inputs='waveform' needs waveforms for checks and calibration, but the records "
-                "contain log-mel: prepare them with payload='audio'",
+                "inputs='waveform' needs records of audio for checks and calibration, and "
+                f"payload={payload!r} keeps none: prepare them with payload='audio'",
                 *("inputs", "payload"),
                 owner=ExportConfig,
             )

@@ -61,6 +61,40 @@ def test_a_folder_of_classes_with_a_bad_clip_is_reported(tmp_path):
     assert (result["quarantined"], result["labels"]) == (1, 2)
 
 
+def recordings(root: Path, *classes: str) -> Path:
+    for label in classes:
+        for number in range(4):
+            path = root / label / f"{label}_{number}.wav"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            soundfile.write(path, 0.1 * np.sin(np.arange(8000) * 0.1), 16000)
+    return root
+
+
+def test_a_forgotten_dataset_writes_nothing_into_the_recordings(tmp_path):
+    raw = recordings(tmp_path / "raw", "dog")
+    (raw / "clips.csv").write_text("path,labels,split\n")
+    (raw / "labels.txt").write_text("mine")
+    before = {path: path.stat().st_mtime_ns for path in raw.rglob("*")}
+    scenes = [f"--{split}_clips=2" for split in ("train", "validation", "evaluation")]
+    refused = prepare(f"--source={raw}", f"--data_dir={tmp_path / 'data'}", *scenes)
+    assert refused.returncode == 1
+    assert "needs --dataset, its layout; it looks like csv (with --source=" in refused.stderr
+    assert "or folder (recordings in dog)" in refused.stderr
+    assert {path: path.stat().st_mtime_ns for path in raw.rglob("*")} == before
+    assert not (tmp_path / "data").exists()
+
+
+def test_an_unmistakable_source_needs_no_dataset(tmp_path):
+    raw = recordings(tmp_path / "raw", "dog", "rain")
+    places = [f"--source={raw}", f"--data_dir={tmp_path / 'data'}", "--clip_secs=0.5"]
+    ended = prepare(*places, "--source_pattern=([a-z]+)_[0-9]")
+    result = summary(ended)
+    assert f"--dataset=folder, by the layout of {raw}" in ended.stderr
+    assert "one recording holds all clips of dog (4), rain (4); source_pattern=" in ended.stderr
+    assert "no validation clip of dog (1), rain (1)" in ended.stderr
+    assert (sum(result["clips"].values()), result["labels"]) == (8, 2)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -49,7 +49,7 @@ def test_a_killed_preparation_leaves_whole_files_and_ends_the_same(tmp_path):
         for path in records.glob("train-*.tfrecord")
         if path.with_suffix(".json").exists()
     }
-    raw = source(tmp_path / "raw", 60, 4, 3)
+    raw = source(tmp_path / "raw", 60, 4, 3, keep=True)
     prepare(raw, CONFIG, records)
     prepare(raw, CONFIG, tmp_path / "unbroken")
     assert digests(records) == digests(tmp_path / "unbroken")

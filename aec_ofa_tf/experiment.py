@@ -6,8 +6,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-import keras
-
+from aec_ofa_tf.classes import ClassCounts, check_trainable
 from aec_ofa_tf.dataset import EVALUATION, Dataset
 from aec_ofa_tf.export import stage as exports
 from aec_ofa_tf.export.config import ExportConfig
@@ -18,6 +17,7 @@ from aec_ofa_tf.models.keras_files import load_model
 from aec_ofa_tf.models.network import NetworkConfig
 from aec_ofa_tf.models.space import SearchSpace, Subnet
 from aec_ofa_tf.models.supernet import Supernet
+from aec_ofa_tf.pinned_keras import keras
 from aec_ofa_tf.search.config import SearchConfig, subspace
 from aec_ofa_tf.search.results import SearchResult
 from aec_ofa_tf.search.run import run_search
@@ -63,7 +63,8 @@ class Experiment:
         devices: the devices for training: a configuration, or opened devices.
 
     Raises:
-        ValueError: the run directory belongs to another experiment, or holds other files.
+        ValueError: the run directory belongs to another experiment or holds other files, or no
+            class can be learnt.
         OSError: another job uses the run directory.
     """
 
@@ -75,6 +76,7 @@ class Experiment:
         options: NetworkOptions | NetworkConfig = NetworkOptions(),
         devices: DeviceConfig | Devices = DeviceConfig(),
     ) -> None:
+        check_trainable(ClassCounts.of(records))
         if isinstance(devices, DeviceConfig):
             devices = open_devices(devices.strategy, devices.logical_cpus)
         if isinstance(options, NetworkOptions):

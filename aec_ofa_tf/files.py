@@ -23,9 +23,14 @@ class BusyError(OSError):
 def exclusive(directory: Path) -> Iterator[None]:
     """Locks a directory in the block; the operating system releases the lock if the process dies.
 
+    A directory that this process may not write to is not locked, since it can only be read.
+
     Raises:
         BusyError: another job has locked the directory.
     """
+    if is_read_only(directory):
+        yield
+        return
     import filelock  # not in the core install, whose programs write without a lock
 
     directory.mkdir(parents=True, exist_ok=True)
@@ -40,6 +45,11 @@ def exclusive(directory: Path) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+def is_read_only(directory: Path) -> bool:
+    """Whether a directory exists and this process may not write to it."""
+    return directory.is_dir() and not os.access(directory, os.W_OK)
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from aec_ofa_tf.files import LOCK_NAME, exclusive, partial_path, write_json
+from aec_ofa_tf.files import LOCK_NAME, exclusive, is_read_only, partial_path, write_json
 
 MARKER_NAME = ".aec_ofa.json"
 
@@ -100,7 +100,8 @@ def claim(folder: Path, kind: Kind) -> None:
         ForeignFolderError: the folder belongs to somebody else, or holds another kind of outputs.
     """
     require_claimable(folder, kind)
-    mark(folder, kind)
+    if not is_read_only(folder):  # finished records may lie where nothing can be written
+        mark(folder, kind)
 
 
 def mark(folder: Path, kind: Kind) -> None:

@@ -41,4 +41,4 @@ def main(runs: list[str]) -> dict[str, Any]:
 
 if __name__ == "__main__":
     FLAGS.set_gnu_getopt()  # flags may follow runs
-    program.run(main, takes_files=True)
+    program.run(main, takes_files=True, uses_keras=False)

@@ -16,12 +16,16 @@ from typing import Any
 from absl import flags
 
 import pipelines.flags
+from aec_ofa_tf.costs.budget import Budget
+from aec_ofa_tf.dataset import EVALUATION
+from aec_ofa_tf.export.child import require_temporary_folder
 from aec_ofa_tf.export.config import ExportConfig
 from aec_ofa_tf.ownership import MODELS, require_claimable
 from aec_ofa_tf.training.config import EvaluationConfig
 from aec_ofa_tf.workdir import Workdir
 from pipelines import program
 from pipelines.flags import data, define, experiment, naming_flags, read
+from pipelines.preflight import check_evaluated
 from tfrecords.manifest import load_manifest
 
 FLAGS = flags.FLAGS
@@ -53,10 +57,17 @@ def main(_: list[str]) -> dict[str, Any]:
     _check_flags()
     config = read(ExportConfig, evaluation=read(EvaluationConfig))
     workdir = Workdir(Path(FLAGS.workdir))
-    config.check_payload(load_manifest(Path(FLAGS.data_dir)).configuration["payload"])
-    workdir.config()  # fails for a mistyped name, before locking would create its folder
+    manifest = load_manifest(Path(FLAGS.data_dir))
+    config.check_payload(manifest.configuration["payload"])
+    # Fails for a mistyped name, before locking would create its folder.
+    space, network = workdir.space_and_network()
     if FLAGS.family:
-        workdir.winners()
+        config.check_budgets(map(Budget.parse, workdir.winners()))
+    elif FLAGS.subnet:
+        space.parse_subnet(FLAGS.subnet)
+    if FLAGS.score:
+        check_evaluated(manifest, network.task, EVALUATION)
+    require_temporary_folder()
     from aec_ofa_tf.experiment import Experiment
     from tfrecords.records import open_records
 

@@ -11,12 +11,13 @@ from typing import Any
 from absl import flags
 
 import pipelines.flags
-from aec_ofa_tf.dataset import VALIDATION
+from aec_ofa_tf.dataset import EVALUATION, VALIDATION
 from aec_ofa_tf.search.config import require_validation, subspace
 from aec_ofa_tf.training.config import EvaluationConfig
 from aec_ofa_tf.workdir import Workdir
 from pipelines import program
 from pipelines.flags import data, define, experiment, naming_flags, read
+from pipelines.preflight import check_evaluated
 from tfrecords.manifest import load_manifest
 
 FLAGS = flags.FLAGS
@@ -38,9 +39,11 @@ def main(_: list[str]) -> dict[str, Any]:
     ratios = experiment.width_ratios()
     space = subspace(trained, FLAGS.space, ratios)
     config = experiment.search_from_flags(read(EvaluationConfig))
-    config.members(space, network)
+    manifest = load_manifest(Path(FLAGS.data_dir))
+    config.members(space, network, manifest.front_end)
     config.check_storage()
-    require_validation(load_manifest(Path(FLAGS.data_dir)).clips.get(VALIDATION, 0))
+    require_validation(manifest.clips.get(VALIDATION, 0))
+    check_evaluated(manifest, network.task, VALIDATION, EVALUATION)
     from aec_ofa_tf.experiment import Experiment
     from tfrecords.records import open_records
 

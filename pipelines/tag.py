@@ -101,4 +101,4 @@ def _report(result: TaggingResult) -> dict[str, Any]:
 
 if __name__ == "__main__":
     FLAGS.set_gnu_getopt()  # flags may follow files
-    program.run(main, takes_files=True)
+    program.run(main, takes_files=True, uses_keras=False)

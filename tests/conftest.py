@@ -18,6 +18,7 @@ SLOW_FIXTURES = {"trained", "exported", "core_python", "installed"}
 SLOW_TESTS = (
     "tests/export/test_convert_failures.py",
     "tests/export/test_costs.py",
+    "tests/export/test_front_end_files.py",
     "tests/export/test_int8_graph.py",
     "tests/export/test_io_type.py",
     "tests/export/test_operators.py",
@@ -37,8 +38,10 @@ SLOW_TESTS = (
     "tests/pipelines/test_model_programs.py",
     "tests/pipelines/test_ownership.py",
     "tests/pipelines/test_prepare.py",
+    "tests/pipelines/test_preflight.py",
     "tests/pipelines/test_profile_device.py",
     "tests/pipelines/test_search.py",
+    "tests/pipelines/test_size_bounds.py",
     "tests/pipelines/test_strategies.py",
     "tests/pipelines/test_train.py",
     "tests/search/test_algorithms.py::test_later_generations_are_better_than_the_first",

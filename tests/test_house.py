@@ -13,8 +13,8 @@ PACKAGES = ("aec_ofa_tf", "tfrecords", "pipelines")
 
 # Inside aec_ofa_tf a module imports its own room and those above it.
 ORDER = (
-    ("files", "config", "ownership"),
-    ("audio", "layers", "metrics", "per_class", "tasks", "dataset"),
+    ("files", "config", "labels", "ownership", "keras_settings", "pinned_keras"),
+    ("audio", "layers", "metrics", "per_class", "tasks", "dataset", "classes"),
     ("models",),
     ("costs", "workdir"),
     ("reporting", "tagging"),
@@ -26,7 +26,7 @@ ORDER = (
 LEVEL = {room: level for level, rooms in enumerate(ORDER) for room in rooms}
 
 # What tfrecords takes of aec_ofa_tf: no networks.
-DATA_USES = ("files", "config", "ownership", "dataset", "audio")
+DATA_USES = ("files", "config", "labels", "ownership", "dataset", "classes", "audio")
 
 # Benchmark code is imported by its own programs alone.
 BENCHMARK_PROGRAMS = ("pipelines/benchmark.py", "pipelines/profile_device.py")
@@ -49,6 +49,29 @@ def imported(path: Path) -> set[str]:
         elif isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
     return {name for name in names if name.split(".")[0] in PACKAGES}
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_keras_is_imported_with_its_settings_pinned(package):
+    importers = []
+    for path in files(package):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        for_types = {id(n) for test in ast.walk(tree) for n in _imports_for_types(test)}
+        imports = (n for n in ast.walk(tree) if isinstance(n, ast.Import | ast.ImportFrom))
+        names = {
+            alias.name if isinstance(node, ast.Import) else node.module
+            for node in imports
+            for alias in node.names
+            if id(node) not in for_types
+        }
+        importers += [place(path)] * any(name.split(".")[0] == "keras" for name in names if name)
+    assert importers == ["aec_ofa_tf/pinned_keras.py"] * (package == "aec_ofa_tf")
+
+
+def _imports_for_types(node: ast.AST) -> list[ast.stmt]:
+    """The imports that only type checkers execute."""
+    is_test = isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+    return node.body if is_test else []
 
 
 def room(name: str) -> str:

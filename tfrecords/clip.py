@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from aec_ofa_tf.classes import ClassCounts
 from aec_ofa_tf.dataset import EVALUATION, SPLITS, TRAIN, VALIDATION
+from aec_ofa_tf.labels import check_labels
 
 __all__ = [
     "EVALUATION",
@@ -56,6 +59,9 @@ class Source:
         facts: further information about the source that the manifest records (JSON values).
         searched: the folder whose files are all taken for clips; records within it would be too.
         notes: oddities that users should know, as sentences; `prepare` logs them.
+
+    Raises:
+        SourceError: no TFLite file can hold a label (`labels.check_labels`).
     """
 
     labels: tuple[str, ...]
@@ -65,9 +71,29 @@ class Source:
     searched: Path | None = None
     notes: tuple[str, ...] = ()
 
+    def __post_init__(self) -> None:
+        try:
+            check_labels(self.labels)
+        except ValueError as error:
+            raise SourceError(str(error)) from error
+
     def __repr__(self) -> str:
         clips = ", ".join(f"{len(self.split(split))} {split}" for split in SPLITS)
         return f"Source({len(self.labels)} labels, clips: {clips}; {len(self.missing)} missing)"
+
+    @property
+    def class_counts(self) -> ClassCounts:
+        """Numbers of the clips whose file exists."""
+        splits = {split: self.split(split) for split in SPLITS}
+        return ClassCounts(
+            self.labels,
+            {split: len(clips) for split, clips in splits.items()},
+            {
+                split: Counter(label for clip in clips for label in clip.labels)
+                for split, clips in splits.items()
+            },
+            len(self.labels) > 1 and all(len(clip.labels) == 1 for clip in self.clips),
+        )
 
     def split(self, name: str) -> tuple[Clip, ...]:
         """The clips of one split, in the source's order."""

@@ -8,7 +8,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
-from aec_ofa_tf.costs.costs import METRICS, subnet_costs
+from aec_ofa_tf.audio.front_end import FrontEndConfig
+from aec_ofa_tf.costs.costs import METRICS, file_metric, subnet_costs
 from aec_ofa_tf.costs.latency import LatencyTable
 from aec_ofa_tf.models.network import NetworkConfig
 from aec_ofa_tf.models.space import Subnet
@@ -72,6 +73,23 @@ class Budget:
         """The bounds as text, equal for all budgets with equal bounds: `params 0..8000`."""
         return ", ".join(f"{name} {low:.12g}..{high:.12g}" for name, low, high in self.bounds)
 
+    def greatest_bytes(self, input_kind: str, quantization: str) -> float:
+        """The most bytes that a file of a subnet of this budget may have; infinity if any.
+
+        A bound on files with log-mel input holds for those with waveform input too, unless the
+        budget has a bound of their own.
+
+        Args:
+            input_kind: "log_mel" or "waveform".
+            quantization: quantisation of the file.
+        """
+        for kind in dict.fromkeys((input_kind, "log_mel")):
+            name = file_metric(kind, quantization)
+            bounds = [high for metric, _, high in self.bounds if metric == name]
+            if bounds:
+                return min(bounds)
+        return math.inf
+
     def excess(self, cost: Mapping[str, float]) -> float:
         """Sum over the bounds of the relative distance by which a cost violates the bound."""
         return sum(
@@ -86,6 +104,7 @@ class Budget:
         subnets: Iterable[Subnet],
         network: NetworkConfig,
         latency: LatencyTable | None = None,
+        front_end: FrontEndConfig | None = None,
     ) -> list[Subnet]:
         """The subnets that meet the budget.
 
@@ -93,14 +112,18 @@ class Budget:
             subnets: the subnets to choose from.
             network: the static parts of the network.
             latency: a device's latency table, for bounds on `latency_ms`.
+            front_end: the front end, for bounds on files with waveform input.
 
         Raises:
             UnsatisfiableBudgetError: no subnet meets the budget; the message names the nearest.
-            ValueError: a bound on `latency_ms` has no table, or the table is of another network.
+            ValueError: a bound on `latency_ms` has no table, or the table is of another network; or
+                a bound on files with waveform input has no front end.
         """
         # Only the bounded costs, so that a large space is checked in a fraction of a second.
         metrics = tuple(dict.fromkeys(metric for metric, _, _ in self.bounds))
-        cost = {subnet: subnet_costs(subnet, network, latency, metrics) for subnet in subnets}
+        cost = {
+            subnet: subnet_costs(subnet, network, latency, metrics, front_end) for subnet in subnets
+        }
         excess = {subnet: self.excess(each) for subnet, each in cost.items()}
         found = [subnet for subnet, outside in excess.items() if outside == 0.0]
         if found:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import itertools
 import logging
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from aec_ofa_tf.config import ConfigError, check_fields, choice, number, outcome
+from aec_ofa_tf.costs.budget import Budget
+from aec_ofa_tf.costs.costs import file_metric
 from aec_ofa_tf.export.request import check_kind
 from aec_ofa_tf.tagging.model_file import IO_TYPES
 from aec_ofa_tf.training.config import EvaluationConfig
@@ -113,6 +116,27 @@ class ExportConfig:
                 *("inputs", "payload"),
                 owner=ExportConfig,
             )
+
+    def check_budgets(self, budgets: Iterable[Budget]) -> None:
+        """Checks that a bound on a file's bytes is one on a file that is requested.
+
+        Raises:
+            ConfigError: a budget bounds files with log-mel input, and all requested files of this
+                quantisation have waveform input and so contain a front end besides.
+        """
+        kinds, _ = self._pairs()
+        alone = [q for kind, q in kinds if kind == "waveform" and ("log_mel", q) not in kinds]
+        for budget, quantization in itertools.product(budgets, alone):
+            own, other = (file_metric(kind, quantization) for kind in ("waveform", "log_mel"))
+            bounded = {name for name, _, high in budget.bounds if high < math.inf}
+            if other in bounded and own not in bounded:
+                raise ConfigError(
+                    f"the budget {budget} bounds the {quantization} file with log-mel input, but "
+                    "inputs='waveform' requests one that contains the front end besides: bound "
+                    f"{own} instead of {other}, or add log_mel to inputs",
+                    *("inputs",),
+                    owner=ExportConfig,
+                )
 
     @property
     def settings(self) -> dict[str, Any]:

@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import keras
 import numpy as np
 import tensorflow as tf
 
 from aec_ofa_tf.audio.log_mel import log_mel
 from aec_ofa_tf.export.request import ConversionRequest
 from aec_ofa_tf.metrics import defined_classes
+from aec_ofa_tf.pinned_keras import keras
 from aec_ofa_tf.tagging.interpreter import TFLiteModel
 from aec_ofa_tf.tagging.model_file import ModelInfo, write_bundle
 from aec_ofa_tf.tasks import Task, get_task

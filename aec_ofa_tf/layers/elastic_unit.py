@@ -6,7 +6,6 @@ from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
-import keras
 import tensorflow as tf
 
 from aec_ofa_tf.layers.batch_norm import (
@@ -17,6 +16,7 @@ from aec_ofa_tf.layers.batch_norm import (
     zero_moments,
 )
 from aec_ofa_tf.layers.prefix import EXECUTIONS, SLICES, keep_prefix
+from aec_ofa_tf.pinned_keras import keras
 
 Statistics = dict[str, Moments]
 """Batch-norm moments by name, each at full width."""

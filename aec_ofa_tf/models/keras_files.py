@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-import keras
 import numpy as np
 
 from aec_ofa_tf.files import replacing
+from aec_ofa_tf.pinned_keras import keras
 
 
 def save_model(model: keras.Model, path: Path) -> None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-import keras
 import numpy as np
 
 from aec_ofa_tf.layers.elastic_unit import Statistics
 from aec_ofa_tf.models.network import INPUT_NORM, NetworkConfig
 from aec_ofa_tf.models.space import Subnet
 from aec_ofa_tf.models.supernet import TASK, Supernet
+from aec_ofa_tf.pinned_keras import keras
 
 _Arrays = list[np.ndarray]
 

@@ -136,7 +136,7 @@ class Part(NamedTuple):
 
     def model(self) -> keras.Model:
         """The part as a standalone model, whose latency can be measured on a device."""
-        import keras
+        from aec_ofa_tf.pinned_keras import keras
 
         inputs = keras.Input(self.shape)
         return keras.Model(inputs, self.plain(inputs))
@@ -144,7 +144,7 @@ class Part(NamedTuple):
 
 def plain_batch_norm(name: str) -> keras.layers.Layer:
     """Keras' batch norm with PANNs' settings: the counterpart of `ElasticBatchNorm`."""
-    import keras
+    from aec_ofa_tf.pinned_keras import keras
 
     return keras.layers.BatchNormalization(
         momentum=BATCH_NORM_MOMENTUM, epsilon=BATCH_NORM_EPSILON, name=name
@@ -153,7 +153,7 @@ def plain_batch_norm(name: str) -> keras.layers.Layer:
 
 def _normalised_image(log_mel: keras.KerasTensor, shape: Shape) -> keras.KerasTensor:
     """Batch norm over mel bins; [clips, frames, mel bins] to [clips, frames, mel bins, 1]."""
-    import keras
+    from aec_ofa_tf.pinned_keras import keras
 
     return keras.layers.Reshape(shape, name="image")(plain_batch_norm(INPUT_NORM)(log_mel))
 

@@ -239,8 +239,8 @@ class SearchSpace(ABC):
 
     def _not_a_member(self, text: str) -> ValueError:
         return ValueError(
-            f"the subnet {text} is not in the search space {self}; its smallest member is "
-            f"{self.smallest}, its largest {self.largest}"
+            f"the subnet {text} is not in the search space {self}, which has subnets from "
+            f"smallest ({self.smallest}) to largest ({self.largest})"
         )
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import keras
 import tensorflow as tf
 
 from aec_ofa_tf.audio.augment import mix_pairs
@@ -16,6 +15,7 @@ from aec_ofa_tf.models.family import network_from_config, to_config
 from aec_ofa_tf.models.network import INPUT_NORM, NetworkConfig
 from aec_ofa_tf.models.space import Members, Option, StagedSpace, Subnet, as_space
 from aec_ofa_tf.models.unit import stem_length, unit_sizes
+from aec_ofa_tf.pinned_keras import keras
 
 TASK = "task"
 """As the name of an activation: the activation of the network's task."""

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from aec_ofa_tf.audio.front_end import FrontEndConfig
 from aec_ofa_tf.config import ConfigError, check_fields, choice, number, switch
 from aec_ofa_tf.costs.budget import Budget
 from aec_ofa_tf.costs.latency import LatencyTable
@@ -113,16 +114,27 @@ class SearchConfig:
             open_storage(self.storage)
 
     def members(
-        self, space: SearchSpace, network: NetworkConfig
+        self,
+        space: SearchSpace,
+        network: NetworkConfig,
+        front_end: FrontEndConfig | None = None,
     ) -> Mapping[Budget, Sequence[Subnet]]:
         """The subnets of a space that meet each budget.
+
+        Args:
+            space: the subnets.
+            network: what they have in common.
+            front_end: for budgets on the bytes of files with waveform input.
 
         Raises:
             UnsatisfiableBudgetError: no subnet meets a budget; the message names the nearest.
             ValueError: a budget on latency_ms has no table, or the table is of another network.
         """
         subnets, latency = space.subnets(), self.load_latency_table()
-        return {budget: budget.members(subnets, network, latency) for budget in self.parsed_budgets}
+        return {
+            budget: budget.members(subnets, network, latency, front_end)
+            for budget in self.parsed_budgets
+        }
 
 
 def subspace(

@@ -13,6 +13,7 @@ from typing import Any
 from absl import logging
 from tabulate import tabulate
 
+from aec_ofa_tf.classes import ClassCounts
 from aec_ofa_tf.costs.costs import LATENCY, METRICS
 from aec_ofa_tf.files import read_json, replacing, write_json
 from aec_ofa_tf.models.space import SearchSpace, Subnet
@@ -95,6 +96,7 @@ def report(
         largest,
         _analyses(config, evaluation, findings),
         {name: [str(subnet) for subnet in front] for name, front in fronts.items()},
+        tuple(gap for gap in ClassCounts.of(run.records).gaps if gap.split in evaluation.splits),
     )
     rows = [
         {"budget": budget, **findings.row(subnet)}
@@ -233,7 +235,8 @@ def _table(result: SearchResult, config: SearchConfig) -> str:
     # The evaluation figure is the last column.
     last = f"evaluation {figure}"
     rows = [{**{n: c for n, c in row.items() if n != last}, last: row[last]} for row in cells]
-    return tabulate(rows, headers="keys", disable_numparse=True)
+    table = tabulate(rows, headers="keys", disable_numparse=True)
+    return "\n".join([table, *map(str, result.class_gaps)])
 
 
 def _gap(row: BudgetResult) -> dict[str, str]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from absl import logging
 
+from aec_ofa_tf.classes import ClassCounts, check_ranked
 from aec_ofa_tf.costs.budget import Budget
 from aec_ofa_tf.costs.costs import subnet_costs
 from aec_ofa_tf.dataset import EVALUATION, VALIDATION
@@ -42,10 +43,15 @@ def run_search(run: Run, config: SearchConfig, space: SearchSpace | None = None)
     """
     space = space or run.space
     require_validation(run.records.clips(VALIDATION))
-    members = config.members(space, run.network)
+    check_ranked(ClassCounts.of(run.records), run.network.task, [VALIDATION, EVALUATION])
+    front_end = run.records.front_end
+    members = config.members(space, run.network, front_end)
     evaluation = SearchEvaluation(run, config, run.load_supernet())
     latency = config.load_latency_table()
-    cost_of = {subnet: subnet_costs(subnet, run.network, latency) for subnet in space.subnets()}
+    cost_of = {
+        subnet: subnet_costs(subnet, run.network, latency, front_end=front_end)
+        for subnet in space.subnets()
+    }
     searchers = {
         budget: _algorithm(run, config, evaluation.key, space, budget, found, cost_of)
         for budget, found in members.items()
@@ -71,7 +77,7 @@ def run_search(run: Run, config: SearchConfig, space: SearchSpace | None = None)
         winners = [subnets[0] for subnets in findings.candidates.values()]
         evaluation.metrics(EVALUATION, [*winners, largest])
     # The latency table may lack layers of the largest subnet if a part of the space is searched.
-    cost = findings.costs.get(largest) or subnet_costs(largest, run.network)
+    cost = findings.costs.get(largest) or subnet_costs(largest, run.network, front_end=front_end)
     budgets = tuple(
         _row(budget, found, findings, evaluation, config) for budget, found in members.items()
     )

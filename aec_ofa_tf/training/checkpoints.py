@@ -10,11 +10,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import keras
 import tensorflow as tf
 from absl import logging
 
 from aec_ofa_tf.files import require_room
+from aec_ofa_tf.pinned_keras import keras
 
 # Errors of a lost worker of the cluster; they do not mean that a checkpoint is damaged.
 _LOST_WORKER_ERRORS = (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError)

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import keras
 import tensorflow as tf
 
 from aec_ofa_tf.audio.augment import SpecAugmentConfig
@@ -15,6 +14,7 @@ from aec_ofa_tf.dataset import TRAIN, VALIDATION, Share
 from aec_ofa_tf.models.network import NetworkConfig
 from aec_ofa_tf.models.space import Members, Subnet
 from aec_ofa_tf.models.supernet import Supernet
+from aec_ofa_tf.pinned_keras import keras
 from aec_ofa_tf.reporting.summaries import SummaryLog
 from aec_ofa_tf.tasks import balanced_class_weights
 from aec_ofa_tf.training.checkpoints import CheckpointStore

@@ -208,7 +208,7 @@ def _finished_subnet(
         metrics = run.task.metrics(scores, all_labels(batches)).as_dict()
     return SubnetResult(
         subnet=str(subnet),
-        costs=subnet_costs(subnet, run.network),
+        costs=subnet_costs(subnet, run.network, front_end=run.records.front_end),
         figure=run.task.figure,
         validation=validation,
         split=splits[0] if splits else "",

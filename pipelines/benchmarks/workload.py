@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import keras
 import tensorflow as tf
 
 from aec_ofa_tf.layers.prefix import SLICES
 from aec_ofa_tf.models.space import Subnet
 from aec_ofa_tf.models.supernet import Supernet
+from aec_ofa_tf.pinned_keras import keras
 from aec_ofa_tf.training.gradients import Gradients, shared_gradients
 from aec_ofa_tf.training.sampler import Sampler, uniform_sampler
 from aec_ofa_tf.training.trainer import StepConfig, Trainer

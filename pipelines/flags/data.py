@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from absl import flags, logging
 
 from aec_ofa_tf.audio.io.decode import LENGTH_POLICIES
+from aec_ofa_tf.classes import ClassCounts
 from aec_ofa_tf.ownership import RECORDS, RUN, require_claimable
 from pipelines.flags import front_end, sources
 from tfrecords.manifest import Manifest
@@ -42,8 +44,11 @@ def define_data_dir_flag() -> None:
         flags.DEFINE_string("data_dir", None, "Folder of the records that prepare writes.")
 
 
-def prepare_from_flags() -> Manifest:
+def prepare_from_flags(check: Callable[[ClassCounts], None] = lambda _: None) -> Manifest:
     """Prepares the data set that the flags describe, unless its records are complete.
+
+    Args:
+        check: raises an error if the classes are useless, before anything is decoded.
 
     Raises:
         ValueError: a flag is missing or wrong, or as `tfrecords.prepare.prepare`.
@@ -56,6 +61,10 @@ def prepare_from_flags() -> Manifest:
     features.clip_samples(_clip_secs())  # checks the length before scenes are mixed
     # No other reference to the source is kept, so that `prepare` can free its clips.
     source = [read_source(dataset(), sources.source_options(_clip_secs()))]
+    counts = source[0].class_counts
+    check(counts)
+    for gap in counts.gaps:
+        logging.warning("%s", gap)
     # TensorFlow is slow to import and not needed for --help, a mistyped flag or a wrong source.
     from tfrecords.prepare import PrepareConfig, prepare
 

@@ -10,7 +10,6 @@ from pathlib import Path
 
 from absl import flags
 
-from aec_ofa_tf.audio.front_end import FrontEndConfig
 from aec_ofa_tf.costs.budget import Budget
 from aec_ofa_tf.export.config import ExportConfig
 from aec_ofa_tf.files import replacing
@@ -209,9 +208,8 @@ def width_ratios() -> tuple[float, ...] | None:
 
 def network_on(manifest: Manifest, space: SearchSpace, options: NetworkOptions) -> NetworkConfig:
     """The network for the records of a manifest, with everything that costs depend on."""
-    front_end = FrontEndConfig.from_dict(manifest.configuration["front_end"])
-    frames = front_end.frames(manifest.configuration["clip_secs"])
-    return options.network(space, len(manifest.labels), frames, front_end.mel_bins, False)
+    frames = manifest.front_end.frames(manifest.configuration["clip_secs"])
+    return options.network(space, len(manifest.labels), frames, manifest.front_end.mel_bins, False)
 
 
 def write_flags(path: Path, stages: tuple[str, ...]) -> None:

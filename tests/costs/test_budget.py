@@ -1,8 +1,10 @@
+import math
 import subprocess
 import sys
 
 import pytest
 
+from aec_ofa_tf.audio.front_end import PANNS
 from aec_ofa_tf.costs.budget import Budget, UnsatisfiableBudgetError
 from aec_ofa_tf.costs.costs import METRICS, params, subnet_costs
 from aec_ofa_tf.models.cnn10 import Cnn10Network, search_space
@@ -59,17 +61,44 @@ def test_an_impossible_budget_names_the_nearest_subnets():
         Budget.parse("params>=6M").members(SUBNETS, PAPER)
 
 
+def costs(spec):
+    return subnet_costs(spec, PAPER, front_end=PANNS)
+
+
 @pytest.mark.parametrize("metric", [name for name in METRICS if name != "latency_ms"])
 def test_every_closed_form_can_be_bounded_from_either_side(metric):
-    values = sorted(subnet_costs(spec, PAPER)[metric] for spec in SUBNETS)
+    values = sorted(costs(spec)[metric] for spec in SUBNETS)
     middle = values[len(values) // 2]
     for text, expected in [
         (f"{metric}<={middle}", [v for v in values if v <= middle]),
         (f"{metric}>={middle}", [v for v in values if v >= middle]),
         (f"{metric}={middle}+-0", [v for v in values if v == middle]),
     ]:
-        members = Budget.parse(text).members(SUBNETS, PAPER)
-        assert sorted(subnet_costs(spec, PAPER)[metric] for spec in members) == expected
+        members = Budget.parse(text).members(SUBNETS, PAPER, front_end=PANNS)
+        assert sorted(costs(spec)[metric] for spec in members) == expected
+
+
+def test_a_bound_on_files_with_waveform_input_asks_for_a_front_end():
+    with pytest.raises(ValueError, match="tflite_bytes_waveform depends on the front end"):
+        Budget.parse("tflite_bytes_waveform<=4M").members(SUBNETS, PAPER)
+
+
+@pytest.mark.parametrize(
+    ("budget", "file", "bytes_allowed"),
+    [
+        ("params<=1M", ("log_mel", "int8"), math.inf),
+        ("tflite_bytes<=1M,tflite_bytes_int8<=70k", ("log_mel", "float32"), 1e6),
+        ("tflite_bytes_int8<=70k", ("log_mel", "int8"), 70e3),
+        ("tflite_bytes_int8<=70k", ("log_mel", "int8_qat"), 70e3),
+        ("tflite_bytes_int8<=70k", ("waveform", "int8"), 70e3),
+        ("tflite_bytes_int8<=70k", ("waveform", "float32"), math.inf),
+        ("tflite_bytes_int8<=70k,tflite_bytes_int8_waveform<=90k", ("waveform", "int8"), 90e3),
+        ("tflite_bytes_int8_waveform<=90k", ("log_mel", "int8"), math.inf),
+        ("tflite_bytes_int8>=60k", ("log_mel", "int8"), math.inf),
+    ],
+)
+def test_a_budget_bounds_the_bytes_of_files_of_its_quantisation(budget, file, bytes_allowed):
+    assert Budget.parse(budget).greatest_bytes(*file) == bytes_allowed
 
 
 def test_a_bound_on_latency_asks_for_a_table():

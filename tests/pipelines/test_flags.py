@@ -18,8 +18,9 @@ from aec_ofa_tf.training.config import (
     TrainConfig,
 )
 from aec_ofa_tf.training.device_config import DeviceConfig
-from pipelines import train
+from pipelines import train  # noqa: F401 - defines the flags
 from pipelines.flags import documentation, experiment, flag_name, naming_flags, with_flags
+from pipelines.preflight import check_request
 
 FLAGS = flags.FLAGS
 CONFIGS = (
@@ -101,6 +102,11 @@ def test_flags_become_configurations(parse):
         ),
         ("--storage=sqlite:///x.db", "add --algorithm='evolutionary'|--storage is for"),
         ("--stages=subnet", "needs --subnet"),
+        ("--stages=subnet --subnet=biggest", "names smallest, largest, 0.4, 0.6, 0.8, 1"),
+        (
+            "--input=waveform --payload=audio --budget=tflite_bytes<=1M",
+            "bound tflite_bytes_waveform instead of tflite_bytes, or add log_mel to --input",
+        ),
         ("--input=waveform", "--inputs?='waveform'|prepare them with --payload='audio'"),
     ],
 )
@@ -109,7 +115,7 @@ def test_flags_that_contradict_each_other_are_refused_with_the_remedy(parse, arg
 
     @naming_flags
     def main(_):
-        train.check(experiment.train_flags())
+        check_request(experiment.train_flags())
 
     with pytest.raises(ValueError, match=expected):
         main([])
@@ -132,7 +138,7 @@ def test_a_cluster_that_is_not_one_is_refused_with_an_example(parse, monkeypatch
     monkeypatch.setenv("TF_CONFIG", config)
 
     with pytest.raises(ValueError, match="for example TF_CONFIG="):
-        train.check(experiment.train_flags())
+        check_request(experiment.train_flags())
 
 
 @pytest.mark.parametrize(

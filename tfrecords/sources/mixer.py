@@ -16,7 +16,7 @@ from typing import Any, Protocol
 import numpy as np
 import soundfile
 
-from aec_ofa_tf.files import read_json, remove_partial, replacing, write_json
+from aec_ofa_tf.files import is_read_only, read_json, remove_partial, replacing, write_json
 from aec_ofa_tf.ownership import SCENES, owned
 from tfrecords.clip import SPLITS, Source, SourceError
 from tfrecords.sources.csv_list import COLUMNS, LABEL_SEPARATOR, read_csv
@@ -110,7 +110,8 @@ def mix(bank: EventBank, config: MixerConfig, out_dir: Path) -> Source:
         bar = tqdm(missing, desc="mix", unit="scene", disable=not missing, mininterval=1)
         for scene in bar:
             _write_audio(out_dir / scene.path, _waveform(scene, bank, config), config)
-        _write_lists(out_dir, bank.labels, scenes)
+        if not is_read_only(out_dir):
+            _write_lists(out_dir, bank.labels, scenes)
     source = read_csv(out_dir / CLIP_LIST_NAME, out_dir / LABELS_NAME)
     return Source(source.labels, source.clips, source.missing, {**source.facts, **bank.facts})
 

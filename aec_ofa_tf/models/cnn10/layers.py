@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import keras
 import tensorflow as tf
 
 from aec_ofa_tf.layers.batch_norm import ElasticBatchNorm
@@ -13,6 +12,7 @@ from aec_ofa_tf.layers.dense import ElasticDense
 from aec_ofa_tf.layers.elastic_unit import ElasticUnitLayer, Segment
 from aec_ofa_tf.layers.prefix import SLICES
 from aec_ofa_tf.models.draws import drop
+from aec_ofa_tf.pinned_keras import keras
 
 
 @keras.saving.register_keras_serializable("aec_ofa_tf")

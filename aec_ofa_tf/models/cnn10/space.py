@@ -190,7 +190,12 @@ class Cnn10Space(SearchSpace):
         """`fixed_ratio` of a width ratio such as 0.6, or `parse_subnet` of another text."""
         if text.replace(".", "", 1).isdigit():
             return self.fixed_ratio(_ratio(text))
-        return parse_subnet(text)
+        try:
+            return parse_subnet(text)
+        except ValueError as error:
+            ratios = (f"{r:g}" for r in self.width_ratios if self.fixed_ratio(r) in self)
+            names = ", ".join(("smallest", "largest", *ratios))
+            raise ValueError(f"{error}, or one of the names {names}") from None
 
 
 def _ratio(text: str) -> float:

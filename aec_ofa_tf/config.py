@@ -83,6 +83,23 @@ def check_fields(config: Any) -> None:
         object.__setattr__(config, field.name, value)
 
 
+def is_number(value: Any) -> bool:
+    """Whether a value is a real number. True and False are no numbers here."""
+    return isinstance(value, numbers.Real) and not isinstance(value, bool | np.bool_)
+
+
+def check_count(name: str, value: Any, least: int = 1) -> None:
+    """Checks an argument that is a whole number.
+
+    Raises:
+        ConfigError: it is not a whole number, or less than `least`; the message names it.
+    """
+    if not is_number(value) or not isinstance(value, numbers.Integral) or value < least:
+        raise ConfigError(
+            f"{name} is a whole number of at least {least}, received {value!r}", name
+        )
+
+
 def outcome(config: Any) -> dict[str, Any]:
     """The fields that change the outcome of a stage: its resume key.
 
@@ -149,7 +166,7 @@ def _fits(value: Any, hint: Any) -> bool:
         return True
     if hint in (int, float):
         kind = numbers.Integral if hint is int else numbers.Real
-        return isinstance(value, kind) and not isinstance(value, bool)
+        return is_number(value) and isinstance(value, kind)
     return isinstance(value, hint)
 
 

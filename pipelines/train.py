@@ -68,6 +68,7 @@ def check(request: TrainFlags) -> None:
         raise ValueError("--stages=subnet needs --subnet, for example --subnet=0.4")
     if request.search:
         request.search.check_storage()
+        request.search.load_latency_table()  # a missing file fails here
     if request.export and "prepare" in request.stages:
         request.export.check_payload(FLAGS.payload)
 

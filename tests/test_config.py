@@ -8,6 +8,7 @@ import pytest
 
 import aec_ofa_tf as ofa
 from aec_ofa_tf.config import ConfigError, from_values, outcome
+from aec_ofa_tf.costs.budget import Budget
 from aec_ofa_tf.export.config import ExportConfig
 from aec_ofa_tf.models.cnn10 import search_space
 from aec_ofa_tf.search.config import SearchConfig, subspace
@@ -20,6 +21,8 @@ from aec_ofa_tf.training.config import (
     TrainConfig,
 )
 from aec_ofa_tf.training.device_config import DeviceConfig, check_devices
+
+SMALL, LARGE = Budget("small", (("params", 0, 8e3),)), Budget("large", (("params", 0, 9e3),))
 
 
 @pytest.mark.parametrize(
@@ -47,6 +50,9 @@ from aec_ofa_tf.training.device_config import DeviceConfig, check_devices
         (lambda: EvaluationConfig(batch_size=0), "batch_size is at least 1"),
         (lambda: SearchConfig(), "search needs a budget"),
         (lambda: SearchConfig(["params<8"]), "cannot read the budget"),
+        (lambda: SearchConfig([6000]), "each element Budget or text"),
+        (lambda: SearchConfig(["latency_ms<=3"]), "give its latency_table"),
+        (lambda: SearchConfig([SMALL, dataclasses.replace(LARGE, text="small")]), "need different"),
         (lambda: SearchConfig(["params<=8k"], storage="x"), "storage is for"),
         (lambda: SearchConfig(["params<=8k"], algorithm="guess"), "algorithm is one of"),
         (lambda: ExportConfig(inputs=()), "name no file to make"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 
+from aec_ofa_tf.config import ConfigError
 from aec_ofa_tf.costs.latency import LatencyTable
 from aec_ofa_tf.models.network import NetworkConfig
 from aec_ofa_tf.models.rows import LayerRow, Operator
@@ -73,11 +74,17 @@ def _cost(
     if metric != LATENCY:
         return _FORMULAS[metric](subnet, network)
     if latency is None:
-        raise ValueError(
-            f"{LATENCY} depends on the device: give its latency_table, a file that `python -m "
-            "pipelines.profile_device --out=FILE` measures"
-        )
+        raise missing_table()
     return latency.predict(subnet, network)
+
+
+def missing_table() -> ConfigError:
+    """The error of a request for `latency_ms` without a table."""
+    return ConfigError(
+        f"{LATENCY} depends on the device: give its latency_table, a file that `python -m "
+        "pipelines.profile_device --out=FILE` measures",
+        "latency_table",
+    )
 
 
 def params(subnet: Subnet, network: NetworkConfig) -> int:

@@ -60,6 +60,10 @@ class LatencyTable:
         """
         try:
             return cls.from_json(json.loads(Path(path).read_text(encoding="utf-8")))
+        except OSError as error:
+            raise type(error)(
+                f"cannot read the latency table {path}: {error.strerror}; {_REMEDY}"
+            ) from error
         except ValueError as error:
             raise ValueError(f"{path} is not a latency table: {error}; {_REMEDY}") from error
 

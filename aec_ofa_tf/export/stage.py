@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -11,6 +10,7 @@ from typing import Any
 
 from absl import logging
 
+from aec_ofa_tf.costs.budget import budget_folder
 from aec_ofa_tf.export.config import ExportConfig
 from aec_ofa_tf.export.model_card import CardContext, card_path, write_card
 from aec_ofa_tf.export.results import (
@@ -163,13 +163,6 @@ def export_family(
     table = write_tables([row.as_dict() for row in rows], columns, root / _TABLE, about)
     print(table, file=sys.stderr)
     return FamilyResult(str(root / f"{_TABLE}.md"), tuple(rows))
-
-
-def budget_folder(budget: str) -> str:
-    """A budget as a folder name: `params<=60k` becomes `params_max_60k`."""
-    for sign, word in (("<=", "_max_"), (">=", "_min_"), ("+-", "_pm_")):
-        budget = budget.replace(sign, word)
-    return re.sub(r"[^A-Za-z0-9.]+", "_", budget)
 
 
 def _columns(figure: str) -> dict[str, str]:

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from aec_ofa_tf.config import ConfigError, check_fields, choice, number, switch
-from aec_ofa_tf.costs.budget import Budget
+from aec_ofa_tf.costs.budget import Budget, budget_folder
+from aec_ofa_tf.costs.costs import LATENCY, missing_table
 from aec_ofa_tf.costs.latency import LatencyTable
 from aec_ofa_tf.models.cnn10 import Cnn10Space, search_space
 from aec_ofa_tf.models.network import NetworkConfig
@@ -45,8 +46,8 @@ class SearchConfig:
         evaluation: batch size and calibration clips.
 
     Raises:
-        ConfigError: a value is outside its bounds, there is no budget, or a storage is given that
-            the algorithm does not use.
+        ConfigError: a value is outside its bounds, there is no budget, a storage is given that
+            the algorithm does not use, or a budget bounds latency_ms and there is no table.
         ValueError: a budget cannot be read.
 
     Example:
@@ -76,6 +77,16 @@ class SearchConfig:
             raise ConfigError(
                 "search needs a budget: give budgets, for example params<=0.8M", "budgets"
             )
+        folders = {budget_folder(str(budget)) for budget in set(budgets)}
+        if len(folders) < len(set(budgets)):
+            raise ConfigError(
+                "budgets with different bounds need different names, because files are written to "
+                f"folders of these names, received {', '.join(map(str, budgets))}",
+                "budgets",
+                owner=SearchConfig,
+            )
+        if LATENCY in self.bounded_costs and self.latency_table is None:
+            raise missing_table()
         if self.storage and self.algorithm != "evolutionary":
             raise ConfigError(
                 "storage is for algorithm='evolutionary': add it", "storage", "algorithm"

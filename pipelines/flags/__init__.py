@@ -124,7 +124,8 @@ def own_flags() -> dict[str, flags.Flag]:
 
 def documentation(kind: type) -> dict[str, str]:
     """Field -> its description in the docstring of a dataclass."""
-    text = (kind.__doc__ or "").partition("Attributes:")[2].partition("Raises:")[0]
+    text = (kind.__doc__ or "").partition("Attributes:")[2]
+    text = re.split(r"\n {4}(?=\w+:)", text)[0]  # the next section, such as Raises or Example
     entries = re.split(r"\n {8}(?=\w+: )", text)
     pairs = (entry.partition(": ") for entry in entries[1:])
     return {name: " ".join(meaning.split()) for name, _, meaning in pairs}

@@ -49,6 +49,7 @@ def test_every_field_is_documented_and_has_a_flag_with_its_default(kind, parse):
     meanings = documentation(kind)
     for field in dataclasses.fields(kind):
         assert meanings[field.name]
+        assert ">>>" not in meanings[field.name]
         if field.default is dataclasses.MISSING or field.name == "budgets":
             continue
         flag = FLAGS[flag_name(kind, field.name)]

@@ -14,4 +14,6 @@ def test_a_program_tells_its_flags_and_a_command(name):
 
     assert f"python -m pipelines.{name}" in told
     assert "\n  --" in told
+    assert ">>>" not in told
+    assert "Example:" not in told
     assert f"| `{name}` |" in (ROOT / "README.md").read_text(encoding="utf-8")

@@ -95,9 +95,7 @@ def check_count(name: str, value: Any, least: int = 1) -> None:
         ConfigError: it is not a whole number, or less than `least`; the message names it.
     """
     if not is_number(value) or not isinstance(value, numbers.Integral) or value < least:
-        raise ConfigError(
-            f"{name} is a whole number of at least {least}, received {value!r}", name
-        )
+        raise ConfigError(f"{name} is a whole number of at least {least}, received {value!r}", name)
 
 
 def outcome(config: Any) -> dict[str, Any]:
@@ -183,5 +181,12 @@ def _size(value: float, least: float | None, most: float | None, below: float | 
     if low <= value <= high and math.isfinite(value) and (below is None or value < below):
         return None
     if below is not None:
-        return f"a number from {low:g} to below {below:g}"
-    return f"at least {low:g}" if most is None else f"a number from {low:g} to {high:g}"
+        return f"a number from {_exact(low)} to below {_exact(below)}"
+    if most is None:
+        return f"at least {_exact(low)}"
+    return f"a number from {_exact(low)} to {_exact(high)}"
+
+
+def _exact(bound: float) -> str:
+    """A bound without rounding: 2147483647, 0.5, 1e-12."""
+    return str(int(bound)) if float(bound).is_integer() else repr(bound)

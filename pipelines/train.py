@@ -8,6 +8,7 @@ network alone. A stage that was stopped is resumed; a finished stage is skipped.
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -16,12 +17,14 @@ from typing import Any
 from absl import flags, logging
 
 import pipelines.flags
+from aec_ofa_tf.audio.front_end import FrontEndConfig
 from aec_ofa_tf.dataset import VALIDATION
 from aec_ofa_tf.search.config import require_validation
 from aec_ofa_tf.training.device_config import check_devices
 from pipelines import program
-from pipelines.flags import data, experiment, naming_flags
+from pipelines.flags import data, experiment, given, naming_flags
 from pipelines.flags.experiment import TrainFlags
+from tfrecords.clip import Source
 from tfrecords.manifest import load_manifest
 
 FLAGS = flags.FLAGS
@@ -37,9 +40,10 @@ def main(_: list[str]) -> dict[str, Any]:
     """Runs `--stages`; see the module's docstring."""
     request = experiment.train_flags()
     check(request)
+    experiment.check_given(request.stages, given(sys.argv[1:]))
     results: dict[str, Any] = {}
     if "prepare" in request.stages:
-        results["prepare"] = _timed("prepare", lambda: data.prepare_from_flags().summary())
+        results["prepare"] = _timed("prepare", lambda: _prepare(request))
     _check_records(request)
     if set(request.stages) - {"prepare"}:
         from pipelines.stages import run_stages
@@ -73,13 +77,22 @@ def check(request: TrainFlags) -> None:
         request.export.check_payload(FLAGS.payload)
 
 
+def _prepare(request: TrainFlags) -> dict[str, Any]:
+    def check_source(source: Source, front_end: FrontEndConfig) -> None:
+        # Preparation can take hours, after which an impossible budget would be refused.
+        experiment.check_budgets(request, len(source.labels), front_end, data.clip_secs())
+
+    return data.prepare_from_flags(check_source).summary()
+
+
 def _check_records(request: TrainFlags) -> None:
     """Checks against the records that every stage accepts its configuration."""
     manifest = load_manifest(Path(FLAGS.data_dir))
     if request.search:
         require_validation(manifest.clips.get(VALIDATION, 0))
-        network = experiment.network_on(manifest, request.space, request.options)
-        request.search.members(request.space, network)
+    front_end = FrontEndConfig.from_dict(manifest.configuration["front_end"])
+    clip_secs = manifest.configuration["clip_secs"]
+    experiment.check_budgets(request, len(manifest.labels), front_end, clip_secs)
     if request.export:
         request.export.check_payload(manifest.configuration["payload"])
 

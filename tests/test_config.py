@@ -10,6 +10,7 @@ import aec_ofa_tf as ofa
 from aec_ofa_tf.config import ConfigError, from_values, outcome
 from aec_ofa_tf.costs.budget import Budget
 from aec_ofa_tf.export.config import ExportConfig
+from aec_ofa_tf.export.request import check_kind
 from aec_ofa_tf.models.cnn10 import search_space
 from aec_ofa_tf.search.config import SearchConfig, subspace
 from aec_ofa_tf.training.config import (
@@ -56,10 +57,14 @@ SMALL, LARGE = Budget("small", (("params", 0, 8e3),)), Budget("large", (("params
         (lambda: SearchConfig(["params<=8k"], storage="x"), "storage is for"),
         (lambda: SearchConfig(["params<=8k"], algorithm="guess"), "algorithm is one of"),
         (lambda: ExportConfig(inputs=()), "name no file to make"),
-        (lambda: ExportConfig(quantizations=("int4",)), "received .*int4"),
+        (lambda: ExportConfig(quantizations=("int4",)), "^quantizations is a list .* 'int4'$"),
+        (lambda: ExportConfig(inputs="wave"), "^inputs is a list of log_mel, waveform, .* 'wave'$"),
+        (lambda: check_kind("wave", "int8"), "^input is one of log_mel, waveform, .* 'wave'$"),
+        (lambda: check_kind("log_mel", "int4"), "^quantization is one of .* received 'int4'$"),
+        (lambda: check_kind("log_mel", "int8", "int4"), "^io_type is one of float32, int8, "),
         (lambda: ExportConfig(inputs="waveform", quantizations="float16"), "cannot be float16"),
         (lambda: ExportConfig(io_type="int8"), "cannot have int8 input and output tensors"),
-        (lambda: ExportConfig(max_map_drop=-1), "max_map_drop is at least 0"),
+        (lambda: ExportConfig(max_map_drop=-1), "max_map_drop is a number from 0 to 1"),
     ],
 )
 def test_an_impossible_value_fails_when_the_configuration_is_made(make, expected):

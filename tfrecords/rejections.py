@@ -67,7 +67,7 @@ class Rejections:
                 self.save(data_dir)
                 raise PrepareError(
                     f"{count} of {listed} {split} clips have no file, more than "
-                    f"--max_missing_fraction={config.max_missing_fraction:g}; they are listed in "
+                    f"max_missing_fraction={config.max_missing_fraction:g}; they are listed in "
                     f"{data_dir / REPORT_NAME}. Fetch them, or raise the bound"
                 )
 
@@ -85,7 +85,7 @@ class Rejections:
                 first = next(clip for clip in self.quarantined if clip.split == split)
                 raise PrepareError(
                     f"{count} of {total} {split} clips cannot be decoded, more than "
-                    f"--max_bad_fraction={config.max_bad_fraction:g}; the first is {first.file} "
+                    f"max_bad_fraction={config.max_bad_fraction:g}; the first is {first.file} "
                     f"({first.reason}), all are listed in {data_dir / REPORT_NAME}. Repair or "
                     "remove them, or raise the bound"
                 )

@@ -18,6 +18,8 @@ from aec_ofa_tf.config import check_fields
 PERIODIC, SYMMETRIC = WINDOWS = ("periodic", "symmetric")
 CLIP, ADD = FLOOR_RULES = ("clip", "add")
 MAX_SAMPLE_RATE_HZ = 768_000
+MAX_WINDOW_SAMPLES = 2**16
+MAX_MEL_BINS = 1024
 
 
 @dataclass(frozen=True)
@@ -29,9 +31,9 @@ class FrontEndConfig:
 
     Attributes:
         sample_rate_hz: sample rate that clips are resampled to, 1 to 768000.
-        window_samples: length of the Hann window.
+        window_samples: length of the Hann window, at most 65536.
         hop_samples: samples from the start of a frame to the next, at most `window_samples`.
-        mel_bins: number of mel filters.
+        mel_bins: number of mel filters, at most 1024.
         min_hz: lower edge of the lowest filter.
         max_hz: upper edge of the highest filter, at most half the sample rate.
         power_floor: smallest mel power; with 1e-10 digital silence is -100 dB.
@@ -148,6 +150,11 @@ class FrontEndConfig:
                 yield f"{name} is a positive integer, received {value!r}"
         if self.sample_rate_hz > MAX_SAMPLE_RATE_HZ:
             yield f"sample_rate_hz is at most {MAX_SAMPLE_RATE_HZ}, received {self.sample_rate_hz}"
+        for name in ("window_samples", "fft_samples"):
+            if getattr(self, name) > MAX_WINDOW_SAMPLES:
+                yield f"{name} is at most {MAX_WINDOW_SAMPLES}, received {getattr(self, name)}"
+        if self.mel_bins > MAX_MEL_BINS:
+            yield f"mel_bins is at most {MAX_MEL_BINS}, received {self.mel_bins}"
 
     def _wrong_values(self) -> Iterator[str]:
         needed = _power_of_two(self.window_samples)

@@ -54,8 +54,8 @@ def subnet_costs(
         Integers; `latency_ms` is a float, in milliseconds for one clip.
 
     Raises:
-        ValueError: `latency_ms` is requested without a table, or the table is of another network
-            or lacks a layer of the subnet.
+        ValueError: `latency_ms` is requested without a table, the table is of another network or
+            lacks a layer of the subnet, a metric is unknown, or the subnet is only a text.
 
     Example:
         >>> space = ofa.search_space("[2,2,X]", base_channels=16)
@@ -65,7 +65,21 @@ def subnet_costs(
     """
     if metrics is None:
         metrics = [name for name in METRICS if latency is not None or name != LATENCY]
+    metrics = metrics if isinstance(metrics, str) else tuple(metrics)
+    _check_arguments(subnet, metrics)
     return {name: _cost(name, subnet, network, latency) for name in metrics}
+
+
+def _check_arguments(subnet: Subnet, metrics: Sequence[str]) -> None:
+    if not isinstance(subnet, Subnet):
+        raise ValueError(
+            "the costs are those of a Subnet, for example space.parse_subnet('largest'), received "
+            f"{subnet!r}"
+        )
+    if isinstance(metrics, str) or any(name not in METRICS for name in metrics):
+        raise ValueError(
+            f"metrics is a list of names from {', '.join(METRICS)}, received {metrics!r}"
+        )
 
 
 def _cost(

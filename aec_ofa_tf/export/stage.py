@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -78,7 +78,7 @@ def export_winners(run: Run, config: ExportConfig) -> ExportResult:
             card_path(stale).unlink(missing_ok=True)
     budgets = {budget_folder(budget): budget for budget in winners}
     files = [replace(file, budget=budgets[file.path.parent.name]) for file in files]
-    _write_cards(run, files)
+    files = _write_cards(run, files)
     log_files(files)
     files = [replace(file, budget=None) for file in files]
     rows = [file.as_record() for file in files]
@@ -176,14 +176,15 @@ def _export_one(
     files = with_latency(convert_networks(run, config, {folder: network}, sizes))
     if score:
         files = with_scores(run, files, sizes.batch_size)
-    _write_cards(run, files)
-    return ExportResult(tuple(files))
+    return ExportResult(tuple(_write_cards(run, files)))
 
 
-def _write_cards(run: Run, files: Iterable[ConvertedFile]) -> None:
+def _write_cards(run: Run, files: Sequence[ConvertedFile]) -> list[ConvertedFile]:
+    """Writes the card of every file, and returns the files with the paths of their cards."""
     context = CardContext(run.records.summary, describe_machine())
     for file in files:
         write_card(file, read_info(file.path), context)
+    return [replace(file, card=str(card_path(file.path))) for file in files]
 
 
 def _winner_folders(run: Run, root: Path) -> dict[Path, Subnet]:

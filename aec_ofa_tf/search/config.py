@@ -64,7 +64,7 @@ class SearchConfig:
     latency_table: Path | None = None
     search_memory_mib: int = number(2048, 1)
     subnets_per_walk: int = number(32, 1)
-    bootstrap_resamples: int = number(200, 100)
+    bootstrap_resamples: int = number(200, 100, 1_000_000)
     rank_correlation: bool = switch(False)
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
 
@@ -150,7 +150,7 @@ def subspace(
         ConfigError: the part contains subnets that were not trained, or the space is not CNN10's.
         ValueError: the name or a width ratio is invalid.
     """
-    if not name and not width_ratios:
+    if name is None and width_ratios is None:
         return trained
     if not isinstance(trained, Cnn10Space):
         raise ConfigError(
@@ -158,9 +158,10 @@ def subspace(
             "out space and width_ratios",
             *("space", "width_ratios"),
         )
-    ratios = tuple(width_ratios) if width_ratios else trained.width_ratios
+    ratios = trained.width_ratios if width_ratios is None else tuple(width_ratios)
     sizes = trained.base_channels, trained.width_per, trained.width_multiple
-    part = search_space(name or f"[{','.join(trained.depths)}]", *sizes, ratios)
+    depths = f"[{','.join(trained.depths)}]" if name is None else name
+    part = search_space(depths, *sizes, ratios)
     outside = [subnet for subnet in part.subnets() if subnet not in trained]
     if outside:
         raise ConfigError(

@@ -93,8 +93,10 @@ class TrainConfig:
         mixup_alpha: Concentration of mixup's Beta distribution; 0 for no mixup.
         time_roll: Rotate training clips over time.
         gain_db: Greatest random gain or attenuation of training clips, in decibels.
-        time_mask_frames: Greatest width of SpecAugment's time masks, in frames.
-        mel_mask_bins: Greatest width of SpecAugment's frequency masks, in mel bins.
+        time_mask_frames: The widths of SpecAugment's time masks, in frames, are drawn from 0 to
+            less than this number; 1 for no such masks.
+        mel_mask_bins: The widths of SpecAugment's frequency masks, in mel bins, are drawn from 0 to
+            less than this number; 1 for no such masks.
         class_weights: Weights of the classes in the loss; none: equal weights; balanced: inversely
             proportional to their numbers of training clips.
         calibration_clips: Training clips for recalibrating batch-norm statistics.
@@ -114,13 +116,13 @@ class TrainConfig:
     """
 
     batch_size: int = number(64, 1)
-    learning_rate: float = number(1e-3, 1e-12)
+    learning_rate: float = number(1e-3, 1e-12, 10.0)
     schedule: str = choice("constant", SCHEDULES)
     precision: str = choice("auto", PRECISIONS)
     seed: int = number(0, 0, 2**31 - 1)
-    mixup_alpha: float = number(1.0, 0.0)
+    mixup_alpha: float = number(1.0, 0.0, 100.0)
     time_roll: bool = switch(False)
-    gain_db: float = number(0.0, 0.0)
+    gain_db: float = number(0.0, 0.0, 100.0)
     time_mask_frames: int = number(64, 1)
     mel_mask_bins: int = number(8, 1)
     class_weights: str = choice("none", CLASS_WEIGHTS)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from absl import flags
 
+from aec_ofa_tf.audio.front_end import FrontEndConfig
 from aec_ofa_tf.audio.io.decode import LENGTH_POLICIES
 from pipelines.flags import front_end
+from tfrecords.clip import Source
 from tfrecords.manifest import Manifest
 from tfrecords.sources.audioset import PAPER_VALIDATION_CLIPS, AudiosetFiles
 from tfrecords.sources.folder import WHOLE_NAME
@@ -48,8 +51,13 @@ def define_data_dir_flag() -> None:
         flags.DEFINE_string("data_dir", None, "Folder of the records that prepare writes.")
 
 
-def prepare_from_flags() -> Manifest:
+def prepare_from_flags(
+    check: Callable[[Source, FrontEndConfig], None] = lambda *_: None,
+) -> Manifest:
     """Prepares the data set that the flags describe, unless its records are complete.
+
+    Args:
+        check: raises an error for a source that later stages refuse, before anything is decoded.
 
     Raises:
         ValueError: a flag is missing or wrong, or as `tfrecords.prepare.prepare`.
@@ -58,14 +66,15 @@ def prepare_from_flags() -> Manifest:
     if not FLAGS.data_dir:
         raise ValueError("--data_dir is required: the folder for the records")
     features = front_end.front_end_from_flags()
-    features.clip_samples(_clip_secs())  # checks the length before scenes are mixed
+    features.clip_samples(clip_secs())  # checks the length before scenes are mixed
     source = read_source(FLAGS.dataset, _source_options())
+    check(source, features)
     # TensorFlow is slow to import and not needed for --help, a mistyped flag or a wrong source.
     from tfrecords.prepare import PrepareConfig, prepare
 
     config = PrepareConfig(
         dataset=FLAGS.dataset,
-        clip_secs=_clip_secs(),
+        clip_secs=clip_secs(),
         length_policy=FLAGS.length_policy,
         payload=FLAGS.payload,
         seed=FLAGS.seed,
@@ -175,7 +184,8 @@ def _audioset_parts() -> dict[str, str]:
     return {name: getattr(AudiosetFiles, name) for name in _AUDIOSET_PARTS}
 
 
-def _clip_secs() -> float:
+def clip_secs() -> float:
+    """The length of a clip: that of --clip_secs, or the layout's."""
     default = CLIP_SECS.get(FLAGS.dataset, DEFAULT_CLIP_SECS)
     return default if FLAGS.clip_secs is None else FLAGS.clip_secs
 
@@ -186,7 +196,7 @@ def _source_options() -> SourceOptions:
     return SourceOptions(
         source=source,
         generated=Path(FLAGS.data_dir) / "source",
-        clip_secs=_clip_secs(),
+        clip_secs=clip_secs(),
         seed=FLAGS.seed,
         clips=(FLAGS.train_clips, FLAGS.validation_clips, FLAGS.evaluation_clips),
         folds=(_folds("validation_folds"), _folds("eval_folds")),

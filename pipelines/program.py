@@ -24,7 +24,11 @@ _OURS = ("aec_ofa_tf", "pipelines", "tfrecords", "")
 flags.DEFINE_bool("traceback", False, "Show where in the code an error was raised.")
 
 
-def run(main: Callable[[list[str]], dict[str, Any]], takes_files: bool = False) -> None:
+def run(
+    main: Callable[[list[str]], dict[str, Any]],
+    takes_files: bool = False,
+    required: Sequence[str] = (),
+) -> None:
     """Runs `main` under absl and prints its result as a JSON object, the last line of stdout.
 
     The log goes to stderr. A ValueError, an OSError or a RuntimeError, whose messages name the
@@ -33,12 +37,12 @@ def run(main: Callable[[list[str]], dict[str, Any]], takes_files: bool = False) 
     Args:
         main: receives the positional arguments and returns a JSON-serialisable dict.
         takes_files: whether positional arguments are allowed.
+        required: names of the flags that must be given.
     """
 
     def guarded(argv: list[str]) -> None:
-        if argv[1:] and not takes_files:
-            raise app.UsageError(f"unexpected arguments {argv[1:]}; flags are written --name=value")
         try:
+            _check_arguments(argv[1:], takes_files, required)
             result = main(argv[1:])
         except ModuleNotFoundError as error:
             if flags.FLAGS.traceback or (error.name or "").partition(".")[0] in _OURS:
@@ -66,6 +70,17 @@ def run(main: Callable[[list[str]], dict[str, Any]], takes_files: bool = False) 
     logging.get_absl_handler().addFilter(_concerns_users)
     logging.set_verbosity(logging.INFO)
     app.run(guarded, flags_parser=_parse_flags)
+
+
+def _check_arguments(arguments: Sequence[str], takes_files: bool, required: Sequence[str]) -> None:
+    if arguments and not takes_files:
+        raise ValueError(
+            f"unexpected arguments {' '.join(arguments)}: flags are written --name=value; "
+            "--helpshort lists them"
+        )
+    for name in required:
+        if not flags.FLAGS[name].value:
+            raise ValueError(f"--{name} is required: {flags.FLAGS[name].help}")
 
 
 def with_shipped_flagfiles(arguments: Sequence[str]) -> list[str]:

@@ -32,7 +32,6 @@ data.define_prepare_flags()
 experiment.define_train_flags()
 for module in (pipelines.flags, data, experiment):
     flags.adopt_module_key_flags(module)
-flags.mark_flags_as_required(["workdir", "data_dir"])
 
 
 @naming_flags
@@ -105,4 +104,4 @@ def _timed(name: str, stage: Callable[[], dict[str, Any]]) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    program.run(main)
+    program.run(main, required=("workdir", "data_dir"))

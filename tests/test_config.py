@@ -31,14 +31,23 @@ SMALL, LARGE = Budget("small", (("params", 0, 8e3),)), Budget("large", (("params
     [
         (lambda: TrainConfig(batch_size=0), "batch_size is at least 1, received 0"),
         (lambda: TrainConfig(batch_size=2.5), "batch_size is a whole number"),
-        (lambda: TrainConfig(learning_rate=float("nan")), "learning_rate is at least"),
+        (
+            lambda: TrainConfig(learning_rate=float("nan")),
+            "learning_rate is a number from 1e-12 to 10",
+        ),
         (lambda: TrainConfig(batch_size=True), "batch_size is a whole number"),
         (lambda: TrainConfig(batch_size=None), "batch_size is a whole number, received None"),
         (lambda: TrainConfig(learning_rate="fast"), "learning_rate is a number, received 'fast'"),
-        (lambda: TrainConfig(learning_rate=float("inf")), "learning_rate is at least"),
+        (lambda: TrainConfig(learning_rate=float("inf")), "learning_rate is a number from"),
         (lambda: TrainConfig(time_roll=1), "time_roll is True or False"),
         (lambda: TrainConfig(schedule="linear"), "schedule is one of constant, cosine"),
-        (lambda: TrainConfig(seed=2**31), "seed is a number from 0"),
+        (
+            lambda: TrainConfig(seed=2**31),
+            "seed is a number from 0 to 2147483647, received 2147483648",
+        ),
+        (lambda: TrainConfig(learning_rate=1e30), "learning_rate is a number from"),
+        (lambda: TrainConfig(mixup_alpha=1e9), "mixup_alpha is a number from 0 to 100"),
+        (lambda: TrainConfig(gain_db=1e9), "gain_db is a number from 0 to 100"),
         (lambda: TrainConfig(jit_compile=True), "add execution='masks'"),
         (lambda: TeacherConfig(steps=0), "steps is at least 1"),
         (lambda: SupernetConfig(label_weight=3), "label_weight is a number from 0 to 1"),
@@ -56,6 +65,9 @@ SMALL, LARGE = Budget("small", (("params", 0, 8e3),)), Budget("large", (("params
         (lambda: SearchConfig([SMALL, dataclasses.replace(LARGE, text="small")]), "need different"),
         (lambda: SearchConfig(["params<=8k"], storage="x"), "storage is for"),
         (lambda: SearchConfig(["params<=8k"], algorithm="guess"), "algorithm is one of"),
+        (lambda: SearchConfig([SMALL], bootstrap_resamples=10**24), "from 100 to 1000000"),
+        (lambda: ExportConfig(max_map_drop=5), "max_map_drop is a number from 0 to 1"),
+        (lambda: ExportConfig(qat_learning_rate=1e30), "qat_learning_rate is a number from"),
         (lambda: ExportConfig(inputs=()), "name no file to make"),
         (lambda: ExportConfig(quantizations=("int4",)), "^quantizations is a list .* 'int4'$"),
         (lambda: ExportConfig(inputs="wave"), "^inputs is a list of log_mel, waveform, .* 'wave'$"),
@@ -118,6 +130,10 @@ def test_a_part_of_the_trained_space_can_be_named_and_no_other():
     assert subspace(trained, "[2,2,2]", (0.4,)).size == 1
     with pytest.raises(ConfigError, match="were not trained"):
         subspace(trained, "[X,2,2]")
+    with pytest.raises(ValueError, match="width ratios must lie"):
+        subspace(trained, width_ratios=())
+    with pytest.raises(ValueError, match="unknown search space ''"):
+        subspace(trained, "")
 
 
 def test_the_resume_key_is_what_changes_the_outcome():

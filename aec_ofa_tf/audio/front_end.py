@@ -18,6 +18,7 @@ from aec_ofa_tf.config import check_fields
 PERIODIC, SYMMETRIC = WINDOWS = ("periodic", "symmetric")
 CLIP, ADD = FLOOR_RULES = ("clip", "add")
 MAX_SAMPLE_RATE_HZ = 768_000
+MAX_CLIP_SECS = 3600.0
 MAX_WINDOW_SAMPLES = 2**16
 MAX_MEL_BINS = 1024
 
@@ -115,10 +116,16 @@ class FrontEndConfig:
         """Samples of a clip, rounded to a whole number of hops.
 
         Raises:
-            ValueError: the clip is shorter than `min_samples`, or its length is not finite.
+            ValueError: the clip is shorter than `min_samples`, longer than an hour, or its length
+                is not finite.
         """
         if not math.isfinite(clip_secs):
             raise ValueError(f"a clip's length is a finite number of seconds, received {clip_secs}")
+        if clip_secs > MAX_CLIP_SECS:
+            raise ValueError(
+                f"clips last at most {MAX_CLIP_SECS:g} s, received {clip_secs} s: a clip is what a "
+                "network scores at once, a few seconds; longer recordings are cut into clips"
+            )
         samples = round(clip_secs * self.sample_rate_hz / self.hop_samples) * self.hop_samples
         if samples < self.min_samples:
             raise ValueError(

@@ -161,10 +161,7 @@ class SearchSpace(ABC):
         return all(part in o for part, o in zip(self.split(subnet), self._choices, strict=True))
 
     def parse_subnet(self, text: str | float) -> Subnet:
-        """Parses `largest`, `smallest`, another name that the family defines, or a subnet's text.
-
-        Args:
-            text: the text; a number is read as its text, such as the width ratio 0.4 of a CNN10.
+        """Parses `largest`, `smallest`, a name or ratio of the family, or a subnet's text.
 
         Raises:
             ValueError: the text is none of these, or the subnet is not in this space.

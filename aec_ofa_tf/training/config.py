@@ -30,7 +30,7 @@ class NetworkOptions:
 
     Attributes:
         task: Meaning of the outputs: multi_label, single_label, or auto: single_label if every
-            clip of the records has exactly one label.
+            clip of the records has exactly one of two or more labels, else multi_label.
         pool_last: Pool also after the supernet's last block, as in PANNs.
         block_dropout: Dropout rate after each block.
         embedding_dropout: Dropout rate before the fully-connected layer.
@@ -93,10 +93,8 @@ class TrainConfig:
         mixup_alpha: Concentration of mixup's Beta distribution; 0 for no mixup.
         time_roll: Rotate training clips over time.
         gain_db: Greatest random gain or attenuation of training clips, in decibels.
-        time_mask_frames: The widths of SpecAugment's time masks, in frames, are drawn from 0 to
-            less than this number; 1 for no such masks.
-        mel_mask_bins: The widths of SpecAugment's frequency masks, in mel bins, are drawn from 0 to
-            less than this number; 1 for no such masks.
+        time_mask_frames: SpecAugment's time masks have fewer frames than this; 1 for no masks.
+        mel_mask_bins: SpecAugment's frequency masks have fewer mel bins than this; 1 for no masks.
         class_weights: Weights of the classes in the loss; none: equal weights; balanced: inversely
             proportional to their numbers of training clips.
         calibration_clips: Training clips for recalibrating batch-norm statistics.

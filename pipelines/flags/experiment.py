@@ -72,8 +72,12 @@ def define_workdir_flag() -> None:
     flags.DEFINE_string("workdir", None, "Run directory of the experiment.")
 
 
-def define_space_flags() -> None:
-    """Defines the flags of the search space and of the static parts of the network."""
+def define_space_flags(leave_out: Iterable[str] = ()) -> None:
+    """Defines the flags of the search space and of the static parts of the network.
+
+    Args:
+        leave_out: fields of `NetworkOptions` without a flag.
+    """
     flags.DEFINE_string(
         "space",
         "[2,2,X]",
@@ -86,7 +90,7 @@ def define_space_flags() -> None:
     )
     flags.DEFINE_integer("width_multiple", 1, "Round widths to a multiple of this (8 for int8).", 1)
     flags.DEFINE_integer("base_channels", 64, "Channels of the first block; each next doubles.", 1)
-    define(NetworkOptions)
+    define(NetworkOptions, leave_out)
 
 
 def define_subspace_flags() -> None:

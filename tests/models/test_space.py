@@ -72,7 +72,7 @@ def test_a_subnet_is_named_by_a_number_too():
 
 @pytest.mark.parametrize("text", ["\u00b2", "\u0664", "4x2-\u0665x2-8x2-9x1", None, 7])
 def test_what_names_no_subnet_is_refused(text):
-    with pytest.raises(ValueError, match="cannot read the subnet|must lie in"):
+    with pytest.raises(ValueError, match=r"cannot read the subnet|must lie in"):
         search_space("[2,2,X]").parse_subnet(text)
 
 

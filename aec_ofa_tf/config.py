@@ -83,6 +83,21 @@ def check_fields(config: Any) -> None:
         object.__setattr__(config, field.name, value)
 
 
+def is_number(value: Any) -> bool:
+    """Whether a value is a real number. True and False are no numbers here."""
+    return isinstance(value, numbers.Real) and not isinstance(value, bool | np.bool_)
+
+
+def check_count(name: str, value: Any, least: int = 1) -> None:
+    """Checks an argument that is a whole number.
+
+    Raises:
+        ConfigError: it is not a whole number, or less than `least`; the message names it.
+    """
+    if not is_number(value) or not isinstance(value, numbers.Integral) or value < least:
+        raise ConfigError(f"{name} is a whole number of at least {least}, received {value!r}", name)
+
+
 def outcome(config: Any) -> dict[str, Any]:
     """The fields that change the outcome of a stage: its resume key.
 
@@ -149,7 +164,7 @@ def _fits(value: Any, hint: Any) -> bool:
         return True
     if hint in (int, float):
         kind = numbers.Integral if hint is int else numbers.Real
-        return isinstance(value, kind) and not isinstance(value, bool)
+        return is_number(value) and isinstance(value, kind)
     return isinstance(value, hint)
 
 
@@ -166,5 +181,12 @@ def _size(value: float, least: float | None, most: float | None, below: float | 
     if low <= value <= high and math.isfinite(value) and (below is None or value < below):
         return None
     if below is not None:
-        return f"a number from {low:g} to below {below:g}"
-    return f"at least {low:g}" if most is None else f"a number from {low:g} to {high:g}"
+        return f"a number from {_exact(low)} to below {_exact(below)}"
+    if most is None:
+        return f"at least {_exact(low)}"
+    return f"a number from {_exact(low)} to {_exact(high)}"
+
+
+def _exact(bound: float) -> str:
+    """A bound without rounding: 2147483647, 0.5, 1e-12."""
+    return str(int(bound)) if float(bound).is_integer() else repr(bound)

@@ -48,7 +48,6 @@ flags.DEFINE_string("data_licence", None, "With --family: licence of the data, f
 flags.DEFINE_bool("score", True, "Score the files and the Keras model on the evaluation split.")
 for module in (pipelines.flags, data, experiment):
     flags.adopt_module_key_flags(module)
-flags.mark_flags_as_required(["workdir", "data_dir"])
 
 
 @naming_flags
@@ -92,4 +91,4 @@ def _check_flags() -> None:
 
 
 if __name__ == "__main__":
-    program.run(main)
+    program.run(main, required=("workdir", "data_dir"))

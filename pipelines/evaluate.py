@@ -33,7 +33,6 @@ flags.DEFINE_enum("split", "evaluation", list(SPLITS), "Split of the records to 
 flags.DEFINE_bool("teacher", False, "Score the teacher of the workdir.")
 for module in (pipelines.flags, data, experiment):
     flags.adopt_module_key_flags(module)
-flags.mark_flags_as_required(["model", "data_dir"])
 
 
 @naming_flags
@@ -73,4 +72,4 @@ def main(_: list[str]) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    program.run(main)
+    program.run(main, required=("model", "data_dir"))

@@ -42,6 +42,7 @@ def check_request(request: TrainFlags) -> None:
         request.space.parse_subnet(FLAGS.subnet)
     if request.search:
         request.search.check_storage()
+        request.search.load_latency_table()  # a missing file fails here
     if request.export:
         _check_export(request)
 
@@ -71,8 +72,8 @@ def check_records(request: TrainFlags) -> None:
         warn_of_gaps(manifest.class_counts)
     if request.search:
         require_validation(manifest.clips.get(VALIDATION, 0))
-        network = experiment.network_on(manifest, request.space, request.options)
-        request.search.members(request.space, network, manifest.front_end)
+    clip_secs = manifest.configuration["clip_secs"]
+    experiment.check_budgets(request, len(manifest.labels), manifest.front_end, clip_secs)
     if request.export:
         request.export.check_payload(manifest.configuration["payload"])
 

@@ -28,7 +28,6 @@ experiment.define_search_flags()
 experiment.define_subspace_flags()
 for module in (pipelines.flags, data, experiment):
     flags.adopt_module_key_flags(module)
-flags.mark_flags_as_required(["workdir", "data_dir"])
 
 
 @naming_flags
@@ -52,4 +51,4 @@ def main(_: list[str]) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    program.run(main)
+    program.run(main, required=("workdir", "data_dir"))

@@ -19,7 +19,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from absl import app, flags
+from absl import flags
 
 from aec_ofa_tf.audio.io.folders import recordings_named
 from aec_ofa_tf.audio.io.sound_source import STANDARD_INPUT
@@ -46,12 +46,12 @@ def main(files: list[str]) -> dict[str, Any]:
     """
     files = recordings_named(files)
     if not files:
-        raise app.UsageError("no audio files given; use - for standard input")
+        raise ValueError("no audio files given; use - for standard input")
     if files.count(STANDARD_INPUT) > 1:
-        raise app.UsageError("standard input can be read once only")
+        raise ValueError("standard input can be read once only")
     raw = tag_flags.raw_format()
     if raw and STANDARD_INPUT not in files:
-        raise app.UsageError("--raw_format describes standard input; give - as a file")
+        raise ValueError("--raw_format describes standard input; give - as a file")
     thresholds = parse_label_thresholds(FLAGS.label_threshold)
     if sys.stdout is not None:  # None if a service closed it
         # A name that is not UTF-8 is printed escaped instead of ending the program.
@@ -101,4 +101,4 @@ def _report(result: TaggingResult) -> dict[str, Any]:
 
 if __name__ == "__main__":
     FLAGS.set_gnu_getopt()  # flags may follow files
-    program.run(main, takes_files=True, uses_keras=False)
+    program.run(main, takes_files=True, uses_keras=False, required=("model",))

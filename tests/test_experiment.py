@@ -112,7 +112,8 @@ def test_a_subnet_and_the_teacher_become_files_that_tag(experiment, records, rec
     assert "Results of every class" in Path(f"{small.file}.md").read_text()
     assert teacher.params > small.params
     for file in (small, teacher):
-        assert Path(f"{file.file}.md").is_file()
+        assert file.card == f"{file.file}.md"
+        assert Path(file.card).is_file()
         result = Tagger(file.path).tag_file(recordings / "tone" / "1.wav", top_k=2)
         assert result.tags is not None
         assert {tag.label for tag in result.tags} == {"hiss", "tone"}
@@ -125,6 +126,7 @@ def test_winners_are_kept_where_nothing_changed(experiment):
     files = experiment.export(config).files
     before = [file.path.stat().st_mtime_ns for file in files]
 
+    assert all(Path(file.card).is_file() for file in files)
     assert experiment.export(config).files == files
     assert [file.path.stat().st_mtime_ns for file in files] == before
     family = experiment.family(config, data_licence="CC0")

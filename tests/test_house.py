@@ -1,6 +1,7 @@
 """The rules of the house: who imports whom, who reads flags, how long a file may be."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -109,6 +110,39 @@ def test_data_imports_no_networks(path):
 
     assert not [name for name in names if name.startswith("pipelines")]
     assert {room(name) for name in names} <= set(DATA_USES)
+
+
+def messages(path: Path) -> list[str]:
+    """The strings of a file that are no docstrings; f-strings as one, with {} for values."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    inside = {
+        id(n) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for n in node.values
+    }
+    docs = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    found = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.JoinedStr):
+            parts = [getattr(part, "value", "") for part in node.values]
+            found.append("".join(part if isinstance(part, str) else "{}" for part in parts))
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            found += [node.value] * (id(node) not in inside | docs)
+    return found
+
+
+# Messages about recordings in a layout, whose arguments only programs have, name their flags.
+ABOUT_PREPARATION = ("tfrecords/sources/", "tfrecords/prepare")
+PARAMETERS = [
+    path
+    for path in [*LIBRARY, *files("tfrecords")]
+    if not place(path).startswith(ABOUT_PREPARATION)
+]
+
+
+@pytest.mark.parametrize("path", PARAMETERS, ids=place)
+def test_messages_of_the_library_name_flags_in_commands_only(path):
+    for message in messages(path):
+        words = re.sub(r"`python -m [^`]*`", "", message)
+        assert not re.search(r"(?<![\w-])--(?!runner)[a-z]", words), message
 
 
 BENCHMARK_FILES = ("pipelines/benchmarks/", *BENCHMARK_PROGRAMS, BENCHMARK_FLAGS)

@@ -85,7 +85,7 @@ def beam_options(beam_args: Sequence[str]) -> Any:
     except SystemExit as error:
         reason = usage.getvalue().strip().rpartition("error: ")[2]
         raise PrepareError(
-            f"Apache Beam does not accept --beam_arg={' --beam_arg='.join(beam_args)}: {reason}"
+            f"Apache Beam does not accept beam_args={list(beam_args)}: {reason}"
         ) from error
     return options
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import re
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ from typing import Any
 from absl import logging
 
 from aec_ofa_tf.classes import ClassCounts, check_ranked
-from aec_ofa_tf.costs.budget import Budget
+from aec_ofa_tf.costs.budget import Budget, budget_folder
 from aec_ofa_tf.dataset import EVALUATION
 from aec_ofa_tf.export.config import ExportConfig
 from aec_ofa_tf.export.model_card import CardContext, card_path, write_card
@@ -85,7 +84,7 @@ def export_winners(run: Run, config: ExportConfig) -> ExportResult:
             card_path(stale).unlink(missing_ok=True)
     budgets = {budget_folder(budget): budget for budget in winners}
     files = [replace(file, budget=budgets[file.path.parent.name]) for file in files]
-    _write_cards(run, files)
+    files = _write_cards(run, files)
     log_files(files)
     files = [replace(file, budget=None) for file in files]
     rows = [file.as_record() for file in files]
@@ -183,13 +182,6 @@ def export_family(
     return FamilyResult(str(root / f"{_TABLE}.md"), tuple(rows), result.left_out)
 
 
-def budget_folder(budget: str) -> str:
-    """A budget as a folder name: `params<=60k` becomes `params_max_60k`."""
-    for sign, word in (("<=", "_max_"), (">=", "_min_"), ("+-", "_pm_")):
-        budget = budget.replace(sign, word)
-    return re.sub(r"[^A-Za-z0-9.]+", "_", budget)
-
-
 def _claim_folders(out: Path | None, *folders: Path) -> None:
     """Claims folders of the user's choice; those within the run directory are ours already."""
     for folder in folders:
@@ -212,14 +204,15 @@ def _export_one(
     files = with_latency(convert_networks(run, config, {folder: network}, sizes))
     if score:
         files = with_scores(run, files, sizes.batch_size)
-    _write_cards(run, files)
-    return ExportResult(tuple(files))
+    return ExportResult(tuple(_write_cards(run, files)))
 
 
-def _write_cards(run: Run, files: Iterable[ConvertedFile]) -> None:
+def _write_cards(run: Run, files: Sequence[ConvertedFile]) -> list[ConvertedFile]:
+    """Writes the card of every file, and returns the files with the paths of their cards."""
     context = _context(run)
     for file in files:
         write_card(file, read_info(file.path), context)
+    return [replace(file, card=str(card_path(file.path))) for file in files]
 
 
 def _context(run: Run, data_licence: str = "") -> CardContext:

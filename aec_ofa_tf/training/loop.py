@@ -176,7 +176,7 @@ class StepLoop:
         raise RuntimeError(
             f"{self.name}: {what} at step {step}; clips of that step: "
             f"{', '.join(ids) or 'unknown'}. Nothing was saved after step "
-            f"{max(self.store.steps(), default=0)}; lower --learning_rate or check those clips"
+            f"{max(self.store.steps(), default=0)}; lower learning_rate or check those clips"
         )
 
     def _on_signal(self, number: int, frame: object) -> None:

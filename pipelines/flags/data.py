@@ -7,10 +7,11 @@ from pathlib import Path
 
 from absl import flags, logging
 
+from aec_ofa_tf.audio.front_end import FrontEndConfig
 from aec_ofa_tf.audio.io.decode import LENGTH_POLICIES
-from aec_ofa_tf.classes import ClassCounts
 from aec_ofa_tf.ownership import RECORDS, RUN, require_claimable
 from pipelines.flags import front_end, sources
+from tfrecords.clip import Source
 from tfrecords.manifest import Manifest
 from tfrecords.recordings import CHECKS
 from tfrecords.sources.recognise import recognise
@@ -44,11 +45,13 @@ def define_data_dir_flag() -> None:
         flags.DEFINE_string("data_dir", None, "Folder of the records that prepare writes.")
 
 
-def prepare_from_flags(check: Callable[[ClassCounts], None] = lambda _: None) -> Manifest:
+def prepare_from_flags(
+    check: Callable[[Source, FrontEndConfig], None] = lambda *_: None,
+) -> Manifest:
     """Prepares the data set that the flags describe, unless its records are complete.
 
     Args:
-        check: raises an error if the classes are useless, before anything is decoded.
+        check: raises an error for a source that later stages refuse, before anything is decoded.
 
     Raises:
         ValueError: a flag is missing or wrong, or as `tfrecords.prepare.prepare`.
@@ -58,19 +61,18 @@ def prepare_from_flags(check: Callable[[ClassCounts], None] = lambda _: None) ->
         raise ValueError("--data_dir is required: the folder for the records")
     check_outputs(data_dir=FLAGS.data_dir)
     features = front_end.front_end_from_flags()
-    features.clip_samples(_clip_secs())  # checks the length before scenes are mixed
+    features.clip_samples(clip_secs())  # checks the length before scenes are mixed
     # No other reference to the source is kept, so that `prepare` can free its clips.
-    source = [read_source(dataset(), sources.source_options(_clip_secs()))]
-    counts = source[0].class_counts
-    check(counts)
-    for gap in counts.gaps:
+    source = [read_source(dataset(), sources.source_options(clip_secs()))]
+    check(source[0], features)
+    for gap in source[0].class_counts.gaps:
         logging.warning("%s", gap)
     # TensorFlow is slow to import and not needed for --help, a mistyped flag or a wrong source.
     from tfrecords.prepare import PrepareConfig, prepare
 
     config = PrepareConfig(
         dataset=dataset(),
-        clip_secs=_clip_secs(),
+        clip_secs=clip_secs(),
         length_policy=FLAGS.length_policy,
         payload=FLAGS.payload,
         seed=FLAGS.seed,
@@ -211,6 +213,7 @@ def dataset() -> str:
     return FLAGS.dataset or "synthetic"
 
 
-def _clip_secs() -> float:
+def clip_secs() -> float:
+    """The length of a clip: that of --clip_secs, or the layout's."""
     default = CLIP_SECS.get(dataset(), DEFAULT_CLIP_SECS)
     return default if FLAGS.clip_secs is None else FLAGS.clip_secs

@@ -129,7 +129,8 @@ def test_options_that_beam_refuses_are_named(tmp_path):
     wrong = "--beam_arg=--direct_num_workers=many"
     ended = prepare(f"--data_dir={tmp_path}", "--clip_secs=0.2", *arguments, wrong)
     assert ended.returncode == 1
-    assert f"error: Apache Beam does not accept {wrong}: " in ended.stderr
+    named = wrong.replace("=--", "=['--") + "']"
+    assert f"error: Apache Beam does not accept {named}: " in ended.stderr
     assert "invalid int value: 'many'" in ended.stderr
     assert "usage:" not in ended.stderr
 

@@ -72,7 +72,7 @@ def test_audio_louder_than_full_scale_is_kept(tmp_path):
 
 def test_waveforms_are_refused_where_there_are_none(tmp_path):
     prepare(source(tmp_path / "raw"), CONFIG, tmp_path / "records")
-    with pytest.raises(ValueError, match="prepare another directory with --payload=audio"):
+    with pytest.raises(ValueError, match="prepare another directory with payload='audio'"):
         all_clips(tmp_path / "records", "train", "waveform")
 
 

@@ -140,7 +140,7 @@ class ExportConfig:
                 raise ConfigError(
                     f"the budget {budget} bounds the {quantization} file with log-mel input, but "
                     "inputs='waveform' requests one that contains the front end besides: bound "
-                    f"{own} instead of {other}, or add log_mel to inputs",
+                    f"{own} instead of {other}, or add inputs='log_mel'",
                     *("inputs",),
                     owner=ExportConfig,
                 )

@@ -107,7 +107,7 @@ def test_flags_become_configurations(parse):
         ("--stages=subnet --subnet=biggest", "names smallest, largest, 0.4, 0.6, 0.8, 1"),
         (
             "--input=waveform --payload=audio --budget=tflite_bytes<=1M",
-            "bound tflite_bytes_waveform instead of tflite_bytes, or add log_mel to --input",
+            "bound tflite_bytes_waveform instead of tflite_bytes, or add --input='log_mel'",
         ),
         ("--input=waveform", "--inputs?='waveform'|prepare them with --payload='audio'"),
     ],

@@ -154,26 +154,23 @@ def _check_unedited(jobs: list[ShardJob]) -> None:
     """Checks that no recording of finished records was edited since they were written.
 
     Raises:
-        PrepareError: recordings were edited; names them, their shards and the remedies.
+        PrepareError: recordings were edited; names the first one and the remedies.
     """
-    changed: dict[Path, list[Clip]] = {}
+    changed: list[Clip] = []
     for job in jobs:
         states = known_states(job.path, len(job.clips))
         found = list(edited(job.clips, states, job.source_check)) if states else []
-        if found:
-            changed[job.path] = found
-        elif states:
+        changed += found
+        if states and not found:
             note_times(job.path, job.clips, states)
-    if not changed:
-        return
-    first = next(iter(changed.values()))[0]
-    count = sum(map(len, changed.values()))
-    shards = ", ".join(path.name for path in changed)
-    raise PrepareError(
-        f"{count} recordings were edited after their records were written, such as {first.path}. "
-        f"Use another --data_dir; or remove {shards} from {next(iter(changed)).parent}, and only "
-        "these are written again; or train without the stage prepare, on the records as they are"
-    )
+    if changed:
+        data_dir = jobs[0].path.parent
+        raise PrepareError(
+            f"{len(changed)} recordings were edited after their records were written, such as "
+            f"{changed[0].path}. Use another --data_dir; or remove {data_dir / MANIFEST_NAME}, and "
+            "only the shards of these recordings are written again; or train without the stage "
+            "prepare, on the records as they are"
+        )
 
 
 def _check_directory(data_dir: Path, wanted: dict[str, Any]) -> None:

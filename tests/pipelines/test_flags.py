@@ -101,7 +101,7 @@ def test_flags_become_configurations(parse):
         ),
         ("--storage=sqlite:///x.db", "add --algorithm='evolutionary'|--storage is for"),
         ("--stages=subnet", "needs --subnet"),
-        ("--input=waveform", "--inputs?='waveform'|prepare them with --payload='audio'"),
+        ("--input=waveform", "--payload='log_mel' keeps none: prepare them with --payload='audio'"),
     ],
 )
 def test_flags_that_contradict_each_other_are_refused_with_the_remedy(parse, arguments, expected):

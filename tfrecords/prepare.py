@@ -191,26 +191,22 @@ def _check_unedited(source: Source, config: PrepareConfig, data_dir: Path) -> No
     """Checks that no recording of finished records was edited since they were written.
 
     Raises:
-        PrepareError: recordings were edited; names them, their shards and the remedies.
+        PrepareError: recordings were edited; names the first one and the remedies.
     """
-    changed: dict[Path, list[Clip]] = {}
+    changed: list[Clip] = []
     for path, clips in shard_clips(source, config, data_dir):
         states = known_states(path, len(clips))
         found = list(edited(clips, states, config.source_check)) if states else []
-        if found:
-            changed[path] = found
-        elif states:
+        changed += found
+        if states and not found:
             note_times(path, clips, states)
-    if not changed:
-        return
-    first = next(iter(changed.values()))[0]
-    count = sum(map(len, changed.values()))
-    shards = ", ".join(path.name for path in changed)
-    raise PrepareError(
-        f"{count} recordings were edited after their records were written, such as {first.path}. "
-        f"Use another --data_dir; or remove {shards} from {next(iter(changed)).parent}, and only "
-        "these are written again; or train without the stage prepare, on the records as they are"
-    )
+    if changed:
+        raise PrepareError(
+            f"{len(changed)} recordings were edited after their records were written, such as "
+            f"{changed[0].path}. Use another data_dir; or remove {data_dir / MANIFEST_NAME}, and "
+            "only the shards of these recordings are written again; or train without the stage "
+            "prepare, on the records as they are"
+        )
 
 
 def _check_directory(data_dir: Path, wanted: dict[str, Any]) -> None:

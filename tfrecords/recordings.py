@@ -6,8 +6,6 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-import google_crc32c
-
 from tfrecords.clip import Clip
 
 CHECKS = ("time", "checksum")
@@ -45,6 +43,8 @@ def edited(clips: Sequence[Clip], states: Sequence[State], check: str) -> Iterat
 
 def checksum(path: Path) -> int:
     """CRC-32C of a file's size and bytes; of files above 64 MiB, of 64 pieces of 1 MiB."""
+    import google_crc32c  # not in the core install
+
     crc = google_crc32c.Checksum()
     try:
         with path.open("rb") as file:

@@ -109,7 +109,7 @@ def test_flags_become_configurations(parse):
             "--input=waveform --payload=audio --budget=tflite_bytes<=1M",
             "bound tflite_bytes_waveform instead of tflite_bytes, or add --input='log_mel'",
         ),
-        ("--input=waveform", "--inputs?='waveform'|prepare them with --payload='audio'"),
+        ("--input=waveform", "--payload='log_mel' keeps none: prepare them with --payload='audio'"),
     ],
 )
 def test_flags_that_contradict_each_other_are_refused_with_the_remedy(parse, arguments, expected):

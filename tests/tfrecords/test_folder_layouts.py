@@ -52,6 +52,8 @@ def test_a_split_without_a_folder_is_drawn_from_training(tmp_path):
     source = read_folder(classes(tmp_path, "train/dog", "train/cat", "test/dog", "test/cat"))
     assert Counter(split_of(source).values()) == {TRAIN: 10, VALIDATION: 2, EVALUATION: 12}
     assert all(clip.id.startswith("train/") for clip in source.split(VALIDATION))
+    few = read_folder(classes(tmp_path / "few", "train/dog", "test/dog", clips=1))
+    assert [note.split(":")[0] for note in few.notes] == ["no validation clip of dog (1)"]
 
 
 @pytest.mark.parametrize("other", ["bus", "test"])

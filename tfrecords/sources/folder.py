@@ -178,7 +178,9 @@ def _read(root: Path, fractions: tuple[float, float], grouping: Grouping) -> Sou
     notes = [
         *([f"not a class, for lack of files: {', '.join(empty)}"] if empty else []),
         *(_leak_notes(rows, group_of) if given and grouping != Grouping() else []),
-        *coverage_notes(rows, group_of, wanted, remedy),
+        *coverage_notes(
+            [row for row in rows if row.clip.split in (TRAIN, *wanted)], group_of, wanted, remedy
+        ),
     ]
     return collect(
         sorted({label for row in rows for label in row.clip.labels}),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -20,6 +21,8 @@ _FOREIGN = {
     "desktop.ini",
     "lost+found",
 }
+_log = logging.getLogger(__name__)
+
 _EFFECTIVE = os.access in os.supports_effective_ids
 
 
@@ -61,8 +64,10 @@ def sounds_below(folder: Path) -> Iterator[Path]:
 def recordings_named(names: Sequence[str]) -> list[str]:
     """Paths in which every folder is replaced by the sound files in it and its subfolders.
 
+    A folder without such files is kept, so that it is reported like a file that cannot be read.
+
     Raises:
-        ValueError: a folder contains no sound file, or a link as in `files_below`.
+        ValueError: a folder contains a link as in `files_below`.
         OSError: a folder cannot be read.
     """
     paths: list[str] = []
@@ -72,11 +77,12 @@ def recordings_named(names: Sequence[str]) -> list[str]:
             continue
         found = [os.fspath(path) for path in sounds_below(Path(name))]
         if not found:
-            raise ValueError(
-                f"{name} contains no file with a suffix of sound files, such as .wav, .flac or "
-                ".mp3; files with other names can be given one by one"
+            _log.warning(
+                "%s contains no file with a suffix of sound files, such as .wav, .flac or .mp3; "
+                "files with other names can be given one by one",
+                name,
             )
-        paths += found
+        paths += found or [name]
     return paths
 
 

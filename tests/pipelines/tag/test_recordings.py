@@ -284,3 +284,4 @@ def test_a_folder_stands_for_the_recordings_in_it(tag, audio, tmp_path):
     refused = tag(tmp_path / "none")
     assert refused.returncode == 1
     assert b"contains no file with a suffix of sound files" in refused.stderr
+    assert b"none: unreadable: Is a directory" in refused.stderr

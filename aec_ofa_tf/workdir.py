@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,8 +16,8 @@ from aec_ofa_tf.models.family import network_from_config, space_from_config
 from aec_ofa_tf.models.network import NetworkConfig
 from aec_ofa_tf.models.space import SearchSpace
 
-_HELD: set[Path] = set()
-"""Run directories whose lock this process holds."""
+_HELD: set[tuple[Path, int]] = set()
+"""Run directories that are locked, each with the thread of this process that holds the lock."""
 
 
 @dataclass(frozen=True)
@@ -51,12 +52,12 @@ class Workdir:
     def exclusive(self) -> Iterator[None]:
         """Locks the directory in the block, unless it is not writable.
 
-        Blocks may be nested in one process.
+        Blocks may be nested in one thread.
 
         Raises:
-            OSError: another job uses the directory.
+            OSError: another job, or another thread, uses the directory.
         """
-        place = self.path.resolve()
+        place = self.path.resolve(), threading.get_ident()
         if place in _HELD or not self.writable:
             yield
             return

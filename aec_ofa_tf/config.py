@@ -7,6 +7,7 @@ import dataclasses
 import functools
 import math
 import numbers
+import reprlib
 import types
 import typing
 from collections.abc import Mapping, Sequence
@@ -126,6 +127,24 @@ def from_values(kind: type[Config], values: Mapping[str, Any]) -> Config:
         if field.name in values:
             known[field.name] = tuple(value) if isinstance(value, list) else value
     return kind(**known)
+
+
+def require_type(name: str, value: Any, kind: type | tuple[type, ...], expected: str) -> None:
+    """Checks the class of an argument.
+
+    Args:
+        name: name of the argument.
+        value: its value.
+        kind: the class, or several.
+        expected: what the argument is, for the error, such as "a TrainConfig".
+
+    Raises:
+        TypeError: the value is of another class.
+    """
+    if not isinstance(value, kind):
+        raise TypeError(
+            f"{name} is {expected}; received {type(value).__name__}: {reprlib.repr(value)}"
+        )
 
 
 @functools.cache

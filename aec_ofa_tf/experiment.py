@@ -21,6 +21,7 @@ from aec_ofa_tf.pinned_keras import keras
 from aec_ofa_tf.search.config import SearchConfig, subspace
 from aec_ofa_tf.search.results import SearchResult
 from aec_ofa_tf.search.run import run_search
+from aec_ofa_tf.tasks import check_task
 from aec_ofa_tf.training import stages
 from aec_ofa_tf.training.config import (
     EvaluationConfig,
@@ -63,8 +64,8 @@ class Experiment:
         devices: the devices for training: a configuration, or opened devices.
 
     Raises:
-        ValueError: the run directory belongs to another experiment or holds other files, or no
-            class can be learnt.
+        ValueError: the run directory belongs to another experiment or holds other files, no class
+            can be learnt, or the data do not fit the task.
         OSError: another job uses the run directory.
     """
 
@@ -85,6 +86,7 @@ class Experiment:
             network = options.network(space, *sizes, single_label=single_label)
         else:
             network = options
+        check_task(network.task, records.single_label)
         directory = Workdir(Path(workdir), writable=devices.chief)
         self.run = Run(directory, records, space, network, devices)
         with directory.exclusive():

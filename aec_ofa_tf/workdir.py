@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,8 +17,8 @@ from aec_ofa_tf.models.network import NetworkConfig
 from aec_ofa_tf.models.space import SearchSpace
 from aec_ofa_tf.ownership import RUN, owned
 
-_HELD: set[Path] = set()
-"""Run directories whose lock this process holds."""
+_HELD: set[tuple[Path, int]] = set()
+"""Run directories that are locked, each with the thread of this process that holds the lock."""
 
 
 @dataclass(frozen=True)
@@ -52,13 +53,13 @@ class Workdir:
     def exclusive(self) -> Iterator[None]:
         """Claims and locks the directory in the block, unless it is not writable.
 
-        Blocks may be nested in one process.
+        Blocks may be nested in one thread.
 
         Raises:
             ForeignFolderError: the directory holds files of somebody else.
-            OSError: another job uses the directory.
+            OSError: another job, or another thread, uses the directory.
         """
-        place = self.path.resolve()
+        place = self.path.resolve(), threading.get_ident()
         if place in _HELD or not self.writable:
             yield
             return

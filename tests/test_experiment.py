@@ -1,6 +1,7 @@
 """The whole path from Python: no flags, no programs."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -143,6 +144,24 @@ def test_a_subnet_is_trained_alone_and_scored(experiment):
     assert result.subnet == "4x2-3x2-6x2-12x2"
     assert Path(result.file).is_file()
     assert result.as_dict()["accuracy"] == result.metrics["accuracy"]
+
+
+def test_a_subnet_of_another_supernet_is_not_returned_as_done(experiment, records, tmp_path):
+    shutil.copytree(experiment.workdir.path, tmp_path / "run")
+    again = Experiment(tmp_path / "run", records, search_space("[2,2,X]", 4))
+    configs = [
+        SubnetConfig(TRAIN, objective=objective, init=init, steps=1)
+        for objective, init in (("labels", "supernet"), ("distill", "random"))
+    ]
+    done = [again.train_subnet("smallest", config) for config in configs]
+    assert [again.train_subnet("smallest", config) for config in configs] == done
+
+    shutil.rmtree(tmp_path / "run" / "checkpoints" / "supernet")
+    (tmp_path / "run" / "stages" / "supernet.json").unlink()
+    again.train_supernet(SupernetConfig(TRAIN, largest_steps=0, steps=2))
+    with pytest.raises(ConfigError, match="supernet was '"):
+        again.train_subnet("smallest", configs[0])
+    assert again.train_subnet("smallest", configs[1]) == done[1]
 
 
 def test_an_experiment_is_opened_again_and_evaluated(experiment, records):

@@ -25,7 +25,8 @@ from aec_ofa_tf.training.precision import resolve_precision
 from aec_ofa_tf.training.results import scalar_names
 from aec_ofa_tf.training.run import Run, Sizes
 from aec_ofa_tf.training.sampler import Sampler
-from aec_ofa_tf.training.trainer import StepConfig, Trainer
+from aec_ofa_tf.training.step_config import StepConfig
+from aec_ofa_tf.training.trainer import Trainer
 
 
 @dataclass(frozen=True)

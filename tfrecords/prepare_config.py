@@ -13,8 +13,7 @@ from aec_ofa_tf.audio.io.sound_reader import FLOAT_SCALES
 from aec_ofa_tf.config import check_fields, choice, number
 from aec_ofa_tf.files import fingerprint
 from tfrecords.clip import Source
-from tfrecords.schema import PAYLOADS
-from tfrecords.shard_writer import ClipFormat
+from tfrecords.clip_format import PAYLOADS, ClipFormat
 
 _FIRST_FRONT_END = {
     name: getattr(PANNS, name) for name in ("window", "mel_scale", "floor_rule", "pre_emphasis")

@@ -164,6 +164,39 @@ def test_a_subnet_of_another_supernet_is_not_returned_as_done(experiment, record
     assert again.train_subnet("smallest", configs[1]) == done[1]
 
 
+def test_a_stage_is_removed_with_all_that_depends_on_it_and_runs_afresh(
+    experiment, records, tmp_path
+):
+    run = tmp_path / "run"
+    shutil.copytree(experiment.workdir.path, run)
+    again = Experiment(run, records, search_space("[2,2,X]", 4))
+    alone, distilled = (SubnetConfig(TRAIN, objective=o, steps=1) for o in ("labels", "distill"))
+    for config in (alone, distilled):
+        again.train_subnet("smallest", config)
+    name = "subnet-4x2-3x2-6x2-12x1-labels-random-1"
+    (run / "mine.txt").write_text("not a result")
+    assert {"search", "supernet", name} <= set(again.workdir.stages())
+    assert "search, soft_labels" in repr(again)
+    with pytest.raises(ConfigError, match=r"or remove .* Experiment\.reset\('teacher'\)"):
+        again.train_teacher(TeacherConfig(TRAIN, base_channels=4, steps=5))
+    with pytest.raises(ValueError, match="no stage 'techer'; it has"):
+        again.reset("techer")
+
+    assert set(again.reset("supernet")) == {"supernet", "search"} | (
+        {"convert"} & set(experiment.workdir.stages())
+    )
+    assert not (run / "search").exists()
+    assert not (run / "checkpoints" / "supernet").exists()
+    assert again.reset("teacher")[:2] == ["teacher", "soft_labels"]
+    assert again.workdir.stages() == [name]
+    assert (run / "subnets" / f"{name}.keras").is_file()
+    left = {path.name for path in run.iterdir()} - {".lock", "export"}
+    assert left == {
+        *["checkpoints", "events", "stages", "subnets", "config.json", "fingerprint", "mine.txt"]
+    }
+    again.train_teacher(TeacherConfig(TRAIN, base_channels=4, steps=1))
+
+
 def test_an_experiment_is_opened_again_and_evaluated(experiment, records):
     again = Experiment.open(experiment.workdir.path, records)
 

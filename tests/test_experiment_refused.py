@@ -70,6 +70,36 @@ def test_a_subnet_is_not_trained_if_its_evaluation_split_cannot_be_scored(tmp_pa
         experiment.train_subnet("smallest", ofa.SubnetConfig(TRAIN, steps=1))
 
 
+def test_arguments_of_another_class_are_named(records, tmp_path):
+    refused = (
+        ({"records": "data"}, "records is a data set, such as open_records"),
+        ({"space": 3}, "space is a search space, such as"),
+        ({"options": TRAIN}, "options is NetworkOptions"),
+        ({"devices": 2}, "devices is a DeviceConfig"),
+        ({"workdir": None}, "workdir is the path"),
+    )
+    for changed, message in refused:
+        with pytest.raises(TypeError, match=message):
+            ofa.Experiment(**{"workdir": tmp_path, "records": records, **changed})
+    experiment = ofa.Experiment(tmp_path, records, "[2,2,2]", devices="none")
+    assert experiment.space == ofa.search_space("[2,2,2]")
+    calls = (
+        (lambda: experiment.train_teacher(TRAIN), "config is a TeacherConfig; received TrainConf"),
+        (lambda: experiment.train_supernet(TEACHER), "config is a SupernetConfig"),
+        (lambda: experiment.train_subnet("largest", TRAIN), "config is a SubnetConfig"),
+        (lambda: experiment.search(["params<=1M"]), "config is a SearchConfig, such as"),
+        (lambda: experiment.export(None), "config is an ExportConfig"),
+        (lambda: experiment.family(None), "config is an ExportConfig"),
+        (lambda: experiment.evaluate("largest", evaluation=4), "evaluation is an Evaluation"),
+        (lambda: experiment.train_subnet(None), "subnet is a Subnet or its text"),
+        (lambda: ofa.Experiment.open(tmp_path, "data"), "records is a data set"),
+    )
+    for call, message in calls:
+        with pytest.raises(TypeError, match=message):
+            call()
+    assert repr(experiment).endswith("stages begun: none)")
+
+
 @pytest.mark.slow
 def test_a_stage_runs_in_a_thread_of_its_own(records, tmp_path):
     experiment, found = ofa.Experiment(tmp_path, records, SPACE), []

@@ -22,6 +22,7 @@ ORDER = (
     ("training",),
     ("search",),
     ("export",),
+    ("trained",),
     ("averaging", "experiment"),
 )
 LEVEL = {room: level for level, rooms in enumerate(ORDER) for room in rooms}

@@ -62,7 +62,7 @@ def prepare_records(
         >>> ofa.prepare(source, "data", config)
         Records(...)
     """
-    from tfrecords.records import open_records  # imports TensorFlow, which preparation does not
+    from tfrecords.records import open_records  # programs that only write need no reader
 
     prepare(source, config, Path(data_dir), beam_args)
     return open_records(Path(data_dir))

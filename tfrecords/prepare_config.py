@@ -13,9 +13,8 @@ from aec_ofa_tf.audio.io.sound_reader import FLOAT_SCALES
 from aec_ofa_tf.config import check_fields, choice, number
 from aec_ofa_tf.files import fingerprint
 from tfrecords.clip import Source
+from tfrecords.clip_format import PAYLOADS, ClipFormat
 from tfrecords.recordings import CHECKS
-from tfrecords.schema import PAYLOADS
-from tfrecords.shard_writer import ClipFormat
 
 CONFIGURATION_NAME = "configuration.json"
 """Name of the file in a data directory that has the configuration of its records."""

@@ -19,31 +19,13 @@ from aec_ofa_tf.audio.io.decode import DecodeError, fit_length
 from aec_ofa_tf.audio.log_mel import log_mel
 from aec_ofa_tf.files import fingerprint, read_json, replacing, sha256_of, write_json
 from tfrecords.clip import Clip
+from tfrecords.clip_format import ClipFormat
 from tfrecords.clip_table import ClipRange
 from tfrecords.manifest import Rejected, Shard, damage
 from tfrecords.record_file import write_examples
 from tfrecords.recordings import CHECKS, State, edited, states_of, time_ns
 from tfrecords.schema import audio_example, log_mel_example
 from tfrecords.segment import decode_clip
-
-
-@dataclass(frozen=True)
-class ClipFormat:
-    """How a decoded clip becomes a record.
-
-    Attributes:
-        clip_samples: length of a clip.
-        length_policy: how a clip of another length is fitted (`decode.fit_length`).
-        payload: "log_mel" or "audio".
-        front_end: the parameters of the log-mel, with the sample rate.
-        float_scale: full scale of floating-point recordings (`decode.decode`).
-    """
-
-    clip_samples: int
-    length_policy: str
-    payload: str
-    front_end: FrontEndConfig
-    float_scale: str = "as_is"
 
 
 @dataclass(frozen=True)

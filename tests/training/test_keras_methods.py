@@ -254,3 +254,12 @@ def test_subnets_and_clips_of_another_network_are_refused():
 def test_a_supernet_computes_its_largest_subnet_by_default():
     supernet, clips = randomised(Supernet(SPACE, NETWORK)), batch()["log_mel"]
     np.testing.assert_array_equal(supernet(clips)[0], supernet(clips, SPACE.largest)[0])
+
+
+def test_a_summary_shows_the_shape_of_every_layer():
+    lines: list[str] = []
+    Supernet(SPACE, NETWORK).summary(print_fn=lambda text: lines.append(text), line_length=120)
+    text = "\n".join(lines)
+    assert "?" not in text
+    assert "(None, None, None, 32)" in text
+    assert "(None, 5)" in text

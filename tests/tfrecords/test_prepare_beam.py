@@ -46,7 +46,7 @@ def test_elements_do_not_grow_with_the_clips_of_a_shard(tmp_path):
 
 
 def test_ids_that_are_not_utf_8_survive_the_table(tmp_path):
-    clip = Clip("caf\udce9.wav", tmp_path / "caf\udce9.wav", ("\u00e9\u2028",), "train")
+    clip = Clip("caf\udce9.wav", tmp_path / "caf\udce9.wav", ("\u00e9",), "train")
     raw = Source(clip.labels, (clip,))
     (job,) = plan_shards(raw, PrepareConfig("", 1, clips_per_shard=5), tmp_path)
     assert job.rows.clips() == (clip,)

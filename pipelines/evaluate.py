@@ -19,7 +19,6 @@ from aec_ofa_tf.workdir import Workdir
 from pipelines import program
 from pipelines.flags import data, define, experiment, naming_flags, read
 from pipelines.preflight import warn_of_gaps
-from tfrecords.manifest import load_manifest
 
 FLAGS = flags.FLAGS
 _BATCH_SIZE = 64
@@ -49,11 +48,11 @@ def main(_: list[str]) -> dict[str, Any]:
         raise ValueError(f"{model} is a workdir: choose its model by --subnet or --teacher")
     if model.is_dir() and FLAGS.subnet:
         Workdir(model).space_and_network()[0].parse_subnet(FLAGS.subnet)
-    counts = load_manifest(Path(FLAGS.data_dir)).class_counts
-    warn_of_gaps(counts, (FLAGS.split,))
     from tfrecords.records import open_records
 
     records, config = open_records(FLAGS.data_dir), read(EvaluationConfig)
+    counts = records.manifest.class_counts
+    warn_of_gaps(counts, (FLAGS.split,))
     gaps = [gap.as_dict() for gap in counts.gaps if gap.split == FLAGS.split]
     result: dict[str, Any] = {"model": str(model), "split": FLAGS.split, "class_gaps": gaps}
     if not model.is_dir():

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from aec_ofa_tf.audio.front_end import FrontEndConfig
 from aec_ofa_tf.config import ConfigError
 from aec_ofa_tf.files import fingerprint, read_json, write_json
 from aec_ofa_tf.models.family import network_from_config, space_from_config
@@ -118,6 +119,17 @@ class Workdir:
         """
         config = self.config()
         return space_from_config(config["space"]), network_from_config(config["network"])
+
+    def front_end(self) -> FrontEndConfig:
+        """The front end of the experiment.
+
+        Raises:
+            ValueError: the directory is not an experiment, or its front end is missing.
+        """
+        config = self.config()
+        if "front_end" not in config:
+            raise ValueError(f"{self.path / 'config.json'} is damaged: it has no front end")
+        return FrontEndConfig.from_dict(config["front_end"])
 
     def begin_stage(
         self,

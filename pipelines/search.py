@@ -38,9 +38,9 @@ def main(_: list[str]) -> dict[str, Any]:
     ratios = experiment.width_ratios()
     space = subspace(trained, FLAGS.space, ratios)
     config = experiment.search_from_flags(read(EvaluationConfig))
-    manifest = load_manifest(Path(FLAGS.data_dir))
-    config.members(space, network, manifest.front_end)
+    config.members(space, network, workdir.front_end())
     config.check_storage()
+    manifest = load_manifest(Path(FLAGS.data_dir))
     require_validation(manifest.clips.get(VALIDATION, 0))
     check_evaluated(manifest, network.task, VALIDATION, EVALUATION)
     from aec_ofa_tf.experiment import Experiment

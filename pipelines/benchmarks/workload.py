@@ -75,8 +75,8 @@ class SupernetStep:
         execution: str = SLICES,
         gradients: Gradients = shared_gradients,
     ) -> None:
-        shape = tf.shape(settings.space.largest.row())
-        self._subnets = tf.Variable(tf.zeros([settings.subnets_per_step, *shape], tf.int32))
+        row = settings.space.largest.row()
+        self._subnets = tf.Variable([row] * settings.subnets_per_step, dtype=tf.int32)
         trainer = new_trainer(
             settings, lambda seed: self._subnets.read_value(), precision, execution, gradients
         )

@@ -178,10 +178,10 @@ def _with_dashes(text: str, names: Iterable[str]) -> str:
 def _replaced(text: str, word: str, by: str) -> str:
     """Replaces a whole word that is not part of a path, a flag or a longer name.
 
-    A word without an underscore may be an ordinary one: it is replaced where a value follows it,
-    and at the beginning.
+    A word without an underscore may be an ordinary one: it is replaced where a value follows it
+    (`steps=3`, `steps was 3`), and at the beginning.
     """
     name = rf"(?<![\w/.'-]){re.escape(word)}(?![\w/'-])"
     if "_" not in word:
-        name = rf"(?:\A{re.escape(word)}(?![\w/'-])|{name}(?==))"
+        name = rf"(?:\A{re.escape(word)}(?![\w/'-])|{name}(?==| was ))"
     return re.sub(name, by, text)

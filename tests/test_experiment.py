@@ -192,7 +192,7 @@ def test_a_stage_is_removed_with_all_that_depends_on_it_and_runs_afresh(
     assert again.reset("teacher")[:2] == ["teacher", "soft_labels"]
     assert again.workdir.stages() == [name]
     assert (run / "subnets" / f"{name}.keras").is_file()
-    left = {path.name for path in run.iterdir()} - {".lock", "export"}
+    left = {path.name for path in run.iterdir()} - {".lock", ".aec_ofa.json", "export"}
     assert left == {
         *["checkpoints", "events", "stages", "subnets", "config.json", "fingerprint", "mine.txt"]
     }

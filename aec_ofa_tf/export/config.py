@@ -61,7 +61,7 @@ class ExportConfig:
     representative_clips: int = number(100, 1)
     seed: int = number(0, 0, 2**31 - 1)
     qat_steps: int = number(300, 1)
-    qat_learning_rate: float = number(1e-4, 1e-12, 10.0)
+    qat_learning_rate: float = number(1e-4, 1e-12)
     qat_batch_size: int = number(16, 1)
     qat_clips: int = number(1024, 1)
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)

@@ -114,7 +114,7 @@ class TrainConfig:
     """
 
     batch_size: int = number(64, 1)
-    learning_rate: float = number(1e-3, 1e-12, 10.0)
+    learning_rate: float = number(1e-3, 1e-12)
     schedule: str = choice("constant", SCHEDULES)
     precision: str = choice("auto", PRECISIONS)
     seed: int = number(0, 0, 2**31 - 1)

@@ -2,6 +2,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -78,7 +79,9 @@ def test_the_second_of_two_jobs_refuses(tmp_path):
 
 
 def test_records_that_cannot_fit_on_the_disk_are_refused_before_any_is_written(tmp_path):
-    raw, years = source(tmp_path / "raw"), PrepareConfig("folder", clip_secs=1e9)
+    raw, hours = source(tmp_path / "raw"), PrepareConfig("folder", clip_secs=3600)
+    first = raw.split("train")[0]
+    raw = replace(raw, clips=tuple(replace(first, id=str(number)) for number in range(50_000)))
     with pytest.raises(OSError, match=r"records need about .* GB and the disk has .* GB free"):
-        prepare(raw, years, tmp_path / "records")
+        prepare(raw, hours, tmp_path / "records")
     assert not list((tmp_path / "records").glob("*.tfrecord*"))

@@ -37,11 +37,15 @@ def error_db(flatbuffer: bytes, waveforms: np.ndarray) -> float:
     return float(np.nan_to_num(np.abs(np.array(received) - expected)[near], nan=np.inf).max())
 
 
-@pytest.mark.parametrize("kind", ["float16", "dynamic"])
-def test_the_front_end_would_be_far_off(front_ends, kind):
+def test_the_front_end_would_be_far_off_in_float16(front_ends):
     waveforms = make_waveforms(8, seed=2)
 
     assert error_db(front_ends["float32"], waveforms) < 1e-3
-    assert error_db(front_ends[kind], waveforms) > 1.0
+    assert error_db(front_ends["float16"], waveforms) > 1.0
+
+
+@pytest.mark.parametrize("kind", ["float16", "dynamic"])
+def test_waveform_input_is_refused_in_these(kind):
+    # Dynamic-range quantisation leaves PANNs' small mel blocks in float32; larger ones it would not.
     with pytest.raises(ValueError, match=f"model with waveform input cannot be {kind}"):
         check_kind("waveform", kind)

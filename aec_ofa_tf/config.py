@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+import collections.abc
 import dataclasses
+import functools
 import math
+import numbers
+import reprlib
+import types
+import typing
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, TypeVar
+
+import numpy as np
 
 Config = TypeVar("Config")
 
@@ -30,6 +39,7 @@ def number(
     least: float | None = None,
     most: float | None = None,
     changes_outcome: bool = True,
+    below: float | None = None,
 ) -> Any:
     """A dataclass field for a number.
 
@@ -38,8 +48,9 @@ def number(
         least: the smallest value that is allowed.
         most: the greatest value that is allowed.
         changes_outcome: False if results do not depend on the field, except for rounding.
+        below: a bound that the number must not reach.
     """
-    bounds = {"least": least, "most": most, "changes_outcome": changes_outcome}
+    bounds = {"least": least, "most": most, "below": below, "changes_outcome": changes_outcome}
     return dataclasses.field(default=default, metadata=bounds)
 
 
@@ -55,18 +66,37 @@ def switch(default: bool, changes_outcome: bool = True) -> Any:
 
 
 def check_fields(config: Any) -> None:
-    """Checks every field of a configuration against its bounds and choices.
+    """Checks every field of a configuration against its type, bounds and choices.
+
+    Numbers of NumPy become Python's, which JSON can hold, and the text of a path becomes a path.
 
     Raises:
-        ConfigError: a value is outside its bounds or choices; the message names the field.
+        ConfigError: a value is invalid; the message names the field.
     """
+    hints = _hints(type(config))  # type: ignore[arg-type]
     for field in dataclasses.fields(config):
-        value = getattr(config, field.name)
-        problem = None if value is None else _problem(value, field)
+        value = _as_python(getattr(config, field.name), hints[field.name])
+        problem = _problem(value, hints[field.name], field.metadata)
         if problem:
             raise ConfigError(
                 f"{field.name} is {problem}, received {value!r}", field.name, owner=type(config)
             )
+        object.__setattr__(config, field.name, value)
+
+
+def is_number(value: Any) -> bool:
+    """Whether a value is a real number. True and False are no numbers here."""
+    return isinstance(value, numbers.Real) and not isinstance(value, bool | np.bool_)
+
+
+def check_count(name: str, value: Any, least: int = 1) -> None:
+    """Checks an argument that is a whole number.
+
+    Raises:
+        ConfigError: it is not a whole number, or less than `least`; the message names it.
+    """
+    if not is_number(value) or not isinstance(value, numbers.Integral) or value < least:
+        raise ConfigError(f"{name} is a whole number of at least {least}, received {value!r}", name)
 
 
 def outcome(config: Any) -> dict[str, Any]:
@@ -99,17 +129,83 @@ def from_values(kind: type[Config], values: Mapping[str, Any]) -> Config:
     return kind(**known)
 
 
-def _problem(value: Any, field: dataclasses.Field[Any]) -> str | None:
-    """The expected values if a value is invalid, else None."""
-    choices = field.metadata.get("choices")
+def require_type(name: str, value: Any, kind: type | tuple[type, ...], expected: str) -> None:
+    """Checks the class of an argument.
+
+    Args:
+        name: name of the argument.
+        value: its value.
+        kind: the class, or several.
+        expected: what the argument is, for the error, such as "a TrainConfig".
+
+    Raises:
+        TypeError: the value is of another class.
+    """
+    if not isinstance(value, kind):
+        raise TypeError(
+            f"{name} is {expected}; received {type(value).__name__}: {reprlib.repr(value)}"
+        )
+
+
+@functools.cache
+def _hints(kind: type) -> dict[str, Any]:
+    return typing.get_type_hints(kind)
+
+
+def _as_python(value: Any, hint: Any) -> Any:
+    if isinstance(value, np.generic):
+        return value.item()
+    return Path(value) if isinstance(value, str) and Path in typing.get_args(hint) else value
+
+
+def _problem(value: Any, hint: Any, metadata: Mapping[str, Any]) -> str | None:
+    """What a valid value is if this one is invalid, else None."""
+    choices = metadata.get("choices")
     if choices:
         return None if value in choices else f"one of {', '.join(choices)}"
-    if not {"least", "most"} & field.metadata.keys():
-        return None
-    if str(field.type).startswith("int") and not isinstance(value, int):
-        return "a whole number"
-    least, most = field.metadata["least"], field.metadata["most"]
+    if not _fits(value, hint):
+        return _name(hint)
+    bounds = [metadata.get(name) for name in ("least", "most", "below")]
+    return (
+        None if value is None or not any(b is not None for b in bounds) else _size(value, *bounds)
+    )
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    """Whether a value has the type of a field. True and False are no numbers here."""
+    origin, parts = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (typing.Union, types.UnionType):
+        return any(_fits(value, part) for part in parts)
+    if origin in (collections.abc.Sequence, tuple):
+        listed = isinstance(value, list | tuple | str)
+        return listed and all(_fits(element, parts[0]) for element in value)
+    if not isinstance(hint, type):
+        return True
+    if hint in (int, float):
+        kind = numbers.Integral if hint is int else numbers.Real
+        return is_number(value) and isinstance(value, kind)
+    return isinstance(value, hint)
+
+
+def _name(hint: Any) -> str:
+    names = {int: "a whole number", float: "a number", bool: "True or False", str: "text"}
+    wanted = [part for part in typing.get_args(hint) if part is not type(None)] or [hint]
+    if typing.get_origin(hint) in (collections.abc.Sequence, tuple):
+        return f"a list, each element {_name(wanted[0])}"
+    return " or ".join(names.get(part, getattr(part, "__name__", str(part))) for part in wanted)
+
+
+def _size(value: float, least: float | None, most: float | None, below: float | None) -> str | None:
     low, high = (-math.inf if least is None else least), (math.inf if most is None else most)
-    if low <= value <= high:  # False for NaN too
+    if low <= value <= high and math.isfinite(value) and (below is None or value < below):
         return None
-    return f"at least {least:g}" if most is None else f"a number from {least:g} to {most:g}"
+    if below is not None:
+        return f"a number from {_exact(low)} to below {_exact(below)}"
+    if most is None:
+        return f"at least {_exact(low)}"
+    return f"a number from {_exact(low)} to {_exact(high)}"
+
+
+def _exact(bound: float) -> str:
+    """A bound without rounding: 2147483647, 0.5, 1e-12."""
+    return str(int(bound)) if float(bound).is_integer() else repr(bound)

@@ -20,6 +20,7 @@ from aec_ofa_tf.costs.budget import Budget
 from aec_ofa_tf.dataset import EVALUATION
 from aec_ofa_tf.export.child import require_temporary_folder
 from aec_ofa_tf.export.config import ExportConfig
+from aec_ofa_tf.ownership import MODELS, require_claimable
 from aec_ofa_tf.training.config import EvaluationConfig
 from aec_ofa_tf.workdir import Workdir
 from pipelines import program
@@ -47,7 +48,6 @@ flags.DEFINE_string("data_licence", None, "With --family: licence of the data, f
 flags.DEFINE_bool("score", True, "Score the files and the Keras model on the evaluation split.")
 for module in (pipelines.flags, data, experiment):
     flags.adopt_module_key_flags(module)
-flags.mark_flags_as_required(["workdir", "data_dir"])
 
 
 @naming_flags
@@ -86,7 +86,9 @@ def _check_flags() -> None:
         raise ValueError("--data_licence is for the model cards of --family: add --family")
     if FLAGS.family and not FLAGS.score:
         raise ValueError("the table of --family needs the files' scores: leave out --noscore")
+    if FLAGS.out:
+        require_claimable(Path(FLAGS.out), MODELS)
 
 
 if __name__ == "__main__":
-    program.run(main)
+    program.run(main, required=("workdir", "data_dir"))

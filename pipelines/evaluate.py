@@ -19,7 +19,6 @@ from aec_ofa_tf.workdir import Workdir
 from pipelines import program
 from pipelines.flags import data, define, experiment, naming_flags, read
 from pipelines.preflight import warn_of_gaps
-from tfrecords.manifest import load_manifest
 
 FLAGS = flags.FLAGS
 _BATCH_SIZE = 64
@@ -33,7 +32,6 @@ flags.DEFINE_enum("split", "evaluation", list(SPLITS), "Split of the records to 
 flags.DEFINE_bool("teacher", False, "Score the teacher of the workdir.")
 for module in (pipelines.flags, data, experiment):
     flags.adopt_module_key_flags(module)
-flags.mark_flags_as_required(["model", "data_dir"])
 
 
 @naming_flags
@@ -50,11 +48,11 @@ def main(_: list[str]) -> dict[str, Any]:
         raise ValueError(f"{model} is a workdir: choose its model by --subnet or --teacher")
     if model.is_dir() and FLAGS.subnet:
         Workdir(model).space_and_network()[0].parse_subnet(FLAGS.subnet)
-    counts = load_manifest(Path(FLAGS.data_dir)).class_counts
-    warn_of_gaps(counts, (FLAGS.split,))
     from tfrecords.records import open_records
 
     records, config = open_records(FLAGS.data_dir), read(EvaluationConfig)
+    counts = records.manifest.class_counts
+    warn_of_gaps(counts, (FLAGS.split,))
     gaps = [gap.as_dict() for gap in counts.gaps if gap.split == FLAGS.split]
     result: dict[str, Any] = {"model": str(model), "split": FLAGS.split, "class_gaps": gaps}
     if not model.is_dir():
@@ -73,4 +71,4 @@ def main(_: list[str]) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    program.run(main)
+    program.run(main, required=("model", "data_dir"))

@@ -11,7 +11,7 @@ from aec_ofa_tf.dataset import EVALUATION, VALIDATION
 from aec_ofa_tf.export.child import require_temporary_folder
 from aec_ofa_tf.search.config import require_validation
 from aec_ofa_tf.training.device_config import check_devices
-from pipelines.flags import experiment
+from pipelines.flags import data, experiment
 from pipelines.flags.experiment import TrainFlags
 from tfrecords.manifest import Manifest, load_manifest
 
@@ -25,6 +25,7 @@ def check_request(request: TrainFlags) -> None:
         ValueError: flags contradict each other or the environment.
         OSError: there is no folder for temporary files, which conversion needs.
     """
+    data.check_outputs(FLAGS.data_dir if "prepare" in request.stages else None, FLAGS.workdir)
     for config in (request.teacher, request.supernet, request.subnet):
         if config is not None:
             check_devices(config.train, request.devices)
@@ -41,6 +42,7 @@ def check_request(request: TrainFlags) -> None:
         request.space.parse_subnet(FLAGS.subnet)
     if request.search:
         request.search.check_storage()
+        request.search.load_latency_table()  # a missing file fails here
     if request.export:
         _check_export(request)
 
@@ -70,8 +72,8 @@ def check_records(request: TrainFlags) -> None:
         warn_of_gaps(manifest.class_counts)
     if request.search:
         require_validation(manifest.clips.get(VALIDATION, 0))
-        network = experiment.network_on(manifest, request.space, request.options)
-        request.search.members(request.space, network, manifest.front_end)
+    clip_secs = manifest.configuration["clip_secs"]
+    experiment.check_budgets(request, len(manifest.labels), manifest.front_end, clip_secs)
     if request.export:
         request.export.check_payload(manifest.configuration["payload"])
 

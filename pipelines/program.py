@@ -6,7 +6,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from logging import WARNING, LogRecord
 from typing import Any
 
@@ -27,6 +27,7 @@ def run(
     main: Callable[[list[str]], dict[str, Any]],
     takes_files: bool = False,
     uses_keras: bool = True,
+    required: Sequence[str] = (),
 ) -> None:
     """Runs `main` under absl and prints its result as a JSON object, the last line of stdout.
 
@@ -37,12 +38,12 @@ def run(
         main: receives the positional arguments and returns a JSON-serialisable dict.
         takes_files: whether positional arguments are allowed.
         uses_keras: whether the program, or those that use its results, need Keras on TensorFlow.
+        required: names of the flags that must be given.
     """
 
     def guarded(argv: list[str]) -> None:
-        if argv[1:] and not takes_files:
-            raise app.UsageError(f"unexpected arguments {argv[1:]}; flags are written --name=value")
         try:
+            _check_arguments(argv[1:], takes_files, required)
             if uses_keras:
                 require_backend()
             result = main(argv[1:])
@@ -72,6 +73,17 @@ def run(
     logging.get_absl_handler().addFilter(_concerns_users)
     logging.set_verbosity(logging.INFO)
     app.run(guarded, flags_parser=_parse_flags)
+
+
+def _check_arguments(arguments: Sequence[str], takes_files: bool, required: Sequence[str]) -> None:
+    if arguments and not takes_files:
+        raise ValueError(
+            f"unexpected arguments {' '.join(arguments)}: flags are written --name=value; "
+            "--helpshort lists them"
+        )
+    for name in required:
+        if not flags.FLAGS[name].value:
+            raise ValueError(f"--{name} is required: {flags.FLAGS[name].help}")
 
 
 def _parse_flags(arguments: list[str]) -> list[str]:

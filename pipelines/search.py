@@ -28,7 +28,6 @@ experiment.define_search_flags()
 experiment.define_subspace_flags()
 for module in (pipelines.flags, data, experiment):
     flags.adopt_module_key_flags(module)
-flags.mark_flags_as_required(["workdir", "data_dir"])
 
 
 @naming_flags
@@ -39,9 +38,9 @@ def main(_: list[str]) -> dict[str, Any]:
     ratios = experiment.width_ratios()
     space = subspace(trained, FLAGS.space, ratios)
     config = experiment.search_from_flags(read(EvaluationConfig))
-    manifest = load_manifest(Path(FLAGS.data_dir))
-    config.members(space, network, manifest.front_end)
+    config.members(space, network, workdir.front_end())
     config.check_storage()
+    manifest = load_manifest(Path(FLAGS.data_dir))
     require_validation(manifest.clips.get(VALIDATION, 0))
     check_evaluated(manifest, network.task, VALIDATION, EVALUATION)
     from aec_ofa_tf.experiment import Experiment
@@ -52,4 +51,4 @@ def main(_: list[str]) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    program.run(main)
+    program.run(main, required=("workdir", "data_dir"))

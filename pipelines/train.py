@@ -8,24 +8,25 @@ network alone. A stage that was stopped is resumed; a finished stage is skipped.
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 from absl import flags, logging
 
 import pipelines.flags
+from aec_ofa_tf.audio.front_end import FrontEndConfig
 from pipelines import preflight, program
-from pipelines.flags import data, experiment, naming_flags
+from pipelines.flags import data, experiment, given, naming_flags
 from pipelines.flags.experiment import TrainFlags
+from tfrecords.clip import Source
 
 FLAGS = flags.FLAGS
 data.define_prepare_flags()
 experiment.define_train_flags()
 for module in (pipelines.flags, data, experiment):
     flags.adopt_module_key_flags(module)
-flags.mark_flags_as_required(["workdir", "data_dir"])
 
 
 @naming_flags
@@ -33,6 +34,7 @@ def main(_: list[str]) -> dict[str, Any]:
     """Runs `--stages`; see the module's docstring."""
     request = experiment.train_flags()
     preflight.check_request(request)
+    experiment.check_given(request.stages, given(sys.argv[1:]))
     results: dict[str, Any] = {}
     if "prepare" in request.stages:
         results["prepare"] = _timed("prepare", lambda: _prepare(request))
@@ -45,7 +47,12 @@ def main(_: list[str]) -> dict[str, Any]:
 
 
 def _prepare(request: TrainFlags) -> dict[str, Any]:
-    return data.prepare_from_flags(partial(preflight.check_classes, request=request)).summary()
+    def check_source(source: Source, front_end: FrontEndConfig) -> None:
+        # Preparation can take hours, after which these would be refused.
+        preflight.check_classes(source.class_counts, request)
+        experiment.check_budgets(request, len(source.labels), front_end, data.clip_secs())
+
+    return data.prepare_from_flags(check_source).summary()
 
 
 def _timed(name: str, stage: Callable[[], dict[str, Any]]) -> dict[str, Any]:
@@ -56,4 +63,4 @@ def _timed(name: str, stage: Callable[[], dict[str, Any]]) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    program.run(main)
+    program.run(main, required=("workdir", "data_dir"))

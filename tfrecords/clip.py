@@ -26,7 +26,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Clip:
     """One labelled recording.
 
@@ -36,12 +36,16 @@ class Clip:
         path: the audio file.
         labels: names of the events in the clip; empty if it has none of the label set.
         split: one of `SPLITS`.
+        begin_secs: where the clip begins, if the file holds more than the clip.
+        end_secs: where it ends then; None: the clip is the beginning of the file.
     """
 
     id: str
     path: Path
     labels: tuple[str, ...]
     split: str
+    begin_secs: float = 0.0
+    end_secs: float | None = None
 
 
 @dataclass(frozen=True)
@@ -53,6 +57,8 @@ class Source:
         clips: clips whose file exists.
         missing: clips that the dataset lists but whose file does not exist.
         facts: further information about the source that the manifest records (JSON values).
+        searched: the folder whose files are all taken for clips; records within it would be too.
+        notes: oddities that users should know, as sentences; `prepare` logs them.
 
     Raises:
         SourceError: no TFLite file can hold a label (`labels.check_labels`).
@@ -62,6 +68,8 @@ class Source:
     clips: tuple[Clip, ...]
     missing: tuple[Clip, ...] = ()
     facts: Mapping[str, Any] = field(default_factory=dict)
+    searched: Path | None = None
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         try:
@@ -96,7 +104,7 @@ class SourceError(ValueError):
     """A dataset contradicts itself or its format. The message names the place and the value."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Row:
     """A clip as read from a dataset's table, with its place ("file:line") for error messages."""
 
@@ -104,12 +112,15 @@ class Row:
     place: str
 
 
-def collect(labels: Iterable[str], rows: Iterable[Row], **facts: Any) -> Source:
+def collect(
+    labels: Iterable[str], rows: Iterable[Row], notes: Iterable[str] = (), **facts: Any
+) -> Source:
     """Builds a Source: checks splits and labels, drops repeated rows, separates missing clips.
 
     Args:
         labels: the label set, in the order of the classes.
         rows: the clips; a row may be repeated unchanged.
+        notes: oddities that users should know.
         facts: further information about the source (JSON values).
 
     Raises:
@@ -134,6 +145,7 @@ def collect(labels: Iterable[str], rows: Iterable[Row], **facts: Any) -> Source:
         clips=tuple(clip for clip, is_file in zip(clips, present, strict=True) if is_file),
         missing=tuple(clip for clip, is_file in zip(clips, present, strict=True) if not is_file),
         facts=facts,
+        notes=tuple(notes),
     )
 
 

@@ -30,8 +30,8 @@ def log_mel(waveform: tf.Tensor, config: FrontEndConfig = PANNS) -> tf.Tensor:
         float32 [..., samples // hop_samples, mel_bins] in dB.
 
     Raises:
-        ValueError: the samples are integers, or their number is not static, not a multiple of
-            the hop, or less than `config.min_samples`.
+        ValueError: the samples are integers, their number is not static, not a multiple of the
+            hop, or less than `config.min_samples`, or `config` is no front end.
 
     Example:
         >>> ofa.log_mel(np.zeros([2, 32000], np.float32)).shape
@@ -71,6 +71,11 @@ def _power(
     frames_of: Callable[[tf.Tensor, FrontEndConfig], tf.Tensor],
 ) -> tf.Tensor:
     """The power spectrum [..., frames, fft_samples // 2 + 1]."""
+    if not isinstance(config, FrontEndConfig):
+        raise ValueError(
+            "the config of log_mel is a FrontEndConfig, for example front_end('keyword_16k'), "
+            f"received {config!r}"
+        )
     waveform = tf.convert_to_tensor(waveform)
     _check_samples(waveform, config)
     half = config.fft_samples // 2
@@ -136,7 +141,7 @@ def _check_samples(waveform: tf.Tensor, config: FrontEndConfig) -> None:
             f"log_mel needs floating-point samples in [-1, 1], received {waveform.dtype.name}: "
             "divide integer samples by their full scale, 32768 for int16"
         )
-    samples = waveform.shape[-1]
+    samples = waveform.shape[-1] if waveform.shape.rank else None
     if samples is None or samples % config.hop_samples:
         raise ValueError(
             f"log_mel needs a static number of samples that is a multiple of {config.hop_samples}, "

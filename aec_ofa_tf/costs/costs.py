@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 
 from aec_ofa_tf.audio.front_end import FrontEndConfig
+from aec_ofa_tf.config import ConfigError
 from aec_ofa_tf.costs.file_bytes import front_end_bytes, tflite_bytes
 from aec_ofa_tf.costs.latency import LatencyTable
 from aec_ofa_tf.models.network import NetworkConfig
@@ -36,9 +37,9 @@ def subnet_costs(
         Integers; `latency_ms` is a float, in milliseconds for one clip.
 
     Raises:
-        ValueError: `latency_ms` is requested without a table, or the table is of another network
-            or lacks a layer of the subnet; or bytes of files with waveform input are requested
-            without a front end.
+        ValueError: `latency_ms` is requested without a table, the table is of another network or
+            lacks a layer of the subnet, bytes of files with waveform input are requested without a
+            front end, a metric is unknown, or the subnet is only a text.
 
     Example:
         >>> space = ofa.search_space("[2,2,X]", base_channels=16)
@@ -49,6 +50,8 @@ def subnet_costs(
     if metrics is None:
         unknown = set(() if front_end else _WAVEFORM) | ({LATENCY} if latency is None else set())
         metrics = [name for name in METRICS if name not in unknown]
+    metrics = metrics if isinstance(metrics, str) else tuple(metrics)
+    _check_arguments(subnet, metrics)
     return {name: _cost(name, subnet, network, latency, front_end) for name in metrics}
 
 
@@ -66,6 +69,18 @@ def file_metric(input_kind: str, quantization: str) -> str:
     return name if input_kind == "log_mel" else f"{name}_waveform"
 
 
+def _check_arguments(subnet: Subnet, metrics: Sequence[str]) -> None:
+    if not isinstance(subnet, Subnet):
+        raise ValueError(
+            "the costs are those of a Subnet, for example space.parse_subnet('largest'), received "
+            f"{subnet!r}"
+        )
+    if isinstance(metrics, str) or any(name not in METRICS for name in metrics):
+        raise ValueError(
+            f"metrics is a list of names from {', '.join(METRICS)}, received {metrics!r}"
+        )
+
+
 def _cost(
     metric: str,
     subnet: Subnet,
@@ -80,11 +95,17 @@ def _cost(
             raise ValueError(f"{metric} depends on the front end: give front_end")
         return _FORMULAS[_WAVEFORM[metric]](subnet, network) + front_end_bytes(front_end)
     if latency is None:
-        raise ValueError(
-            f"{LATENCY} depends on the device: give its latency_table, a file that `python -m "
-            "pipelines.profile_device --out=FILE` measures"
-        )
+        raise missing_table()
     return latency.predict(subnet, network)
+
+
+def missing_table() -> ConfigError:
+    """The error of a request for `latency_ms` without a table."""
+    return ConfigError(
+        f"{LATENCY} depends on the device: give its latency_table, a file that `python -m "
+        "pipelines.profile_device --out=FILE` measures",
+        "latency_table",
+    )
 
 
 def params(subnet: Subnet, network: NetworkConfig) -> int:

@@ -184,7 +184,7 @@ def _request(
         clips.representative_clips,
         twin=tuning.twin if tuning else None,
         parity_labels=clips.parity_labels,
-        max_figure_drop=config.max_map_drop,
+        max_map_drop=config.max_map_drop,
     )
 
 

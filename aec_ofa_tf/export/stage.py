@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import re
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ from typing import Any
 from absl import logging
 
 from aec_ofa_tf.classes import ClassCounts, check_ranked
-from aec_ofa_tf.costs.budget import Budget
+from aec_ofa_tf.costs.budget import Budget, budget_folder
 from aec_ofa_tf.dataset import EVALUATION
 from aec_ofa_tf.export.config import ExportConfig
 from aec_ofa_tf.export.model_card import CardContext, card_path, write_card
@@ -36,6 +35,7 @@ from aec_ofa_tf.export.scoring import log_files, with_latency, with_scores
 from aec_ofa_tf.export.size_bounds import within_budgets
 from aec_ofa_tf.files import sha256_of
 from aec_ofa_tf.models.space import Subnet
+from aec_ofa_tf.ownership import MODELS, claim, mark
 from aec_ofa_tf.reporting.machine import describe_machine
 from aec_ofa_tf.reporting.tables import write_tables
 from aec_ofa_tf.tagging.interpreter import runtime_version
@@ -76,6 +76,7 @@ def export_winners(run: Run, config: ExportConfig) -> ExportResult:
     if done and all(_is_unchanged(row, run.export_path) for row in rows):
         return _as_result(done)
     folders = _winner_folders(run, run.export_path)
+    _claim_folders(None, run.export_path, *folders)
     files, left_out = _converted(run, config, folders, sizes)
     for folder, subnet in folders.items():
         for stale in files_of_others(run, folder, subnet, SUPERNET):
@@ -83,7 +84,7 @@ def export_winners(run: Run, config: ExportConfig) -> ExportResult:
             card_path(stale).unlink(missing_ok=True)
     budgets = {budget_folder(budget): budget for budget in winners}
     files = [replace(file, budget=budgets[file.path.parent.name]) for file in files]
-    _write_cards(run, files)
+    files = _write_cards(run, files)
     log_files(files)
     files = [replace(file, budget=None) for file in files]
     rows = [file.as_record() for file in files]
@@ -109,10 +110,11 @@ def export_subnet(
         score: whether to score the files on the evaluation split.
 
     Raises:
-        ValueError: the folder contains files of another network.
+        ValueError: the folder contains files of another network or of somebody else.
         RuntimeError: a conversion failed, or a file differs from Keras beyond its bound.
     """
     folder = out or run.export_path / str(subnet)
+    _claim_folders(out, folder)
     require_no_others(run, folder, subnet, SUPERNET)
     sizes = run.sizes(config.evaluation)
     return _export_one(run, config, folder, trained_subnets(run, [subnet], sizes)[subnet], score)
@@ -124,10 +126,12 @@ def export_teacher(
     """Converts the teacher like a subnet; its folder is `export/teacher` by default.
 
     Raises:
-        ValueError: the teacher is not trained, or the folder contains files of another network.
+        ValueError: the teacher is not trained, or the folder contains files of another network or
+            of somebody else.
         RuntimeError: a conversion failed, or a file differs from Keras beyond its bound.
     """
     folder, network = out or run.export_path / TEACHER, teacher(run)
+    _claim_folders(out, folder)
     require_no_others(run, folder, network.subnet, TEACHER)
     return _export_one(run, config, folder, network, score)
 
@@ -145,7 +149,8 @@ def export_family(
         data_licence: licence of the data, for the cards.
 
     Raises:
-        ValueError: there is no search result, or `out` contains files of other subnets.
+        ValueError: there is no search result, or `out` contains files of other subnets or of
+            somebody else.
         RuntimeError: a conversion failed, or a file differs from Keras beyond its bound.
     """
     root = out or run.export_path
@@ -177,11 +182,13 @@ def export_family(
     return FamilyResult(str(root / f"{_TABLE}.md"), tuple(rows), result.left_out)
 
 
-def budget_folder(budget: str) -> str:
-    """A budget as a folder name: `params<=60k` becomes `params_max_60k`."""
-    for sign, word in (("<=", "_max_"), (">=", "_min_"), ("+-", "_pm_")):
-        budget = budget.replace(sign, word)
-    return re.sub(r"[^A-Za-z0-9.]+", "_", budget)
+def _claim_folders(out: Path | None, *folders: Path) -> None:
+    """Claims folders of the user's choice; those within the run directory are ours already."""
+    for folder in folders:
+        if out is None:
+            mark(folder, MODELS)
+        else:
+            claim(folder, MODELS)
 
 
 def _columns(figure: str) -> dict[str, str]:
@@ -197,14 +204,15 @@ def _export_one(
     files = with_latency(convert_networks(run, config, {folder: network}, sizes))
     if score:
         files = with_scores(run, files, sizes.batch_size)
-    _write_cards(run, files)
-    return ExportResult(tuple(files))
+    return ExportResult(tuple(_write_cards(run, files)))
 
 
-def _write_cards(run: Run, files: Iterable[ConvertedFile]) -> None:
+def _write_cards(run: Run, files: Sequence[ConvertedFile]) -> list[ConvertedFile]:
+    """Writes the card of every file, and returns the files with the paths of their cards."""
     context = _context(run)
     for file in files:
         write_card(file, read_info(file.path), context)
+    return [replace(file, card=str(card_path(file.path))) for file in files]
 
 
 def _context(run: Run, data_licence: str = "") -> CardContext:
@@ -223,6 +231,7 @@ def _winner_folders(run: Run, root: Path) -> dict[Path, Subnet]:
 
 def _export_in(run: Run, config: ExportConfig, out: Path) -> ExportResult:
     folders = _winner_folders(run, out)
+    _claim_folders(out, out, *folders)
     for folder, subnet in folders.items():
         require_no_others(run, folder, subnet, SUPERNET)
     files, left_out = _converted(run, config, folders, run.sizes(config.evaluation))

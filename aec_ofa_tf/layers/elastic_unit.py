@@ -197,6 +197,10 @@ class ElasticUnitLayer(keras.layers.Layer):
         missing = max(self.channels_out - values.shape[-1], 0)
         return tf.pad(values, [[0, 0]] * 3 + [[0, missing]])[..., : self.channels_out]
 
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        """The output's shape at full width, for `summary`; the moments are left out."""
+        return (None, None, None, self.channels_out)
+
     def get_config(self) -> dict:
         """Mirrors the constructor."""
         sizes = {"channels_out": self.channels_out, "is_optional": self.is_optional}

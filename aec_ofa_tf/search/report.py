@@ -188,7 +188,7 @@ def _draw(
     findings: Findings,
     fronts: Mapping[str, Sequence[Subnet]],
 ) -> None:
-    for stale in folder.glob("*.png"):  # of a search with other budgets, or of another supernet
+    for stale in _pictures(folder):  # of a search with other budgets, or of another supernet
         stale.unlink()
     chosen = sorted({subnets[0] for subnets in findings.candidates.values()})
     for name, front in fronts.items():
@@ -204,6 +204,12 @@ def _draw(
     draw_sensitivity(folder / "sensitivity.png", result.analyses["sensitivity"], findings.figure)
 
 
+def _pictures(folder: Path) -> list[Path]:
+    """The pictures in a folder that a search draws; others are the user's."""
+    names = [*(f"pareto_{cost}" for cost in METRICS), "sensitivity", "spread"]
+    return [path for name in sorted(names) if (path := folder / f"{name}.png").is_file()]
+
+
 def _log(events: Path, folder: Path, findings: Findings) -> None:
     values = {
         subnet: {
@@ -214,7 +220,7 @@ def _log(events: Path, folder: Path, findings: Findings) -> None:
     }
     write_sessions(events, values, findings.space)
     log = SummaryLog(events)
-    for path in sorted(folder.glob("*.png")):
+    for path in _pictures(folder):
         log.image(0, path.stem, path)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from absl import logging
 
@@ -61,6 +62,9 @@ def run_search(run: Run, config: SearchConfig, space: SearchSpace | None = None)
         lambda subnet: cost_of[subnet]["params"],
         run.task.figure,
     )
+    largest = run.space.largest
+    # The analyses take in every evaluated subnet, so a search that is run again gives the same.
+    evaluation.metrics(VALIDATION, [largest])
     findings = Findings(
         candidates={str(budget): list(metrics) for budget, metrics in found.items()},
         costs=cost_of,
@@ -69,7 +73,6 @@ def run_search(run: Run, config: SearchConfig, space: SearchSpace | None = None)
         space=space,
         latency_device=latency.device if latency else None,
     )
-    largest = run.space.largest
     if EVALUATION in evaluation.splits:  # scores all of them in one walk
         winners = [subnets[0] for subnets in findings.candidates.values()]
         evaluation.metrics(EVALUATION, [*winners, largest])
@@ -114,12 +117,19 @@ def _algorithm(
             population=config.population,
             generations=config.generations,
             seed=config.seed,
-            storage=config.storage or f"sqlite:///{folder / 'optuna.db'}",
+            storage=config.storage or _sqlite_url(folder / "optuna.db"),
             name=f"{budget.ranges} {fingerprint({'study': study})[:12]}",
             searcher=f"{socket.gethostname()}:{folder}",
         ),
         run.task.figure,
     )
+
+
+def _sqlite_url(path: Path) -> str:
+    """The URL of a database file, in which `?` and `%` of its path are quoted."""
+    from sqlalchemy import URL  # comes with Optuna
+
+    return URL.create("sqlite", database=str(path)).render_as_string()
 
 
 def _row(

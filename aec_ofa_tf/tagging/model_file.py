@@ -151,6 +151,8 @@ def read_bundle(path: str | os.PathLike[str]) -> tuple[bytes, ModelInfo]:
         ValueError: the file has no readable card, or the checksum differs from that in the card.
         OSError: the file cannot be opened.
     """
+    if not os.fspath(path):
+        raise ValueError("the path of a model is empty; give that of a .tflite file")
     try:
         content = Path(path).read_bytes()
     except FileNotFoundError as error:

@@ -25,7 +25,8 @@ from aec_ofa_tf.training.precision import resolve_precision
 from aec_ofa_tf.training.results import scalar_names
 from aec_ofa_tf.training.run import Run, Sizes
 from aec_ofa_tf.training.sampler import Sampler
-from aec_ofa_tf.training.trainer import StepConfig, Trainer
+from aec_ofa_tf.training.step_config import StepConfig
+from aec_ofa_tf.training.trainer import Trainer
 
 
 @dataclass(frozen=True)
@@ -215,7 +216,9 @@ def _store(
     position: Callable[[int], dict[str, int]],
 ) -> CheckpointStore:
     path, writable = run.checkpoints(name), run.devices.chief
-    return CheckpointStore(path, supernet, optimizer, position, writable=writable)
+    store = CheckpointStore(path, supernet, optimizer, position, writable=writable)
+    store.require_room()
+    return store
 
 
 def _validation(

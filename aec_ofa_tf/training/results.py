@@ -80,8 +80,9 @@ class SubnetResult:
         costs: its costs by name.
         figure: the task's figure, "mAP" or "accuracy".
         validation: the figure on the validation split by name; empty without validation clips.
-        split: the split of `metrics`: evaluation, or validation if there are no evaluation clips.
-        metrics: metrics by name, see `metrics.Metrics`.
+        split: the split of `metrics`: evaluation, or validation if there are no evaluation clips;
+            "" without either.
+        metrics: metrics by name, see `metrics.Metrics`; empty without a split.
         file: path of the `.keras` file.
     """
 
@@ -101,6 +102,6 @@ class SubnetResult:
             **self.costs,
             **scalar_names(self.figure, self.validation),
             "split": self.split,
-            **{name: self.metrics[name] for name in names},
+            **{name: self.metrics.get(name) for name in names},
             "file": self.file,
         }

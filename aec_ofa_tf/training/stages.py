@@ -25,6 +25,7 @@ from aec_ofa_tf.training.config import (
     resume_key,
 )
 from aec_ofa_tf.training.devices import peers_watched
+from aec_ofa_tf.training.evaluation import all_labels
 from aec_ofa_tf.training.fit import (
     DistillationSource,
     Phase,
@@ -46,6 +47,7 @@ from aec_ofa_tf.training.sampler import (
     sandwich_sampler,
     uniform_sampler,
 )
+from aec_ofa_tf.training.scorable import check_scorable
 
 TEACHER, SOFT_LABELS, SUPERNET = "teacher", "soft_labels", "supernet"
 _TARGETS = {"cache": "soft_labels", "online": "teacher", "largest": "largest"}
@@ -55,10 +57,11 @@ def train_teacher(run: Run, config: TeacherConfig) -> TeacherResult:
     """Trains the teacher on the labels, recalibrates it and saves it as `teacher.keras`.
 
     Raises:
-        ValueError: the stage was begun with other settings, or the batch cannot be divided equally
-            among the replicas.
+        ValueError: the stage was begun with other settings, the batch cannot be divided equally
+            among the replicas, or the validation split cannot be scored.
     """
     train = config.train
+    check_scorable(run.records, run.network.task, [VALIDATION])
     done = run.begin(TEACHER, _settings(run, config), config)
     if done:
         return TeacherResult(**done.result or {})
@@ -129,10 +132,12 @@ def train_supernet(run: Run, config: SupernetConfig) -> SupernetResult:
     """Trains the supernet.
 
     Raises:
-        ValueError: an earlier stage is missing, this stage was begun with other settings, or the
-            supernet starts from a teacher with other widths.
+        ValueError: an earlier stage is missing, this stage was begun with other settings, the
+            supernet starts from a teacher with other widths, or the validation split cannot be
+            scored.
     """
     train = config.train
+    check_scorable(run.records, run.network.task, [VALIDATION])
     source, teacher = _source(run, config)
     settings = {**_settings(run, config), "teacher": teacher}
     done = run.begin(SUPERNET, settings, config)
@@ -160,18 +165,19 @@ def train_subnet(run: Run, subnet: Subnet, config: SubnetConfig) -> SubnetResult
     """Trains one subnet alone and saves it as `.keras`.
 
     Raises:
-        ValueError: an earlier stage is missing, or this stage was begun with other settings.
+        ValueError: an earlier stage is missing, this stage was begun with other settings or from
+            other networks, or a split cannot be scored.
     """
     train, distill = config.train, config.objective == "distill"
-    if distill:
-        run.workdir.require_stage(SOFT_LABELS)
+    check_scorable(run.records, run.network.task, [VALIDATION, EVALUATION])
     name = f"subnet-{subnet}-{config.objective}-{config.init}-{config.steps}"
-    done = run.begin(name, _settings(run, config), config)
+    supernet = run.load_supernet() if config.init == "supernet" else None
+    done = run.begin(name, {**_settings(run, config), **_origins(run, config, supernet)}, config)
     if done:
         return SubnetResult(**done.result or {})
     network = new_network(run, [subnet], run.network, train)
-    if config.init == "supernet":
-        _copy_weights(run, copy_subnet(run.load_supernet(), subnet), network)
+    if supernet is not None:
+        _copy_weights(run, copy_subnet(supernet, subnet), network)
     weight = config.label_weight if distill else 0.0
     step = step_config(run, train, "soft_labels" if distill else "labels", False, weight)
     phases = [Phase(constant_sampler(subnet), config.steps)]
@@ -199,21 +205,35 @@ def _finished_subnet(
     path = run.workdir.path / "subnets" / f"{name}.keras"
     statistics = evaluator.recalibrate(subnet)
     save_model(materialise(network, subnet, statistics, run.task.activation), path)
-    split = EVALUATION if run.records.clips(EVALUATION) else VALIDATION
-    metrics = evaluator.evaluate(subnet, run.batches(split, batch_size))
+    splits = [split for split in (EVALUATION, VALIDATION) if run.records.clips(split)]
+    metrics: dict[str, Any] = {}
+    if splits:
+        batches = run.batches(splits[0], batch_size)
+        scores = evaluator.scores(subnet, statistics, batches)
+        metrics = run.task.metrics(scores, all_labels(batches)).as_dict()
     return SubnetResult(
         subnet=str(subnet),
         costs=subnet_costs(subnet, run.network, front_end=run.records.front_end),
         figure=run.task.figure,
         validation=validation,
-        split=split,
-        metrics=metrics.as_dict(),
+        split=splits[0] if splits else "",
+        metrics=metrics,
         file=str(path),
     )
 
 
 def _settings(run: Run, config: Any) -> dict[str, Any]:
     return {"records": run.records.fingerprint, **resume_key(config)}
+
+
+def _origins(run: Run, config: SubnetConfig, supernet: Supernet | None) -> dict[str, Any]:
+    """Fingerprints of the trained networks that a subnet learns from."""
+    origins = {}
+    if supernet is not None:
+        origins["supernet"] = model_fingerprint(supernet)
+    if config.objective == "distill":
+        origins["teacher"] = (run.workdir.require_stage(SOFT_LABELS).result or {})["teacher"]
+    return origins
 
 
 def _source(run: Run, config: SupernetConfig) -> tuple[DistillationSource, str | None]:

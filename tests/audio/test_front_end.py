@@ -242,8 +242,15 @@ def test_a_preset_converts_to_built_in_tflite_operators(preset, tmp_path):
         ("keyword_16k", {"min_hz": -1.0}, "min_hz is at least 0"),
         ("keyword_16k", {"min_hz": 7600.0}, "less than max_hz=7600, received 7600"),
         ("keyword_16k", {"max_hz": math.nan}, "max_hz is at most half"),
+        (
+            "keyword_16k",
+            {"window_samples": 2**40},
+            "window_samples is at most 65536",
+        ),
+        ("keyword_16k", {"fft_samples": 2**40}, "fft_samples is at most 65536"),
+        ("keyword_16k", {"mel_bins": 10**30}, "mel_bins is at most 1024"),
         ("keyword_16k", {"mel_bins": 0}, "mel_bins is a positive integer, received 0"),
-        ("keyword_16k", {"window_samples": 480.0}, "window_samples is a positive integer"),
+        ("keyword_16k", {"window_samples": 480.0}, "window_samples is a whole number"),
         ("keyword_16k", {"sample_rate_hz": 0}, "sample_rate_hz is a positive integer, received 0"),
         ("keyword_16k", {"sample_rate_hz": 768_001}, "at most 768000, received 768001"),
         ("keyword_16k", {"power_floor": 0.0}, "power_floor is a positive finite number"),
@@ -295,3 +302,22 @@ def test_log_mel_takes_arrays_and_refuses_integer_samples():
     np.testing.assert_array_equal(log_mel(sine), log_mel(tf.constant(sine, tf.float32)))
     with pytest.raises(ValueError, match=r"received int16: divide integer samples .* 32768"):
         log_mel(np.zeros(3200, np.int16))
+
+
+def test_a_clip_lasts_an_hour_at_most():
+    assert front_end("keyword_16k").frames(3600.0) == 360_000
+    with pytest.raises(ValueError, match=r"clips last at most 3600 s, received 3601\.0 s"):
+        front_end("keyword_16k").clip_samples(3601.0)
+
+
+@pytest.mark.parametrize(
+    ("waveform", "config", "message"),
+    [
+        (np.zeros(16000, np.float32), "keyword_16k", "FrontEndConfig, for example front_end"),
+        (np.zeros(16000, np.float32), None, "received None"),
+        (np.float32(0), front_end(), "static number of samples"),
+    ],
+)
+def test_what_log_mel_cannot_take_is_named(waveform, config, message):
+    with pytest.raises(ValueError, match=message):
+        log_mel(waveform, config)

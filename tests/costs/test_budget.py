@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from aec_ofa_tf.audio.front_end import PANNS
-from aec_ofa_tf.costs.budget import Budget, UnsatisfiableBudgetError
+from aec_ofa_tf.costs.budget import Budget, UnsatisfiableBudgetError, budget_folder
 from aec_ofa_tf.costs.costs import METRICS, params, subnet_costs
 from aec_ofa_tf.models.cnn10 import Cnn10Network, search_space
 from tests.costs.tables import uniform_table
@@ -36,6 +36,51 @@ def test_budgets_read_as_bounds(text, bounds):
 def test_a_budget_that_cannot_be_read_shows_the_form(text):
     with pytest.raises(ValueError, match=r"for example params<=0\.8M"):
         Budget.parse(text)
+
+
+@pytest.mark.parametrize(("received", "expected"), [("50K", "write k, not K"), ("2m", "not m")])
+def test_a_factor_in_the_wrong_case_is_pointed_out(received, expected):
+    with pytest.raises(ValueError, match=expected):
+        Budget.parse(f"params<={received},macs<=2M")
+
+
+@pytest.mark.parametrize(
+    ("make", "expected"),
+    [
+        (lambda: Budget.parse(None), "a budget is text"),
+        (lambda: Budget.parse("params>=3,params<=2"), "params would be at least 3 and at most 2"),
+        (lambda: Budget.parse("macs<=1,params=9+-1,params<=2"), "leave out one of the two"),
+        (lambda: Budget(5, (("params", 0, 1),)), "text of a budget is text, received 5"),
+        (lambda: Budget("x", None), "at least one bound, received None"),
+        (lambda: Budget("x", ()), r"at least one bound, received \(\)"),
+        (lambda: Budget("x", (("foo", 0, 1),)), "a metric from params, macs"),
+        (lambda: Budget("x", ("params",)), "a bound of a budget is"),
+        (lambda: Budget("x", (("params", 2, 1),)), "not above the greatest"),
+        (lambda: Budget("x", (("params", -1, 1),)), "at least 0"),
+        (lambda: Budget("x", (("params", "0", 1),)), "are numbers"),
+        (lambda: Budget("x", (("params", 0, float("nan")),)), "are numbers"),
+        (lambda: Budget.around("1M", 1), "finite and not negative, received '1M'"),
+        (lambda: Budget.around(1e6, None), "finite and not negative"),
+    ],
+)
+def test_what_is_no_budget_is_refused_when_it_is_made(make, expected):
+    with pytest.raises(ValueError, match=expected):
+        make()
+
+
+@pytest.mark.parametrize(
+    "text", ["params<=6k", "params<= 6k", " params <=6k ", "params <= 6 k", "params\t<=6k"]
+)
+def test_a_budget_has_one_name_however_it_is_spaced(text):
+    assert Budget.parse(text) == Budget.parse("params<=6k")
+    assert budget_folder(str(Budget.parse(text))) == "params_max_6k"
+
+
+def test_a_plus_in_an_exponent_makes_no_other_budget():
+    large, small = Budget.parse("params<=1e+3M"), Budget.parse("params<=1e-3M")
+
+    assert large == Budget.parse("params<=1e3M")
+    assert budget_folder(str(large)) != budget_folder(str(small))
 
 
 def test_members_are_exactly_the_subnets_within_the_paper_s_range():

@@ -93,6 +93,11 @@ def test_a_file_that_is_no_table_is_refused(tmp_path, content):
         LatencyTable.load(path)
 
 
+def test_a_missing_table_is_named_with_the_command_that_writes_one(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"latency table .*no\.json.*profile_device"):
+        LatencyTable.load(tmp_path / "no.json")
+
+
 @pytest.mark.parametrize("name", ["frames", "classes", "embedding_units", "mel_bins"])
 def test_a_table_of_another_network_is_refused(name):
     other = dataclasses.replace(NETWORK, **{name: getattr(NETWORK, name) + 1})

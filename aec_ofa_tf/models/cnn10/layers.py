@@ -114,6 +114,10 @@ class PannsHeadLayer(keras.layers.Layer):
         pooled = drop(pooled, keep, self.dropout)
         return self.classifier(tf.nn.relu(self.embedding(pooled)))
 
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, int]:
+        """The shape of the logits."""
+        return (None, self.classes)
+
     def get_config(self) -> dict:
         """Mirrors the constructor."""
         sizes = {"classes": self.classes, "embedding_units": self.embedding_units}

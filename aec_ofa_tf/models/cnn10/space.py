@@ -11,6 +11,7 @@ from fractions import Fraction
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from aec_ofa_tf.config import check_fields
 from aec_ofa_tf.models.family import register_family
 from aec_ofa_tf.models.space import Option, SearchSpace, Subnet
 
@@ -23,7 +24,8 @@ WIDTH_CHOICES = ("block", "layer")
 _WATCHED_RATIOS = (0.6, 0.8)
 
 _BLOCK = re.compile(
-    r"(?P<width>[1-9]\d*)x(?P<depth>[12])|(?P<first>[1-9]\d*)\+(?P<second>[1-9]\d*)"
+    r"(?P<width>[1-9]\d*)x(?P<depth>[12])|(?P<first>[1-9]\d*)\+(?P<second>[1-9]\d*)",
+    re.ASCII,
 )
 Block = tuple[int, ...]
 """Output channels of a block's one or two convolutions."""
@@ -109,6 +111,7 @@ class Cnn10Space(SearchSpace):
     width_multiple: int = 1
 
     def __post_init__(self) -> None:
+        check_fields(self)
         if not self.depths or not set(self.depths) <= {"2", "X"}:
             raise ValueError(f"depths are '2' or 'X' per dynamic block, received {self.depths!r}")
         if not self.width_ratios or not all(0 < ratio <= 1 for ratio in self.width_ratios):
@@ -186,7 +189,7 @@ class Cnn10Space(SearchSpace):
 
     def named_subnet(self, text: str) -> Subnet | None:
         """`fixed_ratio` of a width ratio such as 0.6, or `parse_subnet` of another text."""
-        if text.replace(".", "", 1).isdigit():
+        if text.isascii() and text.replace(".", "", 1).isdigit():
             return self.fixed_ratio(_ratio(text))
         try:
             return parse_subnet(text)
@@ -203,6 +206,7 @@ def _ratio(text: str) -> float:
     return ratio
 
 
+_BRACKETS = re.compile(r"\[([^\[\]]*)\]")
 EW_ONLY = "EW"
 EW_ONLY_RATIOS = (0.2, *PAPER_RATIOS)
 
@@ -228,12 +232,18 @@ def search_space(
     """
     depths: tuple[str, ...] = ("2", "2", "2")
     ratios: tuple[float, ...] = EW_ONLY_RATIOS
+    if not isinstance(name, str):
+        raise ValueError(f"a search space is named by text such as [2,2,X], received {name!r}")
     if name.strip().upper() not in (EW_ONLY, "EW-ONLY"):
-        depths = tuple(part.strip().upper() for part in name.strip().strip("[]").split(","))
+        inside = _BRACKETS.fullmatch(name.strip())
+        listed = inside.group(1) if inside else name
+        depths = tuple(part.strip().upper() for part in listed.split(","))
         ratios = PAPER_RATIOS
     if len(depths) != 3 or not set(depths) <= {"2", "X"}:
         raise ValueError(
             f"unknown search space {name!r}: expected 'EW' or three depths that are 2 or X, "
             "for example [2,2,X]"
         )
-    return Cnn10Space(depths, base_channels, width_ratios or ratios, width_per, width_multiple)
+    if width_ratios is not None:
+        ratios = width_ratios
+    return Cnn10Space(depths, base_channels, ratios, width_per, width_multiple)

@@ -1,4 +1,4 @@
-"""What is wrong with the classes of a data set, said before anything is trained. No TensorFlow.
+"""Finds classes that cannot be learnt or ranked, before anything is trained. No TensorFlow here.
 
 A class needs clips that have it and clips that do not have it: otherwise nothing is learnt, and its
 average precision is not defined.
@@ -159,8 +159,9 @@ def check_ranked(counts: ClassCounts, task: str, splits: Sequence[str]) -> None:
         gap = counts.gap(split)
         if counts.clips.get(split) and gap.classes_left_out == gap.classes:
             raise ValueError(
-                f"{gap}, and without mAP networks cannot be compared; prepare with more "
-                f"{split} clips, so that some have a class and others do not"
+                f"mAP is not defined on the {counts.clips[split]} {split} clips, and without it "
+                f"networks cannot be compared ({gap}); prepare with more {split} clips, so that "
+                "some have a class and others do not"
             )
 
 

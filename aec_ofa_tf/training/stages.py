@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
 import tensorflow as tf
 
+from aec_ofa_tf.classes import ClassCounts, check_ranked
 from aec_ofa_tf.config import from_values
 from aec_ofa_tf.costs.costs import params, subnet_costs
 from aec_ofa_tf.dataset import EVALUATION, VALIDATION
@@ -17,6 +18,7 @@ from aec_ofa_tf.models.materialise import copy_subnet, materialise
 from aec_ofa_tf.models.network import NetworkConfig
 from aec_ofa_tf.models.space import SearchSpace, Subnet
 from aec_ofa_tf.models.supernet import Supernet
+from aec_ofa_tf.tasks import check_task
 from aec_ofa_tf.training.config import (
     NetworkOptions,
     SubnetConfig,
@@ -47,7 +49,6 @@ from aec_ofa_tf.training.sampler import (
     sandwich_sampler,
     uniform_sampler,
 )
-from aec_ofa_tf.training.scorable import check_scorable
 
 TEACHER, SOFT_LABELS, SUPERNET = "teacher", "soft_labels", "supernet"
 _TARGETS = {"cache": "soft_labels", "online": "teacher", "largest": "largest"}
@@ -61,7 +62,7 @@ def train_teacher(run: Run, config: TeacherConfig) -> TeacherResult:
             among the replicas, or the validation split cannot be scored.
     """
     train = config.train
-    check_scorable(run.records, run.network.task, [VALIDATION])
+    _check_scored(run, [VALIDATION])
     done = run.begin(TEACHER, _settings(run, config), config)
     if done:
         return TeacherResult(**done.result or {})
@@ -137,7 +138,7 @@ def train_supernet(run: Run, config: SupernetConfig) -> SupernetResult:
             scored.
     """
     train = config.train
-    check_scorable(run.records, run.network.task, [VALIDATION])
+    _check_scored(run, [VALIDATION])
     source, teacher = _source(run, config)
     settings = {**_settings(run, config), "teacher": teacher}
     done = run.begin(SUPERNET, settings, config)
@@ -169,7 +170,7 @@ def train_subnet(run: Run, subnet: Subnet, config: SubnetConfig) -> SubnetResult
             other networks, or a split cannot be scored.
     """
     train, distill = config.train, config.objective == "distill"
-    check_scorable(run.records, run.network.task, [VALIDATION, EVALUATION])
+    _check_scored(run, [VALIDATION, EVALUATION])
     name = f"subnet-{subnet}-{config.objective}-{config.init}-{config.steps}"
     supernet = run.load_supernet() if config.init == "supernet" else None
     done = run.begin(name, {**_settings(run, config), **_origins(run, config, supernet)}, config)
@@ -220,6 +221,12 @@ def _finished_subnet(
         metrics=metrics,
         file=str(path),
     )
+
+
+def _check_scored(run: Run, splits: Sequence[str]) -> None:
+    """Checks that networks can be scored on splits, so that no stage fails after training."""
+    check_task(run.network.task, run.records.single_label)
+    check_ranked(ClassCounts.of(run.records), run.network.task, splits)
 
 
 def _settings(run: Run, config: Any) -> dict[str, Any]:

@@ -18,7 +18,6 @@ from aec_ofa_tf.training.config import EvaluationConfig
 from aec_ofa_tf.workdir import Workdir
 from pipelines import program
 from pipelines.flags import data, define, experiment, naming_flags, read
-from pipelines.preflight import warn_of_gaps
 
 FLAGS = flags.FLAGS
 _BATCH_SIZE = 64
@@ -52,7 +51,7 @@ def main(_: list[str]) -> dict[str, Any]:
 
     records, config = open_records(FLAGS.data_dir), read(EvaluationConfig)
     counts = records.manifest.class_counts
-    warn_of_gaps(counts, (FLAGS.split,))
+    data.warn_of_gaps(counts, (FLAGS.split,))
     gaps = [gap.as_dict() for gap in counts.gaps if gap.split == FLAGS.split]
     result: dict[str, Any] = {"model": str(model), "split": FLAGS.split, "class_gaps": gaps}
     if not model.is_dir():

@@ -1,18 +1,20 @@
-"""Checks before the first stage of what a later stage would refuse. No TensorFlow here."""
+"""Checks, before the first stage, what later stages would refuse. No TensorFlow here."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from absl import flags, logging
+from absl import flags
 
+from aec_ofa_tf.audio.front_end import FrontEndConfig
 from aec_ofa_tf.classes import ClassCounts, check_ranked, check_trainable
 from aec_ofa_tf.dataset import EVALUATION, VALIDATION
 from aec_ofa_tf.export.child import require_temporary_folder
 from aec_ofa_tf.search.config import require_validation
 from aec_ofa_tf.training.device_config import check_devices
-from pipelines.flags import data, experiment
+from pipelines.flags import data
 from pipelines.flags.experiment import TrainFlags
+from tfrecords.clip import Source
 from tfrecords.manifest import Manifest, load_manifest
 
 FLAGS = flags.FLAGS
@@ -47,6 +49,17 @@ def check_request(request: TrainFlags) -> None:
         _check_export(request)
 
 
+def check_source(source: Source, front_end: FrontEndConfig, request: TrainFlags) -> None:
+    """Checks a source before it is prepared, which can take hours.
+
+    Raises:
+        ValueError: a stage would refuse its classes, or no subnet meets a budget.
+        OSError: the latency table cannot be read.
+    """
+    check_classes(source.class_counts, request)
+    check_budgets(request, len(source.labels), front_end, data.clip_secs())
+
+
 def check_classes(counts: ClassCounts, request: TrainFlags) -> None:
     """Checks that there are classes to learn, and that networks can be scored on them.
 
@@ -69,13 +82,35 @@ def check_records(request: TrainFlags) -> None:
     manifest = load_manifest(Path(FLAGS.data_dir))
     check_classes(manifest.class_counts, request)
     if "prepare" not in request.stages:  # which has told them
-        warn_of_gaps(manifest.class_counts)
+        data.warn_of_gaps(manifest.class_counts)
     if request.search:
         require_validation(manifest.clips.get(VALIDATION, 0))
     clip_secs = manifest.configuration["clip_secs"]
-    experiment.check_budgets(request, len(manifest.labels), manifest.front_end, clip_secs)
+    check_budgets(request, len(manifest.labels), manifest.front_end, clip_secs)
     if request.export:
         request.export.check_payload(manifest.configuration["payload"])
+
+
+def check_budgets(
+    request: TrainFlags, classes: int, front_end: FrontEndConfig, clip_secs: float
+) -> None:
+    """Checks that a subnet meets every budget of the request.
+
+    Args:
+        request: the request.
+        classes: number of outputs.
+        front_end: the front end of the records.
+        clip_secs: length of a clip.
+
+    Raises:
+        UnsatisfiableBudgetError: no subnet meets a budget; the message names the nearest.
+        ValueError: the latency table is of another network.
+        OSError: the latency table cannot be read.
+    """
+    if request.search:
+        sizes = classes, front_end.frames(clip_secs), front_end.mel_bins
+        network = request.options.network(request.space, *sizes, single_label=False)
+        request.search.members(request.space, network, front_end)
 
 
 def check_evaluated(manifest: Manifest, task: str, *splits: str) -> None:
@@ -84,15 +119,8 @@ def check_evaluated(manifest: Manifest, task: str, *splits: str) -> None:
     Raises:
         ValueError: the task's figure is not defined on one of the splits.
     """
-    warn_of_gaps(manifest.class_counts, splits)
+    data.warn_of_gaps(manifest.class_counts, splits)
     check_ranked(manifest.class_counts, task, splits)
-
-
-def warn_of_gaps(counts: ClassCounts, splits: tuple[str, ...] | None = None) -> None:
-    """Logs the classes that no clip of a split has, or every clip, and what follows from it."""
-    for gap in counts.gaps:
-        if splits is None or gap.split in splits:
-            logging.warning("%s", gap)
 
 
 def _check_export(request: TrainFlags) -> None:

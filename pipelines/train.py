@@ -11,16 +11,15 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from absl import flags, logging
 
 import pipelines.flags
-from aec_ofa_tf.audio.front_end import FrontEndConfig
 from pipelines import preflight, program
 from pipelines.flags import data, experiment, given, naming_flags
 from pipelines.flags.experiment import TrainFlags
-from tfrecords.clip import Source
 
 FLAGS = flags.FLAGS
 data.define_prepare_flags()
@@ -47,12 +46,7 @@ def main(_: list[str]) -> dict[str, Any]:
 
 
 def _prepare(request: TrainFlags) -> dict[str, Any]:
-    def check_source(source: Source, front_end: FrontEndConfig) -> None:
-        # Preparation can take hours, after which these would be refused.
-        preflight.check_classes(source.class_counts, request)
-        experiment.check_budgets(request, len(source.labels), front_end, data.clip_secs())
-
-    return data.prepare_from_flags(check_source).summary()
+    return data.prepare_from_flags(partial(preflight.check_source, request=request)).summary()
 
 
 def _timed(name: str, stage: Callable[[], dict[str, Any]]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from absl import flags, logging
 
 from aec_ofa_tf.audio.front_end import FrontEndConfig
 from aec_ofa_tf.audio.io.decode import LENGTH_POLICIES
+from aec_ofa_tf.classes import ClassCounts
 from aec_ofa_tf.ownership import RECORDS, RUN, require_claimable
 from pipelines.flags import front_end, sources
 from tfrecords.clip import Source
@@ -65,8 +66,7 @@ def prepare_from_flags(
     # No other reference to the source is kept, so that `prepare` can free its clips.
     source = [read_source(dataset(), sources.source_options(clip_secs()))]
     check(source[0], features)
-    for gap in source[0].class_counts.gaps:
-        logging.warning("%s", gap)
+    warn_of_gaps(source[0].class_counts)
     # TensorFlow is slow to import and not needed for --help, a mistyped flag or a wrong source.
     from tfrecords.prepare import PrepareConfig, prepare
 
@@ -84,6 +84,13 @@ def prepare_from_flags(
         max_missing_fraction=FLAGS.max_missing_fraction,
     )
     return prepare(source.pop(), config, Path(FLAGS.data_dir), FLAGS.beam_arg)
+
+
+def warn_of_gaps(counts: ClassCounts, splits: tuple[str, ...] | None = None) -> None:
+    """Logs the classes that no clip of a split has, or every clip, and what follows from it."""
+    for gap in counts.gaps:
+        if splits is None or gap.split in splits:
+            logging.warning("%s", gap)
 
 
 def check_outputs(data_dir: str | None = None, workdir: str | None = None) -> None:

@@ -12,7 +12,6 @@ from pathlib import Path
 
 from absl import flags, logging
 
-from aec_ofa_tf.audio.front_end import FrontEndConfig
 from aec_ofa_tf.costs.budget import Budget
 from aec_ofa_tf.export.config import ExportConfig
 from aec_ofa_tf.files import replacing
@@ -219,28 +218,6 @@ def width_ratios() -> tuple[float, ...] | None:
         return tuple(float(ratio) for ratio in FLAGS.width_ratios)
     except ValueError as error:
         raise ValueError(f"--width_ratios takes numbers, received {FLAGS.width_ratios}") from error
-
-
-def check_budgets(
-    request: TrainFlags, classes: int, front_end: FrontEndConfig, clip_secs: float
-) -> None:
-    """Checks that a subnet meets every budget of the request.
-
-    Args:
-        request: the request.
-        classes: number of outputs.
-        front_end: the front end of the records.
-        clip_secs: length of a clip.
-
-    Raises:
-        UnsatisfiableBudgetError: no subnet meets a budget; the message names the nearest.
-        ValueError: the latency table is of another network.
-        OSError: the latency table cannot be read.
-    """
-    if request.search:
-        sizes = classes, front_end.frames(clip_secs), front_end.mel_bins
-        network = request.options.network(request.space, *sizes, single_label=False)
-        request.search.members(request.space, network, front_end)
 
 
 def check_given(stages: tuple[str, ...], given: Iterable[str]) -> None:

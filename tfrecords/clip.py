@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -98,6 +99,11 @@ class Source:
     def split(self, name: str) -> tuple[Clip, ...]:
         """The clips of one split, in the source's order."""
         return tuple(clip for clip in self.clips if clip.split == name)
+
+
+def stable_hash(name: str) -> bytes:
+    """SHA-256 of a name on disk: an order that does not change when other names are added."""
+    return hashlib.sha256(os.fsencode(name)).digest()
 
 
 class SourceError(ValueError):

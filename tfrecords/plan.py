@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from aec_ofa_tf.files import fingerprint, read_json, remove_partial
-from tfrecords.clip import SPLITS, TRAIN, Clip, Source
+from tfrecords.clip import SPLITS, TRAIN, Clip, Source, stable_hash
 from tfrecords.clip_table import TABLE_NAME, planned_shards, write_table
 from tfrecords.manifest import MANIFEST_NAME
 from tfrecords.prepare_config import CONFIGURATION_NAME, PrepareConfig
@@ -57,11 +54,10 @@ def plan_shards(source: Source, config: PrepareConfig, data_dir: Path) -> list[S
         data_dir: directory of the records, which must be locked.
     """
     size = config.clips_per_shard or _LEAST_CLIPS
-    counts = {split: -(-len(source.split(split)) // size) for split in SPLITS}
-    names = list(chain.from_iterable(_names(split, counts[split]) for split in SPLITS))
+    counts = _shards(source, size)
+    names = list(_names(counts))
     _remove_strays(data_dir, names)
-    groups = _groups(source, size)
-    ranges = write_table(data_dir / TABLE_NAME, source.labels, counts, groups)
+    ranges = write_table(data_dir / TABLE_NAME, source.labels, counts, _groups(source, size))
     key = fingerprint(config.shard_key())
     form, check = config.clip_format, config.source_check
     return [
@@ -81,27 +77,28 @@ def shard_clips(
         data_dir: directory of the records.
     """
     size = config.clips_per_shard or _LEAST_CLIPS
-    names = (
-        name for split in SPLITS for name in _names(split, -(-len(source.split(split)) // size))
-    )
+    names = _names(_shards(source, size))
     for name, clips in zip(names, _groups(source, size), strict=True):
         yield data_dir / name, clips
+
+
+def _shards(source: Source, size: int) -> dict[str, int]:
+    """Split -> number of shards of so many clips."""
+    return {split: -(-len(source.split(split)) // size) for split in SPLITS}
 
 
 def _groups(source: Source, size: int) -> Iterator[Sequence[Clip]]:
     """The clips of every shard, in the order of a hash of their ids."""
     for split in SPLITS:
-        clips = sorted(source.split(split), key=lambda clip: _stable_hash(clip.id))
+        clips = sorted(source.split(split), key=lambda clip: stable_hash(clip.id))
         for start in range(0, len(clips), size):
             yield clips[start : start + size]
 
 
-def _names(split: str, shards: int) -> Iterator[str]:
-    return (f"{split}-{index:05d}-of-{shards:05d}.tfrecord" for index in range(shards))
-
-
-def _stable_hash(clip_id: str) -> bytes:
-    return hashlib.sha256(os.fsencode(clip_id)).digest()
+def _names(shards: Mapping[str, int]) -> Iterator[str]:
+    """The names of all shards, from split -> number of shards."""
+    for split, count in shards.items():
+        yield from (f"{split}-{index:05d}-of-{count:05d}.tfrecord" for index in range(count))
 
 
 def _remove_strays(data_dir: Path, names: Iterable[str]) -> None:
@@ -123,7 +120,7 @@ def _remove_strays(data_dir: Path, names: Iterable[str]) -> None:
 def _earlier_shards(data_dir: Path) -> set[str]:
     """Names of the shards that earlier preparations planned, listed or reported."""
     counts = planned_shards(data_dir / TABLE_NAME)
-    names = set(chain.from_iterable(_names(split, count) for split, count in counts.items()))
+    names = set(_names(counts))
     if not counts:  # of a version without a table
         names = {name for path in data_dir.glob("*-of-*.json") if (name := _reported(path))}
     if (data_dir / MANIFEST_NAME).is_file():

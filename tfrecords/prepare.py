@@ -87,10 +87,9 @@ def prepare(
         The manifest, as written.
 
     Raises:
-        PrepareError: there are no training clips, the directory has another configuration or
-            records of recordings that were edited since, Beam
-            does not accept the options, or more clips are undecodable or missing than the bounds
-            allow (they are listed in `rejected.json`).
+        PrepareError: there are no training clips, the directory has another configuration,
+            recordings were edited since it was written, Beam does not accept the options, or more
+            clips are undecodable or missing than the bounds allow (`rejected.json` lists them).
         ForeignFolderError: the directory holds files of somebody else.
         BusyError: another job prepares the directory.
         OSError: the disk has too little room, or a file could not be written.

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
-import os
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from tfrecords.clip import EVALUATION, SPLITS, TRAIN, VALIDATION, Row, SourceError
+from tfrecords.clip import EVALUATION, SPLITS, TRAIN, VALIDATION, Row, SourceError, stable_hash
 
 # A class with fewer groups is for training.
 _LEAST_GROUPS = 3
@@ -169,7 +167,7 @@ def check_fractions(validation_fraction: float, evaluation_fraction: float) -> N
 
 def share_of(name: str) -> float:
     """A number in [0, 1) that depends on a name only."""
-    return int.from_bytes(_digest(name)[:8], "big") / 2.0**64
+    return int.from_bytes(stable_hash(name)[:8], "big") / 2.0**64
 
 
 def _by_class(groups: Mapping[str, Collection[str]]) -> dict[str, list[str]]:
@@ -206,11 +204,7 @@ def _fill(split: str, split_of: dict[str, str], groups: Mapping[str, Collection[
 
 
 def _order(name: str) -> tuple[bytes, str]:
-    return _digest(name), name
-
-
-def _digest(name: str) -> bytes:
-    return hashlib.sha256(os.fsencode(name)).digest()
+    return stable_hash(name), name
 
 
 def _listed(names: list[str]) -> str:

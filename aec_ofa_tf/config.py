@@ -166,9 +166,9 @@ def _problem(value: Any, hint: Any, metadata: Mapping[str, Any]) -> str | None:
     if not _fits(value, hint):
         return _name(hint)
     bounds = [metadata.get(name) for name in ("least", "most", "below")]
-    return (
-        None if value is None or not any(b is not None for b in bounds) else _size(value, *bounds)
-    )
+    if value is None or all(bound is None for bound in bounds):
+        return None
+    return _size(value, *bounds)
 
 
 def _fits(value: Any, hint: Any) -> bool:

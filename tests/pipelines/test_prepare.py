@@ -27,7 +27,12 @@ def test_the_synthetic_default_needs_no_source_and_is_done_once(tmp_path):
     arguments = [f"--data_dir={data_dir}", "--clip_secs=0.6", "--seed=5", *few]
     result = summary(prepare(*arguments))
     assert result.pop("seconds") > 0
-    assert {gap["split"] for gap in result.pop("class_gaps")} <= set(result["clips"])
+    gaps = result.pop("class_gaps")
+    assert {gap["split"]: gap["without_positive"] for gap in gaps} == {
+        "train": ["chirp", "ticking"],
+        "validation": ["beeps", "bell", "crackle", "hum"],
+        "evaluation": ["beeps", "chirp"],
+    }
     assert result == {
         "clips": {"train": 6, "validation": 6, "evaluation": 6},
         "quarantined": 0,

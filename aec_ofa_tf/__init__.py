@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from aec_ofa_tf.experiment import Experiment
     from aec_ofa_tf.export.config import ExportConfig
     from aec_ofa_tf.models.cnn10 import search_space
+    from aec_ofa_tf.models.keras_files import load_supernet
     from aec_ofa_tf.models.space import SearchSpace, Subnet
     from aec_ofa_tf.models.supernet import Supernet
     from aec_ofa_tf.search.config import SearchConfig
@@ -38,7 +39,9 @@ if TYPE_CHECKING:
     )
     from aec_ofa_tf.training.device_config import DeviceConfig
     from aec_ofa_tf.training.evaluation import SubnetEvaluator
-    from aec_ofa_tf.training.trainer import StepConfig, Trainer
+    from aec_ofa_tf.training.sampler import sandwich_sampler, uniform_sampler
+    from aec_ofa_tf.training.step_config import StepConfig
+    from aec_ofa_tf.training.trainer import Trainer
     from tfrecords.prepare import prepare_records as prepare
     from tfrecords.prepare_config import PrepareConfig
     from tfrecords.records import open_records
@@ -71,14 +74,17 @@ __all__ = [
     "Trainer",
     "front_end",
     "get_task",
+    "load_supernet",
     "log_mel",
     "open_records",
     "prepare",
     "read_csv",
     "read_esc50",
     "read_folder",
+    "sandwich_sampler",
     "search_space",
     "subnet_costs",
+    "uniform_sampler",
 ]
 
 _MODULES = {
@@ -89,6 +95,7 @@ _MODULES = {
     "aec_ofa_tf.experiment": ("Experiment",),
     "aec_ofa_tf.export.config": ("ExportConfig",),
     "aec_ofa_tf.models.cnn10": ("search_space",),
+    "aec_ofa_tf.models.keras_files": ("load_supernet",),
     "aec_ofa_tf.models.space": ("SearchSpace", "Subnet"),
     "aec_ofa_tf.models.supernet": ("Supernet",),
     "aec_ofa_tf.search.config": ("SearchConfig",),
@@ -104,7 +111,9 @@ _MODULES = {
     ),
     "aec_ofa_tf.training.device_config": ("DeviceConfig",),
     "aec_ofa_tf.training.evaluation": ("SubnetEvaluator",),
-    "aec_ofa_tf.training.trainer": ("StepConfig", "Trainer"),
+    "aec_ofa_tf.training.sampler": ("sandwich_sampler", "uniform_sampler"),
+    "aec_ofa_tf.training.step_config": ("StepConfig",),
+    "aec_ofa_tf.training.trainer": ("Trainer",),
     "tfrecords.prepare": ("prepare_records",),
     "tfrecords.prepare_config": ("PrepareConfig",),
     "tfrecords.records": ("open_records",),

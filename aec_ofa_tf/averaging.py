@@ -70,8 +70,14 @@ def average(runs: Sequence[Workdir]) -> AverageResult:
     """Means over runs that were searched and whose winners were converted.
 
     Raises:
-        ValueError: a stage is not finished, or the runs differ in budgets or files.
+        ValueError: there are no runs, a directory does not exist, a stage is not finished, or the
+            runs differ in budgets or files.
     """
+    if not runs:
+        raise ValueError("a mean needs at least one run, received none")
+    for run in runs:
+        if not run.path.is_dir():
+            raise ValueError(f"{run.path} does not exist: give the directories of runs")
     searches = [_networks(run.search_result()) for run in runs]
     conversions = [_files(run.require_stage("convert").result or {}) for run in runs]
     paths = tuple(str(run.path) for run in runs)

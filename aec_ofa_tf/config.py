@@ -7,6 +7,7 @@ import dataclasses
 import functools
 import math
 import numbers
+import reprlib
 import types
 import typing
 from collections.abc import Mapping, Sequence
@@ -87,6 +88,21 @@ def check_fields(config: Any) -> None:
         object.__setattr__(config, field.name, value)
 
 
+def is_number(value: Any) -> bool:
+    """Whether a value is a real number. True and False are no numbers here."""
+    return isinstance(value, numbers.Real) and not isinstance(value, bool | np.bool_)
+
+
+def check_count(name: str, value: Any, least: int = 1) -> None:
+    """Checks an argument that is a whole number.
+
+    Raises:
+        ConfigError: it is not a whole number, or less than `least`; the message names it.
+    """
+    if not is_number(value) or not isinstance(value, numbers.Integral) or value < least:
+        raise ConfigError(f"{name} is a whole number of at least {least}, received {value!r}", name)
+
+
 def outcome(config: Any) -> dict[str, Any]:
     """The fields that change the outcome of a stage: its resume key.
 
@@ -121,6 +137,24 @@ def from_values(kind: type[Config], values: Mapping[str, Any]) -> Config:
     return kind(**known)
 
 
+def require_type(name: str, value: Any, kind: type | tuple[type, ...], expected: str) -> None:
+    """Checks the class of an argument.
+
+    Args:
+        name: name of the argument.
+        value: its value.
+        kind: the class, or several.
+        expected: what the argument is, for the error, such as "a TrainConfig".
+
+    Raises:
+        TypeError: the value is of another class.
+    """
+    if not isinstance(value, kind):
+        raise TypeError(
+            f"{name} is {expected}; received {type(value).__name__}: {reprlib.repr(value)}"
+        )
+
+
 @functools.cache
 def _hints(kind: type) -> dict[str, Any]:
     return typing.get_type_hints(kind)
@@ -140,9 +174,9 @@ def _problem(value: Any, hint: Any, metadata: Mapping[str, Any]) -> str | None:
     if not _fits(value, hint):
         return _name(hint)
     bounds = [metadata.get(name) for name in ("least", "most", "below")]
-    return (
-        None if value is None or not any(b is not None for b in bounds) else _size(value, *bounds)
-    )
+    if value is None or all(bound is None for bound in bounds):
+        return None
+    return _size(value, *bounds)
 
 
 def _fits(value: Any, hint: Any) -> bool:
@@ -157,7 +191,7 @@ def _fits(value: Any, hint: Any) -> bool:
         return True
     if hint in (int, float):
         kind = numbers.Integral if hint is int else numbers.Real
-        return isinstance(value, kind) and not isinstance(value, bool)
+        return is_number(value) and isinstance(value, kind)
     return isinstance(value, hint)
 
 
@@ -174,5 +208,12 @@ def _size(value: float, least: float | None, most: float | None, below: float | 
     if low <= value <= high and math.isfinite(value) and (below is None or value < below):
         return None
     if below is not None:
-        return f"a number from {low:g} to below {below:g}"
-    return f"at least {low:g}" if most is None else f"a number from {low:g} to {high:g}"
+        return f"a number from {_exact(low)} to below {_exact(below)}"
+    if most is None:
+        return f"at least {_exact(low)}"
+    return f"a number from {_exact(low)} to {_exact(high)}"
+
+
+def _exact(bound: float) -> str:
+    """A bound without rounding: 2147483647, 0.5, 1e-12."""
+    return str(int(bound)) if float(bound).is_integer() else repr(bound)

@@ -6,24 +6,22 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-import keras
-
-from aec_ofa_tf.dataset import EVALUATION, Dataset
+from aec_ofa_tf.classes import ClassCounts, check_trainable
+from aec_ofa_tf.config import require_type
+from aec_ofa_tf.dataset import Dataset
 from aec_ofa_tf.export import stage as exports
 from aec_ofa_tf.export.config import ExportConfig
-from aec_ofa_tf.export.results import Evaluation, ExportResult, FamilyResult
-from aec_ofa_tf.export.scoring import evaluate_file, evaluation_of, require_clips
-from aec_ofa_tf.models.cnn10 import Cnn10Space
-from aec_ofa_tf.models.keras_files import load_model
+from aec_ofa_tf.export.results import ExportResult, FamilyResult
+from aec_ofa_tf.models.cnn10 import Cnn10Space, search_space
 from aec_ofa_tf.models.network import NetworkConfig
 from aec_ofa_tf.models.space import SearchSpace, Subnet
-from aec_ofa_tf.models.supernet import Supernet
 from aec_ofa_tf.search.config import SearchConfig, subspace
 from aec_ofa_tf.search.results import SearchResult
 from aec_ofa_tf.search.run import run_search
+from aec_ofa_tf.tasks import check_task
+from aec_ofa_tf.trained import TrainedRun
 from aec_ofa_tf.training import stages
 from aec_ofa_tf.training.config import (
-    EvaluationConfig,
     NetworkOptions,
     SubnetConfig,
     SupernetConfig,
@@ -31,7 +29,7 @@ from aec_ofa_tf.training.config import (
 )
 from aec_ofa_tf.training.device_config import DeviceConfig
 from aec_ofa_tf.training.devices import Devices, open_devices
-from aec_ofa_tf.training.evaluation import all_labels
+from aec_ofa_tf.training.reset import reset
 from aec_ofa_tf.training.results import (
     SoftLabelsResult,
     SubnetResult,
@@ -44,7 +42,7 @@ from aec_ofa_tf.workdir import Workdir
 PathLike = str | os.PathLike[str]
 
 
-class Experiment:
+class Experiment(TrainedRun):
     """A search space that is trained on one data set in one run directory.
 
     A stage that was stopped is resumed; a finished stage is skipped. A stage raises ValueError if
@@ -58,12 +56,14 @@ class Experiment:
     Args:
         workdir: the run directory; it is created if it does not exist.
         records: the data, for example from `tfrecords.open_records`.
-        space: the search space.
+        space: the search space, or the name of a CNN10 space such as [2,2,X].
         options: the parts that all subnets share: options of CNN10, or the network of any family.
-        devices: the devices for training: a configuration, or opened devices.
+        devices: the devices for training: a configuration, opened devices, or a strategy name.
 
     Raises:
-        ValueError: the run directory belongs to another experiment.
+        TypeError: an argument is of another class.
+        ValueError: the run directory belongs to another experiment or holds other files, no class
+            can be learnt, or the data do not fit the task.
         OSError: another job uses the run directory.
     """
 
@@ -71,10 +71,14 @@ class Experiment:
         self,
         workdir: PathLike,
         records: Dataset,
-        space: SearchSpace = Cnn10Space(),
+        space: SearchSpace | str = Cnn10Space(),
         options: NetworkOptions | NetworkConfig = NetworkOptions(),
-        devices: DeviceConfig | Devices = DeviceConfig(),
+        devices: DeviceConfig | Devices | str = DeviceConfig(),
     ) -> None:
+        space = search_space(space) if isinstance(space, str) else space
+        devices = DeviceConfig(devices) if isinstance(devices, str) else devices
+        _check_arguments(workdir, records, space, options, devices)
+        check_trainable(ClassCounts.of(records))
         if isinstance(devices, DeviceConfig):
             devices = open_devices(devices.strategy, devices.logical_cpus)
         if isinstance(options, NetworkOptions):
@@ -83,6 +87,7 @@ class Experiment:
             network = options.network(space, *sizes, single_label=single_label)
         else:
             network = options
+        check_task(network.task, records.single_label)
         directory = Workdir(Path(workdir), writable=devices.chief)
         self.run = Run(directory, records, space, network, devices)
         with directory.exclusive():
@@ -98,6 +103,7 @@ class Experiment:
         Raises:
             ValueError: the directory has no experiment, or one with other labels or front end.
         """
+        _check_records(records)
         directory = Workdir(Path(workdir))
         space, network = directory.space_and_network()
         experiment = cls.__new__(cls)
@@ -105,26 +111,9 @@ class Experiment:
         directory.claim(experiment.run.config)
         return experiment
 
-    def __repr__(self) -> str:
-        run = self.run
-        done = sorted(path.stem for path in (run.workdir.path / "stages").glob("*.json"))
-        return (
-            f"Experiment({str(run.workdir.path)!r}, {len(run.records.labels)} labels, "
-            f"{run.network.task}, space {run.space}, stages begun: {', '.join(done) or 'none'})"
-        )
-
-    @property
-    def workdir(self) -> Workdir:
-        """The run directory."""
-        return self.run.workdir
-
-    @property
-    def space(self) -> SearchSpace:
-        """The trained search space."""
-        return self.run.space
-
     def train_teacher(self, config: TeacherConfig = TeacherConfig()) -> TeacherResult:
         """Trains the teacher on the labels, recalibrates it and saves it as `teacher.keras`."""
+        require_type("config", config, TeacherConfig, "a TeacherConfig")
         with self.workdir.exclusive():
             return stages.train_teacher(self.run, config)
 
@@ -135,13 +124,15 @@ class Experiment:
 
     def train_supernet(self, config: SupernetConfig = SupernetConfig()) -> SupernetResult:
         """Trains the supernet."""
+        require_type("config", config, SupernetConfig, "a SupernetConfig")
         with self.workdir.exclusive():
             return stages.train_supernet(self.run, config)
 
     def train_subnet(
-        self, subnet: Subnet | str, config: SubnetConfig = SubnetConfig()
+        self, subnet: Subnet | str | float, config: SubnetConfig = SubnetConfig()
     ) -> SubnetResult:
         """Trains one subnet alone and saves it as `.keras`."""
+        require_type("config", config, SubnetConfig, "a SubnetConfig")
         with self.workdir.exclusive():
             return stages.train_subnet(self.run, self.subnet(subnet), config)
 
@@ -162,6 +153,9 @@ class Experiment:
             ValueError: no subnet meets a budget, there are no validation clips, or the supernet is
                 not trained.
         """
+        require_type(
+            "config", config, SearchConfig, "a SearchConfig, such as SearchConfig(budgets)"
+        )
         part = subspace(self.space, space, width_ratios)
         with self.workdir.exclusive():
             return run_search(self.run, config, part)
@@ -169,7 +163,7 @@ class Experiment:
     def export(
         self,
         config: ExportConfig = ExportConfig(),
-        subnet: Subnet | str | None = None,
+        subnet: Subnet | str | float | None = None,
         *,
         teacher: bool = False,
         out: PathLike | None = None,
@@ -188,6 +182,7 @@ class Experiment:
             ValueError: both subnet and teacher are given, or an earlier stage is missing.
             RuntimeError: a conversion failed, or a file differs from Keras beyond its bound.
         """
+        require_type("config", config, ExportConfig, "an ExportConfig")
         if teacher and subnet is not None:
             raise ValueError("export takes a subnet or the teacher, received both")
         folder = None if out is None else Path(out)
@@ -218,77 +213,41 @@ class Experiment:
             ValueError: there is no search result, or `out` contains files of other subnets.
             RuntimeError: a conversion failed, or a file differs from Keras beyond its bound.
         """
+        require_type("config", config, ExportConfig, "an ExportConfig")
         folder = None if out is None else Path(out)
         with self.workdir.exclusive():
             return exports.export_family(self.run, config, folder, data_licence)
 
-    def evaluate(
-        self,
-        subnet: Subnet | str,
-        split: str = EVALUATION,
-        evaluation: EvaluationConfig = EvaluationConfig(),
-    ) -> Evaluation:
-        """Recalibrates a subnet of the trained supernet and scores it on a split.
+    def reset(self, stage: str) -> list[str]:
+        """Removes the results of a stage and of those that depend on it, to run them afresh.
+
+        Args:
+            stage: teacher, soft_labels, supernet, search, convert, or the name of a single subnet's
+                training in the folder `stages`. Exported files remain until the next export.
+
+        Returns:
+            The stages that were removed.
 
         Raises:
-            ValueError: the supernet is not trained, or the split has no clips.
+            ValueError: the stage was not begun.
         """
-        sizes = self.run.sizes(evaluation)
-        require_clips(self.run.records, split)
-        evaluator = self.run.evaluator(self.load_supernet(), sizes)
-        batches, one = self.run.batches(split, sizes.batch_size), self.subnet(subnet)
-        scores = evaluator.scores(one, evaluator.recalibrate(one), batches)
-        return evaluation_of(scores, all_labels(batches), self.run.records)
+        with self.workdir.exclusive():
+            return reset(self.workdir, stage)
 
-    def evaluate_teacher(
-        self, split: str = EVALUATION, evaluation: EvaluationConfig = EvaluationConfig()
-    ) -> Evaluation:
-        """Scores the teacher on a split.
 
-        Raises:
-            ValueError: there is no teacher, or the split has no clips.
-        """
-        sizes = self.run.sizes(evaluation, stages.TEACHER)
-        return evaluate_file(self.run.teacher_path, self.run.records, split, sizes.batch_size)
+def _check_arguments(
+    workdir: object, records: object, space: object, options: object, devices: object
+) -> None:
+    require_type("workdir", workdir, (str, os.PathLike), "the path of the run directory")
+    _check_records(records)
+    require_type("space", space, SearchSpace, "a search space, such as search_space('[2,2,X]')")
+    kinds = (NetworkOptions, NetworkConfig)
+    require_type("options", options, kinds, "NetworkOptions; training has its own configurations")
+    require_type("devices", devices, (DeviceConfig, Devices), "a DeviceConfig")
 
-    def load_supernet(self) -> Supernet:
-        """Loads the trained supernet.
 
-        Raises:
-            ValueError: the supernet is not trained.
-            OSError: its last checkpoint cannot be read.
-        """
-        return self.run.load_supernet()
-
-    def teacher(self) -> keras.Model:
-        """Loads the trained teacher.
-
-        Raises:
-            ValueError: the teacher is not trained.
-        """
-        return load_model(self.run.teacher_path)
-
-    def search_result(self) -> SearchResult:
-        """The combined result of all searches of this run.
-
-        Raises:
-            ValueError: there is no search result.
-        """
-        return SearchResult.from_dict(self.workdir.search_result())
-
-    def winners(self) -> dict[str, Subnet]:
-        """The subnet that the search found for every budget.
-
-        Raises:
-            ValueError: there is no search result.
-        """
-        winners = self.workdir.winners()
-        return {budget: self.space.parse_subnet(text) for budget, text in winners.items()}
-
-    def subnet(self, subnet: Subnet | str) -> Subnet:
-        """Parses a subnet, or checks that it is in the space.
-
-        Raises:
-            ValueError: the subnet is not in the space.
-        """
-        return self.space.parse_subnet(str(subnet))
+def _check_records(records: object) -> None:
+    # A protocol: any data set will do.
+    if not hasattr(records, "training_batches"):
+        expected = "a data set, such as open_records('data') returns"
+        require_type("records", records, (), expected)

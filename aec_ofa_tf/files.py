@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator
+import shutil
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+LOCK_NAME = ".lock"
 _TEMPORARY_SUFFIX = ".partial"
 
 
@@ -21,13 +23,18 @@ class BusyError(OSError):
 def exclusive(directory: Path) -> Iterator[None]:
     """Locks a directory in the block; the operating system releases the lock if the process dies.
 
+    A directory that this process may not write to is not locked, since it can only be read.
+
     Raises:
         BusyError: another job has locked the directory.
     """
+    if is_read_only(directory):
+        yield
+        return
     import filelock  # not in the core install, whose programs write without a lock
 
     directory.mkdir(parents=True, exist_ok=True)
-    lock = filelock.FileLock(directory / ".lock", timeout=0)
+    lock = filelock.FileLock(directory / LOCK_NAME, timeout=0)
     try:
         lock.acquire()
     except filelock.Timeout as error:
@@ -38,6 +45,11 @@ def exclusive(directory: Path) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+def is_read_only(directory: Path) -> bool:
+    """Whether a directory exists and this process may not write to it."""
+    return directory.is_dir() and not os.access(directory, os.W_OK)
 
 
 @contextmanager
@@ -52,7 +64,7 @@ def replacing(path: Path) -> Iterator[Path]:
     """
     require_replaceable(path)
     target = Path(os.path.realpath(path))
-    temporary = target.with_name(f".{target.name}{_TEMPORARY_SUFFIX}")
+    temporary = partial_path(target)
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
         yield temporary
@@ -69,6 +81,33 @@ def replacing(path: Path) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
+def free_bytes(directory: Path) -> int:
+    """Free bytes of the disk that a directory, which need not exist yet, is or would be on."""
+    place = directory.absolute()
+    while not place.exists():
+        place = place.parent
+    return shutil.disk_usage(place).free
+
+
+def require_room(directory: Path, needed_bytes: int, what: str) -> None:
+    """Checks that a disk has room for what will be written.
+
+    Args:
+        directory: where it will be written; it need not exist yet.
+        needed_bytes: its estimated size.
+        what: its name, in the plural, for the message.
+
+    Raises:
+        OSError: there is less room.
+    """
+    free = free_bytes(directory)
+    if free < needed_bytes:
+        raise OSError(
+            f"the {what} need about {needed_bytes / 1e9:.2g} GB and the disk has {free / 1e9:.2g} "
+            f"GB free, at {directory}; make room or use another disk"
+        )
+
+
 def require_replaceable(path: Path) -> None:
     """Checks that `replacing` can write to a path.
 
@@ -80,10 +119,22 @@ def require_replaceable(path: Path) -> None:
         raise ValueError(f"{path} is {what}; give the path of a file to write")
 
 
-def remove_partial(directory: Path) -> None:
-    """Removes the temporary files of killed jobs. The caller must have locked the directory."""
+def partial_path(path: Path) -> Path:
+    """The temporary name under which `replacing` writes a file."""
+    return path.with_name(f".{path.name}{_TEMPORARY_SUFFIX}")
+
+
+def remove_partial(directory: Path, names: Iterable[str]) -> None:
+    """Removes the temporary files that killed jobs left. The caller must have locked the directory.
+
+    Args:
+        directory: the directory.
+        names: final names of the files that the jobs wrote; other temporary files are kept.
+    """
+    ours = {partial_path(directory / name).name for name in names}
     for path in directory.glob(f".*{_TEMPORARY_SUFFIX}"):
-        path.unlink(missing_ok=True)
+        if path.name in ours:
+            path.unlink(missing_ok=True)
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
+from aec_ofa_tf.config import ConfigError
 from aec_ofa_tf.metrics import Metrics, evaluate_scores
 from aec_ofa_tf.per_class import PerClassReport, per_class_report
 
@@ -182,6 +183,24 @@ def default_task(has_one_label_per_clip: bool) -> str:
             (`Manifest.has_one_label_per_clip`).
     """
     return SINGLE_LABEL.name if has_one_label_per_clip else MULTI_LABEL.name
+
+
+def check_task(task: str, has_one_label_per_clip: bool) -> None:
+    """Checks before training that the data can be scored by the task.
+
+    Args:
+        task: name of the task.
+        has_one_label_per_clip: as for `default_task`.
+
+    Raises:
+        ConfigError: the task needs exactly one label per clip, and the data differ.
+    """
+    if get_task(task).single_label and not has_one_label_per_clip:
+        raise ConfigError(
+            f"task={task!r} needs clips with exactly one of several labels, and some clips have "
+            "none or two, or there is only one label: use task='multi_label' or task='auto'",
+            "task",
+        )
 
 
 def normalised_weights(class_weights: ClassWeights, classes: int) -> np.ndarray:

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from aec_ofa_tf.audio.front_end import FrontEndConfig
 from aec_ofa_tf.config import ConfigError
-from aec_ofa_tf.files import exclusive, fingerprint, read_json, write_json
+from aec_ofa_tf.files import fingerprint, read_json, write_json
 from aec_ofa_tf.models.family import network_from_config, space_from_config
 from aec_ofa_tf.models.network import NetworkConfig
 from aec_ofa_tf.models.space import SearchSpace
+from aec_ofa_tf.ownership import RUN, owned
 
-_HELD: set[Path] = set()
-"""Run directories whose lock this process holds."""
+SEARCH = "search"
+"""The stage without a record in `stages`: its results are in a folder of this name."""
+
+_HELD: set[tuple[Path, int]] = set()
+"""Run directories that are locked, each with the thread of this process that holds the lock."""
 
 
 @dataclass(frozen=True)
@@ -49,18 +55,19 @@ class Workdir:
 
     @contextmanager
     def exclusive(self) -> Iterator[None]:
-        """Locks the directory in the block, unless it is not writable.
+        """Claims and locks the directory in the block, unless it is not writable.
 
-        Blocks may be nested in one process.
+        Blocks may be nested in one thread.
 
         Raises:
-            OSError: another job uses the directory.
+            ForeignFolderError: the directory holds files of somebody else.
+            OSError: another job, or another thread, uses the directory.
         """
-        place = self.path.resolve()
+        place = self.path.resolve(), threading.get_ident()
         if place in _HELD or not self.writable:
             yield
             return
-        with exclusive(self.path):
+        with owned(self.path, RUN):
             _HELD.add(place)
             try:
                 yield
@@ -75,7 +82,9 @@ class Workdir:
         """
         path = self.path / "config.json"
         if path.exists():
-            self._compare(read_json(path), config, f"{self.path} belongs to another experiment")
+            what = f"{self.path} belongs to another experiment"
+            remedy = "Use another run directory, or the same settings"
+            self._compare(read_json(path), config, what, remedy)
             return
         if not self.writable:
             raise ValueError(
@@ -111,6 +120,17 @@ class Workdir:
         config = self.config()
         return space_from_config(config["space"]), network_from_config(config["network"])
 
+    def front_end(self) -> FrontEndConfig:
+        """The front end of the experiment.
+
+        Raises:
+            ValueError: the directory is not an experiment, or its front end is missing.
+        """
+        config = self.config()
+        if "front_end" not in config:
+            raise ValueError(f"{self.path / 'config.json'} is damaged: it has no front end")
+        return FrontEndConfig.from_dict(config["front_end"])
+
     def begin_stage(
         self,
         name: str,
@@ -132,7 +152,11 @@ class Workdir:
         record = self._stage_record(name)
         if record is not None and (begun or record.result is not None):
             what = f"stage {name} in {self.path} has run"
-            self._compare(record.settings, settings, what, owner)
+            remedy = (
+                "Use the same settings or another run directory, or remove the stage and what "
+                f"depends on it: Experiment.reset({name!r})"
+            )
+            self._compare(record.settings, settings, what, remedy, owner)
             return record if record.result is not None else None
         self._write(name, StageRecord(settings, None))
         return None
@@ -162,16 +186,25 @@ class Workdir:
             raise ValueError(f"stage {name} is not done in {self.path}: run it first")
         return record
 
+    def stages(self) -> list[str]:
+        """Names of the stages that were begun, sorted; `search` if there is a search result."""
+        found = {path.stem for path in (self.path / "stages").glob("*.json")}
+        return sorted(found | ({SEARCH} if self._search_path.exists() else set()))
+
+    def settings(self, name: str) -> Mapping[str, Any]:
+        """The settings of a stage that was begun, as JSON values; empty for others."""
+        record = self._stage_record(name)
+        return {} if record is None else record.settings
+
     def search_result(self) -> Mapping[str, Any]:
         """The search result as JSON values: `budgets`, a row each, and the `largest` subnet.
 
         Raises:
             ValueError: there is no search result.
         """
-        path = self.path / "search" / "result.json"
-        if not path.exists():
+        if not self._search_path.exists():
             raise ValueError(f"there is no search result in {self.path}: search first")
-        return read_json(path)
+        return read_json(self._search_path)
 
     def winners(self) -> dict[str, str]:
         """The subnet that the search found for every budget, by the budget's text.
@@ -192,6 +225,10 @@ class Workdir:
             )
         return StageRecord(record["settings"], record["result"])
 
+    @property
+    def _search_path(self) -> Path:
+        return self.path / SEARCH / "result.json"
+
     def _stage_path(self, name: str) -> Path:
         return self.path / "stages" / f"{name}.json"
 
@@ -206,6 +243,7 @@ class Workdir:
         old: Mapping[str, Any],
         new: Mapping[str, Any],
         what: str,
+        remedy: str,
         owner: type | None = None,
     ) -> None:
         new = _as_json(new)
@@ -214,7 +252,7 @@ class Workdir:
         if differing:
             details = "; ".join(f"{n} was {old.get(n)!r}, now {new.get(n)!r}" for n in differing)
             raise ConfigError(
-                f"{what}: {details}. Use another run directory, or the same settings",
+                f"{what}: {details}. {remedy}",
                 *differing,
                 owner=owner,
             )

@@ -8,7 +8,7 @@ import runpy
 import sys
 from pathlib import Path
 
-from pipelines.program import FLAGFILES
+from pipelines.flagfiles import FLAGFILES
 
 PROGRAMS = (
     "prepare",

@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from absl import app, flags
+from absl import flags
 
 from aec_ofa_tf.averaging import FILE_COLUMNS, NETWORK_COLUMNS, average
 from aec_ofa_tf.files import write_json
@@ -28,7 +28,7 @@ flags.DEFINE_string("out", None, "File to which the result is written too, inden
 def main(runs: list[str]) -> dict[str, Any]:
     """Averages the searches and conversions of `runs`; see the module's docstring."""
     if not runs:
-        raise app.UsageError("no runs given: name the --workdir of each")
+        raise ValueError("no runs given: name the --workdir of each")
     from aec_ofa_tf.reporting.tables import markdown  # needs more than the core install
 
     result = average([Workdir(Path(run)) for run in runs]).as_dict()
@@ -41,4 +41,4 @@ def main(runs: list[str]) -> dict[str, Any]:
 
 if __name__ == "__main__":
     FLAGS.set_gnu_getopt()  # flags may follow runs
-    program.run(main, takes_files=True)
+    program.run(main, takes_files=True, uses_keras=False)

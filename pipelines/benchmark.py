@@ -9,6 +9,10 @@ python -m pipelines.benchmark --base_channels=4 --frames=40 --draws=2 --repetiti
 
 python -m pipelines.benchmark --suite=search --out=docs/results/search.json
 
+Recordings to records, beside a plain script; records to batches, beside a training step:
+python -m pipelines.benchmark --suite=prepare --out=docs/results/prepare.json
+python -m pipelines.benchmark --suite=input --out=docs/results/input.json
+
 Latency of TFLite files on clips of 10 s; without --model, of files with random weights:
 python -m pipelines.benchmark --suite=tflite --out=docs/results/tflite.json
 python -m pipelines.benchmark --suite=tflite --threads=2 \
@@ -38,6 +42,8 @@ def main(_: list[str]) -> dict[str, Any]:
         benchmark.TRAIN_STEP: _train_step,
         benchmark.SEARCH: _search,
         benchmark.TFLITE: _tflite,
+        benchmark.PREPARE: _prepare,
+        benchmark.INPUT: _input,
     }
     result = {"suite": FLAGS.suite, **suites[FLAGS.suite]()}
     if FLAGS.out:
@@ -65,6 +71,20 @@ def _tflite() -> dict[str, Any]:
     from pipelines.benchmarks.tflite import run_tflite_suite
 
     return run_tflite_suite(settings)
+
+
+def _prepare() -> dict[str, Any]:
+    settings = benchmark.prepare_settings()
+    from pipelines.benchmarks.preparation import run_prepare_suite
+
+    return run_prepare_suite(settings)
+
+
+def _input() -> dict[str, Any]:
+    settings = benchmark.train_step_settings()
+    from pipelines.benchmarks.input_rate import run_input_suite
+
+    return run_input_suite(settings)
 
 
 if __name__ == "__main__":

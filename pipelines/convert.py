@@ -16,11 +16,16 @@ from typing import Any
 from absl import flags
 
 import pipelines.flags
+from aec_ofa_tf.costs.budget import Budget
+from aec_ofa_tf.dataset import EVALUATION
+from aec_ofa_tf.export.child import require_temporary_folder
 from aec_ofa_tf.export.config import ExportConfig
+from aec_ofa_tf.ownership import MODELS, require_claimable
 from aec_ofa_tf.training.config import EvaluationConfig
 from aec_ofa_tf.workdir import Workdir
 from pipelines import program
 from pipelines.flags import data, define, experiment, naming_flags, read
+from pipelines.preflight import check_evaluated
 from tfrecords.manifest import load_manifest
 
 FLAGS = flags.FLAGS
@@ -43,7 +48,6 @@ flags.DEFINE_string("data_licence", None, "With --family: licence of the data, f
 flags.DEFINE_bool("score", True, "Score the files and the Keras model on the evaluation split.")
 for module in (pipelines.flags, data, experiment):
     flags.adopt_module_key_flags(module)
-flags.mark_flags_as_required(["workdir", "data_dir"])
 
 
 @naming_flags
@@ -52,10 +56,17 @@ def main(_: list[str]) -> dict[str, Any]:
     _check_flags()
     config = read(ExportConfig, evaluation=read(EvaluationConfig))
     workdir = Workdir(Path(FLAGS.workdir))
-    config.check_payload(load_manifest(Path(FLAGS.data_dir)).configuration["payload"])
-    workdir.config()  # fails for a mistyped name, before locking would create its folder
+    manifest = load_manifest(Path(FLAGS.data_dir))
+    config.check_payload(manifest.configuration["payload"])
+    # Fails for a mistyped name, before locking would create its folder.
+    space, network = workdir.space_and_network()
     if FLAGS.family:
-        workdir.winners()
+        config.check_budgets(map(Budget.parse, workdir.winners()))
+    elif FLAGS.subnet:
+        space.parse_subnet(FLAGS.subnet)
+    if FLAGS.score:
+        check_evaluated(manifest, network.task, EVALUATION)
+    require_temporary_folder()
     from aec_ofa_tf.experiment import Experiment
     from tfrecords.records import open_records
 
@@ -75,7 +86,9 @@ def _check_flags() -> None:
         raise ValueError("--data_licence is for the model cards of --family: add --family")
     if FLAGS.family and not FLAGS.score:
         raise ValueError("the table of --family needs the files' scores: leave out --noscore")
+    if FLAGS.out:
+        require_claimable(Path(FLAGS.out), MODELS)
 
 
 if __name__ == "__main__":
-    program.run(main)
+    program.run(main, required=("workdir", "data_dir"))

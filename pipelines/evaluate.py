@@ -15,6 +15,7 @@ from absl import flags
 import pipelines.flags
 from aec_ofa_tf.dataset import SPLITS
 from aec_ofa_tf.training.config import EvaluationConfig
+from aec_ofa_tf.workdir import Workdir
 from pipelines import program
 from pipelines.flags import data, define, experiment, naming_flags, read
 
@@ -30,7 +31,6 @@ flags.DEFINE_enum("split", "evaluation", list(SPLITS), "Split of the records to 
 flags.DEFINE_bool("teacher", False, "Score the teacher of the workdir.")
 for module in (pipelines.flags, data, experiment):
     flags.adopt_module_key_flags(module)
-flags.mark_flags_as_required(["model", "data_dir"])
 
 
 @naming_flags
@@ -45,10 +45,15 @@ def main(_: list[str]) -> dict[str, Any]:
         raise ValueError(f"--subnet and --teacher need a workdir as --model, but {model} is a file")
     if model.is_dir() and bool(FLAGS.subnet) == FLAGS.teacher:
         raise ValueError(f"{model} is a workdir: choose its model by --subnet or --teacher")
+    if model.is_dir() and FLAGS.subnet:
+        Workdir(model).space_and_network()[0].parse_subnet(FLAGS.subnet)
     from tfrecords.records import open_records
 
     records, config = open_records(FLAGS.data_dir), read(EvaluationConfig)
-    result: dict[str, Any] = {"model": str(model), "split": FLAGS.split}
+    counts = records.manifest.class_counts
+    data.warn_of_gaps(counts, (FLAGS.split,))
+    gaps = [gap.as_dict() for gap in counts.gaps if gap.split == FLAGS.split]
+    result: dict[str, Any] = {"model": str(model), "split": FLAGS.split, "class_gaps": gaps}
     if not model.is_dir():
         from aec_ofa_tf.export.scoring import evaluate_file
 
@@ -65,4 +70,4 @@ def main(_: list[str]) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    program.run(main)
+    program.run(main, required=("model", "data_dir"))

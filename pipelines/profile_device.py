@@ -27,7 +27,7 @@ from pipelines.flags import experiment, naming_flags, read
 
 FLAGS = flags.FLAGS
 experiment.define_workdir_flag()
-experiment.define_space_flags()
+experiment.define_space_flags(leave_out=("task", "block_dropout", "embedding_dropout"))
 flags.DEFINE_integer("seed", 0, "Seed of the draw of --check_subnets.", 0, 2**31 - 1)
 flags.DEFINE_string("out", None, "File of the latency table.")
 flags.DEFINE_string(
@@ -46,7 +46,6 @@ flags.DEFINE_enum(
 flags.DEFINE_integer("check_subnets", 20, "Number of random subnets to measure as a whole.", 0)
 flags.adopt_module_key_flags(pipelines.flags)
 flags.adopt_module_key_flags(experiment)
-flags.mark_flag_as_required("out")
 
 
 @naming_flags
@@ -81,4 +80,4 @@ def _space_and_network() -> tuple[SearchSpace, NetworkConfig]:
 
 
 if __name__ == "__main__":
-    program.run(main)
+    program.run(main, required=("out",))

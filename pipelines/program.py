@@ -8,23 +8,27 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 from logging import WARNING, LogRecord
-from pathlib import Path
 from typing import Any
 
 from absl import app, flags, logging
 
+from aec_ofa_tf.keras_settings import require_backend
+from pipelines.flagfiles import expanded
+
 CLOSED_PIPE = 128 + signal.SIGPIPE
 """Exit code of a program whose stdout was closed by its reader, as shells report it."""
-
-FLAGFILES = Path(__file__).resolve().parent / "configs"
-"""The folder of the flagfiles that come with this package."""
 
 _OURS = ("aec_ofa_tf", "pipelines", "tfrecords", "")
 
 flags.DEFINE_bool("traceback", False, "Show where in the code an error was raised.")
 
 
-def run(main: Callable[[list[str]], dict[str, Any]], takes_files: bool = False) -> None:
+def run(
+    main: Callable[[list[str]], dict[str, Any]],
+    takes_files: bool = False,
+    uses_keras: bool = True,
+    required: Sequence[str] = (),
+) -> None:
     """Runs `main` under absl and prints its result as a JSON object, the last line of stdout.
 
     The log goes to stderr. A ValueError, an OSError or a RuntimeError, whose messages name the
@@ -33,12 +37,15 @@ def run(main: Callable[[list[str]], dict[str, Any]], takes_files: bool = False) 
     Args:
         main: receives the positional arguments and returns a JSON-serialisable dict.
         takes_files: whether positional arguments are allowed.
+        uses_keras: whether the program, or those that use its results, need Keras on TensorFlow.
+        required: names of the flags that must be given.
     """
 
     def guarded(argv: list[str]) -> None:
-        if argv[1:] and not takes_files:
-            raise app.UsageError(f"unexpected arguments {argv[1:]}; flags are written --name=value")
         try:
+            _check_arguments(argv[1:], takes_files, required)
+            if uses_keras:
+                require_backend()
             result = main(argv[1:])
         except ModuleNotFoundError as error:
             if flags.FLAGS.traceback or (error.name or "").partition(".")[0] in _OURS:
@@ -68,37 +75,24 @@ def run(main: Callable[[list[str]], dict[str, Any]], takes_files: bool = False) 
     app.run(guarded, flags_parser=_parse_flags)
 
 
-def with_shipped_flagfiles(arguments: Sequence[str]) -> list[str]:
-    """Replaces the bare name of a flagfile of this package by its path.
-
-    A file with this name in the working directory takes precedence.
-
-    Args:
-        arguments: a command line, for example with `--flagfile=quickstart.flags`.
-
-    Returns:
-        The command line, for example with `--flagfile=/usr/lib/.../configs/quickstart.flags`.
-    """
-    found = list(arguments)
-    for index, argument in enumerate(found):
-        if argument == "--":
-            break
-        flag, equals, name = argument.partition("=")
-        if flag in ("--flagfile", "-flagfile") and equals:
-            found[index] = f"{flag}={_flagfile(name)}"
-        elif flag in ("--flagfile", "-flagfile") and index + 1 < len(found):
-            found[index + 1] = _flagfile(found[index + 1])
-    return found
-
-
-def _flagfile(name: str) -> str:
-    shipped = FLAGFILES / name
-    is_shipped = Path(name).name == name and not Path(name).exists() and shipped.is_file()
-    return os.fspath(shipped) if is_shipped else name
+def _check_arguments(arguments: Sequence[str], takes_files: bool, required: Sequence[str]) -> None:
+    if arguments and not takes_files:
+        raise ValueError(
+            f"unexpected arguments {' '.join(arguments)}: flags are written --name=value; "
+            "--helpshort lists them"
+        )
+    for name in required:
+        if not flags.FLAGS[name].value:
+            raise ValueError(f"--{name} is required: {flags.FLAGS[name].help}")
 
 
 def _parse_flags(arguments: list[str]) -> list[str]:
-    return app.parse_flags_with_usage(with_shipped_flagfiles(arguments))
+    try:
+        given = expanded(arguments)
+    except ValueError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(1)
+    return app.parse_flags_with_usage(given)
 
 
 def print_line(line: str) -> bool:

@@ -11,12 +11,13 @@ from typing import Any
 from absl import flags
 
 import pipelines.flags
-from aec_ofa_tf.dataset import VALIDATION
+from aec_ofa_tf.dataset import EVALUATION, VALIDATION
 from aec_ofa_tf.search.config import require_validation, subspace
 from aec_ofa_tf.training.config import EvaluationConfig
 from aec_ofa_tf.workdir import Workdir
 from pipelines import program
 from pipelines.flags import data, define, experiment, naming_flags, read
+from pipelines.preflight import check_evaluated
 from tfrecords.manifest import load_manifest
 
 FLAGS = flags.FLAGS
@@ -27,7 +28,6 @@ experiment.define_search_flags()
 experiment.define_subspace_flags()
 for module in (pipelines.flags, data, experiment):
     flags.adopt_module_key_flags(module)
-flags.mark_flags_as_required(["workdir", "data_dir"])
 
 
 @naming_flags
@@ -38,9 +38,11 @@ def main(_: list[str]) -> dict[str, Any]:
     ratios = experiment.width_ratios()
     space = subspace(trained, FLAGS.space, ratios)
     config = experiment.search_from_flags(read(EvaluationConfig))
-    config.members(space, network)
+    config.members(space, network, workdir.front_end())
     config.check_storage()
-    require_validation(load_manifest(Path(FLAGS.data_dir)).clips.get(VALIDATION, 0))
+    manifest = load_manifest(Path(FLAGS.data_dir))
+    require_validation(manifest.clips.get(VALIDATION, 0))
+    check_evaluated(manifest, network.task, VALIDATION, EVALUATION)
     from aec_ofa_tf.experiment import Experiment
     from tfrecords.records import open_records
 
@@ -49,4 +51,4 @@ def main(_: list[str]) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    program.run(main)
+    program.run(main, required=("workdir", "data_dir"))

@@ -3,12 +3,12 @@ r"""Tags recordings with a TFLite model; needs only the core install, no TensorF
 python -m pipelines.tag --model=model.tflite dog.wav street.mp3
 arecord -f S16_LE -r 48000 -t wav | python -m pipelines.tag --model=model.tflite --per_window -
 
-Files may have any length and sample rate, and any format that soundfile reads. `-` is standard
-input: the bytes of a file, or raw samples. A recording is cut into windows as long as the model's
-clip, the last one aligned to the end of the recording. A label's score is the highest over all
-windows (the mean for a single_label model). A file that cannot be decoded is listed with the
-reason; the other files are tagged, and the exit code is 1. Ctrl-C or SIGTERM ends a live stream
-and reports the result so far.
+Files may have any length and sample rate, and any format that soundfile reads. Of a folder, all
+sound files are tagged. `-` is standard input: the bytes of a file, or raw samples. A recording is
+cut into windows as long as the model's clip, the last one aligned to the end of the recording. A
+label's score is the highest over all windows (the mean for a single_label model). A file that
+cannot be decoded is listed with the reason; the other files are tagged, and the exit code is 1.
+Ctrl-C or SIGTERM ends a live stream and reports the result so far.
 """
 
 from __future__ import annotations
@@ -19,8 +19,9 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from absl import app, flags
+from absl import flags
 
+from aec_ofa_tf.audio.io.folders import recordings_named
 from aec_ofa_tf.audio.io.sound_source import STANDARD_INPUT
 from aec_ofa_tf.tagging.recordings import Output, RecordingTagger, WindowConfig
 from aec_ofa_tf.tagging.results import TaggingResult
@@ -43,13 +44,14 @@ def main(files: list[str]) -> dict[str, Any]:
         ValueError: the model or a flag cannot be used, or one of the files could not be tagged.
         OSError: the model or its front end is missing, or an output cannot be written.
     """
+    files = recordings_named(files)
     if not files:
-        raise app.UsageError("no audio files given; use - for standard input")
+        raise ValueError("no audio files given; use - for standard input")
     if files.count(STANDARD_INPUT) > 1:
-        raise app.UsageError("standard input can be read once only")
+        raise ValueError("standard input can be read once only")
     raw = tag_flags.raw_format()
     if raw and STANDARD_INPUT not in files:
-        raise app.UsageError("--raw_format describes standard input; give - as a file")
+        raise ValueError("--raw_format describes standard input; give - as a file")
     thresholds = parse_label_thresholds(FLAGS.label_threshold)
     if sys.stdout is not None:  # None if a service closed it
         # A name that is not UTF-8 is printed escaped instead of ending the program.
@@ -99,4 +101,4 @@ def _report(result: TaggingResult) -> dict[str, Any]:
 
 if __name__ == "__main__":
     FLAGS.set_gnu_getopt()  # flags may follow files
-    program.run(main, takes_files=True)
+    program.run(main, takes_files=True, uses_keras=False, required=("model",))

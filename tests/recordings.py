@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
+from aec_ofa_tf.ownership import MARKER_NAME
 from tfrecords.clip import Clip, Source
 
 RATE_HZ = 32000
@@ -30,13 +31,17 @@ def cut(path: Path, keep: float) -> Path:
     return path
 
 
-def source(folder: Path, train: int = 10, validation: int = 4, evaluation: int = 3) -> Source:
-    """Clips of 0.5 s with one or two of three labels."""
+def source(
+    folder: Path, train: int = 10, validation: int = 4, evaluation: int = 3, keep: bool = False
+) -> Source:
+    """Clips of 0.5 s with one or two of three labels; `keep` leaves existing files as they are."""
     labels = ("dog", "rain", "siren")
     splits = ["train"] * train + ["validation"] * validation + ["evaluation"] * evaluation
     clips = []
     for number, split in enumerate(splits):
-        path = write(folder / f"{number}.wav", noise(seed=number), subtype="FLOAT")
+        path = folder / f"{number}.wav"
+        if not (keep and path.exists()):
+            write(path, noise(seed=number), subtype="FLOAT")
         names = (
             (labels[number % 3],) if number % 2 else (labels[number % 3], labels[1 - number % 2])
         )
@@ -48,7 +53,7 @@ def digests(folder: Path) -> dict[str, str]:
     return {
         path.name: hashlib.sha256(path.read_bytes()).hexdigest()
         for path in folder.iterdir()
-        if path.is_file() and path.name != ".lock"
+        if path.is_file() and path.name not in (".lock", MARKER_NAME)
     }
 
 

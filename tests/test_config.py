@@ -8,7 +8,9 @@ import pytest
 
 import aec_ofa_tf as ofa
 from aec_ofa_tf.config import ConfigError, from_values, outcome
+from aec_ofa_tf.costs.budget import Budget
 from aec_ofa_tf.export.config import ExportConfig
+from aec_ofa_tf.export.request import check_kind
 from aec_ofa_tf.models.cnn10 import search_space
 from aec_ofa_tf.search.config import SearchConfig, subspace
 from aec_ofa_tf.training.config import (
@@ -21,20 +23,30 @@ from aec_ofa_tf.training.config import (
 )
 from aec_ofa_tf.training.device_config import DeviceConfig, check_devices
 
+SMALL, LARGE = Budget("small", (("params", 0, 8e3),)), Budget("large", (("params", 0, 9e3),))
+
 
 @pytest.mark.parametrize(
     ("make", "expected"),
     [
         (lambda: TrainConfig(batch_size=0), "batch_size is at least 1, received 0"),
         (lambda: TrainConfig(batch_size=2.5), "batch_size is a whole number"),
-        (lambda: TrainConfig(learning_rate=float("nan")), "learning_rate is at least"),
+        (
+            lambda: TrainConfig(learning_rate=float("nan")),
+            "learning_rate is at least 1e-12",
+        ),
         (lambda: TrainConfig(batch_size=True), "batch_size is a whole number"),
         (lambda: TrainConfig(batch_size=None), "batch_size is a whole number, received None"),
         (lambda: TrainConfig(learning_rate="fast"), "learning_rate is a number, received 'fast'"),
         (lambda: TrainConfig(learning_rate=float("inf")), "learning_rate is at least"),
         (lambda: TrainConfig(time_roll=1), "time_roll is True or False"),
         (lambda: TrainConfig(schedule="linear"), "schedule is one of constant, cosine"),
-        (lambda: TrainConfig(seed=2**31), "seed is a number from 0"),
+        (
+            lambda: TrainConfig(seed=2**31),
+            "seed is a number from 0 to 2147483647, received 2147483648",
+        ),
+        (lambda: TrainConfig(mixup_alpha=1e9), "mixup_alpha is a number from 0 to 100"),
+        (lambda: TrainConfig(gain_db=1e9), "gain_db is a number from 0 to 100"),
         (lambda: TrainConfig(jit_compile=True), "add execution='masks'"),
         (lambda: TeacherConfig(steps=0), "steps is at least 1"),
         (lambda: SupernetConfig(label_weight=3), "label_weight is a number from 0 to 1"),
@@ -47,13 +59,22 @@ from aec_ofa_tf.training.device_config import DeviceConfig, check_devices
         (lambda: EvaluationConfig(batch_size=0), "batch_size is at least 1"),
         (lambda: SearchConfig(), "search needs a budget"),
         (lambda: SearchConfig(["params<8"]), "cannot read the budget"),
+        (lambda: SearchConfig([6000]), "each element Budget or text"),
+        (lambda: SearchConfig(["latency_ms<=3"]), "give its latency_table"),
+        (lambda: SearchConfig([SMALL, dataclasses.replace(LARGE, text="small")]), "need different"),
         (lambda: SearchConfig(["params<=8k"], storage="x"), "storage is for"),
         (lambda: SearchConfig(["params<=8k"], algorithm="guess"), "algorithm is one of"),
+        (lambda: SearchConfig([SMALL], bootstrap_resamples=10**24), "from 100 to 1000000"),
+        (lambda: ExportConfig(max_map_drop=5), "max_map_drop is a number from 0 to 1"),
         (lambda: ExportConfig(inputs=()), "name no file to make"),
-        (lambda: ExportConfig(quantizations=("int4",)), "received .*int4"),
+        (lambda: ExportConfig(quantizations=("int4",)), "^quantizations is a list .* 'int4'$"),
+        (lambda: ExportConfig(inputs="wave"), "^inputs is a list of log_mel, waveform, .* 'wave'$"),
+        (lambda: check_kind("wave", "int8"), "^input is one of log_mel, waveform, .* 'wave'$"),
+        (lambda: check_kind("log_mel", "int4"), "^quantization is one of .* received 'int4'$"),
+        (lambda: check_kind("log_mel", "int8", "int4"), "^io_type is one of float32, int8, "),
         (lambda: ExportConfig(inputs="waveform", quantizations="float16"), "cannot be float16"),
         (lambda: ExportConfig(io_type="int8"), "cannot have int8 input and output tensors"),
-        (lambda: ExportConfig(max_map_drop=-1), "max_map_drop is at least 0"),
+        (lambda: ExportConfig(max_map_drop=-1), "max_map_drop is a number from 0 to 1"),
     ],
 )
 def test_an_impossible_value_fails_when_the_configuration_is_made(make, expected):
@@ -107,6 +128,10 @@ def test_a_part_of_the_trained_space_can_be_named_and_no_other():
     assert subspace(trained, "[2,2,2]", (0.4,)).size == 1
     with pytest.raises(ConfigError, match="were not trained"):
         subspace(trained, "[X,2,2]")
+    with pytest.raises(ValueError, match="width ratios must lie"):
+        subspace(trained, width_ratios=())
+    with pytest.raises(ValueError, match="unknown search space ''"):
+        subspace(trained, "")
 
 
 def test_the_resume_key_is_what_changes_the_outcome():

@@ -11,7 +11,6 @@ import soundfile
 import tensorflow as tf
 
 import aec_ofa_tf as ofa
-from aec_ofa_tf.training.sampler import uniform_sampler
 
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 CLASSES = 3
@@ -58,7 +57,6 @@ def names(tmp_path_factory):
         "ofa": ofa,
         "np": np,
         "keras": keras,
-        "uniform_sampler": uniform_sampler,
         "space": space,
         "network": network,
         "supernet": ofa.Supernet(space, network),

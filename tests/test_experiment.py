@@ -1,6 +1,7 @@
 """The whole path from Python: no flags, no programs."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -112,7 +113,8 @@ def test_a_subnet_and_the_teacher_become_files_that_tag(experiment, records, rec
     assert "Results of every class" in Path(f"{small.file}.md").read_text()
     assert teacher.params > small.params
     for file in (small, teacher):
-        assert Path(f"{file.file}.md").is_file()
+        assert file.card == f"{file.file}.md"
+        assert Path(file.card).is_file()
         result = Tagger(file.path).tag_file(recordings / "tone" / "1.wav", top_k=2)
         assert result.tags is not None
         assert {tag.label for tag in result.tags} == {"hiss", "tone"}
@@ -125,6 +127,7 @@ def test_winners_are_kept_where_nothing_changed(experiment):
     files = experiment.export(config).files
     before = [file.path.stat().st_mtime_ns for file in files]
 
+    assert all(Path(file.card).is_file() for file in files)
     assert experiment.export(config).files == files
     assert [file.path.stat().st_mtime_ns for file in files] == before
     family = experiment.family(config, data_licence="CC0")
@@ -141,6 +144,59 @@ def test_a_subnet_is_trained_alone_and_scored(experiment):
     assert result.subnet == "4x2-3x2-6x2-12x2"
     assert Path(result.file).is_file()
     assert result.as_dict()["accuracy"] == result.metrics["accuracy"]
+
+
+def test_a_subnet_of_another_supernet_is_not_returned_as_done(experiment, records, tmp_path):
+    shutil.copytree(experiment.workdir.path, tmp_path / "run")
+    again = Experiment(tmp_path / "run", records, search_space("[2,2,X]", 4))
+    configs = [
+        SubnetConfig(TRAIN, objective=objective, init=init, steps=1)
+        for objective, init in (("labels", "supernet"), ("distill", "random"))
+    ]
+    done = [again.train_subnet("smallest", config) for config in configs]
+    assert [again.train_subnet("smallest", config) for config in configs] == done
+
+    shutil.rmtree(tmp_path / "run" / "checkpoints" / "supernet")
+    (tmp_path / "run" / "stages" / "supernet.json").unlink()
+    again.train_supernet(SupernetConfig(TRAIN, largest_steps=0, steps=2))
+    with pytest.raises(ConfigError, match="supernet was '"):
+        again.train_subnet("smallest", configs[0])
+    assert again.train_subnet("smallest", configs[1]) == done[1]
+
+
+def test_a_stage_is_removed_with_all_that_depends_on_it_and_runs_afresh(
+    experiment, records, tmp_path
+):
+    run = tmp_path / "run"
+    shutil.copytree(experiment.workdir.path, run)
+    again = Experiment(run, records, search_space("[2,2,X]", 4))
+    alone, distilled = (SubnetConfig(TRAIN, objective=o, steps=1) for o in ("labels", "distill"))
+    for config in (alone, distilled):
+        again.train_subnet("smallest", config)
+    name = "subnet-4x2-3x2-6x2-12x1-labels-random-1"
+    (run / "mine.txt").write_text("not a result")
+    assert {"search", "supernet", name} <= set(again.workdir.stages())
+    assert "search, soft_labels" in repr(again)
+    with pytest.raises(ConfigError, match=r"or remove .* Experiment\.reset\('teacher'\)"):
+        again.train_teacher(TeacherConfig(TRAIN, base_channels=4, steps=5))
+    with pytest.raises(ValueError, match="no stage 'techer'; it has"):
+        again.reset("techer")
+
+    before = set(again.workdir.stages())
+    removed = again.reset("supernet")
+    assert {"supernet", "search"} <= set(removed)
+    assert set(again.workdir.stages()) == before - set(removed)
+    assert not any("supernet" in stage for stage in again.workdir.stages())
+    assert not (run / "search").exists()
+    assert not (run / "checkpoints" / "supernet").exists()
+    assert again.reset("teacher")[:2] == ["teacher", "soft_labels"]
+    assert again.workdir.stages() == [name]
+    assert (run / "subnets" / f"{name}.keras").is_file()
+    left = {path.name for path in run.iterdir()} - {".lock", ".aec_ofa.json", "export"}
+    assert left == {
+        *["checkpoints", "events", "stages", "subnets", "config.json", "fingerprint", "mine.txt"]
+    }
+    again.train_teacher(TeacherConfig(TRAIN, base_channels=4, steps=1))
 
 
 def test_an_experiment_is_opened_again_and_evaluated(experiment, records):

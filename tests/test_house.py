@@ -1,6 +1,7 @@
 """The rules of the house: who imports whom, who reads flags, how long a file may be."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -13,20 +14,21 @@ PACKAGES = ("aec_ofa_tf", "tfrecords", "pipelines")
 
 # Inside aec_ofa_tf a module imports its own room and those above it.
 ORDER = (
-    ("files", "config"),
-    ("audio", "layers", "metrics", "per_class", "tasks", "dataset"),
+    ("files", "config", "labels", "ownership", "keras_settings", "pinned_keras"),
+    ("audio", "layers", "metrics", "per_class", "tasks", "dataset", "classes"),
     ("models",),
     ("costs", "workdir"),
     ("reporting", "tagging"),
     ("training",),
     ("search",),
     ("export",),
+    ("trained",),
     ("averaging", "experiment"),
 )
 LEVEL = {room: level for level, rooms in enumerate(ORDER) for room in rooms}
 
 # What tfrecords takes of aec_ofa_tf: no networks.
-DATA_USES = ("files", "config", "dataset", "audio")
+DATA_USES = ("files", "config", "labels", "ownership", "dataset", "classes", "audio")
 
 # Benchmark code is imported by its own programs alone.
 BENCHMARK_PROGRAMS = ("pipelines/benchmark.py", "pipelines/profile_device.py")
@@ -49,6 +51,29 @@ def imported(path: Path) -> set[str]:
         elif isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
     return {name for name in names if name.split(".")[0] in PACKAGES}
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_keras_is_imported_with_its_settings_pinned(package):
+    importers = []
+    for path in files(package):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        for_types = {id(n) for test in ast.walk(tree) for n in _imports_for_types(test)}
+        imports = (n for n in ast.walk(tree) if isinstance(n, ast.Import | ast.ImportFrom))
+        names = {
+            alias.name if isinstance(node, ast.Import) else node.module
+            for node in imports
+            for alias in node.names
+            if id(node) not in for_types
+        }
+        importers += [place(path)] * any(name.split(".")[0] == "keras" for name in names if name)
+    assert importers == ["aec_ofa_tf/pinned_keras.py"] * (package == "aec_ofa_tf")
+
+
+def _imports_for_types(node: ast.AST) -> list[ast.stmt]:
+    """The imports that only type checkers execute."""
+    is_test = isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+    return node.body if is_test else []
 
 
 def room(name: str) -> str:
@@ -86,6 +111,39 @@ def test_data_imports_no_networks(path):
 
     assert not [name for name in names if name.startswith("pipelines")]
     assert {room(name) for name in names} <= set(DATA_USES)
+
+
+def messages(path: Path) -> list[str]:
+    """The strings of a file that are no docstrings; f-strings as one, with {} for values."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    inside = {
+        id(n) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr) for n in node.values
+    }
+    docs = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    found = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.JoinedStr):
+            parts = [getattr(part, "value", "") for part in node.values]
+            found.append("".join(part if isinstance(part, str) else "{}" for part in parts))
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            found += [node.value] * (id(node) not in inside | docs)
+    return found
+
+
+# Messages about recordings in a layout, whose arguments only programs have, name their flags.
+ABOUT_PREPARATION = ("tfrecords/sources/", "tfrecords/prepare")
+PARAMETERS = [
+    path
+    for path in [*LIBRARY, *files("tfrecords")]
+    if not place(path).startswith(ABOUT_PREPARATION)
+]
+
+
+@pytest.mark.parametrize("path", PARAMETERS, ids=place)
+def test_messages_of_the_library_name_flags_in_commands_only(path):
+    for message in messages(path):
+        words = re.sub(r"`python -m [^`]*`", "", message)
+        assert not re.search(r"(?<![\w-])--(?!runner|direct_)[a-z]", words), message
 
 
 BENCHMARK_FILES = ("pipelines/benchmarks/", *BENCHMARK_PROGRAMS, BENCHMARK_FLAGS)

@@ -49,6 +49,15 @@ def test_importing_the_library_imports_nothing_heavy():
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
+def test_a_configuration_is_made_without_tensorflow():
+    code = (
+        "import sys, aec_ofa_tf as ofa; ofa.PrepareConfig('folder', 4.0); ofa.TrainConfig(); "
+        "ofa.SearchConfig(['params<=50k']); ofa.DeviceConfig(); ofa.search_space('[2,2,X]'); "
+        "ofa.ExportConfig(); sys.exit(bool({'tensorflow', 'keras'} & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
 def test_no_public_name_is_hidden_by_a_package():
     """`aec_ofa_tf.costs` is the package as soon as anything in it was imported."""
     modules = {path.stem for path in (ROOT / "aec_ofa_tf").iterdir()}

@@ -9,12 +9,16 @@ from pathlib import Path
 import pytest
 
 import aec_ofa_tf
-from pipelines import program
 from pipelines.__main__ import PROGRAMS
+from pipelines.flagfiles import expanded
 from tests.pipelines.tag.core_install import copy_source, run
 
 ROOT = Path(__file__).resolve().parents[1]
-SHIPPED = str(ROOT / "pipelines" / "configs" / "quickstart.flags")
+SHIPPED = [
+    line
+    for line in (ROOT / "pipelines" / "configs" / "quickstart.flags").read_text().splitlines()
+    if line.startswith("--")
+]
 
 
 @pytest.fixture(scope="module")
@@ -91,9 +95,9 @@ def test_an_unknown_program_ends_with_the_list_and_the_nearest_name():
 @pytest.mark.parametrize(
     ("given", "read"),
     [
-        (["--flagfile=quickstart.flags"], [f"--flagfile={SHIPPED}"]),
-        (["--flagfile", "quickstart.flags"], ["--flagfile", SHIPPED]),
-        (["--flagfile=./quickstart.flags"], ["--flagfile=./quickstart.flags"]),
+        (["--flagfile=quickstart.flags"], SHIPPED),
+        (["--flagfile", "quickstart.flags", "--seed=1"], [*SHIPPED, "--seed=1"]),
+        (["--flagfile=./quickstart.flags"], ["--flagfile=quickstart.flags"]),
         (["--flagfile=unknown.flags"], ["--flagfile=unknown.flags"]),
         (["--flagfile"], ["--flagfile"]),
         (["--", "--flagfile=quickstart.flags"], ["--", "--flagfile=quickstart.flags"]),
@@ -102,11 +106,26 @@ def test_an_unknown_program_ends_with_the_list_and_the_nearest_name():
 )
 def test_a_shipped_flagfile_is_found_by_its_bare_name(given, read, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert program.with_shipped_flagfiles(["train", *given]) == ["train", *read]
+    assert expanded(["train", *given]) == ["train", *read]
 
 
 def test_a_flagfile_in_the_working_directory_comes_first(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "quickstart.flags").touch()
-    given = ["train", "--flagfile=quickstart.flags"]
-    assert program.with_shipped_flagfiles(given) == given
+    (tmp_path / "quickstart.flags").write_text("--seed=7\n")
+    assert expanded(["train", "--flagfile=quickstart.flags"]) == ["train", "--seed=7"]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_a_flagfile_is_read_as_windows_saves_it(encoding, end, tmp_path):
+    inner, outer = tmp_path / "inner.flags", tmp_path / "outer.flags"
+    outer.write_bytes(f"--source=Bär{end}# why{end}{end}--flagfile={inner}{end}".encode(encoding))
+    inner.write_bytes(f"--seed=7{end}--flagfile={outer}".encode(encoding))
+    assert expanded(["train", f"--flagfile={outer}"]) == ["train", "--source=Bär", "--seed=7"]
+
+
+def test_a_flagfile_in_another_encoding_is_named(tmp_path):
+    path = tmp_path / "latin1.flags"
+    path.write_bytes("--source=Bär\n".encode("latin-1"))
+    with pytest.raises(ValueError, match=f"--flagfile={path} is not UTF-8 text.*save it as UTF-8"):
+        expanded(["train", f"--flagfile={path}"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
+import os
 import threading
 from collections.abc import Sequence
 from contextlib import redirect_stderr, suppress
@@ -30,7 +31,7 @@ def write_shards(jobs: list[ShardJob], beam_args: Sequence[str]) -> None:
     if not jobs:
         return
     beam = _import_beam()
-    options = _beam_options(beam_args)
+    options = beam_options(with_workers(beam_args))
     for job in jobs:
         report_path(job.path).unlink(missing_ok=True)
     from apache_beam.runners.portability.fn_api_runner import FnApiRunner
@@ -44,6 +45,20 @@ def write_shards(jobs: list[ShardJob], beam_args: Sequence[str]) -> None:
         _ = pipeline | beam.Create(jobs) | beam.Reshuffle() | beam.Map(_try_shard)
 
 
+def with_workers(beam_args: Sequence[str]) -> list[str]:
+    """Adds a thread per core of this machine, unless the options choose a runner or workers.
+
+    Decoding, resampling and TensorFlow leave Python's lock, so threads keep all cores busy without
+    the start of further processes.
+    """
+    chosen = ("--runner", "--direct_num_workers", "--direct_running_mode")
+    if any(argument.startswith(chosen) for argument in beam_args):
+        return list(beam_args)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    workers = ["--direct_running_mode=multi_threading", f"--direct_num_workers={cores or 1}"]
+    return [*beam_args, *workers]
+
+
 def _try_shard(job: ShardJob) -> None:
     """Writes a shard in one of Beam's workers; ignores a failure.
 
@@ -54,7 +69,12 @@ def _try_shard(job: ShardJob) -> None:
         write_shard(job)
 
 
-def _beam_options(beam_args: Sequence[str]) -> Any:
+def beam_options(beam_args: Sequence[str]) -> Any:
+    """Parses Apache Beam's pipeline options.
+
+    Raises:
+        PrepareError: Beam does not accept them.
+    """
     from apache_beam.options.pipeline_options import PipelineOptions
 
     options = PipelineOptions(list(beam_args))
@@ -65,7 +85,7 @@ def _beam_options(beam_args: Sequence[str]) -> Any:
     except SystemExit as error:
         reason = usage.getvalue().strip().rpartition("error: ")[2]
         raise PrepareError(
-            f"Apache Beam does not accept --beam_arg={' --beam_arg='.join(beam_args)}: {reason}"
+            f"Apache Beam does not accept beam_args={list(beam_args)}: {reason}"
         ) from error
     return options
 

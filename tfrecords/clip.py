@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from aec_ofa_tf.classes import ClassCounts
 from aec_ofa_tf.dataset import EVALUATION, SPLITS, TRAIN, VALIDATION
+from aec_ofa_tf.labels import check_labels
 
 __all__ = [
     "EVALUATION",
@@ -23,7 +27,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Clip:
     """One labelled recording.
 
@@ -33,12 +37,16 @@ class Clip:
         path: the audio file.
         labels: names of the events in the clip; empty if it has none of the label set.
         split: one of `SPLITS`.
+        begin_secs: where the clip begins, if the file holds more than the clip.
+        end_secs: where it ends then; None: the clip is the beginning of the file.
     """
 
     id: str
     path: Path
     labels: tuple[str, ...]
     split: str
+    begin_secs: float = 0.0
+    end_secs: float | None = None
 
 
 @dataclass(frozen=True)
@@ -50,27 +58,59 @@ class Source:
         clips: clips whose file exists.
         missing: clips that the dataset lists but whose file does not exist.
         facts: further information about the source that the manifest records (JSON values).
+        searched: the folder whose files are all taken for clips; records within it would be too.
+        notes: oddities that users should know, as sentences; `prepare` logs them.
+
+    Raises:
+        SourceError: no TFLite file can hold a label (`labels.check_labels`).
     """
 
     labels: tuple[str, ...]
     clips: tuple[Clip, ...]
     missing: tuple[Clip, ...] = ()
     facts: Mapping[str, Any] = field(default_factory=dict)
+    searched: Path | None = None
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        try:
+            check_labels(self.labels)
+        except ValueError as error:
+            raise SourceError(str(error)) from error
 
     def __repr__(self) -> str:
         clips = ", ".join(f"{len(self.split(split))} {split}" for split in SPLITS)
         return f"Source({len(self.labels)} labels, clips: {clips}; {len(self.missing)} missing)"
+
+    @property
+    def class_counts(self) -> ClassCounts:
+        """Numbers of the clips whose file exists."""
+        splits = {split: self.split(split) for split in SPLITS}
+        return ClassCounts(
+            self.labels,
+            {split: len(clips) for split, clips in splits.items()},
+            {
+                split: Counter(label for clip in clips for label in clip.labels)
+                for split, clips in splits.items()
+            },
+            len(self.labels) > 1 and all(len(clip.labels) == 1 for clip in self.clips),
+        )
 
     def split(self, name: str) -> tuple[Clip, ...]:
         """The clips of one split, in the source's order."""
         return tuple(clip for clip in self.clips if clip.split == name)
 
 
+def stable_hash(name: str) -> bytes:
+    """SHA-256 of a name on disk: an order that does not change when other names are added."""
+    return hashlib.sha256(os.fsencode(name)).digest()
+
+
 class SourceError(ValueError):
     """A dataset contradicts itself or its format. The message names the place and the value."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Row:
     """A clip as read from a dataset's table, with its place ("file:line") for error messages."""
 
@@ -78,12 +118,15 @@ class Row:
     place: str
 
 
-def collect(labels: Iterable[str], rows: Iterable[Row], **facts: Any) -> Source:
+def collect(
+    labels: Iterable[str], rows: Iterable[Row], notes: Iterable[str] = (), **facts: Any
+) -> Source:
     """Builds a Source: checks splits and labels, drops repeated rows, separates missing clips.
 
     Args:
         labels: the label set, in the order of the classes.
         rows: the clips; a row may be repeated unchanged.
+        notes: oddities that users should know.
         facts: further information about the source (JSON values).
 
     Raises:
@@ -108,6 +151,7 @@ def collect(labels: Iterable[str], rows: Iterable[Row], **facts: Any) -> Source:
         clips=tuple(clip for clip, is_file in zip(clips, present, strict=True) if is_file),
         missing=tuple(clip for clip, is_file in zip(clips, present, strict=True) if not is_file),
         facts=facts,
+        notes=tuple(notes),
     )
 
 

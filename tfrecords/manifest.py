@@ -9,6 +9,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from aec_ofa_tf.audio.front_end import FrontEndConfig
+from aec_ofa_tf.classes import ClassCounts
 from aec_ofa_tf.files import fingerprint, read_json, sha256_of, write_json
 
 MANIFEST_NAME = "manifest.json"
@@ -114,14 +116,27 @@ class Manifest:
         shards = [(shard.name, shard.sha256) for shard in self.shards]
         return fingerprint({"labels": self.labels, "shards": shards})
 
+    @property
+    def class_counts(self) -> ClassCounts:
+        """Numbers of the records."""
+        return ClassCounts(
+            self.labels, self.clips, self.clips_per_label, self.has_one_label_per_clip
+        )
+
+    @cached_property
+    def front_end(self) -> FrontEndConfig:
+        """The parameters of the log-mel."""
+        return FrontEndConfig.from_dict(self.configuration["front_end"])
+
     def summary(self) -> dict[str, Any]:
-        """The counts that programs report: clips per split, quarantined, missing and silent."""
+        """What programs report: counts of clips, and classes that cannot be told from others."""
         return {
             "clips": self.clips,
             "quarantined": len(self.quarantined),
             "missing": len(self.missing),
             "silent": self.silent,
             "labels": len(self.labels),
+            "class_gaps": [gap.as_dict() for gap in self.class_counts.gaps],
         }
 
     def save(self, data_dir: Path) -> None:

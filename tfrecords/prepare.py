@@ -2,32 +2,40 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import os
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from aec_ofa_tf.files import exclusive, fingerprint, read_json, remove_partial, write_json
+from aec_ofa_tf.files import free_bytes, read_json, require_room, write_json
+from aec_ofa_tf.ownership import RECORDS, owned
 from tfrecords.beam import write_shards
-from tfrecords.clip import SPLITS, TRAIN, Source
+from tfrecords.clip import SPLITS, TRAIN, Clip, Source
+from tfrecords.clip_table import TABLE_NAME
 from tfrecords.manifest import MANIFEST_NAME, Manifest, Shard, damage, load_manifest
-from tfrecords.prepare_config import PrepareConfig, PrepareError, check_configuration
+from tfrecords.plan import clips_per_shard, plan_shards, shard_clips
+from tfrecords.prepare_config import (
+    CONFIGURATION_NAME,
+    PrepareConfig,
+    PrepareError,
+    check_configuration,
+)
+from tfrecords.recordings import edited
 from tfrecords.rejections import Rejections
 from tfrecords.shard_writer import (
     ShardJob,
     ShardReport,
     finished,
-    report_path,
+    known_states,
+    note_times,
     write_shard,
 )
 
 if TYPE_CHECKING:
     from tfrecords.records import Records
-
-CONFIGURATION_NAME = "configuration.json"
 
 _log = logging.getLogger(__name__)
 
@@ -54,7 +62,7 @@ def prepare_records(
         >>> ofa.prepare(source, "data", config)
         Records(...)
     """
-    from tfrecords.records import open_records  # imports TensorFlow, which preparation does not
+    from tfrecords.records import open_records  # programs that only write need no reader
 
     prepare(source, config, Path(data_dir), beam_args)
     return open_records(Path(data_dir))
@@ -79,54 +87,89 @@ def prepare(
         The manifest, as written.
 
     Raises:
-        PrepareError: there are no training clips, the directory has another configuration, Beam
-            does not accept the options, or more clips are undecodable or missing than the bounds
-            allow (they are listed in `rejected.json`).
+        PrepareError: there are no training clips, the directory has another configuration,
+            recordings were edited since it was written, Beam does not accept the options, or more
+            clips are undecodable or missing than the bounds allow (`rejected.json` lists them).
+        ForeignFolderError: the directory holds files of somebody else.
         BusyError: another job prepares the directory.
-        OSError: a file could not be written.
+        OSError: the disk has too little room, or a file could not be written.
     """
     data_dir = Path(data_dir)
-    with exclusive(data_dir):
+    for note in source.notes:
+        _log.warning("%s", note)
+    _check_place(source, data_dir)
+    with owned(data_dir, RECORDS):
+        config = replace(config, clips_per_shard=clips_per_shard(source, config, data_dir))
         configuration = config.recorded(source)
         _check_directory(data_dir, configuration)
         complete = _complete(data_dir)
         if complete is not None:
+            _check_unedited(source, config, data_dir)
             # The bounds are not part of the configuration, so they may be lower than before.
             left_out = Rejections.of_manifest(complete)
             left_out.check_missing(config, data_dir)
             left_out.check_quarantined(config, data_dir)
+            (data_dir / TABLE_NAME).unlink(missing_ok=True)  # of a job killed at its very end
             return complete
-        return _write_all(source, config, data_dir, configuration, beam_args)
+        left_out = Rejections.of_source(source)
+        jobs = _begin(source, left_out, config, data_dir, configuration)
+        # The clips are in a file now: memory during the work does not depend on their number.
+        source = replace(source, clips=())
+        return _write_all(source, left_out, jobs, config, data_dir, configuration, beam_args)
+
+
+def _begin(
+    source: Source,
+    left_out: Rejections,
+    config: PrepareConfig,
+    data_dir: Path,
+    configuration: dict[str, Any],
+) -> list[ShardJob]:
+    """Checks the source and writes what a stopped preparation is resumed from."""
+    left_out.check_missing(config, data_dir)
+    if not any(clip.split == TRAIN for clip in source.clips):
+        raise PrepareError(
+            "the source has no training clips; check the paths, folds and split columns given"
+        )
+    write_json(data_dir / CONFIGURATION_NAME, configuration)
+    return plan_shards(source, config, data_dir)
 
 
 def _write_all(
     source: Source,
+    left_out: Rejections,
+    jobs: list[ShardJob],
     config: PrepareConfig,
     data_dir: Path,
     configuration: dict[str, Any],
     beam_args: Sequence[str],
 ) -> Manifest:
     """Writes all shards that are not whole yet, then the lists of clips and the manifest."""
-    Rejections.of_source(source).check_missing(config, data_dir)
-    if not source.split(TRAIN):
-        raise PrepareError(
-            "the source has no training clips; check the paths, folds and split columns given"
-        )
-    write_json(data_dir / CONFIGURATION_NAME, configuration)
-    jobs = _jobs(source, config, data_dir)
-    _remove_strays(data_dir, jobs)
     # Until the manifest is written, quarantined clips are tried again: the user may have
     # repaired them.
     retry_bad = not (data_dir / MANIFEST_NAME).is_file()
-    write_shards([job for job in jobs if _is_open(job, retry_bad)], beam_args)
+    unfinished = [job for job in jobs if _is_open(job, retry_bad)]
+    _check_room(unfinished, config, data_dir)
+    write_shards(unfinished, beam_args)
     reports = [_report(job) for job in jobs]
     quarantined = tuple(clip for report in reports for clip in report.quarantined)
-    left_out = Rejections.of_source(source, quarantined)
+    left_out = replace(left_out, quarantined=quarantined)
     left_out.check_quarantined(config, data_dir)
     left_out.save(data_dir)
     manifest = _manifest(source, configuration, reports, left_out)
     manifest.save(data_dir)
+    (data_dir / TABLE_NAME).unlink(missing_ok=True)
     return manifest
+
+
+def _check_place(source: Source, data_dir: Path) -> None:
+    """Refuses to write records where the source looks for recordings."""
+    if source.searched and data_dir.resolve().is_relative_to(source.searched.resolve()):
+        raise PrepareError(
+            f"{data_dir} lies in the folder of recordings {source.searched}, to which nothing is "
+            "written: the next preparation would take the records for recordings. Use a folder "
+            "outside it"
+        )
 
 
 def _complete(data_dir: Path) -> Manifest | None:
@@ -143,6 +186,28 @@ def _complete(data_dir: Path) -> Manifest | None:
     return None if broken else manifest
 
 
+def _check_unedited(source: Source, config: PrepareConfig, data_dir: Path) -> None:
+    """Checks that no recording of finished records was edited since they were written.
+
+    Raises:
+        PrepareError: recordings were edited; names the first one and the remedies.
+    """
+    changed: list[Clip] = []
+    for path, clips in shard_clips(source, config, data_dir):
+        states = known_states(path, len(clips))
+        found = list(edited(clips, states, config.source_check)) if states else []
+        changed += found
+        if states and not found:
+            note_times(path, clips, states)
+    if changed:
+        raise PrepareError(
+            f"{len(changed)} recordings were edited after their records were written, such as "
+            f"{changed[0].path}. Use another data_dir; or remove {data_dir / MANIFEST_NAME}, and "
+            "only the shards of these recordings are written again; or train without the stage "
+            "prepare, on the records as they are"
+        )
+
+
 def _check_directory(data_dir: Path, wanted: dict[str, Any]) -> None:
     path = data_dir / CONFIGURATION_NAME
     if not path.is_file():
@@ -155,39 +220,16 @@ def _check_directory(data_dir: Path, wanted: dict[str, Any]) -> None:
     check_configuration(found, wanted, data_dir)
 
 
-def _remove_strays(data_dir: Path, jobs: list[ShardJob]) -> None:
-    """Removes files left by killed jobs or by an unfinished preparation of another source."""
-    remove_partial(data_dir)
-    names = {path for job in jobs for path in (job.path, report_path(job.path))}
-    for path in [*data_dir.glob("*-of-*.tfrecord"), *data_dir.glob("*-of-*.json")]:
-        if path not in names:
-            path.unlink()
-
-
-def _jobs(source: Source, config: PrepareConfig, data_dir: Path) -> list[ShardJob]:
-    jobs = []
-    configuration = fingerprint(config.shard_key())
-    for split in SPLITS:
-        clips = sorted(source.split(split), key=lambda clip: _stable_hash(clip.id))
-        size = config.clips_per_shard
-        shards = [tuple(clips[start : start + size]) for start in range(0, len(clips), size)]
-        for index, members in enumerate(shards):
-            name = f"{split}-{index:05d}-of-{len(shards):05d}.tfrecord"
-            jobs.append(
-                ShardJob(
-                    data_dir / name,
-                    split,
-                    members,
-                    source.labels,
-                    config.clip_format,
-                    configuration,
-                )
-            )
-    return jobs
-
-
-def _stable_hash(clip_id: str) -> bytes:
-    return hashlib.sha256(os.fsencode(clip_id)).digest()
+def _check_room(jobs: list[ShardJob], config: PrepareConfig, data_dir: Path) -> None:
+    """Refuses what cannot fit on the disk, and warns of what probably does not."""
+    clips, size = sum(job.rows.count for job in jobs), config.clip_bytes
+    require_room(data_dir, clips * size.least, "records")
+    likely = clips * size.likely
+    if (free := free_bytes(data_dir)) < likely:
+        _log.warning(
+            "the records may need %.2g GB and the disk of %s has %.2g GB free",
+            *(likely / 1e9, data_dir, free / 1e9),
+        )
 
 
 def _is_open(job: ShardJob, retry_bad: bool) -> bool:

@@ -13,12 +13,30 @@ from aec_ofa_tf.audio.io.sound_reader import FLOAT_SCALES
 from aec_ofa_tf.config import check_fields, choice, number
 from aec_ofa_tf.files import fingerprint
 from tfrecords.clip import Source
-from tfrecords.schema import PAYLOADS
-from tfrecords.shard_writer import ClipFormat
+from tfrecords.clip_format import PAYLOADS, ClipFormat
+from tfrecords.recordings import CHECKS
+
+CONFIGURATION_NAME = "configuration.json"
+"""Name of the file in a data directory that has the configuration of its records."""
 
 _FIRST_FRONT_END = {
     name: getattr(PANNS, name) for name in ("window", "mel_scale", "floor_rule", "pre_emphasis")
 }
+
+# Choices of a reader that change a data set: name in `Source.facts` -> what the first version did.
+_FIRST_RULES = {"split_rule": "by_hash", "audioset_cut": "beginning"}
+
+
+_FLOAT16_BYTES = 2
+_RECORD_BYTES = 128  # id, labels and frame of a record
+
+
+@dataclass(frozen=True)
+class ClipBytes:
+    """The estimated size of a record: at least, and likely."""
+
+    least: int
+    likely: int
 
 
 class PrepareError(ValueError):
@@ -35,10 +53,13 @@ class PrepareConfig:
         length_policy: "pad", "repeat" or "crop" (`decode.fit_length`).
         payload: "log_mel" (float16) or "audio" (24-bit FLAC; the log-mel is computed when read).
         seed: seed that the source was drawn with; only recorded.
-        clips_per_shard: clips of a full shard; shards are the unit of work and of resuming.
+        clips_per_shard: clips of a full shard; shards are the unit of work and of resuming. None:
+            that of existing records, otherwise chosen by size (`plan.clips_per_shard`).
         front_end: the parameters of the log-mel.
         float_scale: full scale of recordings that are stored as floating-point numbers
             (`decode.decode`).
+        source_check: how recordings that were edited since their preparation are noticed
+            (`recordings.CHECKS`).
         max_bad_fraction: bound on the quarantined share of each split's clips.
         max_missing_fraction: bound on the missing share of each split's listed clips.
 
@@ -55,9 +76,10 @@ class PrepareConfig:
     length_policy: str = choice("pad", LENGTH_POLICIES)
     payload: str = choice("log_mel", PAYLOADS)
     seed: int = 0
-    clips_per_shard: int = number(128, 1)
+    clips_per_shard: int | None = number(None, 1)
     front_end: FrontEndConfig = PANNS
     float_scale: str = choice(FLOAT_SCALES[0], FLOAT_SCALES)
+    source_check: str = choice(CHECKS[0], CHECKS)
     max_bad_fraction: float = number(0.1, 0.0, 1.0)
     max_missing_fraction: float = number(0.5, 0.0, 1.0)
 
@@ -73,14 +95,34 @@ class PrepareConfig:
             samples, self.length_policy, self.payload, self.front_end, self.float_scale
         )
 
+    @property
+    def clip_bytes(self) -> ClipBytes:
+        """Estimated bytes of a record."""
+        if self.payload == "audio":
+            samples = self.front_end.clip_samples(self.clip_secs)
+            # FLAC keeps nearly nothing of silence and nearly all 24 bits of noise.
+            return ClipBytes(0, 2 * samples + _RECORD_BYTES)
+        size = self.front_end.frames(self.clip_secs) * self.front_end.mel_bins * _FLOAT16_BYTES
+        return ClipBytes(size, size + _RECORD_BYTES)
+
     def recorded(self, source: Source) -> dict[str, Any]:
-        """The configuration and a fingerprint of the source, as JSON values without the bounds."""
-        return {**self.stored(), "source": _source_fingerprint(source)}
+        """The configuration and a fingerprint of the source, as JSON values without the bounds.
+
+        Rules by which a reader split or cut the recordings are there if the first version had
+        other ones.
+        """
+        rules = {
+            name: source.facts[name]
+            for name, first in _FIRST_RULES.items()
+            if source.facts.get(name, first) != first
+        }
+        return {**self.stored(), **rules, "source": _source_fingerprint(source)}
 
     def stored(self) -> dict[str, Any]:
         """This configuration as JSON values, without the bounds."""
         configuration = asdict(self)
-        del configuration["max_bad_fraction"], configuration["max_missing_fraction"]
+        for name in ("max_bad_fraction", "max_missing_fraction", "source_check"):
+            del configuration[name]
         if self.float_scale == FLOAT_SCALES[0]:  # what records of earlier versions have
             del configuration["float_scale"]
         return configuration
@@ -118,6 +160,9 @@ def check_configuration(found: dict[str, Any], wanted: dict[str, Any], data_dir:
     differing = [key for key in keys if found.get(key) != wanted.get(key)]
     if not differing:
         return
+    rules = [key for key in differing if key in _FIRST_RULES]
+    if rules and found.get("dataset") == wanted.get("dataset"):
+        raise PrepareError(_other_rules(rules, found, wanted, data_dir))
     differences = [
         "source: other clips, labels, splits or file sizes"
         if key == "source"
@@ -126,7 +171,22 @@ def check_configuration(found: dict[str, Any], wanted: dict[str, Any], data_dir:
     ]
     raise PrepareError(
         f"{data_dir} was prepared with another configuration ({'; '.join(differences)}); use "
-        "another --data_dir, or remove this one"
+        "another --data_dir"
+    )
+
+
+def _other_rules(
+    rules: list[str], found: dict[str, Any], wanted: dict[str, Any], data_dir: Path
+) -> str:
+    there = {rule: found.get(rule, _FIRST_RULES[rule]) for rule in rules}
+    requested = {rule: wanted.get(rule, _FIRST_RULES[rule]) for rule in rules}
+    differences = "; ".join(
+        f"{rule}: {there[rule]!r} there, {requested[rule]!r} requested" for rule in rules
+    )
+    keep = ", ".join(f"{rule}={value}" for rule, value in there.items())
+    return (
+        f"{data_dir} was prepared by another rule ({differences}). Set {keep} to keep its records, "
+        "or use another --data_dir"
     )
 
 
@@ -139,7 +199,10 @@ def _with_whole_front_end(configuration: dict[str, Any]) -> dict[str, Any]:
 
 
 def _source_fingerprint(source: Source) -> str:
-    """A hash of the labels, the clips, their splits and the sizes of their files."""
+    """A hash of the labels, the clips, their splits and the sizes of their files.
+
+    Times are not part of it, so that a copied data set has the same; see `recordings`.
+    """
     rows = [
         (clip.id, clip.split, clip.labels, os.stat(clip.path).st_size)  # noqa: PTH116
         for clip in source.clips

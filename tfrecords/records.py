@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from aec_ofa_tf.audio.front_end import FrontEndConfig
+from aec_ofa_tf.config import ConfigError
 from aec_ofa_tf.dataset import TRAIN, DatasetSummary, Share
 from tfrecords.manifest import Manifest, ManifestError, damage, load_manifest
 from tfrecords.schema import parse_batch
@@ -281,7 +282,8 @@ def _check_features(records: Records, features: Sequence[str]) -> None:
     if unknown:
         raise ValueError(f"features are 'log_mel' and 'waveform', received {sorted(unknown)}")
     if "waveform" in features and records.payload != "audio":
-        raise ValueError(
+        raise ConfigError(
             f"{records.data_dir} contains log-mel records, which have no waveform; prepare another "
-            "directory with --payload=audio"
+            "directory with payload='audio'",
+            "payload",
         )

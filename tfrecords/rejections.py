@@ -65,9 +65,11 @@ class Rejections:
             count, listed = missing[split], missing[split] + self.present.get(split, 0)
             if count > config.max_missing_fraction * listed:
                 self.save(data_dir)
+                first = next(clip.file for clip in self.missing if clip.split == split)
                 raise PrepareError(
                     f"{count} of {listed} {split} clips have no file, more than "
-                    f"--max_missing_fraction={config.max_missing_fraction:g}; they are listed in "
+                    f"max_missing_fraction={config.max_missing_fraction:g}; the first was looked "
+                    f"for at {os.path.abspath(first)}, all are listed in "  # noqa: PTH100
                     f"{data_dir / REPORT_NAME}. Fetch them, or raise the bound"
                 )
 
@@ -85,7 +87,7 @@ class Rejections:
                 first = next(clip for clip in self.quarantined if clip.split == split)
                 raise PrepareError(
                     f"{count} of {total} {split} clips cannot be decoded, more than "
-                    f"--max_bad_fraction={config.max_bad_fraction:g}; the first is {first.file} "
+                    f"max_bad_fraction={config.max_bad_fraction:g}; the first is {first.file} "
                     f"({first.reason}), all are listed in {data_dir / REPORT_NAME}. Repair or "
                     "remove them, or raise the bound"
                 )

@@ -14,8 +14,6 @@ from aec_ofa_tf.audio.front_end import FrontEndConfig
 from aec_ofa_tf.audio.log_mel import log_mel
 from tfrecords import flac
 
-PAYLOADS = ("log_mel", "audio")
-
 
 def log_mel_example(clip_id: str, classes: Sequence[int], features: np.ndarray) -> bytes:
     """Serialises a clip with its log-mel.
@@ -63,7 +61,7 @@ def parse_batch(
     Args:
         serialized: string [batch].
         features: "log_mel", "waveform" or both ("waveform" needs the payload "audio").
-        payload: what the records contain, one of `PAYLOADS`.
+        payload: what the records contain, one of `clip_format.PAYLOADS`.
         classes: size of the label set.
         clip_samples: samples of a clip.
         front_end: the parameters of the log-mel.

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -14,31 +15,17 @@ import numpy as np
 import tensorflow as tf
 
 from aec_ofa_tf.audio.front_end import FrontEndConfig
-from aec_ofa_tf.audio.io.decode import DecodeError, decode, fit_length
+from aec_ofa_tf.audio.io.decode import DecodeError, fit_length
 from aec_ofa_tf.audio.log_mel import log_mel
 from aec_ofa_tf.files import fingerprint, read_json, replacing, sha256_of, write_json
 from tfrecords.clip import Clip
+from tfrecords.clip_format import ClipFormat
+from tfrecords.clip_table import ClipRange
 from tfrecords.manifest import Rejected, Shard, damage
+from tfrecords.record_file import write_examples
+from tfrecords.recordings import CHECKS, State, edited, states_of, time_ns
 from tfrecords.schema import audio_example, log_mel_example
-
-
-@dataclass(frozen=True)
-class ClipFormat:
-    """How a decoded clip becomes a record.
-
-    Attributes:
-        clip_samples: length of a clip.
-        length_policy: how a clip of another length is fitted (`decode.fit_length`).
-        payload: "log_mel" or "audio".
-        front_end: the parameters of the log-mel, with the sample rate.
-        float_scale: full scale of floating-point recordings (`decode.decode`).
-    """
-
-    clip_samples: int
-    length_policy: str
-    payload: str
-    front_end: FrontEndConfig
-    float_scale: str = "as_is"
+from tfrecords.segment import decode_clip
 
 
 @dataclass(frozen=True)
@@ -48,27 +35,34 @@ class ShardJob:
     Attributes:
         path: the shard's final path.
         split: the split that it belongs to.
-        clips: its clips in stored order.
-        labels: the label set.
+        rows: its clips in stored order, in the table of all clips.
         format: how clips are stored.
         configuration: fingerprint of the preparation's configuration.
+        source_check: how edited recordings are noticed (`recordings.CHECKS`).
     """
 
     path: Path
     split: str
-    clips: tuple[Clip, ...]
-    labels: tuple[str, ...]
+    rows: ClipRange
     format: ClipFormat
     configuration: str
+    source_check: str = CHECKS[0]
 
-    @property
     def fingerprint(self) -> str:
-        """Identifies the job, so that shards of other preparations are recognised."""
+        """Identifies the job, so that shards of other preparations are recognised.
+
+        Times are not part of it, so that a copied data set has the same; see `recordings`.
+        """
         clips = [
-            (clip.id, clip.labels, os.stat(clip.path).st_size)  # noqa: PTH116
-            for clip in self.clips
+            (
+                clip.id,
+                clip.labels,
+                os.stat(clip.path).st_size,  # noqa: PTH116
+                *(() if clip.end_secs is None else (clip.begin_secs, clip.end_secs)),
+            )
+            for clip in self.rows.clips()
         ]
-        return fingerprint([self.configuration, self.path.name, self.labels, clips])
+        return fingerprint([self.configuration, self.path.name, self.rows.labels(), clips])
 
 
 @dataclass(frozen=True)
@@ -100,7 +94,10 @@ def report_path(shard: Path) -> Path:
 
 
 def finished(job: ShardJob) -> ShardReport | None:
-    """The job's report, or None if its shard is not there, not whole or of another job."""
+    """The job's report, or None if its shard is not there, not whole or of another job.
+
+    A shard of recordings that were edited since then counts as one of another job.
+    """
     try:
         value = read_json(report_path(job.path))
         report = ShardReport(
@@ -115,9 +112,39 @@ def finished(job: ShardJob) -> ShardReport | None:
         )
     except (OSError, ValueError, KeyError, TypeError):
         return None  # absent or damaged: the shard is written again
-    if report.job != job.fingerprint or damage(job.path.parent, report.shard, read_all=True):
+    if report.job != job.fingerprint() or damage(job.path.parent, report.shard, read_all=True):
         return None
-    return report
+    clips = job.rows.clips()
+    states = known_states(job.path, len(clips))
+    has_edited = bool(states) and any(edited(clips, states, job.source_check))
+    return None if has_edited else report
+
+
+def known_states(shard: Path, clips: int) -> list[State]:
+    """The states of a shard's recordings when it was written, in stored order.
+
+    Returns:
+        None of them, if an earlier version wrote the shard or its report is not there.
+    """
+    try:
+        states = [
+            (int(time), int(crc)) for time, crc in read_json(report_path(shard))["recordings"]
+        ]
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
+    return states if len(states) == clips else []
+
+
+def note_times(shard: Path, clips: Sequence[Clip], states: Sequence[State]) -> None:
+    """Stores new times of recordings whose bytes are the same, so that these are read only once.
+
+    Records that may only be read keep the old times.
+    """
+    renewed = [(time_ns(clip.path), crc) for clip, (_, crc) in zip(clips, states, strict=True)]
+    if renewed != list(states):
+        with suppress(OSError):
+            report = report_path(shard)
+            write_json(report, {**read_json(report), "recordings": renewed})
 
 
 def write_shard(job: ShardJob) -> str:
@@ -130,22 +157,19 @@ def write_shard(job: ShardJob) -> str:
         OSError: a file could not be written (a full disk, missing rights).
     """
     report_path(job.path).unlink(missing_ok=True)
+    states = states_of(job.rows.clips())  # before decoding, so that later changes are noticed
     tally = _Tally(job.split)
-    try:
-        with replacing(job.path) as temporary:
-            with tf.io.TFRecordWriter(os.fspath(temporary)) as writer:
-                for example in _examples(job, tally):
-                    writer.write(example)
-            shard = Shard(
-                name=job.path.name,
-                split=job.split,
-                clips=tally.clips,
-                bytes=temporary.stat().st_size,
-                sha256=sha256_of(temporary),
-            )
-    except tf.errors.OpError as error:
-        raise OSError(f"{job.path} could not be written: {error.message}") from error
-    write_json(report_path(job.path), asdict(tally.report(job.fingerprint, shard)))
+    with replacing(job.path) as temporary:
+        write_examples(_examples(job, tally), temporary, job.path)
+        shard = Shard(
+            name=job.path.name,
+            split=job.split,
+            clips=tally.clips,
+            bytes=temporary.stat().st_size,
+            sha256=sha256_of(temporary),
+        )
+    report = asdict(tally.report(job.fingerprint(), shard))
+    write_json(report_path(job.path), {**report, "recordings": states})
     return job.path.name
 
 
@@ -185,15 +209,15 @@ class _Tally:
 
 
 def _examples(job: ShardJob, tally: _Tally) -> Iterator[bytes]:
-    class_of = {label: index for index, label in enumerate(job.labels)}
+    class_of = {label: index for index, label in enumerate(job.rows.labels())}
     encode = _encoder(job.format)
-    for clip in job.clips:
+    for clip in job.rows.clips():
         try:
-            decoded = decode(
-                clip.path,
+            decoded = decode_clip(
+                clip,
                 job.format.front_end.sample_rate_hz,
-                max_samples=job.format.clip_samples,
-                float_scale=job.format.float_scale,
+                job.format.clip_samples,
+                job.format.float_scale,
             )
             waveform = fit_length(
                 decoded.waveform, job.format.clip_samples, job.format.length_policy

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 import struct
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import google_crc32c
@@ -30,6 +30,8 @@ class RecordError(OSError):
 class ShardReader:
     """The records of several shards, numbered consecutively across the shards.
 
+    No file is kept open, so any number of shards can be read; opening one takes microseconds.
+
     Attributes:
         paths: the shards in stored order.
         shard_of: int32 [records], index into `paths`.
@@ -43,7 +45,6 @@ class ShardReader:
     offset: np.ndarray
     length: np.ndarray
     first: np.ndarray
-    _files: dict[int, int] = field(default_factory=dict, compare=False)
 
     def __len__(self) -> int:
         return len(self.offset)
@@ -57,27 +58,13 @@ class ShardReader:
         shard = int(self.shard_of[number])
         length = int(self.length[number])
         try:
-            framed = os.pread(self._file(shard), length + _FOOTER_BYTES, int(self.offset[number]))
+            framed = _read_at(self.paths[shard], length + _FOOTER_BYTES, int(self.offset[number]))
         except OSError as error:
             raise RecordError(f"{self.paths[shard]}: {error.strerror}") from error
         data = framed[:length]
-        if len(framed) < length + _FOOTER_BYTES or framed[length:] != _masked_crc(data):
+        if len(framed) < length + _FOOTER_BYTES or framed[length:] != masked_crc(data):
             raise _damaged(self.paths[shard], number - int(self.first[shard]))
         return data
-
-    def _file(self, shard: int) -> int:
-        # Two threads may open the same shard at once; the second handle is then closed unused.
-        handle = self._files.get(shard)
-        if handle is None:
-            opened = os.open(self.paths[shard], os.O_RDONLY)
-            handle = self._files.setdefault(shard, opened)
-            if handle != opened:
-                os.close(opened)
-        return handle
-
-    def __del__(self) -> None:
-        for handle in self._files.values():
-            os.close(handle)
 
 
 def open_shards(paths: list[Path], records: list[int]) -> ShardReader:
@@ -97,6 +84,14 @@ def open_shards(paths: list[Path], records: list[int]) -> ShardReader:
     return ShardReader(tuple(paths), shard_of, index[:, 0], index[:, 1], first)
 
 
+def _read_at(path: Path, size: int, offset: int) -> bytes:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        return os.pread(handle, size, offset)
+    finally:
+        os.close(handle)
+
+
 def _index(path: Path, records: int) -> np.ndarray:
     """int64 [records, 2]: offset and length of each record's data."""
     table: list[tuple[int, int]] = []
@@ -106,7 +101,7 @@ def _index(path: Path, records: int) -> np.ndarray:
             position = 0
             while position < size:
                 header = os.pread(file.fileno(), _HEADER_BYTES, position)
-                if header[8:] != _masked_crc(header[:8]):
+                if header[8:] != masked_crc(header[:8]):
                     raise _damaged(path, len(table))
                 (length,) = struct.unpack("<Q", header[:8])
                 table.append((position + _HEADER_BYTES, length))
@@ -124,7 +119,8 @@ def _index(path: Path, records: int) -> np.ndarray:
     return np.array(table, np.int64).reshape(-1, 2)
 
 
-def _masked_crc(data: bytes) -> bytes:
+def masked_crc(data: bytes) -> bytes:
+    """The checksum of a record's data or length, as the format stores it."""
     crc = google_crc32c.value(data)
     return struct.pack("<I", ((crc >> 15 | crc << 17) + _MASK_DELTA) & 0xFFFFFFFF)
 

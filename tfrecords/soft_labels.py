@@ -13,9 +13,11 @@ import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
-from aec_ofa_tf.files import exclusive, read_json, remove_partial, replacing, sha256_of, write_json
+from aec_ofa_tf.files import read_json, remove_partial, replacing, sha256_of, write_json
+from aec_ofa_tf.ownership import SOFT_LABELS, owned
 from tfrecords.clip import TRAIN
 from tfrecords.manifest import ManifestError, Shard, damage
+from tfrecords.record_file import write_examples
 from tfrecords.records import MISMATCH, CheckedBatches, Records, clip_lookup, read_function
 from tfrecords.shards import ShardReader, open_shards
 
@@ -87,14 +89,16 @@ def write_soft_labels(
 
     Raises:
         ValueError: the scores are not finite or not [B, classes].
+        ForeignFolderError: the directory holds files of somebody else.
         BusyError: another job writes to the directory.
     """
     out_dir = Path(out_dir)
-    with exclusive(out_dir):
-        remove_partial(out_dir)
+    with owned(out_dir, SOFT_LABELS):
         key = {"teacher": fingerprint, "records": records.fingerprint, "split": split}
         reader = records.reader(split)
         names = records.shard_names(split)
+        reports = [Path(name).with_suffix(".json").name for name in names]
+        remove_partial(out_dir, [*names, *reports, MANIFEST_NAME])
         ends = [*reader.first[1:].tolist(), len(reader)]
         lookup = clip_lookup(records, reader)
         shards = []
@@ -151,9 +155,7 @@ def _write_shard(path: Path, examples: Any, key: dict[str, str], clips: int) -> 
     # The old manifest must not list a shard that is being replaced.
     (path.parent / MANIFEST_NAME).unlink(missing_ok=True)
     with replacing(path) as temporary:
-        with tf.io.TFRecordWriter(os.fspath(temporary)) as writer:
-            for example in examples:
-                writer.write(example)
+        write_examples(examples, temporary, path)
         shard = Shard(
             path.name, key["split"], clips, temporary.stat().st_size, sha256_of(temporary)
         )

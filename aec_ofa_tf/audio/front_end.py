@@ -18,6 +18,9 @@ from aec_ofa_tf.config import check_fields
 PERIODIC, SYMMETRIC = WINDOWS = ("periodic", "symmetric")
 CLIP, ADD = FLOOR_RULES = ("clip", "add")
 MAX_SAMPLE_RATE_HZ = 768_000
+MAX_CLIP_SECS = 3600.0
+MAX_WINDOW_SAMPLES = 2**16
+MAX_MEL_BINS = 1024
 
 
 @dataclass(frozen=True)
@@ -29,9 +32,9 @@ class FrontEndConfig:
 
     Attributes:
         sample_rate_hz: sample rate that clips are resampled to, 1 to 768000.
-        window_samples: length of the Hann window.
+        window_samples: length of the Hann window, at most 65536.
         hop_samples: samples from the start of a frame to the next, at most `window_samples`.
-        mel_bins: number of mel filters.
+        mel_bins: number of mel filters, at most 1024.
         min_hz: lower edge of the lowest filter.
         max_hz: upper edge of the highest filter, at most half the sample rate.
         power_floor: smallest mel power; with 1e-10 digital silence is -100 dB.
@@ -113,10 +116,16 @@ class FrontEndConfig:
         """Samples of a clip, rounded to a whole number of hops.
 
         Raises:
-            ValueError: the clip is shorter than `min_samples`, or its length is not finite.
+            ValueError: the clip is shorter than `min_samples`, longer than an hour, or its length
+                is not finite.
         """
         if not math.isfinite(clip_secs):
             raise ValueError(f"a clip's length is a finite number of seconds, received {clip_secs}")
+        if clip_secs > MAX_CLIP_SECS:
+            raise ValueError(
+                f"clips last at most {MAX_CLIP_SECS:g} s, received {clip_secs} s: a clip is what a "
+                "network scores at once, a few seconds; longer recordings are cut into clips"
+            )
         samples = round(clip_secs * self.sample_rate_hz / self.hop_samples) * self.hop_samples
         if samples < self.min_samples:
             raise ValueError(
@@ -148,6 +157,11 @@ class FrontEndConfig:
                 yield f"{name} is a positive integer, received {value!r}"
         if self.sample_rate_hz > MAX_SAMPLE_RATE_HZ:
             yield f"sample_rate_hz is at most {MAX_SAMPLE_RATE_HZ}, received {self.sample_rate_hz}"
+        for name in ("window_samples", "fft_samples"):
+            if getattr(self, name) > MAX_WINDOW_SAMPLES:
+                yield f"{name} is at most {MAX_WINDOW_SAMPLES}, received {getattr(self, name)}"
+        if self.mel_bins > MAX_MEL_BINS:
+            yield f"mel_bins is at most {MAX_MEL_BINS}, received {self.mel_bins}"
 
     def _wrong_values(self) -> Iterator[str]:
         needed = _power_of_two(self.window_samples)

@@ -1,4 +1,4 @@
-"""Log-mel as TensorFlow ops: the one implementation for preparation, training and TFLite."""
+"""Log-mel as TensorFlow ops, for preparation, training and, in a compact form, for TFLite files."""
 
 from __future__ import annotations
 
@@ -9,6 +9,10 @@ import numpy as np
 import tensorflow as tf
 
 from aec_ofa_tf.audio.front_end import ADD, PANNS, PERIODIC, FrontEndConfig, mel_filters
+from aec_ofa_tf.audio.mel_blocks import mel_blocks
+
+_MOST_SLICES = 32
+"""Slices per frame; with a shorter hop, the slices would take more bytes than they save."""
 
 
 def log_mel(waveform: tf.Tensor, config: FrontEndConfig = PANNS) -> tf.Tensor:
@@ -26,28 +30,84 @@ def log_mel(waveform: tf.Tensor, config: FrontEndConfig = PANNS) -> tf.Tensor:
         float32 [..., samples // hop_samples, mel_bins] in dB.
 
     Raises:
-        ValueError: the samples are integers, or their number is not static, not a multiple of
-            the hop, or less than `config.min_samples`.
+        ValueError: the samples are integers, their number is not static, not a multiple of the
+            hop, or less than `config.min_samples`, or `config` is no front end.
 
     Example:
         >>> ofa.log_mel(np.zeros([2, 32000], np.float32)).shape
         TensorShape([2, 100, 64])
     """
+    power = _power(waveform, config, _gathered_frames)
+    return _decibels(tf.linalg.matmul(power, mel_filters(config)), config)
+
+
+def compact_log_mel(waveform: tf.Tensor, config: FrontEndConfig = PANNS) -> tf.Tensor:
+    """`log_mel` as a graph with small constants, for TFLite files; equal up to float32 rounding.
+
+    Frames are slices instead of gathered samples, whose indices grow with the clip, and the mel
+    filters are `mel_blocks`, since the whole matrix is nearly all zeros.
+
+    Args:
+        waveform: as for `log_mel`.
+        config: the parameters of the front end.
+
+    Returns:
+        As `log_mel`.
+
+    Raises:
+        ValueError: as `log_mel`.
+    """
+    power = _power(waveform, config, _sliced_frames)
+    parts = [
+        tf.linalg.matmul(power[..., block.first_bin : block.end_bin], block.filters)
+        for block in mel_blocks(config)
+    ]
+    return _decibels(tf.concat(parts, axis=-1), config)
+
+
+def _power(
+    waveform: tf.Tensor,
+    config: FrontEndConfig,
+    frames_of: Callable[[tf.Tensor, FrontEndConfig], tf.Tensor],
+) -> tf.Tensor:
+    """The power spectrum [..., frames, fft_samples // 2 + 1]."""
+    if not isinstance(config, FrontEndConfig):
+        raise ValueError(
+            "the config of log_mel is a FrontEndConfig, for example front_end('keyword_16k'), "
+            f"received {config!r}"
+        )
     waveform = tf.convert_to_tensor(waveform)
     _check_samples(waveform, config)
     half = config.fft_samples // 2
     paddings = [[0, 0]] * (waveform.shape.rank - 1) + [[half, half]]
     padded = tf.pad(_emphasised(waveform, config), paddings, mode="REFLECT")
+    window = _window_function(config)(config.fft_samples, dtype=tf.float32)
+    spectrum = tf.signal.rfft(frames_of(padded, config) * window, [config.fft_samples])
+    return tf.square(tf.abs(spectrum))
+
+
+def _gathered_frames(padded: tf.Tensor, config: FrontEndConfig) -> tf.Tensor:
     # Pre-emphasis shortens the waveform by one sample, so the last frame is missing already.
     end = None if config.pre_emphasis else -config.hop_samples
-    spectrum = tf.signal.stft(
-        padded[..., :end],
-        frame_length=config.fft_samples,
-        frame_step=config.hop_samples,
-        window_fn=_window_function(config),
-    )
-    power = tf.square(tf.abs(spectrum))
-    mel_power = tf.linalg.matmul(power, mel_filters(config))
+    return tf.signal.frame(padded[..., :end], config.fft_samples, config.hop_samples)
+
+
+def _sliced_frames(padded: tf.Tensor, config: FrontEndConfig) -> tf.Tensor:
+    """The same frames from slices: with samples in rows of a hop, a frame is a few rows."""
+    length, hop = config.fft_samples, config.hop_samples
+    rows = math.ceil(length / hop)
+    if rows > _MOST_SLICES:
+        return _gathered_frames(padded, config)
+    frames = math.ceil((padded.shape[-1] - length) / hop)
+    shape = [*padded.shape[:-1], frames + rows - 1, hop]
+    table = tf.reshape(padded[..., : shape[-2] * hop], shape)
+    # The last row of a frame is cut where the frame ends.
+    ends = [min(hop, length - row * hop) for row in range(rows)]
+    parts = [table[..., row : row + frames, :end] for row, end in enumerate(ends)]
+    return tf.concat(parts, axis=-1)
+
+
+def _decibels(mel_power: tf.Tensor, config: FrontEndConfig) -> tf.Tensor:
     if config.floor_rule == ADD:
         floored = mel_power + config.power_floor
     else:
@@ -81,7 +141,7 @@ def _check_samples(waveform: tf.Tensor, config: FrontEndConfig) -> None:
             f"log_mel needs floating-point samples in [-1, 1], received {waveform.dtype.name}: "
             "divide integer samples by their full scale, 32768 for int16"
         )
-    samples = waveform.shape[-1]
+    samples = waveform.shape[-1] if waveform.shape.rank else None
     if samples is None or samples % config.hop_samples:
         raise ValueError(
             f"log_mel needs a static number of samples that is a multiple of {config.hop_samples}, "

@@ -7,8 +7,11 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Any
 
-from aec_ofa_tf.costs.costs import METRICS, subnet_costs
+from aec_ofa_tf.audio.front_end import FrontEndConfig
+from aec_ofa_tf.config import is_number
+from aec_ofa_tf.costs.costs import METRICS, file_metric, subnet_costs
 from aec_ofa_tf.costs.latency import LatencyTable
 from aec_ofa_tf.models.network import NetworkConfig
 from aec_ofa_tf.models.space import Subnet
@@ -16,6 +19,8 @@ from aec_ofa_tf.models.space import Subnet
 _NUMBER = r"([0-9]+(?:\.[0-9]*)?(?:[eE][+-]?[0-9]{1,2})?)\s*([kMG]?)"
 _BOUND = re.compile(rf"\s*(\w+)\s*(<=|>=)\s*{_NUMBER}\s*")
 _RANGE = re.compile(rf"\s*(\w+)\s*=\s*{_NUMBER}\s*\+-\s*{_NUMBER}\s*")
+_EXPONENT_PLUS = re.compile(r"(?<=[0-9.][eE])\+")
+_WRONG_SUFFIX = re.compile(r"[0-9.]\s*([Kmg])\s*(?:\+-|$)")
 _FACTORS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9}
 _NEAREST = 3
 
@@ -32,6 +37,9 @@ class Budget:
         text: the budget as the user wrote it.
         bounds: (metric, least, greatest), inclusive; metrics are those of `costs.costs.METRICS`.
 
+    Raises:
+        ValueError: there is no bound, a bound is not of that form, or two contradict each other.
+
     Example:
         >>> ofa.Budget.parse("params<=0.8M,macs>=50M").bounds
         (('params', 0.0, 800000.0), ('macs', 50000000.0, inf))
@@ -40,6 +48,23 @@ class Budget:
     text: str
     bounds: tuple[tuple[str, float, float], ...]
 
+    def __post_init__(self) -> None:
+        if not isinstance(self.text, str):
+            raise ValueError(f"the text of a budget is text, received {self.text!r}")
+        if not isinstance(self.bounds, list | tuple) or not self.bounds:
+            raise ValueError(f"a budget needs at least one bound, received {self.bounds!r}")
+        for bound in self.bounds:
+            _check_bound(bound)
+        object.__setattr__(self, "bounds", tuple(tuple(bound) for bound in self.bounds))
+        for metric in dict.fromkeys(name for name, _, _ in self.bounds):
+            least = max(low for name, low, _ in self.bounds if name == metric)
+            greatest = min(high for name, _, high in self.bounds if name == metric)
+            if least > greatest:
+                raise ValueError(
+                    f"no network meets the budget {self.text!r}: {metric} would be at least "
+                    f"{least:.12g} and at most {greatest:.12g}; leave out one of the two bounds"
+                )
+
     def __str__(self) -> str:
         return self.text
 
@@ -47,10 +72,16 @@ class Budget:
     def parse(cls, text: str) -> Budget:
         """Parses bounds joined by commas: `params<=0.8M`, `macs>=50M`, `params=1.8M+-0.2M`.
 
+        The budget's text has no spaces, so that equal bounds have equal names.
+
         Raises:
-            ValueError: the text does not have this form, or names an unknown metric.
+            ValueError: the text does not have this form, names an unknown metric, or has bounds
+                that contradict each other.
         """
-        return cls(text.strip(), tuple(_read_bound(part, text) for part in text.split(",")))
+        if not isinstance(text, str):
+            raise ValueError(f"a budget is text, for example params<=0.8M, received {text!r}")
+        bounds = tuple(_read_bound(part, text) for part in text.split(","))
+        return cls(_EXPONENT_PLUS.sub("", "".join(text.split())), bounds)
 
     @classmethod
     def around(cls, params: float, tolerance: float) -> Budget:
@@ -59,10 +90,11 @@ class Budget:
         Raises:
             ValueError: a number is negative or not finite.
         """
-        if not (0 <= params < math.inf and 0 <= tolerance < math.inf):
+        numbers = (params, tolerance)
+        if not all(is_number(value) and 0 <= value < math.inf for value in numbers):
             raise ValueError(
                 "params and tolerance of a budget are finite and not negative, received "
-                f"{params} and {tolerance}"
+                f"{params!r} and {tolerance!r}"
             )
         text = f"params={params:.12g}+-{tolerance:.12g}"
         return cls(text, (("params", max(0.0, params - tolerance), params + tolerance),))
@@ -71,6 +103,23 @@ class Budget:
     def ranges(self) -> str:
         """The bounds as text, equal for all budgets with equal bounds: `params 0..8000`."""
         return ", ".join(f"{name} {low:.12g}..{high:.12g}" for name, low, high in self.bounds)
+
+    def greatest_bytes(self, input_kind: str, quantization: str) -> float:
+        """The most bytes that a file of a subnet of this budget may have; infinity if any.
+
+        A bound on files with log-mel input holds for those with waveform input too, unless the
+        budget has a bound of their own.
+
+        Args:
+            input_kind: "log_mel" or "waveform".
+            quantization: quantisation of the file.
+        """
+        for kind in dict.fromkeys((input_kind, "log_mel")):
+            name = file_metric(kind, quantization)
+            bounds = [high for metric, _, high in self.bounds if metric == name]
+            if bounds:
+                return min(bounds)
+        return math.inf
 
     def excess(self, cost: Mapping[str, float]) -> float:
         """Sum over the bounds of the relative distance by which a cost violates the bound."""
@@ -86,6 +135,7 @@ class Budget:
         subnets: Iterable[Subnet],
         network: NetworkConfig,
         latency: LatencyTable | None = None,
+        front_end: FrontEndConfig | None = None,
     ) -> list[Subnet]:
         """The subnets that meet the budget.
 
@@ -93,14 +143,18 @@ class Budget:
             subnets: the subnets to choose from.
             network: the static parts of the network.
             latency: a device's latency table, for bounds on `latency_ms`.
+            front_end: the front end, for bounds on files with waveform input.
 
         Raises:
             UnsatisfiableBudgetError: no subnet meets the budget; the message names the nearest.
-            ValueError: a bound on `latency_ms` has no table, or the table is of another network.
+            ValueError: a bound on `latency_ms` has no table, or the table is of another network; or
+                a bound on files with waveform input has no front end.
         """
         # Only the bounded costs, so that a large space is checked in a fraction of a second.
         metrics = tuple(dict.fromkeys(metric for metric, _, _ in self.bounds))
-        cost = {subnet: subnet_costs(subnet, network, latency, metrics) for subnet in subnets}
+        cost = {
+            subnet: subnet_costs(subnet, network, latency, metrics, front_end) for subnet in subnets
+        }
         excess = {subnet: self.excess(each) for subnet, each in cost.items()}
         found = [subnet for subnet, outside in excess.items() if outside == 0.0]
         if found:
@@ -109,6 +163,26 @@ class Budget:
         described = "; ".join(f"{subnet} ({_describe(cost[subnet])})" for subnet in nearest)
         raise UnsatisfiableBudgetError(
             f"no subnet of the space meets the budget {self.text!r}; the nearest are {described}"
+        )
+
+
+def budget_folder(budget: str) -> str:
+    """A budget as a folder name: `params<=60k` becomes `params_max_60k`."""
+    for sign, word in (("<=", "_max_"), (">=", "_min_"), ("+-", "_pm_")):
+        budget = budget.replace(sign, word)
+    return re.sub(r"[^A-Za-z0-9.]+", "_", budget)
+
+
+def _check_bound(bound: Any) -> None:
+    if not isinstance(bound, list | tuple) or len(bound) != 3 or bound[0] not in METRICS:
+        raise ValueError(
+            "a bound of a budget is (metric, least, greatest), a metric from "
+            f"{', '.join(METRICS)}, received {bound!r}"
+        )
+    if not all(map(is_number, bound[1:])) or not 0 <= bound[1] <= bound[2] or bound[1] == math.inf:
+        raise ValueError(
+            "the bounds of a budget are numbers, the least at least 0 and not above the greatest, "
+            f"received {bound!r}"
         )
 
 
@@ -124,10 +198,12 @@ def _read_bound(part: str, text: str) -> tuple[str, float, float]:
     bound, around = _BOUND.fullmatch(part), _RANGE.fullmatch(part)
     match = bound or around
     if match is None or match.group(1) not in METRICS:
+        wrong = _WRONG_SUFFIX.search(part)
+        hint = f"; write {wrong.group(1).swapcase()}, not {wrong.group(1)}" if wrong else ""
         raise ValueError(
             f"cannot read the budget {text!r} at {part!r}: expected METRIC<=NUMBER, "
             f"METRIC>=NUMBER or METRIC=NUMBER+-NUMBER, a metric from {', '.join(METRICS)}, and "
-            "k, M or G after a number, for example params<=0.8M"
+            f"k, M or G after a number, for example params<=0.8M{hint}"
         )
     metric = match.group(1)
     if around is not None:

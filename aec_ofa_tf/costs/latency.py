@@ -22,6 +22,7 @@ _NETWORK_SIZES = ("frames", "mel_bins", "classes")
 """The sizes of every network; families add others in `NetworkConfig.sizes`."""
 
 _FACTS = {"device": str, "runtime": str, "threads": int, "quantization": str}
+_MEASURE = "`python -m pipelines.profile_device --workdir=RUN --out=FILE`, RUN its run directory"
 _REMEDY = (
     "write it with `python -m pipelines.profile_device --out=FILE`, or as docs/latency_table.md "
     "describes"
@@ -60,6 +61,10 @@ class LatencyTable:
         """
         try:
             return cls.from_json(json.loads(Path(path).read_text(encoding="utf-8")))
+        except OSError as error:
+            raise type(error)(
+                f"cannot read the latency table {path}: {error.strerror}; {_REMEDY}"
+            ) from error
         except ValueError as error:
             raise ValueError(f"{path} is not a latency table: {error}; {_REMEDY}") from error
 
@@ -117,8 +122,7 @@ class LatencyTable:
         except KeyError as error:
             raise ValueError(
                 f"the latency table of {self.device!r} has no row for a {error.args[0]}, which "
-                f"{subnet} needs: measure this search space with `python -m "
-                "pipelines.profile_device`, with --workdir or the space flags of the training"
+                f"{subnet} needs: measure this search space with {_MEASURE}"
             ) from error
 
     def _check(self, network: NetworkConfig) -> None:
@@ -126,9 +130,7 @@ class LatencyTable:
             if self.network.get(name) != size:
                 raise ValueError(
                     f"the latency table of {self.device!r} is of a network with {name} "
-                    f"{self.network.get(name)}, this one has {size}: measure again "
-                    "with `python -m pipelines.profile_device`, with --workdir or --frames, "
-                    "--classes and the space flags of the training"
+                    f"{self.network.get(name)}, this one has {size}: measure again with {_MEASURE}"
                 )
 
 

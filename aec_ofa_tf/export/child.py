@@ -12,6 +12,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -100,6 +101,22 @@ class TuningLosses:
 
     float32: tuple[float, ...]
     int8_qat: tuple[float, ...]
+
+
+def require_temporary_folder() -> None:
+    """Checks that there is a folder for the temporary files of a conversion.
+
+    Raises:
+        OSError: none of the usual folders can be written to.
+    """
+    try:
+        with tempfile.TemporaryFile():
+            pass
+    except OSError as error:
+        raise OSError(
+            f"conversion needs a folder for temporary files, and none can be written to ({error}): "
+            "set TMPDIR to a folder of yours"
+        ) from error
 
 
 def write_jobs(jobs: Sequence[ConversionJob], folder: Path) -> None:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import itertools
 import logging
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from aec_ofa_tf.config import ConfigError, check_fields, choice, number, outcome
+from aec_ofa_tf.costs.budget import Budget
+from aec_ofa_tf.costs.costs import file_metric
 from aec_ofa_tf.export.request import check_kind
-from aec_ofa_tf.tagging.model_file import IO_TYPES
+from aec_ofa_tf.tagging.model_file import INPUTS, IO_TYPES, QUANTIZATIONS
 from aec_ofa_tf.training.config import EvaluationConfig
 
 QAT = "int8_qat"
@@ -32,7 +35,7 @@ class ExportConfig:
         parity_clips: Number of clips on which every TFLite file is compared with Keras.
         max_map_drop: Largest allowed drop of the mAP (the accuracy for single-label networks) of
             dynamic, int8 and int8_qat files from Keras' on the parity clips; beyond it the
-            conversion fails.
+            conversion fails. 1: no bound.
         representative_clips: Number of training clips for the calibration of int8 scales.
         seed: Seed of the choice of representative clips.
         qat_steps: Steps of QAT fine-tuning (int8_qat files).
@@ -54,7 +57,7 @@ class ExportConfig:
     quantizations: Sequence[str] = ("float32",)
     io_type: str = choice("float32", IO_TYPES)
     parity_clips: int = number(100, 1)
-    max_map_drop: float = number(0.05, 0.0)
+    max_map_drop: float = number(0.05, 0.0, 1.0)
     representative_clips: int = number(100, 1)
     seed: int = number(0, 0, 2**31 - 1)
     qat_steps: int = number(300, 1)
@@ -65,9 +68,16 @@ class ExportConfig:
 
     def __post_init__(self) -> None:
         check_fields(self)
-        for name in ("inputs", "quantizations"):
+        for name, known in (("inputs", INPUTS), ("quantizations", QUANTIZATIONS)):
             value = getattr(self, name)
             words = (value,) if isinstance(value, str) else tuple(word for word in value if word)
+            for word in words:
+                if word not in known:
+                    raise ConfigError(
+                        f"{name} is a list of {', '.join(known)}, received {word!r}",
+                        *(name,),
+                        owner=ExportConfig,
+                    )
             object.__setattr__(self, name, words)
         kinds, refused = self._pairs()
         for kind, refusal in refused.items():
@@ -108,11 +118,32 @@ class ExportConfig:
         """
         if "waveform" in self.inputs and payload != "audio":
             raise ConfigError(
-                "inputs='waveform' needs waveforms for checks and calibration, but the records "
-                "contain log-mel: prepare them with payload='audio'",
+                "inputs='waveform' needs records of audio for checks and calibration, and "
+                f"payload={payload!r} keeps none: prepare them with payload='audio'",
                 *("inputs", "payload"),
                 owner=ExportConfig,
             )
+
+    def check_budgets(self, budgets: Iterable[Budget]) -> None:
+        """Checks that a bound on a file's bytes is one on a file that is requested.
+
+        Raises:
+            ConfigError: a budget bounds files with log-mel input, and all requested files of this
+                quantisation have waveform input and so contain a front end besides.
+        """
+        kinds, _ = self._pairs()
+        alone = [q for kind, q in kinds if kind == "waveform" and ("log_mel", q) not in kinds]
+        for budget, quantization in itertools.product(budgets, alone):
+            own, other = (file_metric(kind, quantization) for kind in ("waveform", "log_mel"))
+            bounded = {name for name, _, high in budget.bounds if high < math.inf}
+            if other in bounded and own not in bounded:
+                raise ConfigError(
+                    f"the budget {budget} bounds the {quantization} file with log-mel input, but "
+                    "inputs='waveform' requests one that contains the front end besides: bound "
+                    f"{own} instead of {other}, or add inputs='log_mel'",
+                    *("inputs",),
+                    owner=ExportConfig,
+                )
 
     @property
     def settings(self) -> dict[str, Any]:

@@ -7,7 +7,6 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-import keras
 import numpy as np
 import tensorflow as tf
 from absl import logging
@@ -25,6 +24,7 @@ from aec_ofa_tf.export.parity import (
 from aec_ofa_tf.export.request import Conversion, ConversionRequest, check_requests
 from aec_ofa_tf.export.rounding import ROUNDED, round_first_convolution
 from aec_ofa_tf.files import replacing
+from aec_ofa_tf.pinned_keras import keras
 from aec_ofa_tf.tagging.model_file import (
     LABELS_FILE,
     ModelInfo,

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import keras
 import numpy as np
 from absl import logging
 
@@ -30,6 +29,7 @@ from aec_ofa_tf.export.config import ExportConfig
 from aec_ofa_tf.export.fold import fold, unfold
 from aec_ofa_tf.export.folded_graph import FoldedGraph
 from aec_ofa_tf.export.request import FineTuning
+from aec_ofa_tf.pinned_keras import keras
 from aec_ofa_tf.tasks import TASKS, Task, get_task
 from aec_ofa_tf.training.run import Run
 

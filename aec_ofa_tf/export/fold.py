@@ -6,12 +6,11 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
-import keras
 import numpy as np
-from keras.layers import BatchNormalization
 
 from aec_ofa_tf.export.folded_graph import INPUT, SCALE, SHIFT, FoldedGraph, FoldedLayer
 from aec_ofa_tf.export.keras_graph import DROPOUT, KerasGraph, Node, affine, set_affine
+from aec_ofa_tf.pinned_keras import keras
 
 _POOL = ("pool_size", "strides", "padding")
 _CONVOLUTION = ("kernel_size", "strides", "padding", "dilation_rate")
@@ -48,7 +47,7 @@ _SUPPORTED = ", ".join(
     layer.__name__
     for layer in (
         keras.layers.InputLayer,
-        BatchNormalization,
+        keras.layers.BatchNormalization,
         *_WEIGHTED,
         *_PLAIN,
         *_ACTIVATIONS,
@@ -128,8 +127,8 @@ class _Folding:
     """
 
     def __init__(self, graph: KerasGraph) -> None:
-        self.weighted: list[tuple[keras.layers.Layer, BatchNormalization | None]] = []
-        self.lone_norms: list[BatchNormalization] = []
+        self.weighted: list[tuple[keras.layers.Layer, keras.layers.BatchNormalization | None]] = []
+        self.lone_norms: list[keras.layers.BatchNormalization] = []
         self._graph = graph
         self._layers: list[FoldedLayer] = []
         self._sources: dict[str, str] = {}
@@ -168,7 +167,7 @@ class _Folding:
             return self._append(node.name, INPUT, (), {"shape": _json(layer.batch_shape[1:])})
         if kind in DROPOUT:
             return inputs[0]
-        if kind is BatchNormalization:
+        if kind is keras.layers.BatchNormalization:
             return self._add_norm(layer, inputs[0])
         if kind in _WEIGHTED:
             return self._add_weighted(layer, inputs)
@@ -181,7 +180,7 @@ class _Folding:
             f"supported layers: {_SUPPORTED}"
         )
 
-    def _add_norm(self, norm: BatchNormalization, source: str) -> str:
+    def _add_norm(self, norm: keras.layers.BatchNormalization, source: str) -> str:
         if any(norm is taken for _, taken in self.weighted):
             return source
         rank = len(norm.input.shape)
@@ -277,7 +276,7 @@ def _json(value: Any) -> Any:
     return [_json(part) for part in value] if isinstance(value, list | tuple) else value
 
 
-def _base(norm: BatchNormalization) -> str:
+def _base(norm: keras.layers.BatchNormalization) -> str:
     return norm.name.removesuffix("_norm")
 
 

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import keras
 import numpy as np
+
+from aec_ofa_tf.pinned_keras import keras
 
 DROPOUT = (keras.layers.Dropout, keras.layers.SpatialDropout2D)
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from tabulate import tabulate
 
+from aec_ofa_tf.classes import ClassGap
 from aec_ofa_tf.dataset import EVALUATION, SPLITS, DatasetSummary
 from aec_ofa_tf.export.results import ConvertedFile
 from aec_ofa_tf.files import replacing
@@ -35,11 +36,13 @@ class CardContext:
         data: the data set.
         machine: the machine that latency was measured on (`describe_machine`).
         data_licence: licence of the recordings; "" if it was not given.
+        gaps: classes of the evaluation split that figures leave out.
     """
 
     data: DatasetSummary
     machine: Mapping[str, Any]
     data_licence: str = ""
+    gaps: tuple[ClassGap, ...] = ()
 
     @property
     def licence(self) -> str:
@@ -150,6 +153,8 @@ def _figures(file: ConvertedFile, info: ModelInfo, context: CardContext) -> str:
         tuned = " fine-tuned in the same way in float32" if "fine_tuning" in info.extra else ""
         rows.append((f"drop of {figure} from the Keras model{tuned}", drop))
     table = tabulate(rows, headers=("figure", ""), tablefmt="github", disable_numparse=True)
+    if file.scores:
+        table = "\n\n".join([table, *map(str, context.gaps)])
     if file.latency_ms is None:
         return table
     features = " ".join(machine["cpu_features"]) or "no special CPU features"

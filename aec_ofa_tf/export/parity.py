@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import keras
 import numpy as np
 import tensorflow as tf
 
 from aec_ofa_tf.audio.log_mel import log_mel
 from aec_ofa_tf.export.request import ConversionRequest
 from aec_ofa_tf.metrics import defined_classes
+from aec_ofa_tf.pinned_keras import keras
 from aec_ofa_tf.tagging.interpreter import TFLiteModel
 from aec_ofa_tf.tagging.model_file import ModelInfo, write_bundle
 from aec_ofa_tf.tasks import Task, get_task
@@ -82,13 +82,13 @@ def check_measurable(request: ConversionRequest) -> None:
     """
     info, labels = request.info, request.parity_labels
     task = get_task(info.task)
-    is_bounded = info.quantization not in MAX_ABS_ERROR and np.isfinite(request.max_figure_drop)
+    is_bounded = info.quantization not in MAX_ABS_ERROR and request.max_map_drop < 1
     if is_bounded and (labels is None or figure_of(task, labels, labels) is None):
         raise ValueError(
-            f"{Path(request.path).name}: {task.figure} may fall by {request.max_figure_drop:g}, "
+            f"{Path(request.path).name}: {task.figure} may fall by {request.max_map_drop:g}, "
             f"but the {len(request.parity_clips)} parity clips do not define it: no class has both "
             "positive and negative clips, or not every clip has exactly one label. Compare on more "
-            "clips, or remove the bound (max_figure_drop=inf)"
+            "clips (parity_clips), or remove the bound (max_map_drop=1)"
         )
 
 
@@ -98,7 +98,7 @@ def check_parity(
     """Compares a file with the model that it was made from on the parity clips.
 
     Scores are bounded by `MAX_ABS_ERROR`. For quantisations that it does not list, the task's
-    figure is bounded by `request.max_figure_drop`.
+    figure is bounded by `request.max_map_drop`.
 
     Args:
         model: from float32 [batch, frames, mel_bins] to float32 [batch, classes].
@@ -137,11 +137,11 @@ def check_fine_tuned(model: keras.Model, tuned: keras.Model, request: Conversion
     )
     task = get_task(request.info.task)
     drop = _drop(task, before, after, request.parity_labels)
-    if drop is not None and drop > request.max_figure_drop:
+    if drop is not None and drop > request.max_map_drop:
         raise RuntimeError(
             f"{Path(request.path).name}: fine-tuning lowered {task.figure} by {drop:.4f} (bound "
-            f"{request.max_figure_drop:g}) on {len(before)} clips; no file was written. Lower the "
-            "learning_rate of FineTuning, or change its steps"
+            f"{request.max_map_drop:g}) on {len(before)} clips; no file was written. Lower "
+            "qat_learning_rate, or change qat_steps"
         )
 
 
@@ -193,13 +193,13 @@ def _checked_drop(
     info, task = request.info, get_task(request.info.task)
     drop = _drop(task, expected, received, request.parity_labels)
     is_bounded = info.quantization not in MAX_ABS_ERROR
-    if drop is not None and is_bounded and drop > request.max_figure_drop:
+    if drop is not None and is_bounded and drop > request.max_map_drop:
         raise RuntimeError(
             f"{Path(request.path).name}: {task.figure} of the {info.quantization} {info.input} "
-            f"file is {drop:.4f} below Keras' (bound {request.max_figure_drop:g}) on "
+            f"file is {drop:.4f} below Keras' (bound {request.max_map_drop:g}) on "
             f"{len(expected)} clips; no file was written. Use more, or more varied, "
             "representative clips, choose another quantisation, or allow a larger drop "
-            "(max_figure_drop)"
+            "(max_map_drop)"
         )
     return drop
 

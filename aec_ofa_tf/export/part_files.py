@@ -6,7 +6,6 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-import keras
 import numpy as np
 
 from aec_ofa_tf.audio.front_end import PANNS
@@ -14,6 +13,7 @@ from aec_ofa_tf.export.child import ConversionJob, run_child, write_jobs
 from aec_ofa_tf.models.materialise import build_plain
 from aec_ofa_tf.models.network import NetworkConfig, Part
 from aec_ofa_tf.models.space import Subnet
+from aec_ofa_tf.pinned_keras import keras
 from aec_ofa_tf.tagging.interpreter import TFLiteModel
 from aec_ofa_tf.tagging.model_file import ModelInfo, write_bundle
 

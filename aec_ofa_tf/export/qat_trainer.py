@@ -29,6 +29,7 @@ from aec_ofa_tf.export.child import (
 )
 from aec_ofa_tf.export.request import FineTuning
 from aec_ofa_tf.export.twin import build_twin, named_variables, set_output_ranges
+from aec_ofa_tf.keras_settings import pin
 from aec_ofa_tf.tasks import get_task
 
 _REPORTS = 10
@@ -37,6 +38,7 @@ _REPORTS = 10
 
 def main() -> None:
     """Runs the job of the working directory."""
+    pin(tf_keras.backend)
     folder = Path.cwd()
     job = read_tuning_job(folder)
     with np.load(folder / WEIGHTS_FILE) as archive:

@@ -157,18 +157,43 @@ class ConvertedFile:
 
 
 @dataclass(frozen=True)
+class LeftOutFile:
+    """A file that was not kept, because it is larger than its own budget allows.
+
+    Attributes:
+        file: the path that it would have.
+        bytes: its size.
+        budget: the budget that its subnet was found for.
+        reason: the bound and the remedy.
+    """
+
+    file: str
+    bytes: int
+    budget: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"left out: {self.file} ({self.bytes:,} bytes, {self.budget}): {self.reason}"
+
+
+@dataclass(frozen=True)
 class ExportResult:
     """The files of one export.
 
     Attributes:
         files: the TFLite files.
+        left_out: files that are larger than their budgets allow.
     """
 
     files: tuple[ConvertedFile, ...]
+    left_out: tuple[LeftOutFile, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
-        return {"files": [file.as_dict() for file in self.files]}
+        return {
+            "files": [file.as_dict() for file in self.files],
+            "left_out": [asdict(file) for file in self.left_out],
+        }
 
 
 @dataclass(frozen=True)
@@ -178,14 +203,17 @@ class FamilyResult:
     Attributes:
         table: path of the Markdown table; the CSV and JSON tables are beside it.
         files: all files; their paths are relative to the table's folder.
+        left_out: files that are larger than their budgets allow.
     """
 
     table: str
     files: tuple[ConvertedFile, ...]
+    left_out: tuple[LeftOutFile, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
-        return {"table": self.table, "files": [file.as_dict() for file in self.files]}
+        files = ExportResult(self.files, self.left_out).as_dict()
+        return {"table": self.table, **files}
 
 
 def _per_class_from_dict(content: Mapping[str, Any]) -> PerClassReport:

@@ -10,11 +10,11 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterable
 
-import keras
 import numpy as np
 import tensorflow as tf
 
 from aec_ofa_tf.export.keras_graph import DROPOUT, KerasGraph, affine, set_affine
+from aec_ofa_tf.pinned_keras import keras
 
 _LARGEST = 127
 """TFLite's int8 weights lie in [-127, 127], with a scale per output channel."""

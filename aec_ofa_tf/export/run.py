@@ -9,8 +9,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import keras
-
 from aec_ofa_tf.costs.costs import params, subnet_costs
 from aec_ofa_tf.dataset import TRAIN
 from aec_ofa_tf.export.clips import ConversionClips, conversion_clips
@@ -29,6 +27,7 @@ from aec_ofa_tf.models.keras_files import load_model, save_model
 from aec_ofa_tf.models.materialise import materialise
 from aec_ofa_tf.models.network import NetworkConfig
 from aec_ofa_tf.models.space import Subnet
+from aec_ofa_tf.pinned_keras import keras
 from aec_ofa_tf.tagging.model_file import ModelInfo, read_info
 from aec_ofa_tf.tagging.tagger import FRONT_END_FILE
 from aec_ofa_tf.training.run import Run, Sizes
@@ -185,7 +184,7 @@ def _request(
         clips.representative_clips,
         twin=tuning.twin if tuning else None,
         parity_labels=clips.parity_labels,
-        max_figure_drop=config.max_map_drop,
+        max_map_drop=config.max_map_drop,
     )
 
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import re
 import sys
-from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from absl import logging
 
+from aec_ofa_tf.classes import ClassCounts, check_ranked
+from aec_ofa_tf.costs.budget import Budget, budget_folder
+from aec_ofa_tf.dataset import EVALUATION
 from aec_ofa_tf.export.config import ExportConfig
 from aec_ofa_tf.export.model_card import CardContext, card_path, write_card
 from aec_ofa_tf.export.results import (
@@ -19,6 +21,7 @@ from aec_ofa_tf.export.results import (
     ConvertedFile,
     ExportResult,
     FamilyResult,
+    LeftOutFile,
 )
 from aec_ofa_tf.export.run import (
     TrainedNetwork,
@@ -29,8 +32,10 @@ from aec_ofa_tf.export.run import (
     trained_subnets,
 )
 from aec_ofa_tf.export.scoring import log_files, with_latency, with_scores
+from aec_ofa_tf.export.size_bounds import within_budgets
 from aec_ofa_tf.files import sha256_of
 from aec_ofa_tf.models.space import Subnet
+from aec_ofa_tf.ownership import MODELS, claim, mark
 from aec_ofa_tf.reporting.machine import describe_machine
 from aec_ofa_tf.reporting.tables import write_tables
 from aec_ofa_tf.tagging.interpreter import runtime_version
@@ -53,9 +58,10 @@ def export_winners(run: Run, config: ExportConfig) -> ExportResult:
     the same settings has written all files, nothing is done.
 
     Raises:
-        ValueError: there is no search result.
+        ValueError: there is no search result, or mAP is not defined on the evaluation split.
         RuntimeError: a conversion failed, or a file differs from Keras beyond its bound.
     """
+    check_ranked(ClassCounts.of(run.records), run.network.task, [EVALUATION])
     winners, sizes = run.workdir.winners(), run.sizes(config.evaluation)
     subnets = {budget_folder(budget): subnet for budget, subnet in winners.items()}
     settings = {
@@ -68,23 +74,27 @@ def export_winners(run: Run, config: ExportConfig) -> ExportResult:
     done = run.workdir.same_stage(NAME, settings)
     rows = done["files"] + done["companions"] if done else []
     if done and all(_is_unchanged(row, run.export_path) for row in rows):
-        return ExportResult(tuple(ConvertedFile.from_dict(row) for row in done["files"]))
+        return _as_result(done)
     folders = _winner_folders(run, run.export_path)
-    networks = _networks(run, folders, sizes)
-    files = with_scores(run, convert_networks(run, config, networks, sizes), sizes.batch_size)
+    _claim_folders(None, run.export_path, *folders)
+    files, left_out = _converted(run, config, folders, sizes)
     for folder, subnet in folders.items():
         for stale in files_of_others(run, folder, subnet, SUPERNET):
             stale.unlink()
             card_path(stale).unlink(missing_ok=True)
     budgets = {budget_folder(budget): budget for budget in winners}
     files = [replace(file, budget=budgets[file.path.parent.name]) for file in files]
-    _write_cards(run, files)
+    files = _write_cards(run, files)
     log_files(files)
     files = [replace(file, budget=None) for file in files]
     rows = [file.as_record() for file in files]
-    stage = {"files": rows, "companions": _companions(folders)}
+    stage = {
+        "files": rows,
+        "companions": _companions(folders),
+        "left_out": [asdict(file) for file in left_out],
+    }
     run.workdir.finish_stage(NAME, stage, settings)
-    return ExportResult(tuple(files))
+    return ExportResult(tuple(files), left_out)
 
 
 def export_subnet(
@@ -100,10 +110,11 @@ def export_subnet(
         score: whether to score the files on the evaluation split.
 
     Raises:
-        ValueError: the folder contains files of another network.
+        ValueError: the folder contains files of another network or of somebody else.
         RuntimeError: a conversion failed, or a file differs from Keras beyond its bound.
     """
     folder = out or run.export_path / str(subnet)
+    _claim_folders(out, folder)
     require_no_others(run, folder, subnet, SUPERNET)
     sizes = run.sizes(config.evaluation)
     return _export_one(run, config, folder, trained_subnets(run, [subnet], sizes)[subnet], score)
@@ -115,10 +126,12 @@ def export_teacher(
     """Converts the teacher like a subnet; its folder is `export/teacher` by default.
 
     Raises:
-        ValueError: the teacher is not trained, or the folder contains files of another network.
+        ValueError: the teacher is not trained, or the folder contains files of another network or
+            of somebody else.
         RuntimeError: a conversion failed, or a file differs from Keras beyond its bound.
     """
     folder, network = out or run.export_path / TEACHER, teacher(run)
+    _claim_folders(out, folder)
     require_no_others(run, folder, network.subnet, TEACHER)
     return _export_one(run, config, folder, network, score)
 
@@ -136,17 +149,18 @@ def export_family(
         data_licence: licence of the data, for the cards.
 
     Raises:
-        ValueError: there is no search result, or `out` contains files of other subnets.
+        ValueError: there is no search result, or `out` contains files of other subnets or of
+            somebody else.
         RuntimeError: a conversion failed, or a file differs from Keras beyond its bound.
     """
     root = out or run.export_path
-    files = _files_in(run, config, out) if out else list(export_winners(run, config).files)
+    result = _export_in(run, config, out) if out else export_winners(run, config)
     budgets = {budget_folder(budget): budget for budget in run.workdir.winners()}
     files = [
         replace(file, budget=budgets[file.path.resolve().relative_to(root.resolve()).parts[0]])
-        for file in with_latency(files)
+        for file in with_latency(list(result.files))
     ]
-    context = CardContext(run.records.summary, describe_machine(), data_licence)
+    context = _context(run, data_licence)
     rows = []
     for file in files:
         write_card(file, read_info(file.path), context)
@@ -157,19 +171,24 @@ def export_family(
         "runtime": runtime_version(),
         "threads": 1,
         "data_licence": context.licence,
+        "class_gaps": [gap.as_dict() for gap in context.gaps],
+        "left_out": [asdict(file) for file in result.left_out],
     }
+    notes = [*context.gaps, *result.left_out]
     _warn_of_others(rows, root)
     columns = _columns(run.task.figure)
-    table = write_tables([row.as_dict() for row in rows], columns, root / _TABLE, about)
+    table = write_tables([row.as_dict() for row in rows], columns, root / _TABLE, about, notes)
     print(table, file=sys.stderr)
-    return FamilyResult(str(root / f"{_TABLE}.md"), tuple(rows))
+    return FamilyResult(str(root / f"{_TABLE}.md"), tuple(rows), result.left_out)
 
 
-def budget_folder(budget: str) -> str:
-    """A budget as a folder name: `params<=60k` becomes `params_max_60k`."""
-    for sign, word in (("<=", "_max_"), (">=", "_min_"), ("+-", "_pm_")):
-        budget = budget.replace(sign, word)
-    return re.sub(r"[^A-Za-z0-9.]+", "_", budget)
+def _claim_folders(out: Path | None, *folders: Path) -> None:
+    """Claims folders of the user's choice; those within the run directory are ours already."""
+    for folder in folders:
+        if out is None:
+            mark(folder, MODELS)
+        else:
+            claim(folder, MODELS)
 
 
 def _columns(figure: str) -> dict[str, str]:
@@ -179,18 +198,27 @@ def _columns(figure: str) -> dict[str, str]:
 def _export_one(
     run: Run, config: ExportConfig, folder: Path, network: TrainedNetwork, score: bool
 ) -> ExportResult:
+    if score:
+        check_ranked(ClassCounts.of(run.records), run.network.task, [EVALUATION])
     sizes = run.sizes(config.evaluation, network.stage)
     files = with_latency(convert_networks(run, config, {folder: network}, sizes))
     if score:
         files = with_scores(run, files, sizes.batch_size)
-    _write_cards(run, files)
-    return ExportResult(tuple(files))
+    return ExportResult(tuple(_write_cards(run, files)))
 
 
-def _write_cards(run: Run, files: Iterable[ConvertedFile]) -> None:
-    context = CardContext(run.records.summary, describe_machine())
+def _write_cards(run: Run, files: Sequence[ConvertedFile]) -> list[ConvertedFile]:
+    """Writes the card of every file, and returns the files with the paths of their cards."""
+    context = _context(run)
     for file in files:
         write_card(file, read_info(file.path), context)
+    return [replace(file, card=str(card_path(file.path))) for file in files]
+
+
+def _context(run: Run, data_licence: str = "") -> CardContext:
+    gap = ClassCounts.of(run.records).gap(EVALUATION)
+    gaps = (gap,) if gap.classes_left_out else ()
+    return CardContext(run.records.summary, describe_machine(), data_licence, gaps)
 
 
 def _winner_folders(run: Run, root: Path) -> dict[Path, Subnet]:
@@ -201,18 +229,35 @@ def _winner_folders(run: Run, root: Path) -> dict[Path, Subnet]:
     }
 
 
-def _networks(run: Run, folders: Mapping[Path, Subnet], sizes: Sizes) -> dict[Path, TrainedNetwork]:
-    networks = trained_subnets(run, list(folders.values()), sizes)
-    return {folder: networks[subnet] for folder, subnet in folders.items()}
-
-
-def _files_in(run: Run, config: ExportConfig, out: Path) -> list[ConvertedFile]:
-    sizes = run.sizes(config.evaluation)
+def _export_in(run: Run, config: ExportConfig, out: Path) -> ExportResult:
     folders = _winner_folders(run, out)
+    _claim_folders(out, out, *folders)
     for folder, subnet in folders.items():
         require_no_others(run, folder, subnet, SUPERNET)
-    files = convert_networks(run, config, _networks(run, folders, sizes), sizes)
-    return with_scores(run, files, sizes.batch_size)
+    files, left_out = _converted(run, config, folders, run.sizes(config.evaluation))
+    return ExportResult(tuple(files), left_out)
+
+
+def _converted(
+    run: Run, config: ExportConfig, folders: Mapping[Path, Subnet], sizes: Sizes
+) -> tuple[list[ConvertedFile], tuple[LeftOutFile, ...]]:
+    """Converts winners, leaves out what is larger than its budget allows, and scores the rest."""
+    networks = trained_subnets(run, list(folders.values()), sizes)
+    work = {folder: networks[subnet] for folder, subnet in folders.items()}
+    budgets = {budget_folder(text): Budget.parse(text) for text in run.workdir.winners()}
+    files, left_out = within_budgets(
+        convert_networks(run, config, work, sizes),
+        {folder: budgets[folder.name] for folder in folders},
+    )
+    return with_scores(run, files, sizes.batch_size), left_out
+
+
+def _as_result(stage: Mapping[str, Any]) -> ExportResult:
+    """The result of an export that was finished before."""
+    return ExportResult(
+        tuple(ConvertedFile.from_dict(row) for row in stage["files"]),
+        tuple(LeftOutFile(**row) for row in stage.get("left_out", ())),
+    )
 
 
 def _companions(folders: Iterable[Path]) -> list[dict[str, str]]:

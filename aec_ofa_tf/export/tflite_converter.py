@@ -12,23 +12,23 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 import tensorflow as tf
 from tensorflow.lite.python import schema_py_generated as schema
 
-from aec_ofa_tf.audio.log_mel import log_mel
+from aec_ofa_tf.audio.log_mel import compact_log_mel
 from aec_ofa_tf.export.child import FRONT_END, ConversionJob, read_jobs
+from aec_ofa_tf.pinned_keras import keras
 
 
 def main() -> None:
     """Runs every job of the working directory."""
     folder = Path.cwd()
-    graphs: dict[tuple[str, str], str] = {}
+    graphs: dict[tuple[Any, ...], str] = {}
     with tempfile.TemporaryDirectory(dir=folder) as saved_models:
         for job in read_jobs(folder):
             print(f"converting {job.content} to {job.quantization}", file=sys.stderr, flush=True)
-            graph = (job.content, job.model)
+            graph = (job.content, job.model, job.front_end, job.samples)
             # Tracing and saving take longer than converting, so quantisations share a graph.
             if graph not in graphs:
                 graphs[graph] = str(Path(saved_models, str(len(graphs))))
@@ -67,7 +67,7 @@ def _graph(network: Any, job: ConversionJob) -> tuple[Callable[[tf.Tensor], tf.T
     def front_end(waveform: tf.Tensor) -> tf.Tensor:
         # Quantisation recognises the front end by this name.
         with tf.name_scope(FRONT_END):
-            return log_mel(waveform, config)
+            return compact_log_mel(waveform, config)
 
     if job.content == FRONT_END:
         return front_end, [1, job.samples]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import keras
 import tensorflow as tf
 
 from aec_ofa_tf.layers import BATCH_NORM_EPSILON
 from aec_ofa_tf.layers.prefix import channel_count
+from aec_ofa_tf.pinned_keras import keras
 
 
 class Moments(NamedTuple):

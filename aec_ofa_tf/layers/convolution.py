@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import keras
 import tensorflow as tf
 
 from aec_ofa_tf.layers.prefix import EXECUTIONS, MASKS, SLICES, channel_count
+from aec_ofa_tf.pinned_keras import keras
 
 
 @keras.saving.register_keras_serializable("aec_ofa_tf")

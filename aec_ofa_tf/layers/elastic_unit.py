@@ -6,7 +6,6 @@ from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
-import keras
 import tensorflow as tf
 
 from aec_ofa_tf.layers.batch_norm import (
@@ -17,6 +16,7 @@ from aec_ofa_tf.layers.batch_norm import (
     zero_moments,
 )
 from aec_ofa_tf.layers.prefix import EXECUTIONS, SLICES, keep_prefix
+from aec_ofa_tf.pinned_keras import keras
 
 Statistics = dict[str, Moments]
 """Batch-norm moments by name, each at full width."""
@@ -205,6 +205,10 @@ class ElasticUnitLayer(keras.layers.Layer):
             return values
         missing = max(self.channels_out - values.shape[-1], 0)
         return tf.pad(values, [[0, 0]] * 3 + [[0, missing]])[..., : self.channels_out]
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        """The output's shape at full width, for `summary`; the moments are left out."""
+        return (None, None, None, self.channels_out)
 
     def get_config(self) -> dict:
         """Mirrors the constructor."""

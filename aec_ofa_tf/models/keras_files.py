@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-import keras
 import numpy as np
 
 from aec_ofa_tf.files import replacing
+from aec_ofa_tf.models.supernet import Supernet
+from aec_ofa_tf.pinned_keras import keras
 
 
 def save_model(model: keras.Model, path: Path) -> None:
@@ -33,6 +34,25 @@ def load_model(path: Path) -> keras.Model:
         return keras.models.load_model(path, compile=False, safe_mode=True)
     except (OSError, KeyError, TypeError) as error:
         raise ValueError(f"{path} cannot be opened as a Keras model: {error}") from error
+
+
+def load_supernet(path: Path | str) -> Supernet:
+    """Opens a supernet that `supernet.save` wrote.
+
+    Keras' own `load_model` opens the file too, once this function or `Supernet` was imported.
+
+    Raises:
+        ValueError: the file does not exist or is not a supernet.
+
+    Example:
+        >>> supernet.save("supernet.keras")
+        >>> ofa.load_supernet("supernet.keras")
+        Supernet(multi_label, 3 classes, space of 128 subnets)
+    """
+    model = load_model(Path(path))
+    if not isinstance(model, Supernet):
+        raise ValueError(f"{path} is a plain Keras model: open it with keras.models.load_model")
+    return model
 
 
 def model_fingerprint(model: keras.Model) -> str:

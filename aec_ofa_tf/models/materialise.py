@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-import keras
 import numpy as np
 
 from aec_ofa_tf.layers.batch_norm import Moments
 from aec_ofa_tf.layers.elastic_unit import Statistics
+from aec_ofa_tf.models.checks import as_member
 from aec_ofa_tf.models.network import INPUT_NORM, NetworkConfig
 from aec_ofa_tf.models.space import Subnet
 from aec_ofa_tf.models.supernet import TASK, Supernet
+from aec_ofa_tf.pinned_keras import keras
 
 _Arrays = list[np.ndarray]
 
@@ -47,7 +48,7 @@ def build_plain(
 
 def materialise(
     supernet: Supernet,
-    subnet: Subnet,
+    subnet: Subnet | str,
     statistics: Statistics,
     classifier_activation: str | None = TASK,
 ) -> keras.Model:
@@ -55,13 +56,17 @@ def materialise(
 
     Args:
         supernet: the source of the weights; it is not changed.
-        subnet: the subnet.
+        subnet: a member of the supernet, or its text.
         statistics: the subnet's own recalibrated moments (`SubnetEvaluator.recalibrate`).
         classifier_activation: as for `build_plain`.
 
     Returns:
         The model of `build_plain`; it computes what the supernet computes for the subnet.
+
+    Raises:
+        ValueError: the subnet is not in the supernet, or the statistics are a smaller subnet's.
     """
+    subnet = as_member(supernet.space, subnet)
     model = build_plain(subnet, supernet.network, classifier_activation)
     if INPUT_NORM in statistics:
         moments = list(map(np.asarray, statistics[INPUT_NORM]))
@@ -72,6 +77,7 @@ def materialise(
         _fill(model, layers, weights, [statistics[name] for name in names])
     head = supernet.head.cut(_arrays(supernet.head_layer), _channels_out(subnet))
     _fill(model, supernet.head.twin_layers(), head, [])
+    _check_statistics(model, subnet)
     return model
 
 
@@ -173,6 +179,21 @@ def _fill(
         if isinstance(layer, keras.layers.BatchNormalization):
             own += [np.asarray(vector)[: len(own[0])] for vector in next(statistics)]
         layer.set_weights(own)
+
+
+def _check_statistics(model: keras.Model, subnet: Subnet) -> None:
+    """Checks that every channel has moments: those that a smaller subnet lacks are 0."""
+    for layer in model.layers:
+        if not isinstance(layer, keras.layers.BatchNormalization):
+            continue
+        computed = np.asarray(layer.moving_mean) != 0
+        computed |= np.asarray(layer.moving_variance) != 0
+        channels = np.flatnonzero(computed)
+        if len(channels) and channels[-1] + 1 < len(computed):
+            raise ValueError(
+                f"the statistics have {channels[-1] + 1} channels in {layer.name}, where {subnet} "
+                f"has {len(computed)}: they are another subnet's; recalibrate this one"
+            )
 
 
 def _channels_out(subnet: Subnet) -> int:

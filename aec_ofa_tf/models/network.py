@@ -166,7 +166,7 @@ class Part(NamedTuple):
 
     def model(self) -> keras.Model:
         """The part as a standalone model, whose latency can be measured on a device."""
-        import keras
+        from aec_ofa_tf.pinned_keras import keras
 
         inputs = keras.Input(self.shape)
         return keras.Model(inputs, self.plain(inputs))
@@ -174,7 +174,7 @@ class Part(NamedTuple):
 
 def plain_batch_norm(name: str, epsilon: float = BATCH_NORM_EPSILON) -> keras.layers.Layer:
     """Keras' batch norm, by default with PANNs' epsilon: the counterpart of `ElasticBatchNorm`."""
-    import keras
+    from aec_ofa_tf.pinned_keras import keras
 
     return keras.layers.BatchNormalization(momentum=BATCH_NORM_MOMENTUM, epsilon=epsilon, name=name)
 
@@ -183,7 +183,7 @@ def _normalised_image(
     log_mel: keras.KerasTensor, shape: Shape, scaling: tuple[float, float] | None
 ) -> keras.KerasTensor:
     """Scales the input; [clips, frames, mel bins] to [clips, frames, mel bins, 1]."""
-    import keras
+    from aec_ofa_tf.pinned_keras import keras
 
     norm = plain_batch_norm(INPUT_NORM)
     if scaling is not None:

@@ -160,13 +160,13 @@ class SearchSpace(ABC):
             return False
         return all(part in o for part, o in zip(self.split(subnet), self._choices, strict=True))
 
-    def parse_subnet(self, text: str) -> Subnet:
-        """Parses `largest`, `smallest`, another name that the family defines, or a subnet's text.
+    def parse_subnet(self, text: str | float) -> Subnet:
+        """Parses `largest`, `smallest`, a name or ratio of the family, or a subnet's text.
 
         Raises:
             ValueError: the text is none of these, or the subnet is not in this space.
         """
-        text = text.strip()
+        text = str(text).strip()
         if text in ("largest", "smallest"):
             return getattr(self, text)
         subnet = self.named_subnet(text)
@@ -239,8 +239,8 @@ class SearchSpace(ABC):
 
     def _not_a_member(self, text: str) -> ValueError:
         return ValueError(
-            f"the subnet {text} is not in the search space {self}; its smallest member is "
-            f"{self.smallest}, its largest {self.largest}"
+            f"the subnet {text} is not in the search space {self}, which has subnets from "
+            f"smallest ({self.smallest}) to largest ({self.largest})"
         )
 
 

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-import keras
 import tensorflow as tf
 
 from aec_ofa_tf.audio.augment import mix_pairs
 from aec_ofa_tf.layers.batch_norm import ElasticBatchNorm
 from aec_ofa_tf.layers.elastic_unit import Statistics
 from aec_ofa_tf.layers.prefix import SLICES, keep_prefix
+from aec_ofa_tf.models.checks import as_choices, check_log_mel
 from aec_ofa_tf.models.draws import Draws, DropoutSite, drop
-from aec_ofa_tf.models.family import network_from_config, to_config
 from aec_ofa_tf.models.network import INPUT_NORM, NetworkConfig
-from aec_ofa_tf.models.space import Members, Option, StagedSpace, Subnet, as_space
+from aec_ofa_tf.models.space import Members, Subnet, as_space
+from aec_ofa_tf.models.supernet_config import arguments, describe
 from aec_ofa_tf.models.unit import stem_length, unit_sizes
+from aec_ofa_tf.pinned_keras import keras
 
 TASK = "task"
 """As the name of an activation: the activation of the network's task."""
@@ -149,15 +150,25 @@ class Supernet(keras.Model):
     def __call__(
         self,
         log_mel: tf.Tensor,
-        subnet: Subnet | tf.Tensor | None = None,
+        subnet: Subnet | str | tf.Tensor | None = None,
         statistics: Statistics | None = None,
+        training: bool | None = None,
     ) -> tuple[tf.Tensor, Statistics]:
-        """As `call`; `subnet` may also be a `Subnet`, by default the first of the space."""
-        if subnet is None:
-            subnet = self.space.subnet_at(0)
-        if isinstance(subnet, Subnet):
-            subnet = tf.constant(subnet.row(), tf.int32)
-        return super().__call__(log_mel, subnet=subnet, statistics=statistics)
+        """As `call`; `subnet` may also be a `Subnet` or its text, by default the largest.
+
+        Raises:
+            TypeError: `subnet` is something else.
+            ValueError: the subnet is not in the space, the clips have other frames or mel bins
+                than the network, or `training` is True.
+        """
+        if training:
+            raise ValueError(
+                "a call has no training mode: Trainer draws augmentation and dropout, and batch "
+                "norm uses the batch's moments unless statistics are given"
+            )
+        check_log_mel(log_mel, self.network)
+        chosen = as_choices(self.space, "largest" if subnet is None else subnet, self.fields)
+        return super().__call__(log_mel, subnet=chosen, statistics=statistics)
 
     def call(
         self,
@@ -273,7 +284,7 @@ class Supernet(keras.Model):
         return normed[:, :, 0, :], {INPUT_NORM: moments}
 
     def subnet_model(
-        self, subnet: Subnet, statistics: Statistics, classifier_activation: str | None = TASK
+        self, subnet: Subnet | str, statistics: Statistics, classifier_activation: str | None = TASK
     ) -> keras.Model:
         """A plain Keras model with a subnet's weights, see `models.materialise.materialise`."""
         from aec_ofa_tf.models.materialise import materialise
@@ -282,25 +293,9 @@ class Supernet(keras.Model):
 
     def get_config(self) -> dict[str, Any]:
         """Members, network, dtype policy and execution, as JSON values."""
-        return {
-            "name": self.name,
-            "dtype": keras.saving.serialize_keras_object(self.dtype_policy),
-            "stages": [
-                [[option.text, option.choices] for option in options]
-                for options in self.space.stages
-            ],
-            "network": to_config(self.network),
-            "execution": self.execution,
-        }
+        return describe(self)
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Supernet:
         """The supernet that `get_config` described, with fresh weights."""
-        config = dict(config)
-        stages = tuple(
-            tuple(Option(text, tuple(map(tuple, choices))) for text, choices in options)
-            for options in config.pop("stages")
-        )
-        network = network_from_config(config.pop("network"))
-        dtype = keras.saving.deserialize_keras_object(config.pop("dtype"))
-        return cls(StagedSpace(stages), network, dtype, **config)
+        return cls(**arguments(config))

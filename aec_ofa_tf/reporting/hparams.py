@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import tensorflow as tf
@@ -24,7 +24,7 @@ def write_sessions(
         values: costs and metrics by subnet.
         space: search space of the subnets; their choices become hyperparameters.
     """
-    shutil.rmtree(directory, ignore_errors=True)
+    _remove_events(directory)
     for subnet, metrics in values.items():
         writer = tf.summary.create_file_writer(str(directory / str(subnet)))
         with writer.as_default(step=0):
@@ -35,6 +35,15 @@ def write_sessions(
             end = session_end_pb(api_pb2.STATUS_SUCCESS)
             tf.summary.experimental.write_raw_pb(end.SerializeToString())
         writer.close()
+
+
+def _remove_events(directory: Path) -> None:
+    """Removes TensorBoard's files and the folders that are empty without them, nothing else."""
+    for path in directory.rglob("events.out.tfevents.*"):
+        path.unlink()
+    for folder in sorted((p for p in directory.rglob("*") if p.is_dir()), reverse=True):
+        with suppress(OSError):  # it holds something else
+            folder.rmdir()
 
 
 def _choices(subnet: Subnet, space: SearchSpace) -> dict[str, float]:

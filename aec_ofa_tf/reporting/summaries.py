@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import tensorflow as tf
@@ -15,6 +17,7 @@ class SummaryLog:
     """
 
     def __init__(self, directory: Path | None) -> None:
+        self._directory = directory
         self._writer = (
             tf.summary.create_noop_writer()
             if directory is None
@@ -23,14 +26,23 @@ class SummaryLog:
 
     def scalars(self, step: int, values: dict[str, float]) -> None:
         """Writes each value under its name at `step`."""
-        with self._writer.as_default():
+        with self._writing():
             for name, value in values.items():
                 tf.summary.scalar(name, value, step=step)
-        self._writer.flush()
 
     def image(self, step: int, name: str, png: Path) -> None:
         """Writes a PNG file under a name."""
         picture = tf.io.decode_png(tf.io.read_file(str(png)), channels=3)
-        with self._writer.as_default():
+        with self._writing():
             tf.summary.image(name, picture[None], step=step)
-        self._writer.flush()
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            with self._writer.as_default():
+                yield
+            self._writer.flush()
+        except tf.errors.OpError as error:
+            raise OSError(
+                f"TensorBoard's events could not be written to {self._directory}: {error.message}"
+            ) from error

@@ -27,7 +27,11 @@ def markdown(rows: Sequence[Row], columns: Mapping[str, str]) -> str:
 
 
 def write_tables(
-    rows: Sequence[Row], columns: Mapping[str, str], stem: Path, about: Mapping[str, Any]
+    rows: Sequence[Row],
+    columns: Mapping[str, str],
+    stem: Path,
+    about: Mapping[str, Any],
+    notes: Sequence[object] = (),
 ) -> str:
     """Writes `stem`.md and `stem`.csv with the given columns, and `stem`.json with all columns.
 
@@ -36,11 +40,12 @@ def write_tables(
         columns: as for `markdown`; CSV has unformatted values.
         stem: path without suffix.
         about: further entries of the JSON file, beside `rows`.
+        notes: sentences below the Markdown table.
 
     Returns:
-        The Markdown table.
+        The Markdown table with its notes.
     """
-    text = markdown(rows, columns)
+    text = "\n".join([markdown(rows, columns), *(f"\n{note}" for note in notes)])
     with replacing(stem.with_suffix(".md")) as temporary:
         temporary.write_text(text + "\n", encoding="utf-8")
     with (

@@ -6,8 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from aec_ofa_tf.audio.front_end import FrontEndConfig
 from aec_ofa_tf.config import ConfigError, check_fields, choice, number, switch
-from aec_ofa_tf.costs.budget import Budget
+from aec_ofa_tf.costs.budget import Budget, budget_folder
+from aec_ofa_tf.costs.costs import LATENCY, missing_table
 from aec_ofa_tf.costs.latency import LatencyTable
 from aec_ofa_tf.models.cnn10 import Cnn10Space, search_space
 from aec_ofa_tf.models.network import NetworkConfig
@@ -45,8 +47,8 @@ class SearchConfig:
         evaluation: batch size and calibration clips.
 
     Raises:
-        ConfigError: a value is outside its bounds, there is no budget, or a storage is given that
-            the algorithm does not use.
+        ConfigError: a value is outside its bounds, there is no budget, a storage is given that
+            the algorithm does not use, or a budget bounds latency_ms and there is no table.
         ValueError: a budget cannot be read.
 
     Example:
@@ -63,7 +65,7 @@ class SearchConfig:
     latency_table: Path | None = None
     search_memory_mib: int = number(2048, 1)
     subnets_per_walk: int = number(32, 1)
-    bootstrap_resamples: int = number(200, 100)
+    bootstrap_resamples: int = number(200, 100, 1_000_000)
     rank_correlation: bool = switch(False)
     evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
 
@@ -76,6 +78,16 @@ class SearchConfig:
             raise ConfigError(
                 "search needs a budget: give budgets, for example params<=0.8M", "budgets"
             )
+        folders = {budget_folder(str(budget)) for budget in set(budgets)}
+        if len(folders) < len(set(budgets)):
+            raise ConfigError(
+                "budgets with different bounds need different names, because files are written to "
+                f"folders of these names, received {', '.join(map(str, budgets))}",
+                "budgets",
+                owner=SearchConfig,
+            )
+        if LATENCY in self.bounded_costs and self.latency_table is None:
+            raise missing_table()
         if self.storage and self.algorithm != "evolutionary":
             raise ConfigError(
                 "storage is for algorithm='evolutionary': add it", "storage", "algorithm"
@@ -113,16 +125,27 @@ class SearchConfig:
             open_storage(self.storage)
 
     def members(
-        self, space: SearchSpace, network: NetworkConfig
+        self,
+        space: SearchSpace,
+        network: NetworkConfig,
+        front_end: FrontEndConfig | None = None,
     ) -> Mapping[Budget, Sequence[Subnet]]:
         """The subnets of a space that meet each budget.
+
+        Args:
+            space: the subnets.
+            network: what they have in common.
+            front_end: for budgets on the bytes of files with waveform input.
 
         Raises:
             UnsatisfiableBudgetError: no subnet meets a budget; the message names the nearest.
             ValueError: a budget on latency_ms has no table, or the table is of another network.
         """
         subnets, latency = space.subnets(), self.load_latency_table()
-        return {budget: budget.members(subnets, network, latency) for budget in self.parsed_budgets}
+        return {
+            budget: budget.members(subnets, network, latency, front_end)
+            for budget in self.parsed_budgets
+        }
 
 
 def subspace(
@@ -139,7 +162,7 @@ def subspace(
         ConfigError: the part contains subnets that were not trained, or the space is not CNN10's.
         ValueError: the name or a width ratio is invalid.
     """
-    if not name and not width_ratios:
+    if name is None and width_ratios is None:
         return trained
     if not isinstance(trained, Cnn10Space):
         raise ConfigError(
@@ -147,9 +170,10 @@ def subspace(
             "out space and width_ratios",
             *("space", "width_ratios"),
         )
-    ratios = tuple(width_ratios) if width_ratios else trained.width_ratios
+    ratios = trained.width_ratios if width_ratios is None else tuple(width_ratios)
     sizes = trained.base_channels, trained.width_per, trained.width_multiple
-    part = search_space(name or f"[{','.join(trained.depths)}]", *sizes, ratios)
+    depths = f"[{','.join(trained.depths)}]" if name is None else name
+    part = search_space(depths, *sizes, ratios)
     outside = [subnet for subnet in part.subnets() if subnet not in trained]
     if outside:
         raise ConfigError(

@@ -197,7 +197,7 @@ def open_storage(address: str) -> BaseStorage:
     except Exception as error:  # whatever the database's driver raises
         reason = str(error).partition("\n")[0]
         raise ConfigError(
-            f"the search's storage cannot be opened ({type(error).__name__}: {reason}); give an "
+            f"storage cannot be opened ({type(error).__name__}: {reason}); give an "
             "address that SQLAlchemy knows, for example sqlite:////absolute/path/search.db, and "
             "install the driver that it needs",
             "storage",

@@ -13,6 +13,7 @@ from typing import Any
 from absl import logging
 from tabulate import tabulate
 
+from aec_ofa_tf.classes import ClassCounts
 from aec_ofa_tf.costs.costs import LATENCY, METRICS
 from aec_ofa_tf.files import read_json, replacing, write_json
 from aec_ofa_tf.models.space import SearchSpace, Subnet
@@ -95,6 +96,7 @@ def report(
         largest,
         _analyses(config, evaluation, findings),
         {name: [str(subnet) for subnet in front] for name, front in fronts.items()},
+        tuple(gap for gap in ClassCounts.of(run.records).gaps if gap.split in evaluation.splits),
     )
     rows = [
         {"budget": budget, **findings.row(subnet)}
@@ -186,7 +188,7 @@ def _draw(
     findings: Findings,
     fronts: Mapping[str, Sequence[Subnet]],
 ) -> None:
-    for stale in folder.glob("*.png"):  # of a search with other budgets, or of another supernet
+    for stale in _pictures(folder):  # of a search with other budgets, or of another supernet
         stale.unlink()
     chosen = sorted({subnets[0] for subnets in findings.candidates.values()})
     for name, front in fronts.items():
@@ -202,6 +204,12 @@ def _draw(
     draw_sensitivity(folder / "sensitivity.png", result.analyses["sensitivity"], findings.figure)
 
 
+def _pictures(folder: Path) -> list[Path]:
+    """The pictures in a folder that a search draws; others are the user's."""
+    names = [*(f"pareto_{cost}" for cost in METRICS), "sensitivity", "spread"]
+    return [path for name in sorted(names) if (path := folder / f"{name}.png").is_file()]
+
+
 def _log(events: Path, folder: Path, findings: Findings) -> None:
     values = {
         subnet: {
@@ -212,7 +220,7 @@ def _log(events: Path, folder: Path, findings: Findings) -> None:
     }
     write_sessions(events, values, findings.space)
     log = SummaryLog(events)
-    for path in sorted(folder.glob("*.png")):
+    for path in _pictures(folder):
         log.image(0, path.stem, path)
 
 
@@ -227,7 +235,8 @@ def _table(result: SearchResult, config: SearchConfig) -> str:
     # The evaluation figure is the last column.
     last = f"evaluation {figure}"
     rows = [{**{n: c for n, c in row.items() if n != last}, last: row[last]} for row in cells]
-    return tabulate(rows, headers="keys", disable_numparse=True)
+    table = tabulate(rows, headers="keys", disable_numparse=True)
+    return "\n".join([table, *map(str, result.class_gaps)])
 
 
 def _gap(row: BudgetResult) -> dict[str, str]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from aec_ofa_tf.classes import ClassGap
 from aec_ofa_tf.dataset import EVALUATION, VALIDATION
 
 Figures = Mapping[str, Any]
@@ -117,12 +118,14 @@ class SearchResult:
         largest: the largest subnet of the trained space, for comparison.
         analyses: `spread` by budget, `sensitivity`, and `rank_correlation` if requested.
         pareto: the subnets of the Pareto front by cost.
+        class_gaps: classes that the figures of a split leave out.
     """
 
     budgets: tuple[BudgetResult, ...]
     largest: SubnetScores
     analyses: Mapping[str, Any]
     pareto: Mapping[str, Sequence[str]]
+    class_gaps: tuple[ClassGap, ...] = ()
 
     def __str__(self) -> str:
         return "\n".join(map(str, self.budgets))
@@ -134,6 +137,7 @@ class SearchResult:
             "largest": self.largest.as_dict(),
             "analyses": dict(self.analyses),
             "pareto": {cost: list(front) for cost, front in self.pareto.items()},
+            "class_gaps": [gap.as_dict() for gap in self.class_gaps],
         }
 
     @classmethod
@@ -144,4 +148,5 @@ class SearchResult:
             SubnetScores.from_dict(content["largest"]),
             content["analyses"],
             content["pareto"],
+            tuple(ClassGap.from_dict(row) for row in content.get("class_gaps", ())),
         )

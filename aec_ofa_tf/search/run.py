@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from absl import logging
 
+from aec_ofa_tf.classes import ClassCounts, check_ranked
 from aec_ofa_tf.costs.budget import Budget
 from aec_ofa_tf.costs.costs import subnet_costs
 from aec_ofa_tf.dataset import EVALUATION, VALIDATION
@@ -41,10 +43,15 @@ def run_search(run: Run, config: SearchConfig, space: SearchSpace | None = None)
     """
     space = space or run.space
     require_validation(run.records.clips(VALIDATION))
-    members = config.members(space, run.network)
+    check_ranked(ClassCounts.of(run.records), run.network.task, [VALIDATION, EVALUATION])
+    front_end = run.records.front_end
+    members = config.members(space, run.network, front_end)
     evaluation = SearchEvaluation(run, config, run.load_supernet())
     latency = config.load_latency_table()
-    cost_of = {subnet: subnet_costs(subnet, run.network, latency) for subnet in space.subnets()}
+    cost_of = {
+        subnet: subnet_costs(subnet, run.network, latency, front_end=front_end)
+        for subnet in space.subnets()
+    }
     searchers = {
         budget: _algorithm(run, config, evaluation.key, space, budget, found, cost_of)
         for budget, found in members.items()
@@ -55,6 +62,9 @@ def run_search(run: Run, config: SearchConfig, space: SearchSpace | None = None)
         lambda subnet: cost_of[subnet]["params"],
         run.task.figure,
     )
+    largest = run.space.largest
+    # The analyses take in every evaluated subnet, so a search that is run again gives the same.
+    evaluation.metrics(VALIDATION, [largest])
     findings = Findings(
         candidates={str(budget): list(metrics) for budget, metrics in found.items()},
         costs=cost_of,
@@ -63,12 +73,11 @@ def run_search(run: Run, config: SearchConfig, space: SearchSpace | None = None)
         space=space,
         latency_device=latency.device if latency else None,
     )
-    largest = run.space.largest
     if EVALUATION in evaluation.splits:  # scores all of them in one walk
         winners = [subnets[0] for subnets in findings.candidates.values()]
         evaluation.metrics(EVALUATION, [*winners, largest])
     # The latency table may lack layers of the largest subnet if a part of the space is searched.
-    cost = findings.costs.get(largest) or subnet_costs(largest, run.network)
+    cost = findings.costs.get(largest) or subnet_costs(largest, run.network, front_end=front_end)
     budgets = tuple(
         _row(budget, found, findings, evaluation, config) for budget, found in members.items()
     )
@@ -108,12 +117,19 @@ def _algorithm(
             population=config.population,
             generations=config.generations,
             seed=config.seed,
-            storage=config.storage or f"sqlite:///{folder / 'optuna.db'}",
+            storage=config.storage or _sqlite_url(folder / "optuna.db"),
             name=f"{budget.ranges} {fingerprint({'study': study})[:12]}",
             searcher=f"{socket.gethostname()}:{folder}",
         ),
         run.task.figure,
     )
+
+
+def _sqlite_url(path: Path) -> str:
+    """The URL of a database file, in which `?` and `%` of its path are quoted."""
+    from sqlalchemy import URL  # comes with Optuna
+
+    return URL.create("sqlite", database=str(path)).render_as_string()
 
 
 def _row(

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from aec_ofa_tf.config import check_count
 from aec_ofa_tf.tagging.model_file import read_bundle
 
 # Packages with the same interface; the smallest one comes first.
@@ -75,12 +76,14 @@ class TFLiteModel:
         input_shape: shape of one clip, without the batch axis.
 
     Raises:
-        ValueError: the file is damaged, or the model has several inputs or outputs.
+        ValueError: the file is damaged, the model has several inputs or outputs, or `threads` is
+            not a positive whole number.
         OSError: the file cannot be opened.
         RuntimeError: no TFLite interpreter is installed.
     """
 
     def __init__(self, path: str | os.PathLike[str], threads: int = 1) -> None:
+        check_count("threads", threads)
         content, self.info = read_bundle(path)
         new_interpreter = interpreter_class()
         try:

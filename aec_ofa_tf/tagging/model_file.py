@@ -15,6 +15,7 @@ from typing import Any
 
 from aec_ofa_tf.audio.front_end import FrontEndConfig
 from aec_ofa_tf.files import replacing
+from aec_ofa_tf.labels import label_problem
 
 INPUTS = ("log_mel", "waveform")
 QUANTIZATIONS = ("float32", "float16", "dynamic", "int8", "int8_qat")
@@ -80,8 +81,8 @@ class ModelInfo:
     def __post_init__(self) -> None:
         object.__setattr__(self, "labels", tuple(self.labels))
         for label in self.labels:
-            if not isinstance(label, str) or label.splitlines() != [label]:
-                raise ValueError(f"a label is one non-empty line of text, received {label!r}")
+            if label_problem(label):
+                raise ValueError(f"a label is one non-empty line of text, received {label!a}")
         for name in ("sample_rate_hz", "clip_samples"):
             if not isinstance(getattr(self, name), int) or getattr(self, name) < 1:
                 raise ValueError(f"{name} is a positive integer, received {getattr(self, name)!r}")
@@ -150,6 +151,8 @@ def read_bundle(path: str | os.PathLike[str]) -> tuple[bytes, ModelInfo]:
         ValueError: the file has no readable card, or the checksum differs from that in the card.
         OSError: the file cannot be opened.
     """
+    if not os.fspath(path):
+        raise ValueError("the path of a model is empty; give that of a .tflite file")
     try:
         content = Path(path).read_bytes()
     except FileNotFoundError as error:

@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from aec_ofa_tf.config import check_count
+
 _SHOWN = 20
 
 
@@ -35,8 +37,7 @@ class LabelSelection:
         threshold: float = 0.0,
         label_thresholds: Mapping[str, float] | None = None,
     ) -> None:
-        if top_k < 1:
-            raise ValueError(f"top_k must be at least 1, received {top_k}")
+        check_count("top_k", top_k)
         self.labels = tuple(labels)
         self._top_k = top_k
         self.thresholds = np.full(len(labels), threshold, np.float64)

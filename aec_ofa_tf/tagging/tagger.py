@@ -61,7 +61,7 @@ class Tagger:
     Example:
         >>> tagger = ofa.Tagger("export/log_mel-int8.tflite")  # doctest: +SKIP
         >>> tagger.tag_file("street.wav", top_k=2)  # doctest: +SKIP
-        {'Siren': 0.91, 'Engine': 0.34}
+        TagResult(file='street.wav', tags=(Tag(label='Siren', score=0.91), ...), ...)
     """
 
     def __init__(
@@ -116,11 +116,12 @@ class Tagger:
             float32 [classes], in the order of `info.labels`.
 
         Raises:
-            ValueError: the waveform is empty or has another rank.
+            ValueError: the waveform is empty, has another rank, is not floating-point, or contains
+                NaN or infinite samples.
         """
-        waveform = np.asarray(waveform, np.float32)
-        if waveform.ndim != 1 or not waveform.size:
-            raise ValueError(f"expected a waveform of shape [samples], received {waveform.shape}")
+        waveform = checked_samples(waveform)
+        if not waveform.size:
+            raise ValueError("expected a waveform of shape [samples], received an empty one")
         return self._overall([waveform])
 
     def score_windows(
@@ -139,13 +140,15 @@ class Tagger:
                 window; see `TrailingMean`.
 
         Raises:
-            ValueError: the hop is shorter than a sample, a time is not finite, or the waveform is
-                shorter than a clip and the model's length policy is "crop".
+            ValueError: the hop is shorter than a sample, a time is not finite, the waveform is
+                shorter than a clip and the model's length policy is "crop", or a block is no part
+                of a waveform (`checked_samples`).
         """
         hop = self.to_samples(hop_secs) if hop_secs is not None else self.info.clip_samples
         mean = TrailingMean(self.to_samples(smoothing_secs))
         rate_hz = self.info.sample_rate_hz
-        for window in cut_windows(blocks, self.info.clip_samples, hop):
+        samples = map(checked_samples, blocks)
+        for window in cut_windows(samples, self.info.clip_samples, hop):
             scores = mean.add(window.begin, self._score(self._clip(window.samples)))
             yield WindowScores(window.begin / rate_hz, window.end / rate_hz, scores)
 
@@ -174,6 +177,31 @@ class Tagger:
 
     def _score(self, clip: np.ndarray) -> np.ndarray:
         return self._model.scores(self._front_end.scores(clip) if self._front_end else clip)
+
+
+def checked_samples(samples: np.ndarray) -> np.ndarray:
+    """The samples of a waveform as float32, checked.
+
+    Args:
+        samples: floating-point [samples], nominally in [-1, 1].
+
+    Raises:
+        ValueError: the samples have another rank or type, or some are NaN, infinite or too large
+            for float32.
+    """
+    samples = np.asarray(samples)
+    if samples.ndim != 1:
+        raise ValueError(f"expected a waveform of shape [samples], received {samples.shape}")
+    if not np.issubdtype(samples.dtype, np.floating):
+        raise ValueError(
+            f"a waveform has floating-point samples in [-1, 1], received {samples.dtype}: divide "
+            "integer samples by their full scale, 32768 for int16"
+        )
+    with np.errstate(over="ignore"):
+        samples = samples.astype(np.float32, copy=False)
+    if not np.isfinite(samples).all():
+        raise ValueError("the waveform contains NaN or infinite samples: remove or replace them")
+    return samples
 
 
 def check_front_end(path: Path, front_end: ModelInfo, model: ModelInfo) -> None:

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Callable, Mapping
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import keras
 import tensorflow as tf
 from absl import logging
+
+from aec_ofa_tf.files import require_room
+from aec_ofa_tf.pinned_keras import keras
 
 # Errors of a lost worker of the cluster; they do not mean that a checkpoint is damaged.
 _LOST_WORKER_ERRORS = (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError)
 _PARTIAL = ".partial"
+_WILDCARDS = re.compile(r"[*?\[\]\\]")
 _STEP = re.compile(r"step-(\d+)\.index")
 
 
@@ -58,9 +63,26 @@ class CheckpointStore:
         self._writable = writable
         self._keep = keep
         self._checkpoint = tf.train.Checkpoint(**state)
+        self._bytes = sum(
+            value.dtype.size * value.shape.num_elements() for value in _tensors(state)
+        )
+
+    def require_room(self) -> None:
+        """Checks that the disk has room for all checkpoints that are kept, and one in writing.
+
+        Raises:
+            OSError: there is less room.
+        """
+        if self._writable:
+            missing = max(1, self._keep + 1 - len(self.steps()))
+            require_room(self.directory, missing * self._bytes, "checkpoints")
 
     def save(self, step: int) -> None:
-        """Writes a checkpoint; a kill at any moment leaves only complete checkpoints."""
+        """Writes a checkpoint; a kill at any moment leaves only complete checkpoints.
+
+        Raises:
+            OSError: it cannot be written, for example because the disk is full.
+        """
         if not self._writable:
             return
         for name, value in {"step": step, **self._position_at(step)}.items():
@@ -69,7 +91,15 @@ class CheckpointStore:
         # complete files are moved to their names, the index last.
         name, partial = f"step-{step}", self.directory / _PARTIAL
         shutil.rmtree(partial, ignore_errors=True)
-        self._checkpoint.write(str(partial / name))
+        try:
+            self._checkpoint.write(str(partial / name))
+        except tf.errors.OpError as error:
+            shutil.rmtree(partial, ignore_errors=True)
+            raise OSError(
+                f"the checkpoint of step {step} could not be written to {self.directory}: "
+                f"{_reason(error)}. Earlier checkpoints are whole: make room and run the same "
+                "command again, which goes on from the last one"
+            ) from error
         for path in sorted(partial.glob(f"{name}.*"), key=lambda path: path.suffix == ".index"):
             path.replace(self.directory / path.name)
         for old in self.steps()[self._keep :]:
@@ -95,23 +125,26 @@ class CheckpointStore:
             OSError: there are checkpoints, but none can be read.
             ValueError: the checkpoint has another seed or another position in the data.
         """
-        steps = self.steps()
+        steps, reasons = self.steps(), []
         for step in steps:
             path = self.directory / f"step-{step}"
             try:
-                status = self._checkpoint.read(str(path)).assert_existing_objects_matched()
-                status.expect_partial()  # without an optimiser its values are not read
+                with _readable(self.directory) as folder:
+                    status = self._checkpoint.read(str(folder / path.name))
+                    status.assert_existing_objects_matched()
+                    status.expect_partial()  # without an optimiser its values are not read
             except _LOST_WORKER_ERRORS:
                 raise
             except (tf.errors.OpError, AssertionError, ValueError, IndexError) as error:
-                logging.warning("checkpoint %s is damaged, trying an older one: %s", path, error)
+                logging.warning("checkpoint %s cannot be read, trying an older: %s", path, error)
+                reasons.append(f"step {step}: {_reason(error)}")
             else:
                 self._check_position(step)
                 return step
         if steps:
             raise OSError(
-                f"none of the checkpoints in {self.directory} can be read (steps {steps}); "
-                "restore them from a copy, or remove the folder to train afresh"
+                f"none of the checkpoints in {self.directory} can be read ({'; '.join(reasons)}). "
+                "Restore them from a copy, or train in another run directory"
             )
         return 0
 
@@ -124,3 +157,30 @@ class CheckpointStore:
                 f"run would be at {expected}: seed, batch size and records must be those it was "
                 "trained with"
             )
+
+
+def _tensors(state: Mapping[str, Any]) -> Iterator[tf.Variable]:
+    for value in state.values():
+        yield from value.values() if isinstance(value, dict) else value
+
+
+@contextmanager
+def _readable(directory: Path) -> Iterator[Path]:
+    """A path of the directory that TensorFlow can read from.
+
+    TensorFlow takes the name of a checkpoint for a pattern; a link stands for a directory whose
+    path has wildcards.
+    """
+    if not _WILDCARDS.search(str(directory)):
+        yield directory
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        link = Path(folder, "checkpoints")
+        link.symlink_to(directory.resolve(), target_is_directory=True)
+        yield link
+
+
+def _reason(error: Exception) -> str:
+    """The first line of a message of TensorFlow's, which may go on with a stack or a graph."""
+    lines = str(getattr(error, "message", None) or error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__

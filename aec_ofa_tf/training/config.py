@@ -30,7 +30,7 @@ class NetworkOptions:
 
     Attributes:
         task: Meaning of the outputs: multi_label, single_label, or auto: single_label if every
-            clip of the records has exactly one label.
+            clip of the records has exactly one of two or more labels, else multi_label.
         pool_last: Pool also after the supernet's last block, as in PANNs.
         block_dropout: Dropout rate after each block.
         embedding_dropout: Dropout rate before the fully-connected layer.
@@ -95,8 +95,8 @@ class TrainConfig:
         mixup_alpha: Concentration of mixup's Beta distribution; 0 for no mixup.
         time_roll: Rotate training clips over time.
         gain_db: Greatest random gain or attenuation of training clips, in decibels.
-        time_mask_frames: Greatest width of SpecAugment's time masks, in frames.
-        mel_mask_bins: Greatest width of SpecAugment's frequency masks, in mel bins.
+        time_mask_frames: SpecAugment's time masks have fewer frames than this; 1 for no masks.
+        mel_mask_bins: SpecAugment's frequency masks have fewer mel bins than this; 1 for no masks.
         class_weights: Weights of the classes in the loss; none: equal weights; balanced: inversely
             proportional to their numbers of training clips.
         calibration_clips: Training clips for recalibrating batch-norm statistics.
@@ -122,9 +122,9 @@ class TrainConfig:
     schedule: str = choice("constant", SCHEDULES)
     precision: str = choice("auto", PRECISIONS)
     seed: int = number(0, 0, 2**31 - 1)
-    mixup_alpha: float = number(1.0, 0.0)
+    mixup_alpha: float = number(1.0, 0.0, 100.0)
     time_roll: bool = switch(False)
-    gain_db: float = number(0.0, 0.0)
+    gain_db: float = number(0.0, 0.0, 100.0)
     time_mask_frames: int = number(64, 1)
     mel_mask_bins: int = number(8, 1)
     class_weights: str = choice("none", CLASS_WEIGHTS)

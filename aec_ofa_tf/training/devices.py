@@ -13,6 +13,7 @@ import tensorflow as tf
 from absl import logging
 
 from aec_ofa_tf.training.device_config import STRATEGIES
+from aec_ofa_tf.training.signals import in_main_thread
 
 _LOST_WORKER_ERRORS = (
     tf.errors.UnavailableError,
@@ -87,11 +88,10 @@ def open_devices(strategy: str, logical_cpus: int = 1) -> Devices:
 
     Raises:
         ValueError: the strategy is unknown.
-        RuntimeError: the cluster cannot start.
+        RuntimeError: the cluster cannot start, or TensorFlow was used before the CPU is divided.
     """
     if logical_cpus > 1:
-        parts = [tf.config.LogicalDeviceConfiguration() for _ in range(logical_cpus)]
-        tf.config.set_logical_device_configuration(tf.config.list_physical_devices("CPU")[0], parts)
+        _divide_cpu(logical_cpus)
     if strategy == "none":
         return Devices(tf.distribute.get_strategy())
     if strategy == "mirrored":
@@ -101,6 +101,17 @@ def open_devices(strategy: str, logical_cpus: int = 1) -> Devices:
     if strategy == "multiworker":
         return _open_cluster()
     raise ValueError(f"strategy must be one of {STRATEGIES}, received {strategy!r}")
+
+
+def _divide_cpu(logical_cpus: int) -> None:
+    parts = [tf.config.LogicalDeviceConfiguration() for _ in range(logical_cpus)]
+    try:
+        tf.config.set_logical_device_configuration(tf.config.list_physical_devices("CPU")[0], parts)
+    except RuntimeError as error:
+        raise RuntimeError(
+            f"logical_cpus={logical_cpus} must be set before TensorFlow is used, and it has been "
+            "used in this process: make the Experiment (or call open_devices) before anything else"
+        ) from error
 
 
 def _open_cluster() -> Devices:
@@ -113,7 +124,8 @@ def _open_cluster() -> Devices:
             f"others' hosts can be reached ({error.message})"
         ) from error
     # TensorFlow's cluster service installs its own SIGTERM handler, which does not end the process.
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    if in_main_thread():
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
     return Devices(strategy, _is_chief(strategy.cluster_resolver))
 
 

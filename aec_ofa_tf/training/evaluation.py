@@ -10,6 +10,7 @@ import tensorflow as tf
 from aec_ofa_tf.layers.elastic_unit import Statistics
 from aec_ofa_tf.layers.prefix import SLICES
 from aec_ofa_tf.metrics import Metrics
+from aec_ofa_tf.models.checks import as_member, check_log_mel
 from aec_ofa_tf.models.space import Subnet
 from aec_ofa_tf.models.supernet import Supernet
 
@@ -59,36 +60,46 @@ class SubnetEvaluator:
         logits, _ = self.supernet(log_mel, choices, statistics)
         return self.task.scores(logits)
 
-    def recalibrate(self, subnet: Subnet) -> Statistics:
+    def recalibrate(self, subnet: Subnet | str) -> Statistics:
         """The subnet's batch-norm statistics: means over batches of the biased batch moments.
 
         Every batch is normalised by its own moments, without dropout or augmentation, for every
         network that is compared (once-for-all; slimmable networks).
 
         Raises:
-            ValueError: there are no calibration clips.
+            ValueError: the subnet is not in the space, there are no calibration clips, or they
+                have other frames or mel bins than the network.
         """
+        choices = self._choices(subnet)
         self.update_weights()
-        choices = tf.constant(subnet.row(), tf.int32)
         total, count = None, 0
         for batch in self.calibration:
-            moments = self._moments(tf.cast(batch["log_mel"], tf.float32), choices)
+            moments = self._moments(self._clips(batch), choices)
             total = moments if total is None else tf.nest.map_structure(tf.add, total, moments)
             count += 1
         if total is None:
             raise ValueError("batch norm cannot be recalibrated: there are no calibration clips")
         return tf.nest.map_structure(lambda vector: vector / count, total)
 
-    def scores(self, subnet: Subnet, statistics: Statistics, batches: Batches) -> np.ndarray:
-        """The scores of all clips, float32 [clips, classes], in the order of the batches."""
+    def scores(self, subnet: Subnet | str, statistics: Statistics, batches: Batches) -> np.ndarray:
+        """The scores of all clips, float32 [clips, classes], in the order of the batches.
+
+        Raises:
+            ValueError: the subnet is not in the space, there are no clips, or they have other
+                frames or mel bins than the network.
+        """
+        choices = self._choices(subnet)
         self.update_weights()
-        choices = tf.constant(subnet.row(), tf.int32)
         return np.concatenate(
-            [
-                self._scores(tf.cast(batch["log_mel"], tf.float32), choices, statistics).numpy()
-                for batch in batches
-            ]
+            [self._scores(self._clips(batch), choices, statistics).numpy() for batch in batches]
         )
+
+    def _choices(self, subnet: Subnet | str) -> tf.Tensor:
+        return tf.constant(as_member(self.supernet.space, subnet).row(), tf.int32)
+
+    def _clips(self, batch: Mapping[str, tf.Tensor]) -> tf.Tensor:
+        check_log_mel(batch["log_mel"], self.supernet.network)
+        return tf.cast(batch["log_mel"], tf.float32)
 
     def update_weights(self) -> None:
         """Copies the current weights of the trained supernet; every evaluation calls this first."""
@@ -96,7 +107,7 @@ class SubnetEvaluator:
             for target, source in zip(self.supernet.weights, self._trained.weights, strict=True):
                 target.assign(source)
 
-    def evaluate(self, subnet: Subnet, batches: Batches) -> Metrics:
+    def evaluate(self, subnet: Subnet | str, batches: Batches) -> Metrics:
         """Recalibrates a subnet and scores it on batches with `labels`."""
         scores = self.scores(subnet, self.recalibrate(subnet), batches)
         return self.task.metrics(scores, all_labels(batches))

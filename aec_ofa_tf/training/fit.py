@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import keras
 import tensorflow as tf
 
 from aec_ofa_tf.audio.augment import SpecAugmentConfig
@@ -15,6 +14,7 @@ from aec_ofa_tf.dataset import TRAIN, VALIDATION, Share
 from aec_ofa_tf.models.network import NetworkConfig
 from aec_ofa_tf.models.space import Members, Subnet
 from aec_ofa_tf.models.supernet import Supernet
+from aec_ofa_tf.pinned_keras import keras
 from aec_ofa_tf.reporting.summaries import SummaryLog
 from aec_ofa_tf.tasks import balanced_class_weights
 from aec_ofa_tf.training.checkpoints import CheckpointStore
@@ -26,7 +26,8 @@ from aec_ofa_tf.training.precision import resolve_precision
 from aec_ofa_tf.training.results import scalar_names
 from aec_ofa_tf.training.run import Run, Sizes
 from aec_ofa_tf.training.sampler import Sampler
-from aec_ofa_tf.training.trainer import StepConfig, Trainer
+from aec_ofa_tf.training.step_config import StepConfig
+from aec_ofa_tf.training.trainer import Trainer
 
 
 @dataclass(frozen=True)
@@ -216,7 +217,9 @@ def _store(
     position: Callable[[int], dict[str, int]],
 ) -> CheckpointStore:
     path, writable = run.checkpoints(name), run.devices.chief
-    return CheckpointStore(path, supernet, optimizer, position, writable=writable)
+    store = CheckpointStore(path, supernet, optimizer, position, writable=writable)
+    store.require_room()
+    return store
 
 
 def _validation(

@@ -16,6 +16,7 @@ from tqdm import tqdm
 from aec_ofa_tf.reporting.summaries import SummaryLog
 from aec_ofa_tf.training.checkpoints import CheckpointStore
 from aec_ofa_tf.training.devices import Devices
+from aec_ofa_tf.training.signals import on_sigterm
 from aec_ofa_tf.training.trainer import Trainer
 
 Batch = Mapping[str, Any]
@@ -94,15 +95,12 @@ class StepLoop:
         Raises:
             RuntimeError: the loss or a weight is not finite; that step gets no checkpoint.
             SystemExit: this process or another host received SIGTERM; all hosts write a checkpoint
-                and end after the same step.
+                and end after the same step. Outside the main thread SIGTERM is not noticed.
         """
         if start >= config.steps:
             return start
-        previous = signal.signal(signal.SIGTERM, self._on_signal)
-        try:
+        with on_sigterm(self._on_signal):
             self._run(feed, start, config)
-        finally:
-            signal.signal(signal.SIGTERM, previous)
         if self._stopping or self._signalled:  # the signal may have come after the last step
             sys.exit(128 + signal.SIGTERM)
         return config.steps
@@ -176,7 +174,7 @@ class StepLoop:
         raise RuntimeError(
             f"{self.name}: {what} at step {step}; clips of that step: "
             f"{', '.join(ids) or 'unknown'}. Nothing was saved after step "
-            f"{max(self.store.steps(), default=0)}; lower --learning_rate or check those clips"
+            f"{max(self.store.steps(), default=0)}; lower learning_rate or check those clips"
         )
 
     def _on_signal(self, number: int, frame: object) -> None:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import reprlib
+from collections.abc import Callable, Sequence
 
+import numpy as np
 import tensorflow as tf
 
 from aec_ofa_tf.models.space import Members, SearchSpace, Subnet, as_space
+from aec_ofa_tf.models.unit import UnitSizes
 
 Sampler = Callable[[tf.Tensor], tf.Tensor]
 """From a stateless seed, int32 [2], to the choices of the step's K subnets (`Subnet.row`), int32
 [K, units, fields]."""
 
 _INT32_VALUES = 2**31
+_TRIED_DRAWS = 3
 
 
 def uniform_sampler(members: Members, count: int) -> Sampler:
@@ -27,6 +31,10 @@ def uniform_sampler(members: Members, count: int) -> Sampler:
 
     Raises:
         ValueError: `count` is not positive.
+
+    Example:
+        >>> ofa.uniform_sampler(space, 2)(np.array([0, 1])).shape  # [K, units, fields]
+        TensorShape([2, 8, 1])
     """
     if count < 1:
         raise ValueError(f"a step needs at least one subnet, received {count}")
@@ -52,6 +60,10 @@ def sandwich_sampler(space: SearchSpace, count: int) -> Sampler:
 
     Raises:
         ValueError: `count` is less than 2.
+
+    Example:
+        >>> ofa.sandwich_sampler(space, 2)(np.array([0, 1]))[0, :, 0].numpy().tolist()
+        [4, 4, 8, 8, 16, 16, 32, 32]
     """
     if count < 2:
         raise ValueError(
@@ -69,6 +81,51 @@ def constant_sampler(subnet: Subnet) -> Sampler:
     """Always this subnet: for phase 1 of the paper, and for networks that are trained alone."""
     rows = tf.constant([subnet.row()], tf.int32)
     return lambda seed: rows
+
+
+def check_sampler(
+    sampler: Sampler, space: SearchSpace, sizes: Sequence[UnitSizes], largest_first: bool = False
+) -> None:
+    """Checks a few draws, so that a wrong sampler fails before training.
+
+    Args:
+        sampler: the sampler.
+        space: the space of the supernet.
+        sizes: the choices of the supernet's units.
+        largest_first: whether the first subnet of every step must be the largest.
+
+    Raises:
+        TypeError: the sampler cannot be called.
+        ValueError: it draws subnets that are not in the space, or the first is not the largest.
+    """
+    if not callable(sampler):
+        raise TypeError(
+            "sampler is a function, such as uniform_sampler(space, 2); received "
+            f"{type(sampler).__name__}: {reprlib.repr(sampler)}"
+        )
+    for number in range(_TRIED_DRAWS):
+        rows = np.asarray(sampler(tf.constant([0, number], tf.int32)))
+        if not _are_members(rows, sizes):
+            raise ValueError(
+                f"the sampler draws subnets that are not in the supernet's space {space}: make it "
+                "of the same space"
+            )
+        if largest_first and rows[0].tolist() != space.largest.row():
+            raise ValueError(
+                "target='largest' takes the first subnet of a step for the largest, and this "
+                "sampler draws another: use sandwich_sampler(space, 4)"
+            )
+
+
+def _are_members(rows: np.ndarray, sizes: Sequence[UnitSizes]) -> bool:
+    """Whether choices [K, units, fields] are possible in every unit."""
+    if rows.ndim != 3 or not len(rows) or rows.shape[1] != len(sizes):
+        return False
+    return all(
+        tuple(choice[: len(size.choices[0])].tolist()) in size.choices
+        for row in rows
+        for choice, size in zip(row, sizes, strict=True)
+    )
 
 
 def _draw(seed: tf.Tensor, count: int, size: int) -> tf.Tensor:

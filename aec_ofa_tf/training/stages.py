@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from aec_ofa_tf.classes import ClassCounts, check_ranked
 from aec_ofa_tf.config import from_values
 from aec_ofa_tf.costs.costs import params, subnet_costs
 from aec_ofa_tf.dataset import EVALUATION, VALIDATION
@@ -19,6 +20,7 @@ from aec_ofa_tf.models.materialise import copy_subnet, materialise
 from aec_ofa_tf.models.network import NetworkConfig
 from aec_ofa_tf.models.space import SearchSpace, Subnet
 from aec_ofa_tf.models.supernet import Supernet
+from aec_ofa_tf.tasks import check_task
 from aec_ofa_tf.training.config import (
     NetworkOptions,
     SubnetConfig,
@@ -59,10 +61,11 @@ def train_teacher(run: Run, config: TeacherConfig) -> TeacherResult:
     """Trains the teacher on the labels, recalibrates it and saves it as `teacher.keras`.
 
     Raises:
-        ValueError: the stage was begun with other settings, or the batch cannot be divided equally
-            among the replicas.
+        ValueError: the stage was begun with other settings, the batch cannot be divided equally
+            among the replicas, or the validation split cannot be scored.
     """
     train = config.train
+    _check_scored(run, [VALIDATION])
     done = run.begin(TEACHER, _settings(run, config), config)
     if done:
         return TeacherResult(**done.result or {})
@@ -133,10 +136,12 @@ def train_supernet(run: Run, config: SupernetConfig) -> SupernetResult:
     """Trains the supernet.
 
     Raises:
-        ValueError: an earlier stage is missing, this stage was begun with other settings, or the
-            supernet starts from a teacher with other widths.
+        ValueError: an earlier stage is missing, this stage was begun with other settings, the
+            supernet starts from a teacher with other widths, or the validation split cannot be
+            scored.
     """
     train = config.train
+    _check_scored(run, [VALIDATION])
     source, teacher = _source(run, config)
     settings = {**_settings(run, config), "teacher": teacher}
     pretrained = _pretrained(config.transfer)
@@ -170,18 +175,19 @@ def train_subnet(run: Run, subnet: Subnet, config: SubnetConfig) -> SubnetResult
     """Trains one subnet alone and saves it as `.keras`.
 
     Raises:
-        ValueError: an earlier stage is missing, or this stage was begun with other settings.
+        ValueError: an earlier stage is missing, this stage was begun with other settings or from
+            other networks, or a split cannot be scored.
     """
     train, distill = config.train, config.objective == "distill"
-    if distill:
-        run.workdir.require_stage(SOFT_LABELS)
+    _check_scored(run, [VALIDATION, EVALUATION])
     name = f"subnet-{subnet}-{config.objective}-{config.init}-{config.steps}"
-    done = run.begin(name, _settings(run, config), config)
+    supernet = run.load_supernet() if config.init == "supernet" else None
+    done = run.begin(name, {**_settings(run, config), **_origins(run, config, supernet)}, config)
     if done:
         return SubnetResult(**done.result or {})
     network = new_network(run, [subnet], run.network, train)
-    if config.init == "supernet":
-        _copy_weights(run, copy_subnet(run.load_supernet(), subnet), network)
+    if supernet is not None:
+        _copy_weights(run, copy_subnet(supernet, subnet), network)
     weight = config.label_weight if distill else 0.0
     step = step_config(run, train, "soft_labels" if distill else "labels", False, weight)
     phases = [Phase(constant_sampler(subnet), config.steps)]
@@ -217,7 +223,7 @@ def _finished_subnet(
         metrics = run.task.metrics(scores, all_labels(batches)).as_dict()
     return SubnetResult(
         subnet=str(subnet),
-        costs=subnet_costs(subnet, run.network),
+        costs=subnet_costs(subnet, run.network, front_end=run.records.front_end),
         figure=run.task.figure,
         validation=validation,
         split=splits[0] if splits else "",
@@ -226,8 +232,24 @@ def _finished_subnet(
     )
 
 
+def _check_scored(run: Run, splits: Sequence[str]) -> None:
+    """Checks that networks can be scored on splits, so that no stage fails after training."""
+    check_task(run.network.task, run.records.single_label)
+    check_ranked(ClassCounts.of(run.records), run.network.task, splits)
+
+
 def _settings(run: Run, config: Any) -> dict[str, Any]:
     return {"records": run.records.fingerprint, **resume_key(config)}
+
+
+def _origins(run: Run, config: SubnetConfig, supernet: Supernet | None) -> dict[str, Any]:
+    """Fingerprints of the trained networks that a subnet learns from."""
+    origins = {}
+    if supernet is not None:
+        origins["supernet"] = model_fingerprint(supernet)
+    if config.objective == "distill":
+        origins["teacher"] = (run.workdir.require_stage(SOFT_LABELS).result or {})["teacher"]
+    return origins
 
 
 def _source(run: Run, config: SupernetConfig) -> tuple[DistillationSource, str | None]:

@@ -3,97 +3,53 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-import keras
 import tensorflow as tf
 
 from aec_ofa_tf.audio.augment import (
-    SpecAugmentConfig,
     mix_pairs,
     mixup_lambda,
     random_gain,
     spec_augment_mask,
     time_roll,
 )
-from aec_ofa_tf.audio.front_end import PANNS
-from aec_ofa_tf.config import check_fields, choice, number
+from aec_ofa_tf.config import require_type
 from aec_ofa_tf.layers.batch_norm import replica_count
 from aec_ofa_tf.layers.elastic_unit import Statistics
 from aec_ofa_tf.layers.prefix import MASKS
+from aec_ofa_tf.models.checks import as_member
 from aec_ofa_tf.models.draws import Draws, dropout_masks
 from aec_ofa_tf.models.space import Subnet
 from aec_ofa_tf.models.supernet import Supernet
+from aec_ofa_tf.pinned_keras import keras
+from aec_ofa_tf.training.batches import as_batch, entry
 from aec_ofa_tf.training.gradients import Gradients, LossConfig, StepInputs, shared_gradients
-from aec_ofa_tf.training.sampler import Sampler
+from aec_ofa_tf.training.keras_methods import KerasMethods
+from aec_ofa_tf.training.sampler import Sampler, check_sampler
+from aec_ofa_tf.training.step_config import StepConfig
 
-TARGETS = ("labels", "soft_labels", "teacher", "largest")
 _SEEDS_PER_STEP = 5
 
 
-@dataclass(frozen=True)
-class StepConfig:
-    """Targets, augmentation and compilation of a train step.
-
-    Attributes:
-        target: targets of the subnets. "labels" or "soft_labels": those of the batch; "teacher":
-            the teacher's scores of the students' clips, mixed and augmented except for
-            SpecAugment; "largest": the labels for the first subnet, which must be the largest, and
-            its scores for the others (in-place distillation, universally slimmable networks).
-        seed: seed of all draws, which depend on it, the step number and the position of a clip.
-        mixup: mix pairs of neighbouring clips and their targets; 2B clips become B pairs.
-        mixup_alpha: parameter of the mixing weight's Beta distribution.
-        time_roll: rotate each clip over time.
-        gain_db: greatest random gain or attenuation of a clip, in dB; 0 for none.
-        floor_db: level of digital silence in the records' front end, the minimum after a gain.
-        label_weight: weight of the labels in targets that are a teacher's or subnet's scores.
-        class_weights: weights of the classes in the loss, which divides them by their mean;
-            empty for equal weights.
-        spec_augment: SpecAugment's masks.
-        jit_compile: run forward and backward passes through XLA, which needs execution by masks.
-
-    Raises:
-        ValueError: the target is none of these, the label's weight is outside [0, 1], or a class
-            has a negative weight.
-
-    Example:
-        >>> ofa.StepConfig("labels", mixup=True, gain_db=6.0).mixup_alpha
-        1.0
-    """
-
-    target: str = choice("soft_labels", TARGETS)
-    seed: int = 0
-    mixup: bool = False
-    mixup_alpha: float = number(1.0, 0.0)
-    time_roll: bool = False
-    gain_db: float = number(0.0, 0.0)
-    floor_db: float = PANNS.floor_db
-    label_weight: float = number(0.0, 0.0, 1.0)
-    class_weights: tuple[float, ...] = ()
-    spec_augment: SpecAugmentConfig = field(default_factory=SpecAugmentConfig)
-    jit_compile: bool = False
-
-    def __post_init__(self) -> None:
-        check_fields(self)
-        if any(weight < 0 for weight in self.class_weights):
-            raise ValueError(f"class_weights cannot be negative, received {self.class_weights}")
-
-
-class Trainer(keras.Model):
+class Trainer(KerasMethods):
     """Trains a supernet with K sampled subnets per step (paper equation 2).
 
-    It works with `fit`, in a custom loop, and on every replica of a `tf.distribute` strategy; each
-    replica gets an equal, contiguous part of the global batch. A step depends only on weights,
-    optimiser, batch, seed and step number.
+    It works with `fit`, whose batches are dicts as for `step`, or pairs of log-mel and labels; in a
+    custom loop; and on every replica of a `tf.distribute` strategy, where each replica gets an
+    equal, contiguous part of the global batch. A step depends only on weights, optimiser, batch,
+    seed and step number. The loss is the task's.
+
+    A trainer cannot be saved whole: save the network (`trainer.supernet.save("s.keras")`) or the
+    weights (`save_weights`, or `ModelCheckpoint` with `save_weights_only=True`).
 
     Keras' `evaluate`, `predict` and compiled metrics use one subnet, by default the largest;
     `watch` selects another. Its batch norms use the moments of the batch, unless `watch` is given
     statistics: reported figures should use those of `SubnetEvaluator.recalibrate`.
 
     Example:
-        >>> sampler = uniform_sampler(space, 2)  # of aec_ofa_tf.training.sampler
+        >>> sampler = ofa.uniform_sampler(space, 2)
         >>> trainer = ofa.Trainer(supernet, sampler, ofa.StepConfig("labels"))
         >>> trainer.compile(optimizer="adam", metrics=[keras.metrics.AUC(multi_label=True)])
         >>> history = trainer.fit(batches, validation_data=batches, shuffle=False, verbose=0)
@@ -107,8 +63,10 @@ class Trainer(keras.Model):
         gradients: computes loss and gradients of the K subnets.
 
     Raises:
+        TypeError: an argument is of another class.
         ValueError: XLA is wanted and the supernet is not executed by masks, the target is a
-            teacher and there is none, or there are not as many class weights as classes.
+            teacher and there is none, there are not as many class weights as classes, or the
+            sampler does not fit the supernet or the target.
     """
 
     def __init__(
@@ -119,6 +77,10 @@ class Trainer(keras.Model):
         teacher: Callable[[tf.Tensor], tf.Tensor] | None = None,
         gradients: Gradients = shared_gradients,
     ) -> None:
+        require_type("supernet", supernet, Supernet, "a Supernet")
+        require_type("config", config, StepConfig, "a StepConfig, such as StepConfig('labels')")
+        largest_first = config.target == "largest"
+        check_sampler(sampler, supernet.space, supernet.sizes, largest_first)
         super().__init__(name="trainer", dtype=supernet.dtype_policy)
         if config.jit_compile and supernet.execution != MASKS:
             raise ValueError(
@@ -139,7 +101,11 @@ class Trainer(keras.Model):
         self.built = True
 
     def compile(self, *args: Any, **kwargs: Any) -> None:
-        """As `keras.Model.compile`; metrics are built for scores and labels [clips, classes]."""
+        """As `keras.Model.compile`; metrics are built for scores and labels [clips, classes].
+
+        Raises:
+            ValueError: a loss or weighted metrics are given: the loss is the task's.
+        """
         super().compile(*args, **kwargs)
         if self._compile_metrics is not None:
             # Training steps do not update metrics, but Keras asks for their results: some have
@@ -151,14 +117,18 @@ class Trainer(keras.Model):
     def __repr__(self) -> str:
         return f"Trainer({self.supernet!r})"
 
-    def watch(self, subnet: Subnet, statistics: Statistics | None = None) -> None:
+    def watch(self, subnet: Subnet | str, statistics: Statistics | None = None) -> None:
         """Selects the subnet for `evaluate`, `predict` and the validation of `fit`.
 
         Args:
-            subnet: the subnet.
+            subnet: the subnet, or its text.
             statistics: its recalibrated batch-norm moments; by default those of each batch.
+
+        Raises:
+            ValueError: the subnet is not in the supernet's space.
         """
-        self._watched, self._statistics = subnet, statistics
+        self._watched = as_member(self.supernet.space, subnet)
+        self._statistics = statistics
         self.test_function = self.predict_function = None  # traced for the old subnet
 
     def call(self, log_mel: tf.Tensor) -> tf.Tensor:
@@ -166,36 +136,41 @@ class Trainer(keras.Model):
         logits, _ = self.supernet(log_mel, self._watched, self._statistics)
         return self.task.scores(logits)
 
-    def train_step(self, batch: dict[str, tf.Tensor]) -> dict[str, Any]:
+    def train_step(self, batch: Any) -> dict[str, Any]:
         """One `step` for `fit`; `loss` is the mean over the epoch so far."""
         self._loss_tracker.update_state(self.step(batch))
         return {"loss": self._loss_tracker.result()}
 
-    def test_step(self, batch: dict[str, tf.Tensor]) -> dict[str, Any]:
+    def test_step(self, batch: Any) -> dict[str, Any]:
         """Loss and compiled metrics of the watched subnet against `labels`."""
-        labels = batch["labels"]
+        batch = as_batch(batch, self.supernet.network)
+        labels = entry(batch, "labels", "evaluation")
         logits, _ = self.supernet(batch["log_mel"], self._watched, self._statistics)
         loss = self.task.loss(logits, labels, self.config.class_weights or None)
         self._loss_tracker.update_state(loss, sample_weight=tf.shape(labels)[0])
         return self.compute_metrics(None, labels, self.task.scores(logits))
 
-    def predict_step(self, batch: dict[str, tf.Tensor]) -> tf.Tensor:
+    def predict_step(self, batch: Any) -> tf.Tensor:
         """Scores of the watched subnet; `batch` is a dict with `log_mel`, or log-mel itself."""
-        clips, _, _ = keras.utils.unpack_x_y_sample_weight(batch)
-        return self(clips["log_mel"] if isinstance(clips, dict) else clips)
+        return self(as_batch(batch, self.supernet.network)["log_mel"])
 
-    def step(self, batch: dict[str, tf.Tensor]) -> tf.Tensor:
+    def step(self, batch: Any) -> tf.Tensor:
         """Updates the weights once.
 
         Args:
-            batch: `log_mel`, float [clips, frames, mel bins] in dB; `labels` or `soft_labels`, as
-                the target needs, float32 [clips, classes] in [0, 1]; and `step`, int64 scalar, by
-                default the optimiser's count, which excludes steps that loss scaling skips.
+            batch: log-mel and labels, or a dict: `log_mel`, float [clips, frames, mel bins] in dB;
+                `labels` or `soft_labels`, as the target needs, float32 [clips, classes] in [0, 1];
+                and `step`, int64 scalar, by default the optimiser's count, which excludes steps
+                that loss scaling skips.
 
         Returns:
             The loss, a scalar: the sum over the subnets of the task's mean loss over this
             replica's clips.
+
+        Raises:
+            ValueError: an entry is missing or has another shape, or clips have weights.
         """
+        batch = as_batch(batch, self.supernet.network)
         step = batch.get("step", self.optimizer.iterations)
         seed = tf.stack([self.config.seed, tf.cast(step, tf.int32)])
         # One seed each for subnets, augmentation, dropout, time roll and gain.
@@ -255,15 +230,16 @@ class Trainer(keras.Model):
             return values if weights is None else mix_pairs(values, weights)
 
         if self.config.target in ("labels", "largest"):
-            return mixed(batch["labels"])
+            return mixed(entry(batch, "labels", f"the target {self.config.target!r}"))
         soft = (
-            mixed(batch["soft_labels"])
+            mixed(entry(batch, "soft_labels", "the target 'soft_labels' (see StepConfig.target)"))
             if self.teacher is None
             else tf.stop_gradient(self.teacher(mixed(log_mel)))
         )
         weight = self.config.label_weight
+        labels = entry(batch, "labels", f"label_weight={weight}") if weight else None
         # The loss is linear in its targets: this is the weighted sum of two losses.
-        return (1 - weight) * soft + weight * mixed(batch["labels"]) if weight else soft
+        return (1 - weight) * soft + weight * mixed(labels) if weight else soft
 
     def loss_config(self, inputs: StepInputs) -> LossConfig:
         """How the losses of a step are computed."""

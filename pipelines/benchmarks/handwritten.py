@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import keras
-from keras import layers
+from aec_ofa_tf.pinned_keras import keras
+
+layers = keras.layers
 
 
 def handwritten_cnn10(

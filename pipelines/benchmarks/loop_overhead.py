@@ -71,7 +71,7 @@ def _block(loop: StepLoop, feed: Feed, batch: Batch, start: int) -> dict[str, fl
 
 
 def _feed(settings: TrainStepSettings, folder: Path) -> Feed:
-    records = _write_random_records(settings, folder / "data")
+    records = write_random_records(settings, folder / "data")
     _write_random_soft_labels(records, folder / "soft_labels")
 
     def batches_from(start: int) -> Iterable[Batch]:
@@ -97,7 +97,7 @@ def _bare_steps(loop: StepLoop, batch: Batch, steps: Iterable[int]) -> None:
         loop.step({**batch, "step": tf.constant(step, tf.int64)})
 
 
-def _write_random_records(settings: TrainStepSettings, data_dir: Path) -> Records:
+def write_random_records(settings: TrainStepSettings, data_dir: Path) -> Records:
     """Writes training clips of random log-mels, enough for 32 different batches.
 
     Args:

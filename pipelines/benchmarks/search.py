@@ -7,6 +7,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -17,6 +18,7 @@ import tensorflow as tf
 from absl import logging
 from tqdm import tqdm
 
+from aec_ofa_tf.audio.front_end import PANNS
 from aec_ofa_tf.costs.budget import Budget
 from aec_ofa_tf.costs.costs import layer_macs, macs, params
 from aec_ofa_tf.metrics import evaluate_scores
@@ -152,7 +154,8 @@ def _refusal_secs(settings: SearchSettings) -> float:
     """Seconds that `pipelines.search` runs until it refuses a budget that no subnet meets."""
     with tempfile.TemporaryDirectory() as folder:
         space, network = to_config(settings.space), to_config(settings.network)
-        Workdir(Path(folder)).claim({"space": space, "network": network, "labels": []})
+        config = {"space": space, "network": network, "labels": [], "front_end": asdict(PANNS)}
+        Workdir(Path(folder)).claim(config)
         flags = f"--workdir={folder}", f"--data_dir={folder}", "--budget=params<=1,macs<=1"
         command = [sys.executable, "-m", "pipelines.search", *flags]
         began = time.perf_counter()

@@ -54,6 +54,21 @@ class TrainStepSettings:
 
 
 @dataclass(frozen=True)
+class PrepareSettings:
+    """Counts of the suite `prepare`.
+
+    Attributes:
+        clips: number of WAV files.
+        clip_secs: length of each.
+        repetitions: runs of each program; the fastest counts.
+    """
+
+    clips: int
+    clip_secs: float
+    repetitions: int
+
+
+@dataclass(frozen=True)
 class SearchSettings:
     """Sizes and counts of the suite `search`.
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-import keras
 import tensorflow as tf
 
 from aec_ofa_tf.models.materialise import build_plain
 from aec_ofa_tf.models.space import Subnet
+from aec_ofa_tf.pinned_keras import keras
 from pipelines.benchmarks.settings import TrainStepSettings
 from pipelines.benchmarks.workload import LEARNING_RATE, Draw
 

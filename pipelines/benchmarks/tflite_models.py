@@ -7,7 +7,6 @@ import itertools
 from collections.abc import Sequence
 from pathlib import Path
 
-import keras
 import numpy as np
 import tensorflow as tf
 from absl import logging
@@ -21,6 +20,7 @@ from aec_ofa_tf.export.request import ConversionRequest, FineTuning, check_kind
 from aec_ofa_tf.models.cnn10 import blocks_of, cnn10_subnet, parse_subnet
 from aec_ofa_tf.models.materialise import build_plain
 from aec_ofa_tf.models.space import Subnet
+from aec_ofa_tf.pinned_keras import keras
 from aec_ofa_tf.tagging.model_file import INPUTS, ModelInfo, read_info
 from aec_ofa_tf.tagging.tagger import FRONT_END_FILE
 from pipelines.benchmarks.clips import synthetic_clips

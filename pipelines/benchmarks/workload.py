@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import keras
 import tensorflow as tf
 
 from aec_ofa_tf.layers.prefix import SLICES
 from aec_ofa_tf.models.space import Subnet
 from aec_ofa_tf.models.supernet import Supernet
+from aec_ofa_tf.pinned_keras import keras
 from aec_ofa_tf.training.gradients import Gradients, shared_gradients
 from aec_ofa_tf.training.sampler import Sampler, uniform_sampler
-from aec_ofa_tf.training.trainer import StepConfig, Trainer
+from aec_ofa_tf.training.step_config import StepConfig
+from aec_ofa_tf.training.trainer import Trainer
 from pipelines.benchmarks.settings import FLOAT32, TrainStepSettings
 
 LEARNING_RATE = 1e-3
@@ -74,8 +75,8 @@ class SupernetStep:
         execution: str = SLICES,
         gradients: Gradients = shared_gradients,
     ) -> None:
-        shape = tf.shape(settings.space.largest.row())
-        self._subnets = tf.Variable(tf.zeros([settings.subnets_per_step, *shape], tf.int32))
+        row = settings.space.largest.row()
+        self._subnets = tf.Variable([row] * settings.subnets_per_step, dtype=tf.int32)
         trainer = new_trainer(
             settings, lambda seed: self._subnets.read_value(), precision, execution, gradients
         )

@@ -33,6 +33,8 @@ _RENAMED: dict[type, dict[str, str]] = {
     SearchConfig: {"budgets": "budget"},
 }
 """Field -> flag, where the names differ."""
+_ARGUMENTS = {"beam_args": "beam_arg"}
+"""Argument of a library function -> flag, where the names differ."""
 
 
 def define(kind: type, leave_out: Iterable[str] = (), **others: Any) -> None:
@@ -106,9 +108,10 @@ def with_flags(error: Exception) -> str:
                 message = _replaced(message, parameter, f"--{flag}")
                 named |= {flag, parameter}
     # Other errors do not list their parameters. Names with an underscore are not ordinary words.
-    for flag in set(own_flags()) - named:
-        if "_" in flag:
-            message = _replaced(message, flag, f"--{flag}")
+    names = {flag: flag for flag in set(own_flags()) - named if "_" in flag}
+    for name, flag in {**names, **_ARGUMENTS}.items():
+        if flag in FLAGS:
+            message = _replaced(message, name, f"--{flag}")
     return message
 
 
@@ -122,9 +125,28 @@ def own_flags() -> dict[str, flags.Flag]:
     }
 
 
+def given(arguments: Iterable[str]) -> list[str]:
+    """The names of the flags on a command line, without those in its flagfiles.
+
+    Args:
+        arguments: the command line without the program's name.
+    """
+    names = []
+    for argument in arguments:
+        if argument == "--":
+            break
+        name = argument.lstrip("-").partition("=")[0] if argument.startswith("-") else ""
+        if name not in FLAGS and name.startswith("no"):
+            name = name.removeprefix("no")
+        if name in FLAGS:
+            names.append(FLAGS[name].name)
+    return names
+
+
 def documentation(kind: type) -> dict[str, str]:
     """Field -> its description in the docstring of a dataclass."""
-    text = (kind.__doc__ or "").partition("Attributes:")[2].partition("Raises:")[0]
+    text = (kind.__doc__ or "").partition("Attributes:")[2]
+    text = re.split(r"\n {4}(?=\w+:)", text)[0]  # the next section, such as Raises or Example
     entries = re.split(r"\n {8}(?=\w+: )", text)
     pairs = (entry.partition(": ") for entry in entries[1:])
     return {name: " ".join(meaning.split()) for name, _, meaning in pairs}
@@ -156,10 +178,10 @@ def _with_dashes(text: str, names: Iterable[str]) -> str:
 def _replaced(text: str, word: str, by: str) -> str:
     """Replaces a whole word that is not part of a path, a flag or a longer name.
 
-    A word without an underscore may be an ordinary one: it is replaced where a value follows it,
-    and at the beginning.
+    A word without an underscore may be an ordinary one: it is replaced where a value follows it
+    (`steps=3`, `steps was 3`), and at the beginning.
     """
     name = rf"(?<![\w/.'-]){re.escape(word)}(?![\w/'-])"
     if "_" not in word:
-        name = rf"(?:\A{re.escape(word)}(?![\w/'-])|{name}(?==))"
+        name = rf"(?:\A{re.escape(word)}(?![\w/'-])|{name}(?==| was ))"
     return re.sub(name, by, text)

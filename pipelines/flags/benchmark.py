@@ -9,6 +9,7 @@ from absl import flags
 from aec_ofa_tf.models.cnn10 import Cnn10Network, Cnn10Space, search_space
 from pipelines.benchmarks.settings import (
     PRECISIONS,
+    PrepareSettings,
     SearchSettings,
     TFLiteSettings,
     TrainStepSettings,
@@ -16,18 +17,26 @@ from pipelines.benchmarks.settings import (
 from pipelines.flags import front_end as front_end_flags
 
 FLAGS = flags.FLAGS
-TRAIN_STEP, SEARCH, TFLITE = SUITES = ("train_step", "search", "tflite")
+TRAIN_STEP, SEARCH, TFLITE, PREPARE, INPUT = SUITES = (
+    "train_step",
+    "search",
+    "tflite",
+    "prepare",
+    "input",
+)
 _FRAMES, _TEN_SECS_FRAMES = 250, 1000
 _REPETITIONS, _INVOCATIONS = 3, 40
+_CLIPS, _FILES = 64, 1000
 _OF_SOME_SUITES = {
-    "batch_size": (TRAIN_STEP, SEARCH),
-    "subnets_per_step": (TRAIN_STEP,),
-    "draws": (TRAIN_STEP,),
-    "repetitions": (TRAIN_STEP, TFLITE),
+    "batch_size": (TRAIN_STEP, SEARCH, INPUT),
+    "subnets_per_step": (TRAIN_STEP, INPUT),
+    "draws": (TRAIN_STEP, INPUT),
+    "repetitions": (TRAIN_STEP, TFLITE, PREPARE, INPUT),
     "loop_steps": (TRAIN_STEP,),
     "precisions": (TRAIN_STEP,),
     "bfloat16_draws": (TRAIN_STEP,),
-    "clips": (SEARCH,),
+    "clips": (SEARCH, PREPARE),
+    "clip_secs": (PREPARE,),
     "random_draws": (SEARCH,),
     "walks": (SEARCH,),
     "model": (TFLITE,),
@@ -55,15 +64,20 @@ flags.DEFINE_integer(
     "repetitions",
     None,
     f"Measurements in alternating order: per draw (default {_REPETITIONS}); suite tflite: per file "
-    f"(default {_INVOCATIONS}).",
+    f"(default {_INVOCATIONS}); suites prepare and input: of everything (default {_REPETITIONS}).",
     1,
 )
 flags.DEFINE_integer(
     "loop_steps", 100, "Steps in the training loop, in blocks of 20, and as many without it.", 1
 )
 flags.DEFINE_integer(
-    "clips", 64, "Suite search: number of clips for calibration, and as many for evaluation.", 1
+    "clips",
+    None,
+    f"Suite search: number of clips for calibration, and as many for evaluation (default "
+    f"{_CLIPS}). Suite prepare: number of WAV files (default {_FILES}).",
+    1,
 )
+flags.DEFINE_float("clip_secs", 4.0, "Suite prepare: length of a WAV file.", 0.1)
 flags.DEFINE_integer(
     "random_draws", 100, "Suite search: random subnets, evaluated alone, to compare with.", 1
 )
@@ -89,7 +103,7 @@ flags.DEFINE_integer("warm_up", 3, "Suite tflite: invocations before the measure
 
 
 def train_step_settings() -> TrainStepSettings:
-    """Sizes and counts of the suite `train_step`.
+    """Sizes and counts of the suites `train_step` and `input`.
 
     Raises:
         ValueError: a flag does not belong to the suite.
@@ -120,9 +134,21 @@ def search_settings() -> SearchSettings:
         space=space,
         network=network,
         batch_size=FLAGS.batch_size,
-        clips=FLAGS.clips,
+        clips=FLAGS.clips or _CLIPS,
         random_draws=FLAGS.random_draws,
         walks=FLAGS.walks,
+    )
+
+
+def prepare_settings() -> PrepareSettings:
+    """Counts of the suite `prepare`.
+
+    Raises:
+        ValueError: a flag does not belong to the suite.
+    """
+    _check_suite()
+    return PrepareSettings(
+        FLAGS.clips or _FILES, FLAGS.clip_secs, FLAGS.repetitions or _REPETITIONS
     )
 
 
@@ -151,13 +177,17 @@ def tflite_settings() -> TFLiteSettings:
     )
 
 
-def _space_and_network(frames: int) -> tuple[Cnn10Space, Cnn10Network]:
+def _check_suite() -> None:
     for name, suites in _OF_SOME_SUITES.items():
         if FLAGS[name].present and FLAGS.suite not in suites:
             raise ValueError(
                 f"--{name} does not apply to --suite={FLAGS.suite}; it is for "
                 f"{' and '.join(suites)}"
             )
+
+
+def _space_and_network(frames: int) -> tuple[Cnn10Space, Cnn10Network]:
+    _check_suite()
     space = search_space(FLAGS.space, FLAGS.base_channels)
     return space, Cnn10Network(
         FLAGS.classes,

@@ -2,30 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
-from absl import flags
+from absl import flags, logging
 
+from aec_ofa_tf.audio.front_end import FrontEndConfig
 from aec_ofa_tf.audio.io.decode import LENGTH_POLICIES
-from pipelines.flags import front_end
+from aec_ofa_tf.classes import ClassCounts
+from aec_ofa_tf.ownership import RECORDS, RUN, require_claimable
+from pipelines.flags import front_end, sources
+from tfrecords.clip import Source
 from tfrecords.manifest import Manifest
-from tfrecords.sources.audioset import PAPER_VALIDATION_CLIPS, AudiosetFiles
-from tfrecords.sources.folder import WHOLE_NAME
-from tfrecords.sources.registry import READERS, SCENES, SourceOptions, read_source
+from tfrecords.recordings import CHECKS
+from tfrecords.sources.recognise import recognise
+from tfrecords.sources.registry import READERS, read_source
 
 FLAGS = flags.FLAGS
 
 # Defaults of --clip_secs: the length of the layout's recordings.
 CLIP_SECS = {"synthetic": 2.5, "scenes": 5.0, "esc50": 5.0}
 DEFAULT_CLIP_SECS = 10.0
-
-_AUDIOSET_PARTS = {
-    "train": "segment list of the training split",
-    "evaluation": "segment list of the evaluation split",
-    "pool": "segment list that the validation split is drawn from",
-    "labels": "list of the classes",
-    "audio": "folder of the audio files",
-}
 
 
 def define_prepare_flags() -> None:
@@ -39,7 +36,8 @@ def define_prepare_flags() -> None:
     front_end.define_float_scale_flag()
     flags.adopt_module_key_flags(front_end)
     _define_bounds()
-    _define_sources()
+    sources.define_source_flags()
+    flags.adopt_module_key_flags(sources)
 
 
 def define_data_dir_flag() -> None:
@@ -48,8 +46,13 @@ def define_data_dir_flag() -> None:
         flags.DEFINE_string("data_dir", None, "Folder of the records that prepare writes.")
 
 
-def prepare_from_flags() -> Manifest:
+def prepare_from_flags(
+    check: Callable[[Source, FrontEndConfig], None] = lambda *_: None,
+) -> Manifest:
     """Prepares the data set that the flags describe, unless its records are complete.
+
+    Args:
+        check: raises an error for a source that later stages refuse, before anything is decoded.
 
     Raises:
         ValueError: a flag is missing or wrong, or as `tfrecords.prepare.prepare`.
@@ -57,37 +60,88 @@ def prepare_from_flags() -> Manifest:
     """
     if not FLAGS.data_dir:
         raise ValueError("--data_dir is required: the folder for the records")
+    check_outputs(data_dir=FLAGS.data_dir)
     features = front_end.front_end_from_flags()
-    features.clip_samples(_clip_secs())  # checks the length before scenes are mixed
-    source = read_source(FLAGS.dataset, _source_options())
+    features.clip_samples(clip_secs())  # checks the length before scenes are mixed
+    # No other reference to the source is kept, so that `prepare` can free its clips.
+    source = [read_source(dataset(), sources.source_options(clip_secs()))]
+    check(source[0], features)
+    warn_of_gaps(source[0].class_counts)
     # TensorFlow is slow to import and not needed for --help, a mistyped flag or a wrong source.
     from tfrecords.prepare import PrepareConfig, prepare
 
     config = PrepareConfig(
-        dataset=FLAGS.dataset,
-        clip_secs=_clip_secs(),
+        dataset=dataset(),
+        clip_secs=clip_secs(),
         length_policy=FLAGS.length_policy,
         payload=FLAGS.payload,
         seed=FLAGS.seed,
         clips_per_shard=FLAGS.clips_per_shard,
         front_end=features,
         float_scale=FLAGS.float_scale,
+        source_check=FLAGS.source_check,
         max_bad_fraction=FLAGS.max_bad_fraction,
         max_missing_fraction=FLAGS.max_missing_fraction,
     )
-    return prepare(source, config, Path(FLAGS.data_dir), FLAGS.beam_arg)
+    return prepare(source.pop(), config, Path(FLAGS.data_dir), FLAGS.beam_arg)
+
+
+def warn_of_gaps(counts: ClassCounts, splits: tuple[str, ...] | None = None) -> None:
+    """Logs the classes that no clip of a split has, or every clip, and what follows from it."""
+    for gap in counts.gaps:
+        if splits is None or gap.split in splits:
+            logging.warning("%s", gap)
+
+
+def check_outputs(data_dir: str | None = None, workdir: str | None = None) -> None:
+    """Checks that the output folders are new or ours, and lie outside the recordings.
+
+    Raises:
+        ValueError: a folder holds other files, lies within `--source`, or serves for two things.
+    """
+    outputs = {"data_dir": (data_dir, RECORDS), "workdir": (workdir, RUN)}
+    given = {name: (Path(path), kind) for name, (path, kind) in outputs.items() if path}
+    for name, (path, kind) in given.items():
+        _check_outside_source(name, path)
+        require_claimable(path, kind)
+    places = [path.resolve() for path, _ in given.values()]
+    if len(set(places)) < len(places) and not places[0].exists():
+        raise ValueError(
+            f"--data_dir and --workdir are both {places[0]}; give the records a folder of their "
+            f"own, for example --data_dir={places[0] / 'data'}"
+        )
+
+
+def _check_outside_source(name: str, output: Path) -> None:
+    """Refuses an output within the folder of recordings, to which nothing is written.
+
+    Scenes are mixed into the source of `synthetic`, and a CSV list names its files.
+    """
+    if not FLAGS.source or FLAGS.dataset in ("csv", "synthetic"):
+        return
+    source = Path(FLAGS.source).resolve()
+    if output.resolve().is_relative_to(source):
+        raise ValueError(
+            f"--{name}={output} lies in --source={FLAGS.source}, to which nothing is written: the "
+            "next preparation would take it for recordings. Use a folder outside the source"
+        )
 
 
 def _define_records() -> None:
     flags.DEFINE_enum(
-        "dataset", "synthetic", sorted(READERS), "Layout of --source; synthetic needs none."
+        "dataset",
+        None,
+        sorted(READERS),
+        "Layout of --source. Default: recognised, if --source can only have one layout; without "
+        "--source, synthetic, which needs none.",
     )
     flags.DEFINE_string(
         "source",
         None,
         "Recordings. audioset, esc50, folder: a folder in this layout; scenes: a folder in the "
-        "ESC-50 layout, whose recordings are mixed; csv: the list file; synthetic: folder to which "
-        "scenes are written (default: DATA_DIR/source).",
+        "ESC-50 layout, whose recordings are mixed; csv: the list file, in whose folder its paths "
+        "begin; synthetic: folder to which scenes are written, new or written by this (default: "
+        "DATA_DIR/source).",
     )
     flags.DEFINE_float(
         "clip_secs",
@@ -114,7 +168,12 @@ def _define_records() -> None:
 def _define_work() -> None:
     flags.DEFINE_integer("seed", 0, "Seed of everything that is random.", 0, 2**31 - 1)
     flags.DEFINE_integer(
-        "clips_per_shard", 128, "Clips per file of records, the unit of resuming.", lower_bound=1
+        "clips_per_shard",
+        None,
+        "Clips per file of records, the unit of parallel work and of resuming. Default: files of "
+        "about 128 MB; a small data set is cut into 16 files of at least 16 training clips. "
+        "Existing records keep theirs.",
+        lower_bound=1,
     )
     flags.DEFINE_multi_string(
         "beam_arg",
@@ -132,6 +191,14 @@ def _define_bounds() -> None:
         lower_bound=0.0,
         upper_bound=1.0,
     )
+    flags.DEFINE_enum(
+        "source_check",
+        CHECKS[0],
+        CHECKS,
+        "How to notice recordings that were edited after their preparation at the same size: by "
+        "their time (and if it differs, by their checksum), or all by their checksum, which reads "
+        "all recordings at each start.",
+    )
     flags.DEFINE_float(
         "max_missing_fraction",
         0.5,
@@ -141,69 +208,19 @@ def _define_bounds() -> None:
     )
 
 
-def _define_sources() -> None:
-    flags.DEFINE_list("validation_folds", ["4"], "esc50, scenes: folds of the validation split.")
-    flags.DEFINE_list("eval_folds", ["5"], "esc50, scenes: folds of the evaluation split.")
-    flags.DEFINE_float("validation_fraction", 0.1, "folder: share of recordings for validation.")
-    flags.DEFINE_float("evaluation_fraction", 0.1, "folder: share of recordings for evaluation.")
-    flags.DEFINE_string(
-        "source_pattern",
-        WHOLE_NAME,
-        "folder: regular expression whose first group names the recording that a file was cut "
-        "from, e.g. '(.+)_[0-9]+' for name_3.wav; files of one recording are in the same split.",
-    )
-    for split, scenes in zip(("train", "validation", "evaluation"), SCENES, strict=True):
-        extra = f"; audioset: clips to draw (default {PAPER_VALIDATION_CLIPS}, 0: none)"
-        flags.DEFINE_integer(
-            f"{split}_clips",
-            None,
-            f"synthetic, scenes: {split} scenes to mix (default {scenes})"
-            f"{extra if split == 'validation' else ''}.",
-            lower_bound=0,
-        )
-    flags.DEFINE_string(
-        "labels_file", None, "csv: file of the label set, one name per line, in class order."
-    )
-    for name, default in _audioset_parts().items():
-        meaning = _AUDIOSET_PARTS[name]
-        flags.DEFINE_string(
-            f"audioset_{name}", default, f"audioset: {meaning}; path relative to --source."
-        )
+def dataset() -> str:
+    """The layout: that of --dataset, or that of --source if it can only have one.
+
+    Raises:
+        ValueError: --source may have several layouts or has none that is known.
+    """
+    if FLAGS.dataset is None and FLAGS.source:
+        FLAGS.dataset = recognise(Path(FLAGS.source))
+        logging.info("--dataset=%s, by the layout of %s", FLAGS.dataset, FLAGS.source)
+    return FLAGS.dataset or "synthetic"
 
 
-def _audioset_parts() -> dict[str, str]:
-    return {name: getattr(AudiosetFiles, name) for name in _AUDIOSET_PARTS}
-
-
-def _clip_secs() -> float:
-    default = CLIP_SECS.get(FLAGS.dataset, DEFAULT_CLIP_SECS)
+def clip_secs() -> float:
+    """The length of a clip: that of --clip_secs, or the layout's."""
+    default = CLIP_SECS.get(dataset(), DEFAULT_CLIP_SECS)
     return default if FLAGS.clip_secs is None else FLAGS.clip_secs
-
-
-def _source_options() -> SourceOptions:
-    source = Path(FLAGS.source) if FLAGS.source else None
-    parts = {name: FLAGS[f"audioset_{name}"].value for name in ("train", "evaluation", "pool")}
-    return SourceOptions(
-        source=source,
-        generated=Path(FLAGS.data_dir) / "source",
-        clip_secs=_clip_secs(),
-        seed=FLAGS.seed,
-        clips=(FLAGS.train_clips, FLAGS.validation_clips, FLAGS.evaluation_clips),
-        folds=(_folds("validation_folds"), _folds("eval_folds")),
-        fractions=(FLAGS.validation_fraction, FLAGS.evaluation_fraction),
-        source_pattern=FLAGS.source_pattern,
-        labels_file=Path(FLAGS.labels_file) if FLAGS.labels_file else None,
-        audioset=AudiosetFiles(
-            source, labels=FLAGS.audioset_labels, audio=FLAGS.audioset_audio, **parts
-        )
-        if source
-        else None,
-        max_bad_fraction=FLAGS.max_bad_fraction,
-    )
-
-
-def _folds(name: str) -> tuple[int, ...]:
-    try:
-        return tuple(int(fold) for fold in FLAGS[name].value if fold)
-    except ValueError as error:
-        raise ValueError(f"--{name} takes whole numbers, received {FLAGS[name].value}") from error

@@ -5,17 +5,17 @@ No TensorFlow here.
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from absl import flags
+from absl import flags, logging
 
-from aec_ofa_tf.audio.front_end import FrontEndConfig
 from aec_ofa_tf.costs.budget import Budget
 from aec_ofa_tf.export.config import ExportConfig
 from aec_ofa_tf.files import replacing
 from aec_ofa_tf.models.cnn10 import search_space
-from aec_ofa_tf.models.network import NetworkConfig
 from aec_ofa_tf.models.space import SearchSpace
 from aec_ofa_tf.search.config import SearchConfig
 from aec_ofa_tf.training.config import (
@@ -27,11 +27,16 @@ from aec_ofa_tf.training.config import (
     TrainConfig,
 )
 from aec_ofa_tf.training.device_config import DeviceConfig
-from pipelines.flags import define, own_flags, read
-from tfrecords.manifest import Manifest
+from pipelines.flags import define, flag_name, own_flags, read
 
 FLAGS = flags.FLAGS
 STAGES = ("prepare", "teacher", "soft_labels", "supernet", "search", "convert")
+_MEANT = {
+    "steps": "; the steps of other stages are --teacher_steps, --largest_steps and "
+    "--supernet_steps",
+    "init": "; that of the supernet is --supernet_init",
+}
+"""What a flag of the stage `subnet` may be mistaken for."""
 
 
 @dataclass(frozen=True)
@@ -66,8 +71,12 @@ def define_workdir_flag() -> None:
     flags.DEFINE_string("workdir", None, "Run directory of the experiment.")
 
 
-def define_space_flags() -> None:
-    """Defines the flags of the search space and of the static parts of the network."""
+def define_space_flags(leave_out: Iterable[str] = ()) -> None:
+    """Defines the flags of the search space and of the static parts of the network.
+
+    Args:
+        leave_out: fields of `NetworkOptions` without a flag.
+    """
     flags.DEFINE_string(
         "space",
         "[2,2,X]",
@@ -80,7 +89,7 @@ def define_space_flags() -> None:
     )
     flags.DEFINE_integer("width_multiple", 1, "Round widths to a multiple of this (8 for int8).", 1)
     flags.DEFINE_integer("base_channels", 64, "Channels of the first block; each next doubles.", 1)
-    define(NetworkOptions)
+    define(NetworkOptions, leave_out)
 
 
 def define_subspace_flags() -> None:
@@ -143,6 +152,8 @@ def train_flags() -> TrainFlags:
         ValueError: a flag is wrong, or two contradict each other.
     """
     stages = tuple(FLAGS.stages) if FLAGS["stages"].present else needed_stages()
+    if not stages:
+        raise ValueError(f"--stages is empty; use any of {', '.join(STAGES)} and subnet")
     unknown = sorted(set(stages) - {*STAGES, "subnet"})
     if unknown:
         raise ValueError(f"unknown --stages {unknown}; use any of {', '.join(STAGES)} and subnet")
@@ -201,17 +212,61 @@ def width_ratios() -> tuple[float, ...] | None:
     Raises:
         ValueError: a ratio is not a number.
     """
+    if FLAGS.width_ratios is None:
+        return None
     try:
-        return FLAGS.width_ratios and tuple(float(ratio) for ratio in FLAGS.width_ratios)
+        return tuple(float(ratio) for ratio in FLAGS.width_ratios)
     except ValueError as error:
         raise ValueError(f"--width_ratios takes numbers, received {FLAGS.width_ratios}") from error
 
 
-def network_on(manifest: Manifest, space: SearchSpace, options: NetworkOptions) -> NetworkConfig:
-    """The network for the records of a manifest, with everything that costs depend on."""
-    front_end = FrontEndConfig.from_dict(manifest.configuration["front_end"])
-    frames = front_end.frames(manifest.configuration["clip_secs"])
-    return options.network(space, len(manifest.labels), frames, front_end.mel_bins, False)
+def check_given(stages: tuple[str, ...], given: Iterable[str]) -> None:
+    """Checks that the flags of a command line are used by the stages that run.
+
+    The stage `subnet` is not one of the default stages: flags for it without this stage are a
+    mistake. The same command line with fewer stages is not, so other unused flags are only logged.
+
+    Args:
+        stages: the stages to run.
+        given: names of flags on the command line, without those of flagfiles.
+
+    Raises:
+        ValueError: a flag is used by the stage `subnet` only, which does not run.
+    """
+    users: dict[str, set[str]] = {}
+    for stage, own in _own_flags_of_stages().items():
+        for name in own:
+            users.setdefault(name, set()).add(stage)
+    unused = [name for name in dict.fromkeys(given) if name in users]
+    unused = [name for name in unused if not users[name] & set(stages)]
+    for name in unused:
+        if users[name] == {"subnet"}:
+            raise ValueError(
+                f"--{name} is for the stage subnet, which trains one network alone and does not "
+                f"run: add --stages=subnet, or leave out --{name}{_MEANT.get(name, '')}"
+            )
+    if unused:
+        names = ", ".join(f"--{name}" for name in unused)
+        logging.warning("not used, because their stages do not run: %s", names)
+
+
+def _own_flags_of_stages() -> dict[str, set[str]]:
+    """The flags that a stage uses and training in general does not."""
+    kinds: dict[str, type] = {
+        "teacher": TeacherConfig,
+        "supernet": SupernetConfig,
+        "subnet": SubnetConfig,
+        "search": SearchConfig,
+        "convert": ExportConfig,
+    }
+    own = {stage: _flags_of(kind) - _flags_of(TrainConfig) for stage, kind in kinds.items()}
+    own["subnet"] |= {"subnet"}
+    own["search"] |= {"params", "tolerance"}
+    return own
+
+
+def _flags_of(kind: type) -> set[str]:
+    return {flag_name(kind, field.name) for field in dataclasses.fields(kind)}
 
 
 def write_flags(path: Path, stages: tuple[str, ...]) -> None:

@@ -12,9 +12,7 @@ FLAGS = flags.FLAGS
 
 def define() -> None:
     """Defines all flags of `tag`."""
-    flags.DEFINE_string(
-        "model", None, "A .tflite file that pipelines.convert wrote.", required=True
-    )
+    flags.DEFINE_string("model", None, "A .tflite file that pipelines.convert wrote.")
     flags.DEFINE_integer("threads", 1, "Threads of the TFLite interpreter.", lower_bound=1)
     _define_windows()
     _define_reports()

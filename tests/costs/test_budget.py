@@ -1,9 +1,11 @@
+import math
 import subprocess
 import sys
 
 import pytest
 
-from aec_ofa_tf.costs.budget import Budget, UnsatisfiableBudgetError
+from aec_ofa_tf.audio.front_end import PANNS
+from aec_ofa_tf.costs.budget import Budget, UnsatisfiableBudgetError, budget_folder
 from aec_ofa_tf.costs.costs import METRICS, params, subnet_costs
 from aec_ofa_tf.models.cnn10 import Cnn10Network, search_space
 from tests.costs.tables import uniform_table
@@ -36,6 +38,51 @@ def test_a_budget_that_cannot_be_read_shows_the_form(text):
         Budget.parse(text)
 
 
+@pytest.mark.parametrize(("received", "expected"), [("50K", "write k, not K"), ("2m", "not m")])
+def test_a_factor_in_the_wrong_case_is_pointed_out(received, expected):
+    with pytest.raises(ValueError, match=expected):
+        Budget.parse(f"params<={received},macs<=2M")
+
+
+@pytest.mark.parametrize(
+    ("make", "expected"),
+    [
+        (lambda: Budget.parse(None), "a budget is text"),
+        (lambda: Budget.parse("params>=3,params<=2"), "params would be at least 3 and at most 2"),
+        (lambda: Budget.parse("macs<=1,params=9+-1,params<=2"), "leave out one of the two"),
+        (lambda: Budget(5, (("params", 0, 1),)), "text of a budget is text, received 5"),
+        (lambda: Budget("x", None), "at least one bound, received None"),
+        (lambda: Budget("x", ()), r"at least one bound, received \(\)"),
+        (lambda: Budget("x", (("foo", 0, 1),)), "a metric from params, macs"),
+        (lambda: Budget("x", ("params",)), "a bound of a budget is"),
+        (lambda: Budget("x", (("params", 2, 1),)), "not above the greatest"),
+        (lambda: Budget("x", (("params", -1, 1),)), "at least 0"),
+        (lambda: Budget("x", (("params", "0", 1),)), "are numbers"),
+        (lambda: Budget("x", (("params", 0, float("nan")),)), "are numbers"),
+        (lambda: Budget.around("1M", 1), "finite and not negative, received '1M'"),
+        (lambda: Budget.around(1e6, None), "finite and not negative"),
+    ],
+)
+def test_what_is_no_budget_is_refused_when_it_is_made(make, expected):
+    with pytest.raises(ValueError, match=expected):
+        make()
+
+
+@pytest.mark.parametrize(
+    "text", ["params<=6k", "params<= 6k", " params <=6k ", "params <= 6 k", "params\t<=6k"]
+)
+def test_a_budget_has_one_name_however_it_is_spaced(text):
+    assert Budget.parse(text) == Budget.parse("params<=6k")
+    assert budget_folder(str(Budget.parse(text))) == "params_max_6k"
+
+
+def test_a_plus_in_an_exponent_makes_no_other_budget():
+    large, small = Budget.parse("params<=1e+3M"), Budget.parse("params<=1e-3M")
+
+    assert large == Budget.parse("params<=1e3M")
+    assert budget_folder(str(large)) != budget_folder(str(small))
+
+
 def test_members_are_exactly_the_subnets_within_the_paper_s_range():
     members = Budget.around(1.8e6, 0.2e6).members(SUBNETS, PAPER)
 
@@ -59,17 +106,44 @@ def test_an_impossible_budget_names_the_nearest_subnets():
         Budget.parse("params>=6M").members(SUBNETS, PAPER)
 
 
+def costs(spec):
+    return subnet_costs(spec, PAPER, front_end=PANNS)
+
+
 @pytest.mark.parametrize("metric", [name for name in METRICS if name != "latency_ms"])
 def test_every_closed_form_can_be_bounded_from_either_side(metric):
-    values = sorted(subnet_costs(spec, PAPER)[metric] for spec in SUBNETS)
+    values = sorted(costs(spec)[metric] for spec in SUBNETS)
     middle = values[len(values) // 2]
     for text, expected in [
         (f"{metric}<={middle}", [v for v in values if v <= middle]),
         (f"{metric}>={middle}", [v for v in values if v >= middle]),
         (f"{metric}={middle}+-0", [v for v in values if v == middle]),
     ]:
-        members = Budget.parse(text).members(SUBNETS, PAPER)
-        assert sorted(subnet_costs(spec, PAPER)[metric] for spec in members) == expected
+        members = Budget.parse(text).members(SUBNETS, PAPER, front_end=PANNS)
+        assert sorted(costs(spec)[metric] for spec in members) == expected
+
+
+def test_a_bound_on_files_with_waveform_input_asks_for_a_front_end():
+    with pytest.raises(ValueError, match="tflite_bytes_waveform depends on the front end"):
+        Budget.parse("tflite_bytes_waveform<=4M").members(SUBNETS, PAPER)
+
+
+@pytest.mark.parametrize(
+    ("budget", "file", "bytes_allowed"),
+    [
+        ("params<=1M", ("log_mel", "int8"), math.inf),
+        ("tflite_bytes<=1M,tflite_bytes_int8<=70k", ("log_mel", "float32"), 1e6),
+        ("tflite_bytes_int8<=70k", ("log_mel", "int8"), 70e3),
+        ("tflite_bytes_int8<=70k", ("log_mel", "int8_qat"), 70e3),
+        ("tflite_bytes_int8<=70k", ("waveform", "int8"), 70e3),
+        ("tflite_bytes_int8<=70k", ("waveform", "float32"), math.inf),
+        ("tflite_bytes_int8<=70k,tflite_bytes_int8_waveform<=90k", ("waveform", "int8"), 90e3),
+        ("tflite_bytes_int8_waveform<=90k", ("log_mel", "int8"), math.inf),
+        ("tflite_bytes_int8>=60k", ("log_mel", "int8"), math.inf),
+    ],
+)
+def test_a_budget_bounds_the_bytes_of_files_of_its_quantisation(budget, file, bytes_allowed):
+    assert Budget.parse(budget).greatest_bytes(*file) == bytes_allowed
 
 
 def test_a_bound_on_latency_asks_for_a_table():

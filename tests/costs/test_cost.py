@@ -1,6 +1,6 @@
 import pytest
 
-from aec_ofa_tf.costs.costs import layer_macs, macs, params, shared_macs
+from aec_ofa_tf.costs.costs import layer_macs, macs, params, shared_macs, subnet_costs
 from aec_ofa_tf.models.cnn10 import Cnn10Network, parse_subnet, search_space
 from aec_ofa_tf.models.materialise import build_plain
 
@@ -70,3 +70,15 @@ def test_a_shared_stem_counts_once_and_as_wide_as_the_widest():
     assert shared_macs([narrow], network, stem_units=3) == macs(narrow, network)
     both = macs(narrow, network) + macs(wide, network)
     assert shared_macs([narrow, wide], network, stem_units=3) == both - saved
+
+
+@pytest.mark.parametrize("metrics", [("foo",), ["params", 3], "params", "foo"])
+def test_unknown_metrics_are_named(metrics):
+    with pytest.raises(ValueError, match=r"metrics is a list of names from params, .* received"):
+        subnet_costs(search_space("[2,2,X]").smallest, PAPER, metrics=metrics)
+
+
+@pytest.mark.parametrize("subnet", ["largest", None, 0.4])
+def test_costs_are_those_of_a_subnet(subnet):
+    with pytest.raises(ValueError, match=r"for example space\.parse_subnet\('largest'\), received"):
+        subnet_costs(subnet, PAPER)

@@ -3,6 +3,7 @@ import json
 
 import pytest
 
+from aec_ofa_tf.audio.front_end import PANNS
 from aec_ofa_tf.costs.costs import METRICS, subnet_costs
 from aec_ofa_tf.costs.latency import LatencyTable
 from aec_ofa_tf.models.cnn10 import Cnn10Network, parse_subnet, search_space
@@ -48,8 +49,8 @@ def test_latency_is_the_sum_of_the_layers():
     assert TABLE.predict(spec, NETWORK) == 0.25 * 9
     assert table.predict(spec, NETWORK) == 0.25 * 8 + 10.0
     assert subnet_costs(spec, NETWORK, table)["latency_ms"] == table.predict(spec, NETWORK)
-    assert tuple(subnet_costs(spec, NETWORK, table)) == METRICS
-    assert tuple(subnet_costs(spec, NETWORK)) == METRICS[:-1]
+    assert tuple(subnet_costs(spec, NETWORK, table, front_end=PANNS)) == METRICS
+    assert tuple(subnet_costs(spec, NETWORK, front_end=PANNS)) == METRICS[:-1]
 
 
 def test_a_table_survives_its_file(tmp_path):
@@ -90,6 +91,11 @@ def test_a_file_that_is_no_table_is_refused(tmp_path, content):
 
     with pytest.raises(ValueError, match="is not a latency table"):
         LatencyTable.load(path)
+
+
+def test_a_missing_table_is_named_with_the_command_that_writes_one(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"latency table .*no\.json.*profile_device"):
+        LatencyTable.load(tmp_path / "no.json")
 
 
 @pytest.mark.parametrize("name", ["frames", "classes", "embedding_units", "mel_bins"])

@@ -66,7 +66,7 @@ def test_fine_tuning_that_forgets_is_refused(exported, largest, clips, info, tmp
         info,
         clips,
         parity_labels=median_labels(model, clips),
-        max_figure_drop=0.05,
+        max_map_drop=0.05,
     )
     check_fine_tuned(model, model, request)
 

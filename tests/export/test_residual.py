@@ -79,7 +79,7 @@ def files(tmp_path_factory, model, tuned, clips, info):
             representative_clips=clips[form],
             twin=tuned.twin if is_tuned else None,
             parity_labels=labels,
-            max_figure_drop=0.5,
+            max_map_drop=0.5,
         )
         work.append((tuned.model if is_tuned else model, request))
     return dict(zip(KINDS, convert_models(work), strict=True))

@@ -20,7 +20,8 @@ from aec_ofa_tf.search.tree_evaluator import TreeEvaluator
 from aec_ofa_tf.training.evaluation import SubnetEvaluator
 from aec_ofa_tf.training.gradients import separate_gradients, shared_gradients
 from aec_ofa_tf.training.sampler import sandwich_sampler, uniform_sampler
-from aec_ofa_tf.training.trainer import StepConfig, Trainer
+from aec_ofa_tf.training.step_config import StepConfig
+from aec_ofa_tf.training.trainer import Trainer
 from tests.families.toy import ToyNetwork, ToySpace
 from tests.models.conftest import randomised
 

@@ -34,7 +34,9 @@ def test_a_ratio_that_is_no_binary_fraction_is_not_rounded_down_by_one():
     assert Cnn10Space(base_channels=100).width_of(0.29, 100) == 29
 
 
-@pytest.mark.parametrize("name", ["[2,2]", "2,2,3", "", "[2;2;X]", "OFA"])
+@pytest.mark.parametrize(
+    "name", ["[2,2]", "2,2,3", "", "[2;2;X]", "OFA", "[[2,2,X", "[2,2,X", "[[2,2,X]]"]
+)
 def test_an_unknown_space_is_refused_with_an_example(name):
     with pytest.raises(ValueError, match=r"\[2,2,X\]"):
         search_space(name)
@@ -54,6 +56,24 @@ def test_an_unknown_space_is_refused_with_an_example(name):
 def test_impossible_spaces_are_refused(arguments):
     with pytest.raises(ValueError, match="received"):
         Cnn10Space(**arguments)
+
+
+@pytest.mark.parametrize("ratios", [[], 0, 0.4, "0.4", [float("nan")], [float("inf")], [2]])
+def test_width_ratios_that_are_none_are_refused_and_not_replaced(ratios):
+    with pytest.raises(ValueError, match="received"):
+        search_space("[2,2,X]", width_ratios=ratios)
+
+
+def test_a_subnet_is_named_by_a_number_too():
+    space = search_space("[2,2,X]")
+
+    assert space.parse_subnet(0.4) == space.parse_subnet("0.4") == space.fixed_ratio(0.4)
+
+
+@pytest.mark.parametrize("text", ["\u00b2", "\u0664", "4x2-\u0665x2-8x2-9x1", None, 7])
+def test_what_names_no_subnet_is_refused(text):
+    with pytest.raises(ValueError, match=r"cannot read the subnet|must lie in"):
+        search_space("[2,2,X]").parse_subnet(text)
 
 
 @given(

@@ -1,6 +1,8 @@
 import json
 
+import numpy as np
 import pytest
+import tensorflow as tf
 
 from pipelines.benchmarks.measuring import median_seconds, ratio
 from tests.pipelines.conftest import run_program
@@ -140,3 +142,41 @@ def test_a_figure_is_a_ratio_of_medians_not_a_median_of_ratios():
     rows = [{"a": 1.0, "b": 2.0}, {"a": 4.0, "b": 4.0}, {"a": 9.0, "b": 3.0}]
 
     assert ratio(rows, "a", "b") == pytest.approx(4.0 / 3.0)
+
+
+def test_prepare_compares_with_a_plain_script():
+    counts = ("--clips=4", "--clip_secs=0.5", "--repetitions=1")
+    result = run_program("benchmark", "--suite=prepare", *counts).result
+
+    assert result["ratio_over_plain"] > 0
+    assert {name: len(every) for name, every in result["seconds"].items()} == {
+        "prepare": 1,
+        "plain": 1,
+    }
+    assert min(result["clips_per_second"].values()) > 0
+
+
+def test_the_plain_script_computes_the_log_mel_of_the_records(tmp_path):
+    from aec_ofa_tf.audio.io.decode import read_waveform
+    from pipelines.benchmarks.plain_prepare import write_records
+    from tests.recordings import noise, write
+    from tests.tfrecords.test_prepare_records import reference_log_mel
+
+    path = write(tmp_path / "raw" / "a" / "x.wav", noise(0.5))
+    write_records(tmp_path / "raw", tmp_path / "out", 0.5)
+    (record,) = tf.data.TFRecordDataset(str(tmp_path / "out")).as_numpy_iterator()
+    example = tf.train.Example.FromString(record).features.feature
+    assert example["id"].bytes_list.value[0] == b"x.wav"
+    stored = np.frombuffer(example["log_mel"].bytes_list.value[0], np.float16).reshape(-1, 64)
+    assert len(read_waveform(path)) == 16000
+    # The ends differ: librosa pads with zeros by default, the front end by reflection.
+    np.testing.assert_allclose(stored[2:-2], reference_log_mel(path)[2:-2], rtol=0, atol=0.05)
+
+
+def test_input_compares_with_a_step():
+    sizes = [flag for flag in TINY if not flag.startswith(("--loop", "--bfloat16"))]
+    result = run_program("benchmark", "--suite=input", *sizes).result
+
+    assert result["clips_per_second"] > 0
+    assert result["ratio_over_step"] > 0
+    assert 0 < result["share_of_checks"] < 1

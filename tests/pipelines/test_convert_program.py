@@ -25,7 +25,7 @@ def test_convert_writes_what_is_asked_for(trained, tmp_path):
 
     assert result["file"] == str(tmp_path / "log_mel-float16.tflite")
     assert result["max_abs_error"] <= 1e-2
-    names = {path.name for path in tmp_path.iterdir()}
+    names = {path.name for path in tmp_path.iterdir() if not path.name.startswith(".")}
     files = {"log_mel-float16.tflite", "log_mel-dynamic.tflite"}
     cards = {f"{file}.md" for file in files}
     assert names - {"labels.txt"} == {"model.keras", "front_end.tflite", *files, *cards}

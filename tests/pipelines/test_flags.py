@@ -7,6 +7,7 @@ from absl import flags
 from absl.testing import flagsaver
 
 from aec_ofa_tf.config import ConfigError
+from aec_ofa_tf.costs.costs import missing_table
 from aec_ofa_tf.export.config import ExportConfig
 from aec_ofa_tf.search.config import SearchConfig
 from aec_ofa_tf.training.config import (
@@ -18,8 +19,9 @@ from aec_ofa_tf.training.config import (
     TrainConfig,
 )
 from aec_ofa_tf.training.device_config import DeviceConfig
-from pipelines import train
-from pipelines.flags import documentation, experiment, flag_name, naming_flags, with_flags
+from pipelines import train  # noqa: F401 - defines the flags
+from pipelines.flags import documentation, experiment, flag_name, given, naming_flags, with_flags
+from pipelines.preflight import check_request
 
 FLAGS = flags.FLAGS
 CONFIGS = (
@@ -49,6 +51,7 @@ def test_every_field_is_documented_and_has_a_flag_with_its_default(kind, parse):
     meanings = documentation(kind)
     for field in dataclasses.fields(kind):
         assert meanings[field.name]
+        assert ">>>" not in meanings[field.name]
         if field.default is dataclasses.MISSING or field.name == "budgets":
             continue
         flag = FLAGS[flag_name(kind, field.name)]
@@ -101,7 +104,12 @@ def test_flags_become_configurations(parse):
         ),
         ("--storage=sqlite:///x.db", "add --algorithm='evolutionary'|--storage is for"),
         ("--stages=subnet", "needs --subnet"),
-        ("--input=waveform", "--inputs?='waveform'|prepare them with --payload='audio'"),
+        ("--stages=subnet --subnet=biggest", "names smallest, largest, 0.4, 0.6, 0.8, 1"),
+        (
+            "--input=waveform --payload=audio --budget=tflite_bytes<=1M",
+            "bound tflite_bytes_waveform instead of tflite_bytes, or add --input='log_mel'",
+        ),
+        ("--input=waveform", "--payload='log_mel' keeps none: prepare them with --payload='audio'"),
     ],
 )
 def test_flags_that_contradict_each_other_are_refused_with_the_remedy(parse, arguments, expected):
@@ -109,7 +117,7 @@ def test_flags_that_contradict_each_other_are_refused_with_the_remedy(parse, arg
 
     @naming_flags
     def main(_):
-        train.check(experiment.train_flags())
+        check_request(experiment.train_flags())
 
     with pytest.raises(ValueError, match=expected):
         main([])
@@ -132,7 +140,7 @@ def test_a_cluster_that_is_not_one_is_refused_with_an_example(parse, monkeypatch
     monkeypatch.setenv("TF_CONFIG", config)
 
     with pytest.raises(ValueError, match="for example TF_CONFIG="):
-        train.check(experiment.train_flags())
+        check_request(experiment.train_flags())
 
 
 @pytest.mark.parametrize(
@@ -155,12 +163,61 @@ def test_stages_that_nothing_needs_are_left_out(parse, arguments, expected):
 
 
 @pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ("--subnet=0.4", "--subnet is for the stage subnet.*add --stages=subnet"),
+        ("--steps=5", "--steps is for .*--teacher_steps, --largest_steps and --supernet_steps"),
+        ("--init=supernet", "--init is for .*--supernet_init"),
+        ("--objective labels", "--objective is for the stage subnet"),
+    ],
+)
+def test_flags_of_a_single_network_need_its_stage(parse, arguments, expected):
+    parse(*arguments.split())
+    found = given(arguments.split())
+
+    with pytest.raises(ValueError, match=expected):
+        experiment.check_given(experiment.STAGES, found)
+    experiment.check_given(("subnet",), found)
+
+
+def test_flags_whose_stage_does_not_run_are_told(parse, caplog):
+    arguments = "--teacher_steps=5", "--norank_correlation", "--batch_size=8", "--label_weight=1"
+    parse(*arguments)
+
+    experiment.check_given(("supernet",), given(arguments))
+
+    assert caplog.messages == [
+        "not used, because their stages do not run: --teacher_steps, --rank_correlation"
+    ]
+
+
+def test_flags_of_flagfiles_are_not_those_of_the_command_line(parse, tmp_path):
+    path = tmp_path / "run.flags"
+    path.write_text("--steps=5\n")
+    arguments = f"--flagfile={path}", "--seed", "3", "--", "--subnet=0.4"
+    parse(*arguments)
+
+    assert FLAGS.steps == 5
+    assert given(arguments) == ["seed"]
+
+
+def _error(make):
+    with pytest.raises(ValueError) as caught:  # noqa: PT011
+        make()
+    return caught.value
+
+
+@pytest.mark.parametrize(
     ("error", "expected"),
     [
         (ConfigError("steps was 12, now 13", "steps", owner=TeacherConfig), "--teacher_steps was"),
         (ConfigError("add execution='masks'", "execution"), "add --execution='masks'"),
         (ValueError("allow a larger drop (max_map_drop)"), "drop (--max_map_drop)"),
         (ValueError("lower --learning_rate"), "lower --learning_rate"),
+        (ValueError("does not accept beam_args=['x']"), "does not accept --beam_arg=['x']"),
+        (missing_table(), "give its --latency_table, a file"),
+        (_error(lambda: ExportConfig(quantizations=["int4"])), "--quantization is a list of"),
+        (_error(lambda: ExportConfig(inputs=["wave"])), "--input is a list of"),
         (ValueError("/runs/data_dir/x is damaged"), "/runs/data_dir/x is damaged"),
         (ValueError("the steps of a run"), "the steps of a run"),
     ],

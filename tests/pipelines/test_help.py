@@ -14,4 +14,36 @@ def test_a_program_tells_its_flags_and_a_command(name):
 
     assert f"python -m pipelines.{name}" in told
     assert "\n  --" in told
+    assert ">>>" not in told
+    assert "Example:" not in told
     assert f"| `{name}` |" in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ("train", "--workdir is required: Run directory of the experiment."),
+        ("train --workdir=w stray", "unexpected arguments stray: flags are written --name=value"),
+        ("tag", "--model is required: A .tflite file"),
+        ("tag --model=x", "no audio files given"),
+        ("average", "no runs given"),
+        ("average no_such_run", "no_such_run does not exist: give the directories of runs"),
+        ("train --workdir=w --data_dir=d --budget=macs<=1 --stages=", "--stages is empty"),
+        ("train --workdir=w --data_dir=d --budget=macs<=1 --steps=3", "--steps is for the stage"),
+    ],
+)
+def test_a_wrong_command_line_gets_one_line(arguments, expected):
+    done = run_program(*arguments.split())
+
+    assert done.code == 1
+    assert done.stdout == ""
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"error: {expected}")
+
+
+def test_a_profile_has_no_flags_that_do_not_affect_it():
+    told = run_program("profile_device", "--helpshort").stdout
+
+    assert "--pool_last" in told.replace("[no]", "")
+    for name in ("task", "block_dropout", "embedding_dropout"):
+        assert f"--{name}" not in told.replace("[no]", "")

@@ -27,6 +27,12 @@ def test_the_synthetic_default_needs_no_source_and_is_done_once(tmp_path):
     arguments = [f"--data_dir={data_dir}", "--clip_secs=0.6", "--seed=5", *few]
     result = summary(prepare(*arguments))
     assert result.pop("seconds") > 0
+    gaps = result.pop("class_gaps")
+    assert {gap["split"]: gap["without_positive"] for gap in gaps} == {
+        "train": ["chirp", "ticking"],
+        "validation": ["beeps", "bell", "crackle", "hum"],
+        "evaluation": ["beeps", "chirp"],
+    }
     assert result == {
         "clips": {"train": 6, "validation": 6, "evaluation": 6},
         "quarantined": 0,
@@ -61,12 +67,46 @@ def test_a_folder_of_classes_with_a_bad_clip_is_reported(tmp_path):
     assert (result["quarantined"], result["labels"]) == (1, 2)
 
 
+def recordings(root: Path, *classes: str) -> Path:
+    for label in classes:
+        for number in range(4):
+            path = root / label / f"{label}_{number}.wav"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            soundfile.write(path, 0.1 * np.sin(np.arange(8000) * 0.1), 16000)
+    return root
+
+
+def test_a_forgotten_dataset_writes_nothing_into_the_recordings(tmp_path):
+    raw = recordings(tmp_path / "raw", "dog")
+    (raw / "clips.csv").write_text("path,labels,split\n")
+    (raw / "labels.txt").write_text("mine")
+    before = {path: path.stat().st_mtime_ns for path in raw.rglob("*")}
+    scenes = [f"--{split}_clips=2" for split in ("train", "validation", "evaluation")]
+    refused = prepare(f"--source={raw}", f"--data_dir={tmp_path / 'data'}", *scenes)
+    assert refused.returncode == 1
+    assert "needs --dataset, its layout; it looks like csv (with --source=" in refused.stderr
+    assert "or folder (recordings in dog)" in refused.stderr
+    assert {path: path.stat().st_mtime_ns for path in raw.rglob("*")} == before
+    assert not (tmp_path / "data").exists()
+
+
+def test_an_unmistakable_source_needs_no_dataset(tmp_path):
+    raw = recordings(tmp_path / "raw", "dog", "rain")
+    places = [f"--source={raw}", f"--data_dir={tmp_path / 'data'}", "--clip_secs=0.5"]
+    ended = prepare(*places, "--source_pattern=([a-z]+)_[0-9]")
+    result = summary(ended)
+    assert f"--dataset=folder, by the layout of {raw}" in ended.stderr
+    assert "one recording holds all clips of dog (4), rain (4); source_pattern=" in ended.stderr
+    assert "no validation clip of dog (1), rain (1)" in ended.stderr
+    assert (sum(result["clips"].values()), result["labels"]) == (8, 2)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         ([], "--data_dir is required"),
         (["--dataset=esc50", "--data_dir=x"], "needs --source"),
-        (["--dataset=esc50", "--data_dir=x", "--eval_folds=a", "--source=x"], "--eval_folds takes"),
+        (["--dataset=esc50", "--data_dir=x", "--eval_folds=a", "--source=y"], "--eval_folds takes"),
         (["--data_dir=x", "stray"], "unexpected arguments"),
         (["--data_dir=x", "--clip_secs=inf"], "finite number of seconds, received inf"),
         (["--dataset=csv", "--data_dir=x", "--source=."], "--source is the list file"),
@@ -95,7 +135,8 @@ def test_options_that_beam_refuses_are_named(tmp_path):
     wrong = "--beam_arg=--direct_num_workers=many"
     ended = prepare(f"--data_dir={tmp_path}", "--clip_secs=0.2", *arguments, wrong)
     assert ended.returncode == 1
-    assert f"error: Apache Beam does not accept {wrong}: " in ended.stderr
+    named = wrong.replace("=--", "=['--") + "']"
+    assert f"error: Apache Beam does not accept {named}: " in ended.stderr
     assert "invalid int value: 'many'" in ended.stderr
     assert "usage:" not in ended.stderr
 

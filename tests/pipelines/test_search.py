@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -174,6 +175,16 @@ def test_evolution_proposes_within_the_budget(trained):
     assert (trained.workdir / "search" / "optuna.db").exists()
 
 
+def test_a_search_that_is_run_again_writes_the_same_result(trained, tmp_path):
+    workdir = tmp_path / "run"
+    shutil.copytree(trained.workdir, workdir, ignore=shutil.ignore_patterns("search"))
+    places = (f"--workdir={workdir}", f"--data_dir={trained.data_dir}", "--budget=params<=8k")
+    assert run_program("search", *places).code == 0
+    first = (workdir / "search" / "result.json").read_bytes()
+    assert run_program("search", *places).code == 0
+    assert (workdir / "search" / "result.json").read_bytes() == first
+
+
 def test_a_killed_search_loses_at_most_the_walk_that_it_was_in(trained, searched):
     store = trained.workdir / "search" / "validation.jsonl"
     store.unlink(missing_ok=True)
@@ -240,3 +251,16 @@ def test_a_latency_budget_needs_a_table_of_this_network_and_then_holds(trained, 
     result = search(trained, "--budget=latency_ms<=1k", f"--latency_table={table}", *part)
     assert result["budgets"][0]["subnet"] == str(only)
     assert "latency_ms" not in result["largest"]
+
+
+@pytest.mark.parametrize("name", ["[2,2,X]", "what? 100%"])
+def test_a_run_is_searched_whatever_characters_its_path_has(trained, tmp_path, name):
+    workdir = tmp_path / name
+    shutil.copytree(trained.workdir, workdir)
+    places = (f"--workdir={workdir}", f"--data_dir={trained.data_dir}")
+    flags = ("--budget=params<=9k", "--algorithm=evolutionary", "--population=2")
+    for _ in range(2):  # the second one opens the database of the first
+        result = run_program("search", *places, *flags, "--generations=1").result
+        assert result["budgets"][0]["params"] <= 9000
+    assert (workdir / "search" / "optuna.db").is_file()
+    assert not [path for path in tmp_path.iterdir() if path != workdir]

@@ -8,7 +8,15 @@ import numpy as np
 import pytest
 
 from aec_ofa_tf.tagging.model_file import read_info
-from tests.pipelines.conftest import RANK_SWAP, ROOT, final_weights, program, reached, run_program
+from tests.pipelines.conftest import (
+    RANK_SWAP,
+    ROOT,
+    TINY,
+    final_weights,
+    program,
+    reached,
+    run_program,
+)
 from tfrecords.records import open_records
 
 
@@ -69,6 +77,25 @@ def test_running_again_skips_what_is_done(trained):
             **trained.result["stages"][name],
             "seconds": 0,
         }
+
+
+@pytest.mark.parametrize(
+    ("budget", "expected"),
+    [
+        ("--budget=params<=10", "the nearest are"),
+        ("--budget=latency_ms<=9", "give its --latency_table"),
+        ("--budget=params<=8k --latency_table=no.json", "cannot read the latency table no.json"),
+    ],
+)
+def test_an_impossible_budget_fails_before_anything_is_prepared(tmp_path, budget, expected):
+    where = f"--data_dir={tmp_path}/data", f"--workdir={tmp_path}/run"
+    tiny = [flag for flag in TINY if not flag.startswith("--budget")]
+    done = run_program("train", *tiny, *where, *budget.split())
+
+    assert done.code == 1
+    assert expected in done.stderr.splitlines()[-1]
+    assert not (tmp_path / "data" / "manifest.json").exists()
+    assert not (tmp_path / "run").exists()
 
 
 def test_tensorboard_gets_losses_rates_and_validation(trained):

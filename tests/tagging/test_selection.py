@@ -24,6 +24,12 @@ def test_a_label_may_hold_an_equals_sign_and_the_last_threshold_counts():
     assert parse_label_thresholds(["a=b=0.5", "Dog=1", "Dog=.25"]) == {"a=b": 0.5, "Dog": 0.25}
 
 
+@pytest.mark.parametrize("top_k", [0, 2.5, "3", None, True])
+def test_the_number_of_labels_is_a_positive_whole_one(top_k):
+    with pytest.raises(ValueError, match="top_k is a whole number of at least 1, received"):
+        LabelSelection(LABELS, top_k)
+
+
 @pytest.mark.parametrize("text", ["Dog", "=0.5", "Dog=", "Dog=high", "Dog=nan", ""])
 def test_other_ways_of_writing_are_refused(text):
     with pytest.raises(ValueError, match=r"LABEL=0\.7"):

@@ -70,6 +70,42 @@ def test_what_is_no_waveform_is_refused(exported, largest, shape):
         tagger.tag(np.zeros(shape))
 
 
+SILENCE = np.zeros(30000, np.float32)
+
+
+@pytest.mark.parametrize(
+    ("waveform", "expected"),
+    [
+        (SILENCE.astype(np.int16), "received int16: divide integer samples"),
+        (SILENCE.astype(bool), "received bool"),
+        (SILENCE.astype(complex), "received complex128"),
+        (SILENCE.astype(object), "received object"),
+        (np.append(SILENCE, np.nan), "NaN or infinite"),
+        (np.append(SILENCE, -np.inf), "NaN or infinite"),
+        (np.append(SILENCE.astype(float), 1e300), "NaN or infinite"),
+    ],
+)
+def test_samples_that_are_no_sound_are_refused_whole_and_in_blocks(
+    exported, largest, waveform, expected
+):
+    tagger = Tagger(exported.path(largest, "waveform"))
+    with pytest.raises(ValueError, match=expected):
+        tagger.tag(waveform)
+    with pytest.raises(ValueError, match=expected):
+        list(tagger.score_windows(np.array_split(waveform, 3)))
+
+
+@pytest.mark.parametrize("threads", [0, -1, 1.5, "2", None, True])
+def test_threads_are_a_positive_number(exported, largest, threads):
+    with pytest.raises(ValueError, match="threads is a whole number of at least 1, received"):
+        Tagger(exported.path(largest, "waveform"), threads)
+
+
+def test_an_empty_path_is_no_model():
+    with pytest.raises(ValueError, match="path of a model is empty"):
+        Tagger("")
+
+
 def test_a_missing_front_end_is_named(exported, largest, tmp_path):
     shutil.copy(exported.path(largest, "log_mel"), tmp_path / "alone.tflite")
     with pytest.raises(FileNotFoundError, match=r"alone\.tflite .*needs front_end\.tflite"):

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -68,6 +69,8 @@ def test_both_circulating_forms_say_the_same(tmp_path, train):
         "evaluation1_12.5.flac",
         "Yevaluation1_12.500_22.500.wav",
         "evaluation1_12500_22500.wav",
+        "evaluation1_12.5-22.5.wav",
+        "Yevaluation1_000012_000022.wav",
     ],
 )
 def test_usual_file_names_are_found(tmp_path, name):
@@ -137,6 +140,57 @@ def test_absent_lists_are_named(tmp_path):
     (tmp_path / "eval_segments.csv").unlink()
     with pytest.raises(FileNotFoundError, match=r"eval_segments.csv is missing"):
         read_audioset(files, validation_clips=0)
+
+
+def test_the_decodable_file_of_several_is_taken(tmp_path):
+    files = dataset(tmp_path)
+    for suffix in ("aac", "m4a", "jpg", "json", "info.json", "webm", "part"):
+        (tmp_path / "audio" / f"--PJHxphWEs.{suffix}").write_bytes(b"x")
+    (tmp_path / "audio" / "Yabcdefghi0.json").touch()
+    source = read_audioset(files, validation_clips=0)
+    assert [clip.path.name for clip in source.split(TRAIN)] == [
+        "--PJHxphWEs.wav",
+        "YYabcdefghi0.flac",
+    ]
+    assert source.notes == ()
+    (tmp_path / "audio" / "--PJHxphWEs.wav").unlink()
+    source = read_audioset(files, validation_clips=0)
+    assert source.split(TRAIN)[0].path.name == "--PJHxphWEs.aac"
+
+
+def test_files_that_match_no_segment_are_counted_and_named(tmp_path):
+    files = dataset(tmp_path, pool=pool_rows(9))
+    for name in ("pool0000003.wav", "stray.wav", "evaluation1_999.000.wav"):
+        write(tmp_path / "audio" / name, noise(0.05))
+    (note,) = read_audioset(files, 5).notes
+    assert "2 of 6 files in " in note
+    assert "such as evaluation1_999.000.wav, stray.wav: " in note
+
+
+def test_without_the_pool_validation_comes_from_elsewhere_by_a_flag(tmp_path):
+    files = dataset(tmp_path)
+    (tmp_path / files.pool).unlink()
+    assert read_audioset(files, 0).split(VALIDATION) == ()
+    with pytest.raises(FileNotFoundError) as missing:
+        read_audioset(files)
+    assert f"--audioset_pool={files.train}" in str(missing.value)
+    assert "--validation_clips=0" in str(missing.value)
+    source = read_audioset(replace(files, pool=files.train))
+    assert len(source.split(VALIDATION)) == len(source.split(TRAIN)) == 1
+    with pytest.raises(SourceError, match=r"2 clips .* fewer than .*=3"):
+        read_audioset(replace(files, pool=files.train), 3)
+
+
+def test_only_names_without_times_may_hold_the_whole_video(tmp_path):
+    files = dataset(tmp_path)
+    clips = {clip.id: clip for clip in read_audioset(files, 0).clips}
+    assert (clips["--PJHxphWEs"].begin_secs, clips["--PJHxphWEs"].end_secs) == (30, 40)
+    assert (clips["Yabcdefghi0"].begin_secs, clips["Yabcdefghi0"].end_secs) == (0, 10)
+    assert clips["evaluation1"].end_secs is None
+    beginnings = read_audioset(replace(files, cut="beginning"), 0)
+    assert all(clip.end_secs is None for clip in beginnings.clips)
+    with pytest.raises(SourceError, match="audioset_cut is one of"):
+        replace(files, cut="middle")
 
 
 def test_official_labels_are_read_whole():

@@ -2,6 +2,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -49,7 +50,7 @@ def test_a_killed_preparation_leaves_whole_files_and_ends_the_same(tmp_path):
         for path in records.glob("train-*.tfrecord")
         if path.with_suffix(".json").exists()
     }
-    raw = source(tmp_path / "raw", 60, 4, 3)
+    raw = source(tmp_path / "raw", 60, 4, 3, keep=True)
     prepare(raw, CONFIG, records)
     prepare(raw, CONFIG, tmp_path / "unbroken")
     assert digests(records) == digests(tmp_path / "unbroken")
@@ -75,3 +76,12 @@ def test_the_second_of_two_jobs_refuses(tmp_path):
     with exclusive(tmp_path / "records"), pytest.raises(BusyError, match="in use by another job"):
         prepare(raw, CONFIG, tmp_path / "records")
     prepare(raw, CONFIG, tmp_path / "records")
+
+
+def test_records_that_cannot_fit_on_the_disk_are_refused_before_any_is_written(tmp_path):
+    raw, hours = source(tmp_path / "raw"), PrepareConfig("folder", clip_secs=3600)
+    first = raw.split("train")[0]
+    raw = replace(raw, clips=tuple(replace(first, id=str(number)) for number in range(50_000)))
+    with pytest.raises(OSError, match=r"records need about .* GB and the disk has .* GB free"):
+        prepare(raw, hours, tmp_path / "records")
+    assert not list((tmp_path / "records").glob("*.tfrecord*"))

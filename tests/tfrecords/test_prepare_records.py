@@ -72,7 +72,7 @@ def test_audio_louder_than_full_scale_is_kept(tmp_path):
 
 def test_waveforms_are_refused_where_there_are_none(tmp_path):
     prepare(source(tmp_path / "raw"), CONFIG, tmp_path / "records")
-    with pytest.raises(ValueError, match="prepare another directory with --payload=audio"):
+    with pytest.raises(ValueError, match="prepare another directory with payload='audio'"):
         all_clips(tmp_path / "records", "train", "waveform")
 
 
@@ -224,9 +224,8 @@ def test_too_many_bad_clips_are_an_error_that_repairing_cures(tmp_path):
     with pytest.raises(ManifestError, match=r"run python -m pipelines.prepare"):
         open_records(records)
     repaired = source(tmp_path / "raw")
-    prepare(repaired, CONFIG, records)
-    prepare(repaired, CONFIG, tmp_path / "fresh")
-    assert digests(records) == digests(tmp_path / "fresh")
+    manifest = prepare(repaired, CONFIG, records)
+    assert manifest == prepare(repaired, CONFIG, tmp_path / "fresh")
 
 
 def test_lowered_bounds_hold_for_finished_records_too(tmp_path):

@@ -12,7 +12,8 @@ import tensorflow as tf
 from aec_ofa_tf.models.supernet import Supernet
 from aec_ofa_tf.training.devices import Devices, open_devices
 from aec_ofa_tf.training.sampler import sandwich_sampler
-from aec_ofa_tf.training.trainer import StepConfig, Trainer
+from aec_ofa_tf.training.step_config import StepConfig
+from aec_ofa_tf.training.trainer import Trainer
 from tests.families.toy import ToyNetwork, ToySpace
 from tests.training.steps import NETWORK, SPACE, batch
 

@@ -1,4 +1,6 @@
 import logging
+import subprocess
+import sys
 from pathlib import Path
 
 import keras
@@ -74,7 +76,7 @@ def test_a_damaged_newest_checkpoint_walks_back_loudly(tmp_path, caplog, fault):
 
     logging.getLogger("absl").propagate = True
     assert_restores(tmp_path, 1)
-    assert "step-2 is damaged" in caplog.text
+    assert "step-2 cannot be read, trying an older" in caplog.text
 
 
 @pytest.mark.parametrize("moves", [0, 1])
@@ -105,3 +107,48 @@ def test_nothing_but_damaged_checkpoints_is_an_error(tmp_path):
 
     with pytest.raises(OSError, match="none of the checkpoints"):
         assert_restores(tmp_path, 2)
+
+
+@pytest.mark.parametrize("name", ["[2,2,X]", "a*b", "what?", "back\\slash", "[[]]"])
+def test_wildcards_in_a_path_are_ordinary_characters(tmp_path, name):
+    folder = tmp_path / name / "checkpoints"
+    saved(folder, 1, 2)
+    assert_restores(folder, 2)
+    (tmp_path / "2").mkdir()  # what a pattern would find
+    (folder / "step-2.index").write_bytes(b"")
+    assert_restores(folder, 1)
+
+
+def test_a_checkpoint_that_cannot_be_read_is_not_called_damaged(tmp_path):
+    saved(tmp_path, 1)
+    (tmp_path / "step-1.index").write_bytes(b"")
+    with pytest.raises(OSError, match=r"step 1: .*Restore them from a copy, or train") as caught:
+        assert_restores(tmp_path, 1)
+    assert "remove" not in str(caught.value)
+
+
+FULL_DISK = """
+import resource, signal, sys
+from pathlib import Path
+here, folder = sys.argv[1:]
+sys.path.insert(0, here)
+from tests.training.test_checkpoints import saved
+saved(Path(folder), 1)
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (500, 500))
+try:
+    saved(Path(folder), 2)
+except OSError as error:
+    print(error)
+"""
+
+
+@pytest.mark.slow
+def test_a_full_disk_is_one_sentence_and_leaves_the_earlier_checkpoint(tmp_path):
+    command = [sys.executable, "-c", FULL_DISK, str(Path(__file__).parents[2]), str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert f"checkpoint of step 2 could not be written to {tmp_path}: " in done.stdout
+    assert "make room and run the same command again" in done.stdout
+    assert len(done.stdout.splitlines()) == 1
+    assert not (tmp_path / ".partial").exists()
+    assert_restores(tmp_path, 1)

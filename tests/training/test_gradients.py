@@ -10,7 +10,8 @@ from aec_ofa_tf.models.supernet import Supernet
 from aec_ofa_tf.tasks import MULTI_LABEL
 from aec_ofa_tf.training.gradients import LossConfig, separate_gradients, shared_gradients
 from aec_ofa_tf.training.sampler import uniform_sampler
-from aec_ofa_tf.training.trainer import StepConfig, Trainer
+from aec_ofa_tf.training.step_config import StepConfig
+from aec_ofa_tf.training.trainer import Trainer
 from tests.models.conftest import randomised
 from tests.training.steps import SPACE, batch, four, trainer, two
 

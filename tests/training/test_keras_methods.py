@@ -1,16 +1,21 @@
 """`fit`, `evaluate`, `predict`, callbacks, metrics and saved files, as Keras has them."""
 
+import subprocess
+import sys
+
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from aec_ofa_tf.models.cnn10 import Cnn10Network
+from aec_ofa_tf.models.cnn10 import Cnn10Network, search_space
+from aec_ofa_tf.models.keras_files import load_supernet
 from aec_ofa_tf.models.supernet import Supernet
 from aec_ofa_tf.tasks import MULTI_LABEL, SINGLE_LABEL
 from aec_ofa_tf.training.evaluation import SubnetEvaluator
-from aec_ofa_tf.training.sampler import uniform_sampler
-from aec_ofa_tf.training.trainer import StepConfig, Trainer
+from aec_ofa_tf.training.sampler import sandwich_sampler, uniform_sampler
+from aec_ofa_tf.training.step_config import StepConfig
+from aec_ofa_tf.training.trainer import Trainer
 from tests.models.conftest import random_statistics, randomised
 from tests.training.steps import NETWORK, PLAIN, SPACE, batch, trainer
 
@@ -22,10 +27,10 @@ def data(count: int = 3) -> tf.data.Dataset:
     return tf.data.Dataset.from_tensor_slices(stacked)
 
 
-def compiled(**config) -> Trainer:
+def compiled(eager: bool = False, **config) -> Trainer:
     model = trainer(PLAIN, uniform_sampler(SPACE, 2), **config)
     auc = keras.metrics.AUC(multi_label=True, name="auc")
-    model.compile(optimizer=keras.optimizers.Adam(1e-3), metrics=[auc])
+    model.compile(optimizer=keras.optimizers.Adam(1e-3), metrics=[auc], run_eagerly=eager)
     return model
 
 
@@ -120,5 +125,141 @@ def test_a_single_label_network_learns_by_cross_entropy_and_scores_by_softmax():
 def test_class_weights_are_one_per_class_and_not_negative():
     with pytest.raises(ValueError, match="need 5 values, received 2"):
         trainer(class_weights=(1.0, 2.0))
-    with pytest.raises(ValueError, match="cannot be negative"):
-        StepConfig(class_weights=(1.0, -2.0))
+    for weights in ((1.0, -2.0), (1.0, float("nan")), (1.0, float("inf")), (0.0, 0.0)):
+        with pytest.raises(ValueError, match="finite, none is negative and not all are 0"):
+            StepConfig(class_weights=weights)
+
+
+def pair() -> tuple[np.ndarray, np.ndarray]:
+    one = batch()
+    return one["log_mel"].numpy(), one["labels"].numpy().astype(int)
+
+
+def test_log_mel_and_labels_train_and_are_scored_like_the_dict():
+    entries = {name: value for name, value in batch().items() if name != "soft_labels"}
+    found = []
+    for x, y in (pair(), (entries, None)):
+        model, how = compiled(eager=True, target="labels"), {"batch_size": 4, "verbose": 0}
+        validation = x if y is None else (x, y)
+        history = model.fit(x, y, validation_data=validation, shuffle=False, **how).history
+        scored = [*model.evaluate(x, y, **how), *model.test_on_batch(x, y)]
+        found.append([history["val_loss"][0], *scored, *np.ravel(model.train_on_batch(x, y))])
+    np.testing.assert_allclose(*found, rtol=1e-5)
+    model.fit(tf.data.Dataset.from_tensors(pair()), shuffle=False, verbose=0)
+
+
+@pytest.mark.parametrize(
+    ("use", "message"),
+    [
+        (lambda m: m.fit(*pair(), sample_weight=np.ones(4), verbose=0), "no weights of clips"),
+        (lambda m: m.fit(batch(), sample_weight=np.ones(4), verbose=0), "no weights of clips"),
+        (lambda m: m.fit(*pair(), class_weight={0: 2.0}, verbose=0), "no weights of clips"),
+        (lambda m: m.evaluate(batch(), sample_weight=np.ones(4)), "no weights of clips"),
+        (lambda m: m.train_on_batch(*pair(), np.ones(4)), "no weights of clips"),
+        (lambda m: m.step((*pair(), np.ones(4))), "no weights of clips"),
+        (lambda m: m.compile("adam", loss="mse"), "loss of a Trainer is that of the network's"),
+        (lambda m: m.compile("adam", weighted_metrics=["auc"]), "leave out loss"),
+        (lambda m: m.step({"log_mel": batch()["log_mel"]}), r"no 'labels'.*target 'labels'"),
+        (lambda m: m.test_step({"log_mel": batch()["log_mel"]}), "'labels', needed for evaluation"),
+        (lambda m: m.step({"labels": batch()["labels"]}), "no 'log_mel', needed for every step"),
+        (lambda m: m.step((pair()[0], pair()[1][:, :3])), r"labels are \[clips, 5\]"),
+        (lambda m: m.step((pair()[0], [0, 1, 2, 3])), r"labels are \[clips, 5\].*\(4,\)"),
+        (lambda m: m.step((pair()[0][:, :, :32], pair()[1])), "40 frames and 64 mel bins"),
+    ],
+)  # fmt: skip
+def test_inputs_that_a_trainer_does_not_support_are_named(use, message):
+    with pytest.raises(ValueError, match=message):
+        use(compiled(eager=True, target="labels"))
+
+
+def test_the_default_target_is_named_if_a_batch_lacks_it():
+    with pytest.raises(ValueError, match=r"no 'soft_labels'.*StepConfig\.target"):
+        compiled().step(pair())
+
+
+def test_a_trainer_is_not_saved_whole_but_its_weights_and_network_are(tmp_path):
+    model, path = compiled(eager=True, target="labels"), str(tmp_path / "checkpoint.keras")
+    for save in (
+        lambda: model.fit(*pair(), callbacks=[keras.callbacks.ModelCheckpoint(path)], verbose=0),
+        lambda: model.save(path),
+    ):
+        with pytest.raises((ValueError, NotImplementedError), match=r"trainer\.supernet\.save"):
+            save()
+    assert int(model.optimizer.iterations) == 0
+    weights = str(tmp_path / "a.weights.h5")
+    checkpoint = keras.callbacks.ModelCheckpoint(weights, save_weights_only=True)
+    model.fit(*pair(), callbacks=[checkpoint], verbose=0)
+    again = trainer(PLAIN, target="labels")
+    again.load_weights(weights)
+    for ours, theirs in zip(model.supernet.weights, again.supernet.weights, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+@pytest.mark.slow
+def test_a_saved_supernet_opens_in_a_process_that_has_imported_only_the_package(tmp_path):
+    Supernet(SPACE, NETWORK).save(tmp_path / "s.keras")
+    code = "import sys, aec_ofa_tf as ofa; network = ofa.load_supernet(sys.argv[1]); print(network)"
+    run = [sys.executable, "-c", code, str(tmp_path / "s.keras")]
+    assert "of 128 subnets" in subprocess.run(run, capture_output=True, text=True).stdout
+    trainer().supernet.subnet_model("smallest", random_statistics(trainer().supernet)).save(
+        tmp_path / "plain.keras"
+    )
+    with pytest.raises(ValueError, match="a plain Keras model"):
+        load_supernet(tmp_path / "plain.keras")
+
+
+def test_a_sampler_fits_the_supernet_and_the_target():
+    supernet, config = Supernet(SPACE, NETWORK), StepConfig("labels")
+    with pytest.raises(TypeError, match="sampler is a function, such as uniform_sampler"):
+        Trainer(supernet, SPACE, config)
+    with pytest.raises(TypeError, match="config is a StepConfig"):
+        Trainer(supernet, uniform_sampler(SPACE, 2), "labels")
+    with pytest.raises(ValueError, match="not in the supernet's space"):
+        Trainer(supernet, uniform_sampler(search_space("[2,2,X]", 8), 2), config)
+    with pytest.raises(ValueError, match="use sandwich_sampler"):
+        Trainer(supernet, uniform_sampler(SPACE, 4), StepConfig("largest"))
+    assert Trainer(supernet, sandwich_sampler(SPACE, 2), StepConfig("largest"))
+
+
+def test_subnets_and_clips_of_another_network_are_refused():
+    supernet, clips = Supernet(SPACE, NETWORK), batch()["log_mel"]
+    evaluator, model = SubnetEvaluator(supernet, [batch()]), compiled()
+    statistics = evaluator.recalibrate("smallest")
+    other = search_space("[2,2,X]", 8).largest
+    uses = (
+        lambda subnet: supernet(clips, subnet),
+        lambda subnet: supernet.subnet_model(subnet, statistics),
+        model.watch,
+        evaluator.recalibrate,
+        lambda subnet: evaluator.scores(subnet, statistics, [batch()]),
+    )
+    for use in uses:
+        use("smallest")
+        with pytest.raises(ValueError, match=f"{other} is not in the search space"):
+            use(other)
+        with pytest.raises(TypeError, match="subnet is a Subnet or its text"):
+            use({})
+    with pytest.raises(ValueError, match=r"statistics have \d+ channels.*recalibrate this one"):
+        supernet.subnet_model("largest", statistics)
+    with pytest.raises(ValueError, match=r"shape \[8, 1\]"):
+        supernet(clips, tf.zeros([7, 1], tf.int32))
+    for wrong in (clips[:, :, :32], clips[:, :30], clips[0]):
+        for use in (supernet, lambda c: evaluator.scores("smallest", statistics, [{"log_mel": c}])):
+            with pytest.raises(ValueError, match="needs log-mel of 40 frames and 64 mel bins"):
+                use(wrong)
+    with pytest.raises(ValueError, match="no training mode"):
+        supernet(clips, training=True)
+
+
+def test_a_supernet_computes_its_largest_subnet_by_default():
+    supernet, clips = randomised(Supernet(SPACE, NETWORK)), batch()["log_mel"]
+    np.testing.assert_array_equal(supernet(clips)[0], supernet(clips, SPACE.largest)[0])
+
+
+def test_a_summary_shows_the_shape_of_every_layer():
+    lines: list[str] = []
+    Supernet(SPACE, NETWORK).summary(print_fn=lambda text: lines.append(text), line_length=120)
+    text = "\n".join(lines)
+    assert "?" not in text
+    assert "(None, None, None, 32)" in text
+    assert "(None, 5)" in text

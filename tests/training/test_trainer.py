@@ -7,7 +7,8 @@ from aec_ofa_tf.models.cnn10 import Cnn10Network, blocks_of, parse_subnet
 from aec_ofa_tf.models.supernet import Supernet
 from aec_ofa_tf.tasks import MULTI_LABEL
 from aec_ofa_tf.training.sampler import constant_sampler, sandwich_sampler, uniform_sampler
-from aec_ofa_tf.training.trainer import StepConfig, Trainer
+from aec_ofa_tf.training.step_config import StepConfig
+from aec_ofa_tf.training.trainer import Trainer
 from tests.training.steps import NO_STRIPES, PLAIN, SPACE, batch, trainer
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -11,8 +10,14 @@ from pathlib import Path
 
 from aec_ofa_tf.files import inside
 from tfrecords.clip import EVALUATION, TRAIN, VALIDATION, Clip, Row, Source, SourceError, collect
+from tfrecords.sources.audioset_files import AudioFiles, plain_names, usual_names
 from tfrecords.sources.table import read_cells, read_table
 
+SEGMENT, BEGINNING = "segment", "beginning"
+CUTS = (SEGMENT, BEGINNING)
+
+# Share of the training list that is drawn for validation by default, if it is drawn from there.
+_DRAWN_SHARE = 0.1
 # The paper draws this number of clips from the unbalanced list.
 PAPER_VALIDATION_CLIPS = 28339
 # Spreadsheets replace an id that begins with `-` or `=` by such an error value.
@@ -30,6 +35,9 @@ class AudiosetFiles:
         pool: segment list that the validation split is drawn from.
         labels: `class_labels_indices.csv`.
         audio: folder of audio files, searched with its subfolders.
+        cut: which seconds are taken of a file whose name is an id without times: "segment" cuts the
+            segment out of files that hold the whole video, "beginning" takes the first ones of
+            every file, as earlier versions did.
     """
 
     root: Path
@@ -38,6 +46,16 @@ class AudiosetFiles:
     pool: str = "unbalanced_train_segments.csv"
     labels: str = "class_labels_indices.csv"
     audio: str = "audio"
+    cut: str = SEGMENT
+
+    def __post_init__(self) -> None:
+        if self.cut not in CUTS:
+            raise SourceError(f"audioset_cut is one of {CUTS}, received {self.cut!r}")
+
+    @property
+    def draws_from_training(self) -> bool:
+        """Whether the validation split is drawn from the training list."""
+        return self.root / self.pool == self.root / self.train
 
 
 @dataclass(frozen=True, slots=True)  # the unbalanced list has two million
@@ -52,18 +70,20 @@ class Segment:
 
 
 def read_audioset(
-    files: AudiosetFiles, validation_clips: int = PAPER_VALIDATION_CLIPS, seed: int = 0
+    files: AudiosetFiles, validation_clips: int | None = None, seed: int = 0
 ) -> Source:
     """Reads the training and evaluation splits and draws a validation split.
 
     The validation split is drawn from the pool without the ids of training and evaluation: the ids
     are sorted by their hash with the seed, and the first ones are taken. So a larger draw with the
     same seed contains the smaller one, and the draw does not depend on the downloaded audio files.
-    Labels are display names.
+    If the pool is the training list, what is drawn is no longer for training. Labels are display
+    names.
 
     Args:
         files: the files of AudioSet.
-        validation_clips: number of clips to draw; 0 needs no pool.
+        validation_clips: number of clips to draw; 0 needs no pool. None for 28,339, as in the
+            paper, or a tenth of the training list if they are drawn from there.
         seed: seed of the draw.
 
     Raises:
@@ -73,18 +93,50 @@ def read_audioset(
     """
     root = files.root
     names = read_class_labels(root / files.labels)
-    train = read_segments(root / files.train, names)
-    evaluation = read_segments(root / files.evaluation, names)
-    taken = {segment.id for segment in (*train, *evaluation)}
-    drawn: list[Segment] = []
-    if validation_clips:
-        pool = [s for s in read_segments(root / files.pool, names) if s.id not in taken]
-        drawn = _draw(pool, validation_clips, seed, root / files.pool)
-    stems = _audio_stems(root / files.audio)
-    rows: list[Row] = []
-    for split, segments in ((TRAIN, train), (EVALUATION, evaluation), (VALIDATION, drawn)):
-        rows += [_row(segment, split, root / files.audio, stems) for segment in segments]
-    return collect(list(names.values()), rows, validation_drawn=len(drawn))
+    segments = {
+        TRAIN: read_segments(root / files.train, names),
+        EVALUATION: read_segments(root / files.evaluation, names),
+    }
+    pool = [] if validation_clips == 0 else _pool(files, segments, names)
+    if validation_clips is None and files.draws_from_training:
+        validation_clips = max(1, round(_DRAWN_SHARE * len(pool)))
+    count = PAPER_VALIDATION_CLIPS if validation_clips is None else validation_clips
+    drawn = _draw(pool, count, seed, root / files.pool)
+    if files.draws_from_training:
+        taken = {segment.id for segment in drawn}
+        segments[TRAIN] = [segment for segment in segments[TRAIN] if segment.id not in taken]
+    segments[VALIDATION] = drawn
+    audio = AudioFiles.of(root / files.audio)
+    rows = [
+        _row(segment, split, audio, files.cut)
+        for split, found in segments.items()
+        for segment in found
+    ]
+    listed = [segment for found in (*segments.values(), pool) for segment in found]
+    return collect(
+        list(names.values()),
+        rows,
+        notes=audio.strays(names_of(segment) for segment in listed),
+        validation_drawn=len(drawn),
+        audioset_cut=SEGMENT if any(row.clip.begin_secs for row in rows) else BEGINNING,
+    )
+
+
+def _pool(
+    files: AudiosetFiles, segments: dict[str, list[Segment]], names: dict[str, str]
+) -> list[Segment]:
+    """The segments that validation clips are drawn from."""
+    if files.draws_from_training:
+        return segments[TRAIN]
+    path = files.root / files.pool
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"{path} is missing, from which the validation split is drawn. Without it, draw from "
+            f"the training list with --audioset_pool={files.train}, or from another list, or set "
+            "--validation_clips=0 for no validation split"
+        )
+    taken = {segment.id for found in segments.values() for segment in found}
+    return [segment for segment in read_segments(path, names) if segment.id not in taken]
 
 
 def read_class_labels(path: Path) -> dict[str, str]:
@@ -179,36 +231,17 @@ def _draw(pool: list[Segment], count: int, seed: int, path: Path) -> list[Segmen
     return sorted(pool, key=rank)[:count]
 
 
-def _audio_stems(folder: Path) -> dict[str, str]:
-    """Stem -> name relative to the folder; for equal stems the first file in order is taken."""
-    if not folder.is_dir():
-        raise FileNotFoundError(f"{folder} is missing; --source needs a folder of audio files")
-    stems: dict[str, str] = {}
-    for directory, folders, files in os.walk(folder):
-        folders.sort()
-        for file in sorted(files):
-            path = Path(directory) / file
-            stems.setdefault(path.stem, path.relative_to(folder).as_posix())
-    return stems
+def _row(segment: Segment, split: str, audio: AudioFiles, cut: str) -> Row:
+    stem = next((stem for stem in names_of(segment) if stem in audio.name_of), None)
+    name = audio.name_of[stem] if stem else f"{segment.id}.wav"
+    path = inside(audio.folder, name, segment.place)
+    clip = Clip(segment.id, path, segment.labels, split)
+    # A name with times is that of the segment alone.
+    if cut == SEGMENT and stem in plain_names(segment.id):
+        clip = replace(clip, begin_secs=segment.start_secs, end_secs=segment.end_secs)
+    return Row(clip, segment.place)
 
 
-def _row(segment: Segment, split: str, folder: Path, stems: dict[str, str]) -> Row:
-    found = next((stems[stem] for stem in _stems(segment) if stem in stems), None)
-    name = found or f"{segment.id}.wav"
-    path = inside(folder, name, segment.place)
-    return Row(Clip(segment.id, path, segment.labels, split), segment.place)
-
-
-def _stems(segment: Segment) -> Iterator[str]:
-    """The usual file names: id or Yid, then nothing, start, or start and end, in s or ms."""
-    starts, ends = _times(segment.start_secs), _times(segment.end_secs)
-    for name in (segment.id, f"Y{segment.id}"):
-        yield name
-        for start, end in zip(starts, ends, strict=True):
-            yield f"{name}_{start}"
-            yield f"{name}_{start}_{end}"
-
-
-def _times(secs: float) -> list[str]:
-    millis = round(secs * 1000)
-    return [f"{secs:g}", f"{secs:.1f}", f"{secs:.2f}", f"{secs:.3f}", str(millis)]
+def names_of(segment: Segment) -> Iterator[str]:
+    """The usual names of a segment's file without suffix."""
+    return usual_names(segment.id, segment.start_secs, segment.end_secs)

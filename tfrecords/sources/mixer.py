@@ -16,13 +16,15 @@ from typing import Any, Protocol
 import numpy as np
 import soundfile
 
-from aec_ofa_tf.files import exclusive, read_json, remove_partial, replacing, write_json
+from aec_ofa_tf.files import is_read_only, read_json, remove_partial, replacing, write_json
+from aec_ofa_tf.ownership import SCENES, owned
 from tfrecords.clip import SPLITS, Source, SourceError
 from tfrecords.sources.csv_list import COLUMNS, LABEL_SEPARATOR, read_csv
 
 CLIP_LIST_NAME = "clips.csv"
 LABELS_NAME = "labels.txt"
 SETTINGS_NAME = "scenes.json"
+_AUDIO = "audio"
 
 _MAX_EVENTS = 3
 # RMS levels in dB: background relative to full scale, event relative to the background.
@@ -94,19 +96,22 @@ def mix(bank: EventBank, config: MixerConfig, out_dir: Path) -> Source:
 
     Raises:
         SourceError: `out_dir` contains scenes of other settings.
+        ForeignFolderError: `out_dir` holds files of somebody else.
         BusyError: another job writes to the directory.
     """
-    with exclusive(out_dir):
-        remove_partial(out_dir)
+    with owned(out_dir, SCENES):
+        remove_partial(out_dir, (CLIP_LIST_NAME, LABELS_NAME, SETTINGS_NAME))
         _check_settings(out_dir, {**asdict(config), **bank.facts, "labels": list(bank.labels)})
         scenes = list(_scenes(bank.labels, config))
+        remove_partial(out_dir / _AUDIO, (Path(scene.path).name for scene in scenes))
         missing = [scene for scene in scenes if not (out_dir / scene.path).is_file()]
         from tqdm import tqdm  # not in the core install
 
         bar = tqdm(missing, desc="mix", unit="scene", disable=not missing, mininterval=1)
         for scene in bar:
             _write_audio(out_dir / scene.path, _waveform(scene, bank, config), config)
-        _write_lists(out_dir, bank.labels, scenes)
+        if not is_read_only(out_dir):
+            _write_lists(out_dir, bank.labels, scenes)
     source = read_csv(out_dir / CLIP_LIST_NAME, out_dir / LABELS_NAME)
     return Source(source.labels, source.clips, source.missing, {**source.facts, **bank.facts})
 
@@ -121,7 +126,7 @@ def _check_settings(out_dir: Path, settings: dict[str, Any]) -> None:
         if settings.get(key) != found.get(key):
             raise SourceError(
                 f"{out_dir} contains scenes with {key} {found.get(key)!r}, not "
-                f"{settings.get(key)!r}; use another directory, or remove this one"
+                f"{settings.get(key)!r}; use another directory"
             )
 
 
@@ -132,7 +137,7 @@ def _scenes(labels: tuple[str, ...], config: MixerConfig) -> Iterator[_Scene]:
             count = rng.integers(1, min(_MAX_EVENTS, len(labels)) + 1)
             chosen = rng.choice(len(labels), count, replace=False)
             names = tuple(labels[index] for index in sorted(chosen))
-            yield _Scene(split, f"audio/{split}-{number:06d}.flac", names, rng)
+            yield _Scene(split, f"{_AUDIO}/{split}-{number:06d}.flac", names, rng)
 
 
 def _waveform(scene: _Scene, bank: EventBank, config: MixerConfig) -> np.ndarray:

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tfrecords.clip import SPLITS, Source, SourceError
-from tfrecords.sources.audioset import PAPER_VALIDATION_CLIPS, AudiosetFiles, read_audioset
+from tfrecords.sources.audioset import AudiosetFiles, read_audioset
 from tfrecords.sources.csv_list import read_csv
 from tfrecords.sources.esc50 import read_esc50
-from tfrecords.sources.folder import WHOLE_NAME, read_folder
+from tfrecords.sources.folder import STRATIFIED, WHOLE_NAME, read_folder
 from tfrecords.sources.mixer import MixerConfig
 from tfrecords.sources.scenes import read_esc50_scenes
 from tfrecords.sources.synthetic import read_synthetic
@@ -31,8 +31,10 @@ class SourceOptions:
         clips: numbers of train, validation and evaluation scenes to mix (for AudioSet: of
             validation clips to draw); None for the layout's default.
         folds: folds of validation and of evaluation.
-        fractions: shares of validation and of evaluation (`folder`).
+        fractions: shares of validation and of evaluation (`folder`, `csv`).
         source_pattern: regular expression that finds a file's recording (`folder`).
+        group_by: what no two splits share (`folder`, `csv`).
+        split_rule: how splits are drawn (`folder`).
         labels_file: the label set (`csv`).
         audioset: the files of AudioSet.
         max_bad_fraction: bound on the share of unusable recordings (`scenes`).
@@ -46,6 +48,8 @@ class SourceOptions:
     folds: tuple[tuple[int, ...], tuple[int, ...]] = ((4,), (5,))
     fractions: tuple[float, float] = (0.1, 0.1)
     source_pattern: str = WHOLE_NAME
+    group_by: str | None = None
+    split_rule: str = STRATIFIED
     labels_file: Path | None = None
     audioset: AudiosetFiles | None = None
     max_bad_fraction: float = 0.1
@@ -80,9 +84,8 @@ def read_source(dataset: str, options: SourceOptions) -> Source:
 
 
 def _audioset(options: SourceOptions) -> Source:
-    drawn = PAPER_VALIDATION_CLIPS if options.clips[1] is None else options.clips[1]
     files = options.audioset or AudiosetFiles(options.root)
-    return read_audioset(files, drawn, options.seed)
+    return read_audioset(files, options.clips[1], options.seed)
 
 
 def _esc50(options: SourceOptions) -> Source:
@@ -90,11 +93,17 @@ def _esc50(options: SourceOptions) -> Source:
 
 
 def _csv(options: SourceOptions) -> Source:
-    return read_csv(options.root, options.labels_file)
+    return read_csv(options.root, options.labels_file, options.group_by, *options.fractions)
 
 
 def _folder(options: SourceOptions) -> Source:
-    return read_folder(options.root, *options.fractions, options.source_pattern)
+    return read_folder(
+        options.root,
+        *options.fractions,
+        options.source_pattern,
+        options.group_by,
+        options.split_rule,
+    )
 
 
 def _scenes(options: SourceOptions) -> Source:

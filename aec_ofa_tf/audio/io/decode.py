@@ -54,6 +54,7 @@ def decode(
     path: str | os.PathLike[str],
     sample_rate_hz: int = 32000,
     *,
+    start_secs: float = 0.0,
     max_samples: int | None = None,
     float_scale: str = "as_is",
     max_missing: float = MAX_MISSING_SHARE,
@@ -66,6 +67,7 @@ def decode(
     Args:
         path: a file; "-" is standard input.
         sample_rate_hz: sample rate of the result.
+        start_secs: where to begin in the recording (`WaveformReader`).
         max_samples: number of samples to decode, at that rate; None decodes all. Memory and time
             depend on this number, not on the length of the recording.
         float_scale: full scale of recordings stored as floating-point numbers, one of
@@ -73,6 +75,7 @@ def decode(
         max_missing: largest share of the length in the header that may be missing at the end.
 
     Raises:
+        StartError: the recording ends before `start_secs`.
         DecodeError: the file is missing, empty, without frames, truncated or undecodable, or it
             contains NaN or infinite samples.
         ValueError: as `WaveformReader`.
@@ -80,6 +83,7 @@ def decode(
     reader = WaveformReader(
         path,
         sample_rate_hz,
+        start_secs=start_secs,
         max_samples=max_samples,
         float_scale=float_scale,
         max_missing=max_missing,

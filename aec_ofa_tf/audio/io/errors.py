@@ -22,5 +22,9 @@ class DecodeError(ValueError):
         return type(self), (self.path, self.reason)
 
 
+class StartError(DecodeError):
+    """A recording ends before the place from which it is to be read."""
+
+
 class UnusableSoundError(ValueError):
     """The reason of a `DecodeError`, raised by code that does not know the path."""

@@ -15,6 +15,7 @@ from aec_ofa_tf.audio.io.compressed import id3_bytes
 from aec_ofa_tf.audio.io.errors import UnusableSoundError
 from aec_ofa_tf.audio.io.lengths import UNKNOWN_LENGTH_NOTE, missing_note
 from aec_ofa_tf.audio.io.pcm_stream import MAX_CHANNELS, check_rate
+from aec_ofa_tf.audio.io.start import Start, StartBeyondEndError
 
 INSTALL = "pip install '.[av]'"
 """The command that installs PyAV."""
@@ -36,6 +37,9 @@ _MAGIC = (
 )
 # These formats contain no length; FFmpeg estimates one from the bit rate.
 _WITHOUT_LENGTH = ("aac", "amr", "ac3")
+# These have an index, by which FFmpeg finds a time.
+_WITH_INDEX = ("mov", "matroska", "asf")
+_LEAD_MILLIS = 500
 # Encoders add silence before the sound, which the length in the container may include.
 _PRIMING_SECS = 0.1
 _SCALES = {"u8": 128.0, "s16": 2.0**15, "s32": 2.0**31, "s64": 2.0**63, "flt": 1.0, "dbl": 1.0}
@@ -50,6 +54,7 @@ class FFmpegSound:
         demuxer: name of FFmpeg's demuxer, from `sniff`.
         max_missing: largest share of the container's length that may be missing.
         notes: list to which oddities that were accepted are added; complete after the last block.
+        start: where to begin.
 
     Attributes:
         rate_hz: frames per second; known after the first block.
@@ -63,12 +68,19 @@ class FFmpegSound:
     """
 
     def __init__(
-        self, file: BinaryIO, container: str, demuxer: str, max_missing: float, notes: list[str]
+        self,
+        file: BinaryIO,
+        container: str,
+        demuxer: str,
+        max_missing: float,
+        notes: list[str],
+        start: Start,
     ) -> None:
         self._file = file
         self._demuxer = demuxer
         self._max_missing = max_missing
         self._notes = notes
+        self._start = start
         self.container = container
         self.rate_hz = 0
         self.is_float = False
@@ -96,27 +108,62 @@ class FFmpegSound:
             raise UnusableSoundError(f"no audio in this {self.container} file")
         stream = opened.streams.audio[0]
         self.is_float = stream.codec_context.name.startswith("pcm_f")
+        first_pts = self._seek(opened, stream)
         frames = channels = 0
         for frame in opened.decode(stream):
             block = _block(frame)
-            if not frames:
+            if not channels:
                 check_rate(frame.sample_rate)
                 self.rate_hz, channels = frame.sample_rate, block.shape[1]
+                frames = self._sought_frames(frame, first_pts)
             if (frame.sample_rate, block.shape[1]) != (self.rate_hz, channels):
                 raise UnusableSoundError("its sample rate or number of channels changes midway")
             frames += len(block)
             if len(block):
                 yield block
+        if not channels and first_pts is not None:
+            raise StartBeyondEndError("ends before the part to be read")
         self._check_length(opened, stream, frames)
 
+    def _seek(self, opened: Any, stream: Any) -> int | None:
+        """Goes near the start, early enough for decoders that need what comes before.
+
+        Returns:
+            The time stamp of the recording's first frame; None if nothing was sought.
+        """
+        millis = self._start.frames_to_seek(1000) - _LEAD_MILLIS
+        if self._demuxer not in _WITH_INDEX or millis <= 0:
+            return None
+        secs = self._stated_secs(opened, stream)
+        if secs is not None and secs * 1000 <= millis:
+            raise StartBeyondEndError(f"ends after {secs:.2f} s, before the part to be read")
+        # The first frame's time is not always that of the stream.
+        first = next(opened.decode(stream), None)
+        pts = first.pts if first is not None and first.pts is not None else None
+        target = 0 if pts is None else pts + round(millis / 1000 / stream.time_base)
+        opened.seek(target, stream=stream)
+        return pts
+
+    def _sought_frames(self, frame: Any, first_pts: int | None) -> int:
+        if first_pts is None or frame.pts is None:
+            return 0
+        frames = round((frame.pts - first_pts) * frame.time_base * frame.sample_rate)
+        frames = min(max(0, frames), self._start.frames_to_seek(frame.sample_rate))
+        self._start.sought(frames, frame.sample_rate)
+        return frames
+
+    def _stated_secs(self, opened: Any, stream: Any) -> float | None:
+        """The length in the container, if it is not only an estimate."""
+        if self._demuxer in _WITHOUT_LENGTH:
+            return None
+        if stream.duration is not None:
+            return float(stream.duration * stream.time_base)
+        # The length of the whole file, if it is not that of a video.
+        known = opened.duration and not opened.streams.video
+        return opened.duration / 1e6 if known else None
+
     def _check_length(self, opened: Any, stream: Any, frames: int) -> None:
-        if not frames or self._demuxer in _WITHOUT_LENGTH:
-            secs = None
-        elif stream.duration is not None:
-            secs = float(stream.duration * stream.time_base)
-        else:  # the length of the whole file, if it is not that of a video
-            known = opened.duration and not opened.streams.video
-            secs = opened.duration / 1e6 if known else None
+        secs = self._stated_secs(opened, stream) if frames else None
         if secs is None:
             self._notes.append(UNKNOWN_LENGTH_NOTE)
             return

@@ -24,6 +24,7 @@ from aec_ofa_tf.audio.io.compressed import Part
 from aec_ofa_tf.audio.io.errors import UnusableSoundError
 from aec_ofa_tf.audio.io.lengths import UNKNOWN_LENGTH_NOTE, missing_note
 from aec_ofa_tf.audio.io.pcm_stream import check_rate
+from aec_ofa_tf.audio.io.start import Start
 
 # libsndfile reports at least this many frames if it does not know the number.
 _UNKNOWN_FRAMES = 1 << 48
@@ -43,6 +44,7 @@ class SndfileSound:
         block_frames: function from rate in Hz and channels to the frames of a block.
         max_missing: largest share of the length in the header that may be missing.
         notes: list to which oddities that were accepted are added; complete after the last block.
+        start: where to begin.
 
     Attributes:
         rate_hz: frames per second; known after the first block.
@@ -61,11 +63,13 @@ class SndfileSound:
         block_frames: Callable[[int, int], int],
         max_missing: float,
         notes: list[str],
+        start: Start,
     ) -> None:
         self._file = file
         self._block_frames = block_frames
         self._max_missing = max_missing
         self._notes = notes
+        self._start = start
         self._channels = 0
         self.rate_hz = 0
         self.container = ""
@@ -134,11 +138,12 @@ class SndfileSound:
         self.rate_hz, self._channels = sound.samplerate, sound.channels
         self.container = container or sound.format
         self.is_float = sound.subtype in ("FLOAT", "DOUBLE")
-        frames, decoded = self._block_frames(sound.samplerate, sound.channels), 0
+        frames = self._block_frames(sound.samplerate, sound.channels)
         stated = sound.frames
         if stated >= _UNKNOWN_FRAMES and self.container != "MP3":  # `_mp3` has its own notes
             self._note(UNKNOWN_LENGTH_NOTE)
         try:
+            decoded = self._sought_frames(sound)
             # If more frames are requested, the FLAC decoder continues into the data after them.
             while wanted := min(frames, stated - decoded):
                 block = sound.read(wanted, dtype="float32", always_2d=True)
@@ -152,6 +157,15 @@ class SndfileSound:
             self._note(missing_note(stated - decoded, stated, "frames", self._max_missing))
         if self.container not in _CHECKED:
             self._note(f"{self.container}: whether it is complete cannot be checked")
+
+    def _sought_frames(self, sound: soundfile.SoundFile) -> int:
+        if sound.frames >= _UNKNOWN_FRAMES:
+            return 0
+        frames = min(self._start.frames_to_seek(sound.samplerate), sound.frames)
+        if frames:
+            sound.seek(frames)
+            self._start.sought(frames, sound.samplerate)
+        return frames
 
     def _note(self, note: str) -> None:
         if note not in self._notes:

@@ -13,6 +13,7 @@ from aec_ofa_tf.audio.io.errors import DecodeError
 from aec_ofa_tf.audio.io.lengths import MAX_MISSING_SHARE
 from aec_ofa_tf.audio.io.pcm_stream import PcmFormat
 from aec_ofa_tf.audio.io.sound_source import SoundSource
+from aec_ofa_tf.audio.io.suffixes import SUFFIXES, suffix_of
 
 _FULL_SCALES = {"as_is": 1.0, "int16": 2.0**15, "int24": 2.0**23, "int32": 2.0**31}
 FLOAT_SCALES = tuple(_FULL_SCALES)
@@ -27,20 +28,6 @@ _ODD_PEAK = 4.0
 _MAX_BLOCK_SECS = 60.0
 # A reader with `max_samples` decodes this much more, because the resampler's filter needs it.
 _FILTER_SECS = 0.25
-_SUFFIXES = {
-    "WAV": {".wav", ".wave", ".rf64", ".bwf"},
-    "WAVEX": {".wav", ".wave"},
-    "RF64": {".wav", ".rf64"},
-    "FLAC": {".flac"},
-    "OGG": {".ogg", ".oga", ".opus"},
-    "MP3": {".mp3", ".mp2", ".mpga"},
-    "AIFF": {".aif", ".aiff", ".aifc"},
-    "MP4": {".m4a", ".mp4", ".m4b", ".mov", ".3gp"},
-    "WebM": {".webm", ".mkv", ".mka"},
-    "WMA": {".wma", ".asf"},
-    "AAC": {".aac"},
-    "Speex": {".ogg", ".oga", ".spx"},
-}
 
 
 class WaveformReader:
@@ -54,6 +41,8 @@ class WaveformReader:
         path: a file; "-" is standard input.
         sample_rate_hz: sample rate of the blocks.
         raw: the format of samples without a header.
+        start_secs: where to begin in the recording. What lies before is not decoded, except in
+            pipes and in formats without an index.
         max_samples: number of samples to read, at `sample_rate_hz`. The rest of the recording is
             neither decoded nor checked, except for the length in its header.
         float_scale: full scale of recordings stored as floating-point numbers, one of
@@ -66,8 +55,9 @@ class WaveformReader:
             cancelling channels, samples far beyond full scale); complete after the last block.
 
     Raises:
-        ValueError: the rate or `max_samples` is not positive, `float_scale` is unknown, or
-            `max_missing` is not in [0, 1].
+        ValueError: the rate or `max_samples` is not positive, `start_secs` is negative or not
+            finite, `float_scale` is unknown, or `max_missing` is not in [0, 1].
+        StartError: while iterating: the recording ends before `start_secs`.
         DecodeError: while iterating: the file is missing, empty, without frames, truncated or
             undecodable, or it contains NaN or infinite samples. For invalid samples, and for a cut
             FLAC or MP3, the blocks before the damage are returned first.
@@ -79,12 +69,15 @@ class WaveformReader:
         sample_rate_hz: int = 32000,
         raw: PcmFormat | None = None,
         *,
+        start_secs: float = 0.0,
         max_samples: int | None = None,
         float_scale: str = "as_is",
         max_missing: float = MAX_MISSING_SHARE,
     ) -> None:
         if sample_rate_hz < 1:
             raise ValueError(f"a sample rate is positive, received {sample_rate_hz} Hz")
+        if not 0 <= start_secs < float("inf"):
+            raise ValueError(f"start_secs is not negative and finite, received {start_secs}")
         if max_samples is not None and max_samples < 1:
             raise ValueError(f"max_samples is positive or None, received {max_samples}")
         if not 0 <= max_missing <= 1:
@@ -98,7 +91,7 @@ class WaveformReader:
         block_secs = _MAX_BLOCK_SECS
         if max_samples is not None:
             block_secs = min(block_secs, max_samples / sample_rate_hz + _FILTER_SECS)
-        self._source = SoundSource(path, raw, max_missing, block_secs)
+        self._source = SoundSource(path, raw, max_missing, block_secs, start_secs)
         self._peak = 0.0
         self._channels = 0
         self._frames = 0
@@ -190,8 +183,8 @@ def _peak_note(peak: float, float_scale: str) -> tuple[str, ...]:
 
 
 def _suffix_note(path: str | os.PathLike[str], container: str) -> tuple[str, ...]:
-    suffix = os.path.splitext(os.fspath(path))[1].lower()  # noqa: PTH122 - keeps surrogates
-    claimed = [name for name, suffixes in _SUFFIXES.items() if suffix in suffixes]
+    suffix = suffix_of(path)
+    claimed = [name for name, suffixes in SUFFIXES.items() if suffix in suffixes]
     if not container or not claimed or container in claimed:
         return ()
     return (f"contains {container} despite its suffix {suffix}",)

@@ -7,13 +7,14 @@ import logging
 import math
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import closing
 from typing import BinaryIO
 
 import numpy as np
 
 from aec_ofa_tf.audio.io.containers import Header, header_of_file, header_of_stream
-from aec_ofa_tf.audio.io.errors import DecodeError, UnusableSoundError
+from aec_ofa_tf.audio.io.errors import DecodeError, StartError, UnusableSoundError
 from aec_ofa_tf.audio.io.ffmpeg import FFmpegSound, sniff
 from aec_ofa_tf.audio.io.lengths import (
     BYTES_TO_LOOK_AT,
@@ -27,6 +28,7 @@ from aec_ofa_tf.audio.io.lengths import (
 )
 from aec_ofa_tf.audio.io.libsndfile import SndfileSound, UnknownFormatError
 from aec_ofa_tf.audio.io.pcm_stream import FileChunks, PcmBlocks, PcmFormat, ReadAhead
+from aec_ofa_tf.audio.io.start import Start, StartBeyondEndError
 
 STANDARD_INPUT = "-"
 """The name that means standard input."""
@@ -49,6 +51,8 @@ class SoundSource:
         raw: the format of samples without a header.
         max_missing: largest share of the length in the header that may be missing at the end.
         block_secs: maximum length of a block, which also has at most about a million samples.
+        start_secs: where to begin. Uncompressed samples, libsndfile's formats, MP4, WebM and WMA
+            are not decoded before it, if they are files.
 
     Attributes:
         rate_hz: frames per second; known after the first block.
@@ -57,6 +61,7 @@ class SoundSource:
         notes: oddities that were accepted; complete after the last block.
 
     Raises:
+        StartError: while iterating: the recording ends before `start_secs`.
         DecodeError: while iterating: the file is missing, empty, truncated or undecodable.
     """
 
@@ -66,11 +71,13 @@ class SoundSource:
         raw: PcmFormat | None = None,
         max_missing: float = MAX_MISSING_SHARE,
         block_secs: float = 60.0,
+        start_secs: float = 0.0,
     ) -> None:
         self._path = path
         self._raw = raw
         self._max_missing = max_missing
         self._block_secs = block_secs
+        self._start = Start(start_secs)
         self._ahead: ReadAhead | None = None
         self.rate_hz = 0
         self.container = ""
@@ -85,19 +92,26 @@ class SoundSource:
     def __iter__(self) -> Iterator[np.ndarray]:
         """Blocks of float32 [frames, channels]; none is empty."""
         try:
-            raw_file = self._open()
-            if self._raw is None and raw_file.seekable():
-                with io.BufferedReader(raw_file) as file:
-                    yield from self._file_blocks(file)
-            else:
-                # The thread that reads the pipe closes it.
-                yield from self._stream_blocks(raw_file)
+            with closing(self._blocks()) as blocks:
+                yield from self._start.trimmed((block, self.rate_hz) for block in blocks)
         except FileNotFoundError as error:
             raise DecodeError(self._path, "missing") from error
         except OSError as error:
             raise DecodeError(self._path, f"unreadable: {error.strerror or error}") from error
+        except StartBeyondEndError as error:
+            raise StartError(self._path, str(error)) from error
         except UnusableSoundError as error:
             raise DecodeError(self._path, str(error)) from error
+
+    def _blocks(self) -> Generator[np.ndarray, None, None]:
+        """The blocks of the recording, without the frames that were sought over."""
+        raw_file = self._open()
+        if self._raw is None and raw_file.seekable():
+            with io.BufferedReader(raw_file) as file:
+                yield from self._file_blocks(file)
+        else:
+            # The thread that reads the pipe closes it.
+            yield from self._stream_blocks(raw_file)
 
     def _open(self) -> io.FileIO:
         if os.fspath(self._path) == STANDARD_INPUT:
@@ -178,21 +192,28 @@ class SoundSource:
             self.notes += notes
             if header.form is not None:
                 self._describe(header.container, header.form)
-                file.seek(header.start)
+                before = self._sought_bytes(header.form, size)
+                file.seek(header.start + before)
                 block_bytes = header.form.frame_bytes * self._block_frames(
                     header.form.rate_hz, header.form.channels
                 )
-                yield from PcmBlocks(FileChunks(file, block_bytes), header.form, size)
+                yield from PcmBlocks(FileChunks(file, block_bytes), header.form, size - before)
                 return
         try:
             yield from self._forward(
-                SndfileSound(file, self._block_frames, self._max_missing, self.notes)
+                SndfileSound(file, self._block_frames, self._max_missing, self.notes, self._start)
             )
         except UnknownFormatError:
             kind = sniff(file)
             if kind is None:
                 raise
-            yield from self._forward(FFmpegSound(file, *kind, self._max_missing, self.notes))
+            sound = FFmpegSound(file, *kind, self._max_missing, self.notes, self._start)
+            yield from self._forward(sound)
+
+    def _sought_bytes(self, form: PcmFormat, size: int) -> int:
+        frames = min(self._start.frames_to_seek(form.rate_hz), size // form.frame_bytes)
+        self._start.sought(frames, form.rate_hz)
+        return frames * form.frame_bytes
 
     def _forward(self, sound: SndfileSound | FFmpegSound) -> Iterator[np.ndarray]:
         for block in sound:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import keras
 import tensorflow as tf
 
 from aec_ofa_tf.layers.batch_norm import ElasticBatchNorm
@@ -13,6 +12,7 @@ from aec_ofa_tf.layers.dense import ElasticDense
 from aec_ofa_tf.layers.elastic_unit import ElasticUnitLayer, Segment
 from aec_ofa_tf.layers.prefix import SLICES
 from aec_ofa_tf.models.draws import drop
+from aec_ofa_tf.pinned_keras import keras
 
 
 @keras.saving.register_keras_serializable("aec_ofa_tf")
@@ -113,6 +113,10 @@ class PannsHeadLayer(keras.layers.Layer):
         pooled = tf.reduce_max(sequence, axis=1) + tf.reduce_mean(sequence, axis=1)
         pooled = drop(pooled, keep, self.dropout)
         return self.classifier(tf.nn.relu(self.embedding(pooled)))
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, int]:
+        """The shape of the logits."""
+        return (None, self.classes)
 
     def get_config(self) -> dict:
         """Mirrors the constructor."""

@@ -24,7 +24,8 @@ WIDTH_CHOICES = ("block", "layer")
 _WATCHED_RATIOS = (0.6, 0.8)
 
 _BLOCK = re.compile(
-    r"(?P<width>[1-9]\d*)x(?P<depth>[12])|(?P<first>[1-9]\d*)\+(?P<second>[1-9]\d*)"
+    r"(?P<width>[1-9]\d*)x(?P<depth>[12])|(?P<first>[1-9]\d*)\+(?P<second>[1-9]\d*)",
+    re.ASCII,
 )
 Block = tuple[int, ...]
 """Output channels of a block's one or two convolutions."""
@@ -188,9 +189,14 @@ class Cnn10Space(SearchSpace):
 
     def named_subnet(self, text: str) -> Subnet | None:
         """`fixed_ratio` of a width ratio such as 0.6, or `parse_subnet` of another text."""
-        if text.replace(".", "", 1).isdigit():
+        if text.isascii() and text.replace(".", "", 1).isdigit():
             return self.fixed_ratio(_ratio(text))
-        return parse_subnet(text)
+        try:
+            return parse_subnet(text)
+        except ValueError as error:
+            ratios = (f"{r:g}" for r in self.width_ratios if self.fixed_ratio(r) in self)
+            names = ", ".join(("smallest", "largest", *ratios))
+            raise ValueError(f"{error}, or one of the names {names}") from None
 
 
 def _ratio(text: str) -> float:
@@ -200,6 +206,7 @@ def _ratio(text: str) -> float:
     return ratio
 
 
+_BRACKETS = re.compile(r"\[([^\[\]]*)\]")
 EW_ONLY = "EW"
 EW_ONLY_RATIOS = (0.2, *PAPER_RATIOS)
 
@@ -228,11 +235,15 @@ def search_space(
     if not isinstance(name, str):
         raise ValueError(f"a search space is named by text such as [2,2,X], received {name!r}")
     if name.strip().upper() not in (EW_ONLY, "EW-ONLY"):
-        depths = tuple(part.strip().upper() for part in name.strip().strip("[]").split(","))
+        inside = _BRACKETS.fullmatch(name.strip())
+        listed = inside.group(1) if inside else name
+        depths = tuple(part.strip().upper() for part in listed.split(","))
         ratios = PAPER_RATIOS
     if len(depths) != 3 or not set(depths) <= {"2", "X"}:
         raise ValueError(
             f"unknown search space {name!r}: expected 'EW' or three depths that are 2 or X, "
             "for example [2,2,X]"
         )
-    return Cnn10Space(depths, base_channels, width_ratios or ratios, width_per, width_multiple)
+    if width_ratios is not None:
+        ratios = width_ratios
+    return Cnn10Space(depths, base_channels, ratios, width_per, width_multiple)

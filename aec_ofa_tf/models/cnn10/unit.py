@@ -57,7 +57,7 @@ class ConvUnit(ElasticUnit):
 
     def plain(self, x: keras.KerasTensor, choice: Choice) -> keras.KerasTensor:
         """Conv2D, BatchNormalization, ReLU, AveragePooling2D, Dropout."""
-        import keras
+        from aec_ofa_tf.pinned_keras import keras
 
         if choice[0]:
             x = keras.layers.Conv2D(
@@ -137,7 +137,7 @@ class PannsHead(Head):
 
     def plain(self, x: keras.KerasTensor, activation: str | None) -> keras.KerasTensor:
         """From the last unit's output [clips, frames, mel bins, channels] to [clips, classes]."""
-        import keras
+        from aec_ofa_tf.pinned_keras import keras
 
         x = _global_pool(x)
         x = keras.layers.Dropout(self.dropout, name="embedding_dropout")(x)
@@ -179,7 +179,7 @@ def _global_pool(x: keras.KerasTensor) -> keras.KerasTensor:
     since the input is not negative, and is fused into the addition. Without it TFLite's converter
     distributes the following dense layer over both summands, which int8 kernels do not support.
     """
-    import keras
+    from aec_ofa_tf.pinned_keras import keras
 
     _, frames, mel_bins, channels = x.shape
     x = keras.layers.AveragePooling2D((1, mel_bins), name="mel_mean")(x)
@@ -191,7 +191,7 @@ def _global_pool(x: keras.KerasTensor) -> keras.KerasTensor:
 
 
 def _dense(units: int, name: str, activation: str | None) -> keras.layers.Layer:
-    import keras
+    from aec_ofa_tf.pinned_keras import keras
 
     return keras.layers.Dense(
         units, activation=activation, kernel_initializer="glorot_uniform", name=name

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-import keras
 import numpy as np
 
 from aec_ofa_tf.models.mobilenet.architecture import Architecture
+from aec_ofa_tf.pinned_keras import keras
 
 _NODES, _WEIGHTS = np.polynomial.hermite_e.hermegauss(64)
 _Function = Callable[[np.ndarray], np.ndarray]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-import keras
 import tensorflow as tf
 
 from aec_ofa_tf.layers.batch_norm import ElasticBatchNorm
@@ -14,6 +13,7 @@ from aec_ofa_tf.layers.elastic_unit import ElasticUnitLayer, Segment
 from aec_ofa_tf.layers.prefix import SLICES
 from aec_ofa_tf.models.draws import drop
 from aec_ofa_tf.models.mobilenet.architecture import BATCH_NORM_EPSILON
+from aec_ofa_tf.pinned_keras import keras
 
 Activation = Callable[[tf.Tensor], tf.Tensor]
 

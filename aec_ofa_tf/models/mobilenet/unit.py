@@ -128,7 +128,7 @@ class InvertedResidual(ElasticUnit):
 
     def plain(self, x: keras.KerasTensor, choice: Choice) -> keras.KerasTensor:
         """Conv2D and DepthwiseConv2D with batch norms, and what stands between them."""
-        import keras
+        from aec_ofa_tf.pinned_keras import keras
 
         width, kernel, expanded, squeezed = choice
         if not width:
@@ -226,7 +226,7 @@ class PooledDenseUnit(ElasticUnit):
 
     def plain(self, x: keras.KerasTensor, choice: Choice) -> keras.KerasTensor:
         """GlobalAveragePooling2D, then a 1x1 Conv2D, whose int8 weights have a scale per unit."""
-        import keras
+        from aec_ofa_tf.pinned_keras import keras
 
         x = keras.layers.GlobalAveragePooling2D(keepdims=True, name="embedding")(x)
         x = keras.layers.Conv2D(choice[0], 1, name=self.name)(x)
@@ -280,7 +280,7 @@ class ClassifierHead(Head):
 
     def plain(self, x: keras.KerasTensor, activation: str | None) -> keras.KerasTensor:
         """From [clips, 1, 1, channels] to [clips, classes]."""
-        import keras
+        from aec_ofa_tf.pinned_keras import keras
 
         x = keras.layers.Reshape((x.shape[-1],), name="features")(x)
         x = keras.layers.Dropout(self.dropout, name="hidden_dropout")(x)

@@ -271,3 +271,17 @@ def test_wrong_usage_says_so(tag, arguments, message):
     assert message in (result.stdout + result.stderr).decode()
     assert b"a.wav: missing" not in result.stderr
     assert b"Traceback" not in result.stderr
+
+
+def test_a_folder_stands_for_the_recordings_in_it(tag, audio, tmp_path):
+    for name in ("in/a.flac", "in/sub/b.FLAC", "in/__MACOSX/c.flac"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(audio["long"], tmp_path / name)
+    shutil.copy(audio["text"], tmp_path / "in" / "notes.txt")
+    files = last_json(tag(tmp_path / "in"))["files"]
+    assert [Path(file["file"]).name for file in files] == ["a.flac", "b.FLAC"]
+    (tmp_path / "none").mkdir()
+    refused = tag(tmp_path / "none")
+    assert refused.returncode == 1
+    assert b"contains no file with a suffix of sound files" in refused.stderr
+    assert b"none: unreadable: Is a directory" in refused.stderr

@@ -1,0 +1,120 @@
+"""What a run directory holds: networks, results and their scores. Nothing is trained here."""
+
+from __future__ import annotations
+
+from aec_ofa_tf.config import require_type
+from aec_ofa_tf.dataset import EVALUATION
+from aec_ofa_tf.export.results import Evaluation
+from aec_ofa_tf.export.scoring import evaluate_file, evaluation_of, require_clips
+from aec_ofa_tf.models.checks import as_member
+from aec_ofa_tf.models.keras_files import load_model
+from aec_ofa_tf.models.space import SearchSpace, Subnet
+from aec_ofa_tf.models.supernet import Supernet
+from aec_ofa_tf.pinned_keras import keras
+from aec_ofa_tf.search.results import SearchResult
+from aec_ofa_tf.training.config import EvaluationConfig
+from aec_ofa_tf.training.evaluation import all_labels
+from aec_ofa_tf.training.run import Run
+from aec_ofa_tf.training.stages import TEACHER
+from aec_ofa_tf.workdir import Workdir
+
+
+class TrainedRun:
+    """Reads the results of the stages of a run directory; `Experiment` runs the stages.
+
+    Attributes:
+        run: data, space, network, devices and run directory.
+    """
+
+    run: Run
+
+    def __repr__(self) -> str:
+        run, begun = self.run, ", ".join(self.run.workdir.stages())
+        return (
+            f"{type(self).__name__}({str(run.workdir.path)!r}, {len(run.records.labels)} labels, "
+            f"{run.network.task}, space {run.space}, stages begun: {begun or 'none'})"
+        )
+
+    @property
+    def workdir(self) -> Workdir:
+        """The run directory."""
+        return self.run.workdir
+
+    @property
+    def space(self) -> SearchSpace:
+        """The trained search space."""
+        return self.run.space
+
+    def evaluate(
+        self,
+        subnet: Subnet | str | float,
+        split: str = EVALUATION,
+        evaluation: EvaluationConfig = EvaluationConfig(),
+    ) -> Evaluation:
+        """Recalibrates a subnet of the trained supernet and scores it on a split.
+
+        Raises:
+            ValueError: the supernet is not trained, or the split has no clips.
+        """
+        require_type("evaluation", evaluation, EvaluationConfig, "an EvaluationConfig")
+        sizes = self.run.sizes(evaluation)
+        require_clips(self.run.records, split)
+        evaluator = self.run.evaluator(self.load_supernet(), sizes)
+        batches, one = self.run.batches(split, sizes.batch_size), self.subnet(subnet)
+        scores = evaluator.scores(one, evaluator.recalibrate(one), batches)
+        return evaluation_of(scores, all_labels(batches), self.run.records)
+
+    def evaluate_teacher(
+        self, split: str = EVALUATION, evaluation: EvaluationConfig = EvaluationConfig()
+    ) -> Evaluation:
+        """Scores the teacher on a split.
+
+        Raises:
+            ValueError: there is no teacher, or the split has no clips.
+        """
+        require_type("evaluation", evaluation, EvaluationConfig, "an EvaluationConfig")
+        sizes = self.run.sizes(evaluation, TEACHER)
+        return evaluate_file(self.run.teacher_path, self.run.records, split, sizes.batch_size)
+
+    def load_supernet(self) -> Supernet:
+        """Loads the trained supernet.
+
+        Raises:
+            ValueError: the supernet is not trained.
+            OSError: its last checkpoint cannot be read.
+        """
+        return self.run.load_supernet()
+
+    def teacher(self) -> keras.Model:
+        """Loads the trained teacher.
+
+        Raises:
+            ValueError: the teacher is not trained.
+        """
+        return load_model(self.run.teacher_path)
+
+    def search_result(self) -> SearchResult:
+        """The combined result of all searches of this run.
+
+        Raises:
+            ValueError: there is no search result.
+        """
+        return SearchResult.from_dict(self.workdir.search_result())
+
+    def winners(self) -> dict[str, Subnet]:
+        """The subnet that the search found for every budget.
+
+        Raises:
+            ValueError: there is no search result.
+        """
+        winners = self.workdir.winners()
+        return {budget: self.space.parse_subnet(text) for budget, text in winners.items()}
+
+    def subnet(self, subnet: Subnet | str | float) -> Subnet:
+        """Parses a subnet, or checks that it is in the space.
+
+        Raises:
+            TypeError: it is neither a subnet nor the text of one.
+            ValueError: the subnet is not in the space.
+        """
+        return as_member(self.space, subnet)

@@ -1,0 +1,81 @@
+"""Keras' methods, limited to what a supernet's train step supports."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import tensorflow as tf
+
+from aec_ofa_tf.pinned_keras import keras
+from aec_ofa_tf.training.batches import NO_WEIGHTS
+
+_NOT_SAVED = (
+    "a Trainer cannot be saved whole, since its sampler is a function: save the network "
+    "(trainer.supernet.save) or the weights (trainer.save_weights, or ModelCheckpoint with "
+    "save_weights_only=True)"
+)
+
+
+class KerasMethods(keras.Model):
+    """A Keras model that refuses losses, weights of clips, and whole-model files."""
+
+    def compile(
+        self, optimizer: Any = "rmsprop", loss: Any = None, *args: Any, **kwargs: Any
+    ) -> None:
+        """As `keras.Model.compile`.
+
+        Raises:
+            ValueError: a loss or weighted metrics are given.
+        """
+        if loss is not None or kwargs.get("loss_weights") or kwargs.get("weighted_metrics"):
+            raise ValueError(
+                "the loss of a Trainer is that of the network's task: leave out loss, loss_weights "
+                "and weighted_metrics, and give metrics"
+            )
+        super().compile(optimizer, None, *args, **kwargs)
+
+    def fit(self, *args: Any, **kwargs: Any) -> keras.callbacks.History:
+        """As `keras.Model.fit`.
+
+        Raises:
+            ValueError: there are weights of clips or classes, or a callback saves whole models.
+        """
+        _refuse_weights(kwargs)
+        if any(_saves_models(callback) for callback in tf.nest.flatten(kwargs.get("callbacks"))):
+            raise ValueError(_NOT_SAVED)
+        return super().fit(*args, **kwargs)
+
+    def evaluate(self, *args: Any, **kwargs: Any) -> Any:
+        """As `keras.Model.evaluate`; refuses weights of clips."""
+        _refuse_weights(kwargs)
+        return super().evaluate(*args, **kwargs)
+
+    def train_on_batch(self, *args: Any, **kwargs: Any) -> Any:
+        """As `keras.Model.train_on_batch`; refuses weights of clips and classes."""
+        _refuse_weights(kwargs)
+        return super().train_on_batch(*args, **kwargs)
+
+    def test_on_batch(self, *args: Any, **kwargs: Any) -> Any:
+        """As `keras.Model.test_on_batch`; refuses weights of clips."""
+        _refuse_weights(kwargs)
+        return super().test_on_batch(*args, **kwargs)
+
+    def get_config(self) -> dict[str, Any]:
+        """Raises NotImplementedError: a trainer holds functions, which no file can."""
+        raise NotImplementedError(_NOT_SAVED)
+
+
+def _saves_models(callback: Any) -> bool:
+    checkpoint = isinstance(callback, keras.callbacks.ModelCheckpoint)
+    return checkpoint and not callback.save_weights_only
+
+
+def _refuse_weights(arguments: Mapping[str, Any]) -> None:
+    """Checks the keyword arguments of a method of Keras.
+
+    Raises:
+        ValueError: there are weights of clips or classes.
+    """
+    if any(arguments.get(name) is not None for name in ("sample_weight", "class_weight")):
+        raise ValueError(NO_WEIGHTS)

@@ -1,0 +1,63 @@
+"""The configuration of a train step."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+from aec_ofa_tf.audio.augment import SpecAugmentConfig
+from aec_ofa_tf.audio.front_end import PANNS
+from aec_ofa_tf.config import check_fields, choice, number
+
+TARGETS = ("labels", "soft_labels", "teacher", "largest")
+
+
+@dataclass(frozen=True)
+class StepConfig:
+    """Targets, augmentation and compilation of a train step.
+
+    Attributes:
+        target: targets of the subnets. "labels" or "soft_labels": those of the batch; "teacher":
+            the teacher's scores of the students' clips, mixed and augmented except for
+            SpecAugment; "largest": the labels for the first subnet, which must be the largest, and
+            its scores for the others (in-place distillation, universally slimmable networks).
+        seed: seed of all draws, which depend on it, the step number and the position of a clip.
+        mixup: mix pairs of neighbouring clips and their targets; 2B clips become B pairs.
+        mixup_alpha: parameter of the mixing weight's Beta distribution.
+        time_roll: rotate each clip over time.
+        gain_db: greatest random gain or attenuation of a clip, in dB; 0 for none.
+        floor_db: level of digital silence in the records' front end, the minimum after a gain.
+        label_weight: weight of the labels in targets that are a teacher's or subnet's scores.
+        class_weights: weights of the classes in the loss, which divides them by their mean;
+            empty for equal weights.
+        spec_augment: SpecAugment's masks.
+        jit_compile: run forward and backward passes through XLA, which needs execution by masks.
+
+    Raises:
+        ValueError: the target is none of these, the label's weight is outside [0, 1], or class
+            weights are negative, not finite or all 0.
+
+    Example:
+        >>> ofa.StepConfig("labels", mixup=True, gain_db=6.0).mixup_alpha
+        1.0
+    """
+
+    target: str = choice("soft_labels", TARGETS)
+    seed: int = 0
+    mixup: bool = False
+    mixup_alpha: float = number(1.0, 0.0)
+    time_roll: bool = False
+    gain_db: float = number(0.0, 0.0)
+    floor_db: float = PANNS.floor_db
+    label_weight: float = number(0.0, 0.0, 1.0)
+    class_weights: tuple[float, ...] = ()
+    spec_augment: SpecAugmentConfig = field(default_factory=SpecAugmentConfig)
+    jit_compile: bool = False
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+        weights = self.class_weights
+        if weights and (not all(0 <= w < math.inf for w in weights) or not any(weights)):
+            raise ValueError(
+                f"class_weights are finite, none is negative and not all are 0, received {weights}"
+            )

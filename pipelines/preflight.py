@@ -1,0 +1,131 @@
+"""Checks, before the first stage, what later stages would refuse. No TensorFlow here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from absl import flags
+
+from aec_ofa_tf.audio.front_end import FrontEndConfig
+from aec_ofa_tf.classes import ClassCounts, check_ranked, check_trainable
+from aec_ofa_tf.dataset import EVALUATION, VALIDATION
+from aec_ofa_tf.export.child import require_temporary_folder
+from aec_ofa_tf.search.config import require_validation
+from aec_ofa_tf.training.device_config import check_devices
+from pipelines.flags import data
+from pipelines.flags.experiment import TrainFlags
+from tfrecords.clip import Source
+from tfrecords.manifest import Manifest, load_manifest
+
+FLAGS = flags.FLAGS
+
+
+def check_request(request: TrainFlags) -> None:
+    """Checks before anything is prepared or trained that every stage accepts its configuration.
+
+    Raises:
+        ValueError: flags contradict each other or the environment.
+        OSError: there is no folder for temporary files, which conversion needs.
+    """
+    data.check_outputs(FLAGS.data_dir if "prepare" in request.stages else None, FLAGS.workdir)
+    for config in (request.teacher, request.supernet, request.subnet):
+        if config is not None:
+            check_devices(config.train, request.devices)
+    if request.devices.strategy == "multiworker" and "prepare" in request.stages:
+        raise ValueError(
+            "--strategy=multiworker needs prepared records: run `python -m pipelines.prepare` "
+            "once, then train without the stage prepare"
+        )
+    if request.supernet and request.teacher:
+        request.supernet.check_teacher(request.teacher, request.space)
+    if "subnet" in request.stages and not FLAGS.subnet:
+        raise ValueError("--stages=subnet needs --subnet, for example --subnet=0.4")
+    if FLAGS.subnet:
+        request.space.parse_subnet(FLAGS.subnet)
+    if request.search:
+        request.search.check_storage()
+        request.search.load_latency_table()  # a missing file fails here
+    if request.export:
+        _check_export(request)
+
+
+def check_source(source: Source, front_end: FrontEndConfig, request: TrainFlags) -> None:
+    """Checks a source before it is prepared, which can take hours.
+
+    Raises:
+        ValueError: a stage would refuse its classes, or no subnet meets a budget.
+        OSError: the latency table cannot be read.
+    """
+    check_classes(source.class_counts, request)
+    check_budgets(request, len(source.labels), front_end, data.clip_secs())
+
+
+def check_classes(counts: ClassCounts, request: TrainFlags) -> None:
+    """Checks that there are classes to learn, and that networks can be scored on them.
+
+    Raises:
+        ValueError: no class can be learnt, or mAP is not defined on a split that needs it.
+    """
+    if set(request.stages) - {"prepare"}:
+        check_trainable(counts)
+    needed = {VALIDATION: request.search, EVALUATION: request.search or request.export}
+    splits = [split for split, stage in needed.items() if stage]
+    check_ranked(counts, request.options.task, splits)
+
+
+def check_records(request: TrainFlags) -> None:
+    """Checks against the records that every stage accepts its configuration.
+
+    Raises:
+        ValueError: a stage does not.
+    """
+    manifest = load_manifest(Path(FLAGS.data_dir))
+    check_classes(manifest.class_counts, request)
+    if "prepare" not in request.stages:  # which has told them
+        data.warn_of_gaps(manifest.class_counts)
+    if request.search:
+        require_validation(manifest.clips.get(VALIDATION, 0))
+    clip_secs = manifest.configuration["clip_secs"]
+    check_budgets(request, len(manifest.labels), manifest.front_end, clip_secs)
+    if request.export:
+        request.export.check_payload(manifest.configuration["payload"])
+
+
+def check_budgets(
+    request: TrainFlags, classes: int, front_end: FrontEndConfig, clip_secs: float
+) -> None:
+    """Checks that a subnet meets every budget of the request.
+
+    Args:
+        request: the request.
+        classes: number of outputs.
+        front_end: the front end of the records.
+        clip_secs: length of a clip.
+
+    Raises:
+        UnsatisfiableBudgetError: no subnet meets a budget; the message names the nearest.
+        ValueError: the latency table is of another network.
+        OSError: the latency table cannot be read.
+    """
+    if request.search:
+        sizes = classes, front_end.frames(clip_secs), front_end.mel_bins
+        network = request.options.network(request.space, *sizes, single_label=False)
+        request.search.members(request.space, network, front_end)
+
+
+def check_evaluated(manifest: Manifest, task: str, *splits: str) -> None:
+    """Checks that networks can be scored on splits of records, and warns of classes left out.
+
+    Raises:
+        ValueError: the task's figure is not defined on one of the splits.
+    """
+    data.warn_of_gaps(manifest.class_counts, splits)
+    check_ranked(manifest.class_counts, task, splits)
+
+
+def _check_export(request: TrainFlags) -> None:
+    require_temporary_folder()
+    if request.export and "prepare" in request.stages:
+        request.export.check_payload(FLAGS.payload)
+    if request.export and request.search:
+        request.export.check_budgets(request.search.parsed_budgets)

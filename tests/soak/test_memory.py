@@ -1,0 +1,9 @@
+import pytest
+
+from tests.soak.memory import run
+
+
+@pytest.mark.soak
+def test_memory_of_prepare_does_not_grow_with_the_number_of_clips(tmp_path):
+    result = run(tmp_path)
+    assert result["ratio"] <= 1.1, result

@@ -1,0 +1,28 @@
+"""What a record contains. No TensorFlow here: configurations are made before it is needed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from aec_ofa_tf.audio.front_end import FrontEndConfig
+
+PAYLOADS = ("log_mel", "audio")
+
+
+@dataclass(frozen=True)
+class ClipFormat:
+    """How a decoded clip becomes a record.
+
+    Attributes:
+        clip_samples: length of a clip.
+        length_policy: how a clip of another length is fitted (`decode.fit_length`).
+        payload: "log_mel" or "audio".
+        front_end: the parameters of the log-mel, with the sample rate.
+        float_scale: full scale of floating-point recordings (`decode.decode`).
+    """
+
+    clip_samples: int
+    length_policy: str
+    payload: str
+    front_end: FrontEndConfig
+    float_scale: str = "as_is"

@@ -56,7 +56,7 @@ class Budget:
         for bound in self.bounds:
             _check_bound(bound)
         object.__setattr__(self, "bounds", tuple(tuple(bound) for bound in self.bounds))
-        for metric in dict.fromkeys(name for name, _, _ in self.bounds):
+        for metric in self.metrics:
             least = max(low for name, low, _ in self.bounds if name == metric)
             greatest = min(high for name, _, high in self.bounds if name == metric)
             if least > greatest:
@@ -98,6 +98,11 @@ class Budget:
             )
         text = f"params={params:.12g}+-{tolerance:.12g}"
         return cls(text, (("params", max(0.0, params - tolerance), params + tolerance),))
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """Names of the bounded costs."""
+        return tuple(dict.fromkeys(metric for metric, _, _ in self.bounds))
 
     @property
     def ranges(self) -> str:
@@ -151,19 +156,25 @@ class Budget:
                 a bound on files with waveform input has no front end.
         """
         # Only the bounded costs, so that a large space is checked in a fraction of a second.
-        metrics = tuple(dict.fromkeys(metric for metric, _, _ in self.bounds))
         cost = {
-            subnet: subnet_costs(subnet, network, latency, metrics, front_end) for subnet in subnets
+            subnet: subnet_costs(subnet, network, latency, self.metrics, front_end)
+            for subnet in subnets
         }
-        excess = {subnet: self.excess(each) for subnet, each in cost.items()}
-        found = [subnet for subnet, outside in excess.items() if outside == 0.0]
+        found = [subnet for subnet, each in cost.items() if self.excess(each) == 0.0]
         if found:
             return found
-        nearest = sorted(excess, key=lambda subnet: (excess[subnet], subnet))[:_NEAREST]
-        described = "; ".join(f"{subnet} ({_describe(cost[subnet])})" for subnet in nearest)
-        raise UnsatisfiableBudgetError(
-            f"no subnet of the space meets the budget {self.text!r}; the nearest are {described}"
-        )
+        raise unsatisfiable(self, cost)
+
+
+def unsatisfiable(
+    budget: Budget, costs: Mapping[Subnet, Mapping[str, float]]
+) -> UnsatisfiableBudgetError:
+    """The error that names the nearest of some subnets, none of which meets the budget."""
+    order = sorted(costs, key=lambda subnet: (budget.excess(costs[subnet]), subnet))
+    described = "; ".join(f"{subnet} ({_describe(costs[subnet])})" for subnet in order[:_NEAREST])
+    return UnsatisfiableBudgetError(
+        f"no subnet of the space meets the budget {budget.text!r}; the nearest are {described}"
+    )
 
 
 def budget_folder(budget: str) -> str:

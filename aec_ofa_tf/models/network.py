@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field, fields
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from aec_ofa_tf.layers import BATCH_NORM_EPSILON, BATCH_NORM_MOMENTUM
 from aec_ofa_tf.models.rows import LayerRow, Operator
-from aec_ofa_tf.models.space import Choice, Subnet
+from aec_ofa_tf.models.space import Choice, SearchSpace, Subnet
 from aec_ofa_tf.models.unit import ElasticUnit, Head, Shape
 from aec_ofa_tf.tasks import TASKS, Task, get_task
 
@@ -135,16 +136,44 @@ class NetworkConfig(ABC):
         Yields:
             The input batch norm, every unit and the head.
         """
-        shape, head = self.image, self.head()
-        image = partial(_normalised_image, shape=shape, scaling=self.input_scaling)
-        input_row = _input_row(*shape[:2], self.input_scaling is None)
-        yield Part(input_row, shape[:2], image, is_first=True)
+        shape = self.image
+        yield self._first_part()
         for unit, choice in zip(self.units(len(subnet.choices)), subnet.choices, strict=True):
-            row, after = _row_and_shape(unit, choice, shape)
-            yield Part(row, shape, partial(unit.plain, choice=choice))
-            shape = after
+            part, shape = _part_and_shape(unit, choice, shape)
+            yield part
+        yield self._last_part(shape, activation)
+
+    def all_parts(self, space: SearchSpace, activation: str | None = None) -> Iterator[Part]:
+        """The layers of all subnets of a space, which is not enumerated; some occur twice.
+
+        Args:
+            space: a space of this network's family.
+            activation: as for `parts`.
+        """
+        units = iter(self.units(sum(space.stage_units)))
+        shapes = {self.image}
+        yield self._first_part()
+        for options, count in zip(space.stages, space.stage_units, strict=True):
+            stage, after = list(itertools.islice(units, count)), set()
+            for option, before in itertools.product(options, shapes):
+                shape = before
+                for unit, choice in zip(stage, option.choices, strict=True):
+                    part, shape = _part_and_shape(unit, choice, shape)
+                    yield part
+                after.add(shape)
+            shapes = after
+        yield from (self._last_part(shape, activation) for shape in sorted(shapes))
+
+    def _first_part(self) -> Part:
+        frames, mel_bins, _ = self.image
+        image = partial(_normalised_image, shape=self.image, scaling=self.input_scaling)
+        row = _input_row(frames, mel_bins, self.input_scaling is None)
+        return Part(row, (frames, mel_bins), image, is_first=True)
+
+    def _last_part(self, shape: Shape, activation: str | None) -> Part:
+        head = self.head()
         plain = partial(head.plain, activation=activation)
-        yield Part(_head_row(head, shape), shape, plain, is_last=True)
+        return Part(_head_row(head, shape), shape, plain, is_last=True)
 
 
 class Part(NamedTuple):
@@ -198,6 +227,12 @@ def _input_row(frames: int, mel_bins: int, is_norm: bool) -> LayerRow:
     sizes = {"channels_in": 1, "channels_out": 1, "frames": frames, "mel_bins": mel_bins}
     kind = "input" if is_norm else "scaled_input"
     return LayerRow.make(kind, (scale,), pooled=False, **sizes)
+
+
+def _part_and_shape(unit: ElasticUnit, choice: Choice, shape: Shape) -> tuple[Part, Shape]:
+    """A unit at a choice on an input, and the shape of its output."""
+    row, after = _row_and_shape(unit, choice, shape)
+    return Part(row, shape, partial(unit.plain, choice=choice)), after
 
 
 @cache

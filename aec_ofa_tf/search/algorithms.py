@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-import numpy as np
-
 from aec_ofa_tf.models.space import Subnet
+from aec_ofa_tf.search.members import ListedMembers, Members
 from aec_ofa_tf.search.store import SubnetMetrics
 
 
@@ -47,13 +46,13 @@ class OneRound:
         return {}
 
 
-def exhaustive(members: Sequence[Subnet]) -> OneRound:
+def exhaustive(members: ListedMembers) -> OneRound:
     """Proposes every subnet that meets the budget."""
-    return OneRound(sorted(members))
+    return OneRound(members.subnets)
 
 
-def random(members: Sequence[Subnet], population: int, seed: int) -> OneRound:
-    """The paper's search (section 2.4): a uniform sample without replacement.
+def random(members: Members, population: int, seed: int) -> OneRound:
+    """The paper's search (section 2.4): random subnets that meet the budget, without repetitions.
 
     Args:
         members: the subnets that meet the budget.
@@ -65,7 +64,4 @@ def random(members: Sequence[Subnet], population: int, seed: int) -> OneRound:
     """
     if population < 1:
         raise ValueError(f"the population must be positive, received {population}")
-    ordered = sorted(members)
-    count = min(population, len(ordered))
-    chosen = np.random.default_rng(seed).choice(len(ordered), count, replace=False)
-    return OneRound([ordered[index] for index in sorted(chosen)])
+    return OneRound(members.sample(population, seed))

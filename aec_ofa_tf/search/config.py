@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from aec_ofa_tf.audio.front_end import FrontEndConfig
 from aec_ofa_tf.config import ConfigError, check_fields, choice, number, switch
 from aec_ofa_tf.costs.budget import Budget, budget_folder
-from aec_ofa_tf.costs.costs import LATENCY, missing_table
+from aec_ofa_tf.costs.costs import LATENCY, missing_table, subnet_costs
 from aec_ofa_tf.costs.latency import LatencyTable
 from aec_ofa_tf.models.cnn10 import Cnn10Space, search_space
 from aec_ofa_tf.models.network import NetworkConfig
-from aec_ofa_tf.models.space import SearchSpace, Subnet
+from aec_ofa_tf.models.space import SearchSpace
+from aec_ofa_tf.search.members import LISTED, DrawnMembers, ListedMembers, Members
 from aec_ofa_tf.training.config import EvaluationConfig
 
 ALGORITHMS = ("exhaustive", "random", "evolutionary")
@@ -101,7 +103,7 @@ class SearchConfig:
     @property
     def bounded_costs(self) -> set[str]:
         """Names of the costs that at least one budget bounds."""
-        return {metric for budget in self.parsed_budgets for metric, _, _ in budget.bounds}
+        return {metric for budget in self.parsed_budgets for metric in budget.metrics}
 
     def load_latency_table(self) -> LatencyTable | None:
         """The device's latency table, if a file was given.
@@ -129,7 +131,7 @@ class SearchConfig:
         space: SearchSpace,
         network: NetworkConfig,
         front_end: FrontEndConfig | None = None,
-    ) -> Mapping[Budget, Sequence[Subnet]]:
+    ) -> Mapping[Budget, Members]:
         """The subnets of a space that meet each budget.
 
         Args:
@@ -139,13 +141,35 @@ class SearchConfig:
 
         Raises:
             UnsatisfiableBudgetError: no subnet meets a budget; the message names the nearest.
+            ConfigError: every subnet of a space that is too large shall be evaluated.
             ValueError: a budget on latency_ms has no table, or the table is of another network.
         """
-        subnets, latency = space.subnets(), self.load_latency_table()
-        return {
-            budget: budget.members(subnets, network, latency, front_end)
-            for budget in self.parsed_budgets
-        }
+        if space.size > LISTED and self.algorithm == "exhaustive":
+            raise ConfigError(
+                f"the space {space} has {space.size:,} subnets, too many for "
+                "algorithm='exhaustive': use algorithm='evolutionary' or 'random'",
+                "algorithm",
+                owner=SearchConfig,
+            )
+        subnets = space.subnets() if space.size <= LISTED else None
+        latency = self.load_latency_table()
+        found: dict[Budget, Members] = {}
+        for budget in self.parsed_budgets:
+            cost = partial(
+                subnet_costs,
+                network=network,
+                latency=latency,
+                metrics=budget.metrics,
+                front_end=front_end,
+            )
+            found[budget] = (
+                DrawnMembers(budget, cost, space)
+                if subnets is None
+                else ListedMembers(
+                    budget, cost, budget.members(subnets, network, latency, front_end)
+                )
+            )
+        return found
 
 
 def subspace(

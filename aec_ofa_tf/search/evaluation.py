@@ -13,7 +13,7 @@ from aec_ofa_tf.dataset import EVALUATION, TRAIN, VALIDATION
 from aec_ofa_tf.files import fingerprint
 from aec_ofa_tf.metrics import defined_classes
 from aec_ofa_tf.models.keras_files import model_fingerprint
-from aec_ofa_tf.models.space import Subnet
+from aec_ofa_tf.models.space import SearchSpace, Subnet
 from aec_ofa_tf.models.supernet import Statistics, Supernet
 from aec_ofa_tf.search.bootstrap import bootstrap_interval
 from aec_ofa_tf.search.config import SearchConfig
@@ -76,20 +76,20 @@ class SearchEvaluation:
 
     def known_of(
         self,
-        subnets: Iterable[Subnet],
+        space: SearchSpace,
         found: Iterable[Mapping[Subnet, SubnetMetrics]],
     ) -> dict[Subnet, SubnetMetrics]:
-        """Validation metrics of those subnets that were ever evaluated.
+        """Validation metrics of the subnets of a space that were ever evaluated, in order.
 
         Args:
-            subnets: the subnets to look up.
+            space: the space.
             found: results of searches; those by other searchers are added to the store.
         """
         store = self.splits[VALIDATION].store
         for subnet, metrics in (pair for search in found for pair in search.items()):
             if subnet not in store.known:
                 store.add(subnet, metrics)
-        return {subnet: store.known[subnet] for subnet in subnets if subnet in store.known}
+        return {subnet: store.known[subnet] for subnet in sorted(store.known) if subnet in space}
 
     def metrics(self, split: str, subnets: Sequence[Subnet]) -> Mapping[Subnet, SubnetMetrics]:
         """Metrics of every subnet on a split.

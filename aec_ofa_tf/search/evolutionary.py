@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -15,6 +15,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from aec_ofa_tf.config import ConfigError
 from aec_ofa_tf.models.space import SearchSpace, Subnet
+from aec_ofa_tf.search.members import Members
 from aec_ofa_tf.search.store import SubnetMetrics
 
 _EXCESS, _METRICS, _SEARCHER = "excess", "metrics", "searcher"
@@ -62,7 +63,6 @@ class EvolutionarySearch:
     Args:
         space: the search space; its stages are the genes.
         members: the subnets of the space that meet the budget.
-        excess: distance of a subnet from the budget, see `Budget.excess`; 0 within it.
         settings: the other settings.
         figure: the metric to maximise, see `Task.figure`.
 
@@ -73,15 +73,13 @@ class EvolutionarySearch:
     def __init__(
         self,
         space: SearchSpace,
-        members: Sequence[Subnet],
-        excess: Callable[[Subnet], float],
+        members: Members,
         settings: EvolutionSettings,
         figure: str = "mAP",
     ) -> None:
         self._space = space
         self._figure = figure
-        self._members = frozenset(members)
-        self._excess = excess
+        self._members = members
         self._settings = settings
         self._generator = np.random.default_rng(settings.seed)
         self._distributions = _distributions(space)
@@ -92,19 +90,22 @@ class EvolutionarySearch:
     def propose(self) -> Sequence[Subnet]:
         """The next generation, or the remaining members if they are fewer."""
         evaluated, running = set(self.evaluated()), self._running_elsewhere()
-        wanted = self._settings.population * self._settings.generations
-        wanted = min(wanted, len(self._members))
+        every = self._settings.population * self._settings.generations
+        wanted = min(every, self._members.left(()))
         if len(evaluated) >= wanted or (evaluated and len(evaluated | running) >= wanted):
             return []
         taken = evaluated | running
-        if taken >= self._members:  # rather repeat the work of others than propose nothing
+        if not self._members.left(taken):  # rather repeat the work of others than propose nothing
             taken = evaluated
-        count = min(self._settings.population, len(self._members - taken))
+        count = min(self._settings.population, self._members.left(taken))
         self._asked = {}
         if evaluated and not self._interrupted:
             self._breed(count, taken)
         while len(self._asked) < count:
-            self._study.enqueue_trial(self._genes(self._draw(taken)))
+            drawn = self._draw(taken)
+            if drawn is None:
+                break
+            self._study.enqueue_trial(self._genes(drawn))
             # Another searcher may have taken this trial, and this one may get another's.
             self._consider(self._ask(), taken)
         return list(self._asked)
@@ -154,17 +155,16 @@ class EvolutionarySearch:
             if trial.datetime_start and trial.datetime_start > since
         }
 
-    def _draw(self, taken: set[Subnet]) -> Subnet:
-        """A free member; interrupted ones come first."""
+    def _draw(self, taken: set[Subnet]) -> Subnet | None:
+        """A free member, if there is one; interrupted ones come first."""
         while self._interrupted:
             subnet = self._interrupted.pop(0)
             if subnet not in taken and subnet not in self._asked:
                 return subnet
-        free = sorted(self._members - taken - self._asked.keys())
-        return free[self._generator.integers(len(free))]
+        return self._members.draw(self._generator, taken | self._asked.keys())
 
-    def _breed(self, count: int, taken: set[Subnet]) -> None:
-        for _ in range(_ASKS_PER_CANDIDATE * count):
+    def _breed(self, count: float, taken: set[Subnet]) -> None:
+        for _ in range(_ASKS_PER_CANDIDATE * int(count)):
             if len(self._asked) == count:
                 return
             self._consider(self._ask(), taken)
@@ -180,7 +180,7 @@ class EvolutionarySearch:
         if subnet in taken or subnet in self._asked:
             self._study.tell(trial, state=TrialState.FAIL)
         elif subnet not in self._members:
-            trial.set_constraint(_EXCESS, max(self._excess(subnet), 1e-9))
+            trial.set_constraint(_EXCESS, max(self._members.excess(subnet), 1e-9))
             self._study.tell(trial, 0.0)
         else:
             self._asked[subnet] = trial

@@ -41,7 +41,7 @@ class Findings:
 
     Attributes:
         candidates: subnets by budget, best first.
-        costs: costs by subnet, for the whole searched space.
+        costs: costs by subnet, for the subnets with metrics.
         metrics: validation metrics by subnet, for all subnets of the space ever evaluated.
         figure: the metric that candidates are ranked by.
         space: the space that was searched.
@@ -240,7 +240,8 @@ def _table(result: SearchResult, config: SearchConfig) -> str:
 
 
 def _gap(row: BudgetResult) -> dict[str, str]:
-    return {"gap to best known": f"{row.gap:.3f} ({row.evaluated} of {row.in_budget} seen)"}
+    of = "" if row.in_budget is None else f" of {row.in_budget}"
+    return {"gap to best known": f"{row.gap:.3f} ({row.evaluated}{of} seen)"}
 
 
 def _cells(row: SubnetScores, figure: str, bounded: Sequence[str]) -> dict[str, str]:

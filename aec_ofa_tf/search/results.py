@@ -58,7 +58,7 @@ class BudgetResult:
         score: the figure of the best candidate on the validation split.
         gap: how far the score is below the best known score of a subnet that meets the budget.
         evaluated: number of subnets that meet the budget and have a known score.
-        in_budget: number of subnets that meet the budget.
+        in_budget: number of subnets that meet the budget; None if the space is too large to count.
         candidates: number of candidates that this search compared.
         latency_device: the device of the latency table, if there was one.
     """
@@ -71,7 +71,7 @@ class BudgetResult:
     score: float
     gap: float
     evaluated: int
-    in_budget: int
+    in_budget: int | None
     candidates: int
     latency_device: str | None = None
 

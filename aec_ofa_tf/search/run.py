@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 
 from absl import logging
 
 from aec_ofa_tf.classes import ClassCounts, check_ranked
-from aec_ofa_tf.costs.budget import Budget
 from aec_ofa_tf.costs.costs import subnet_costs
 from aec_ofa_tf.dataset import EVALUATION, VALIDATION
 from aec_ofa_tf.files import fingerprint
@@ -19,6 +19,7 @@ from aec_ofa_tf.search.algorithms import Algorithm
 from aec_ofa_tf.search.config import SearchConfig, require_validation
 from aec_ofa_tf.search.driver import search
 from aec_ofa_tf.search.evaluation import SearchEvaluation
+from aec_ofa_tf.search.members import ListedMembers, Members
 from aec_ofa_tf.search.report import Findings, report
 from aec_ofa_tf.search.results import BudgetResult, SearchResult, SubnetScores
 from aec_ofa_tf.training.run import Run
@@ -48,27 +49,29 @@ def run_search(run: Run, config: SearchConfig, space: SearchSpace | None = None)
     members = config.members(space, run.network, front_end)
     evaluation = SearchEvaluation(run, config, run.load_supernet())
     latency = config.load_latency_table()
-    cost_of = {
-        subnet: subnet_costs(subnet, run.network, latency, front_end=front_end)
-        for subnet in space.subnets()
-    }
+
+    @cache
+    def cost_of(subnet: Subnet) -> dict[str, float]:
+        return subnet_costs(subnet, run.network, latency, front_end=front_end)
+
     searchers = {
-        budget: _algorithm(run, config, evaluation.key, space, budget, found, cost_of)
+        budget: _algorithm(run, config, evaluation.key, space, found)
         for budget, found in members.items()
     }
     found = search(
         searchers,
         evaluation.validation,
-        lambda subnet: cost_of[subnet]["params"],
+        lambda subnet: cost_of(subnet)["params"],
         run.task.figure,
     )
     largest = run.space.largest
     # The analyses take in every evaluated subnet, so a search that is run again gives the same.
     evaluation.metrics(VALIDATION, [largest])
+    metrics = evaluation.known_of(space, found.values())
     findings = Findings(
         candidates={str(budget): list(metrics) for budget, metrics in found.items()},
-        costs=cost_of,
-        metrics=evaluation.known_of(cost_of, found.values()),
+        costs={subnet: cost_of(subnet) for subnet in metrics},
+        metrics=metrics,
         figure=run.task.figure,
         space=space,
         latency_device=latency.device if latency else None,
@@ -78,28 +81,20 @@ def run_search(run: Run, config: SearchConfig, space: SearchSpace | None = None)
         evaluation.metrics(EVALUATION, [*winners, largest])
     # The latency table may lack layers of the largest subnet if a part of the space is searched.
     cost = findings.costs.get(largest) or subnet_costs(largest, run.network, front_end=front_end)
-    budgets = tuple(
-        _row(budget, found, findings, evaluation, config) for budget, found in members.items()
-    )
+    budgets = tuple(_row(found, findings, evaluation, config) for found in members.values())
     return report(run, config, evaluation, findings, budgets, _scores(largest, cost, evaluation))
 
 
 def _algorithm(
-    run: Run,
-    config: SearchConfig,
-    key: str,
-    space: SearchSpace,
-    budget: Budget,
-    members: Sequence[Subnet],
-    cost_of: Mapping[Subnet, Mapping[str, float]],
+    run: Run, config: SearchConfig, key: str, space: SearchSpace, members: Members
 ) -> Algorithm:
     """The algorithm of the configuration, for one budget."""
-    if config.algorithm == "exhaustive":
-        if len(members) > _MANY:
+    if config.algorithm == "exhaustive" and isinstance(members, ListedMembers):
+        if members.count > _MANY:
             logging.warning(
                 "%s: all %d subnets are evaluated; the algorithm evolutionary evaluates at most "
                 "generations * population of them",
-                *(budget, len(members)),
+                *(members.budget, members.count),
             )
         return algorithms.exhaustive(members)
     if config.algorithm == "random":
@@ -108,17 +103,17 @@ def _algorithm(
 
     folder = (run.workdir.path / "search").resolve()
     folder.mkdir(parents=True, exist_ok=True)
-    study = [key, budget.bounds, sorted(map(str, cost_of)), config.population]
+    genes = [[option.text for option in options] for options in space.stages]
+    study = [key, members.budget.bounds, genes, config.population]
     return EvolutionarySearch(
         space,
         members,
-        lambda subnet: budget.excess(cost_of[subnet]),
         EvolutionSettings(
             population=config.population,
             generations=config.generations,
             seed=config.seed,
             storage=config.storage or _sqlite_url(folder / "optuna.db"),
-            name=f"{budget.ranges} {fingerprint({'study': study})[:12]}",
+            name=f"{members.budget.ranges} {fingerprint({'study': study})[:12]}",
             searcher=f"{socket.gethostname()}:{folder}",
         ),
         run.task.figure,
@@ -133,18 +128,17 @@ def _sqlite_url(path: Path) -> str:
 
 
 def _row(
-    budget: Budget,
-    members: Sequence[Subnet],
+    members: Members,
     findings: Findings,
     evaluation: SearchEvaluation,
     config: SearchConfig,
 ) -> BudgetResult:
     """The result for one budget, with its gap to the best known subnet."""
-    candidates = findings.candidates[str(budget)]
+    candidates = findings.candidates[str(members.budget)]
     best, scores = candidates[0], findings.scores
-    in_range = [scores[subnet] for subnet in members if subnet in scores]
+    in_range = [score for subnet, score in scores.items() if subnet in members]
     return BudgetResult(
-        budget=str(budget),
+        budget=str(members.budget),
         algorithm=config.algorithm,
         space=str(findings.space),
         best=_scores(best, findings.costs[best], evaluation),
@@ -152,7 +146,7 @@ def _row(
         score=scores[best],
         gap=max(in_range) - scores[best],
         evaluated=len(in_range),
-        in_budget=len(members),
+        in_budget=members.count,
         candidates=len(candidates),
         latency_device=findings.latency_device,
     )

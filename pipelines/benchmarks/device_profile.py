@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
+import numpy as np
 from absl import logging
 
 from aec_ofa_tf.costs.latency import LatencyTable
@@ -16,7 +17,6 @@ from aec_ofa_tf.models.network import NetworkConfig, Part
 from aec_ofa_tf.models.rows import LayerRow
 from aec_ofa_tf.models.space import SearchSpace, Subnet
 from aec_ofa_tf.reporting.machine import describe_machine
-from aec_ofa_tf.search import algorithms
 from aec_ofa_tf.tagging.interpreter import TFLiteModel, runtime_version
 from pipelines.benchmarks.measuring import OtherLoad, median_seconds
 
@@ -103,18 +103,12 @@ def compare(
 
 def _parts(settings: ProfileSettings) -> dict[LayerRow | Subnet, Part | Subnet]:
     """Every distinct layer of the space by its row, and the random subnets by themselves."""
-    subnets, activation = settings.space.subnets(), settings.network.get_task().activation
-    needed = {
-        part.row: part
-        for subnet in subnets
-        for part in settings.network.parts(subnet, activation)
-        if part.row is not None
-    }
-    checked = (
-        algorithms.random(subnets, settings.check_subnets, settings.seed).propose()
-        if settings.check_subnets
-        else []
-    )
+    space, activation = settings.space, settings.network.get_task().activation
+    parts_of_space = settings.network.all_parts(space, activation)
+    needed = {part.row: part for part in parts_of_space if part.row is not None}
+    count = min(settings.check_subnets, space.size)
+    indices = np.random.default_rng(settings.seed).choice(space.size, count, replace=False)
+    checked = [space.subnet_at(index) for index in sorted(indices.tolist())]
     parts: dict[LayerRow | Subnet, Part | Subnet] = {row: needed[row] for row in sorted(needed)}
     return parts | {subnet: subnet for subnet in checked}
 

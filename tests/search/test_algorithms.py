@@ -9,6 +9,7 @@ from aec_ofa_tf.models.cnn10 import Cnn10Network, blocks_of, search_space
 from aec_ofa_tf.search import algorithms
 from aec_ofa_tf.search.driver import search
 from aec_ofa_tf.search.evolutionary import EvolutionarySearch, EvolutionSettings
+from aec_ofa_tf.search.members import ListedMembers
 
 NETWORK = Cnn10Network(classes=527, frames=1000)
 SPACE = search_space("[2,2,X]")
@@ -45,14 +46,16 @@ def evolutionary(
     storage: str = "sqlite://", members=MEMBERS, space=SPACE, **changes
 ) -> EvolutionarySearch:
     arguments = {"population": 8, "generations": 4, "seed": 0, "searcher": "one", **changes}
-    inside = set(members)
-    excess = lambda spec: 0.0 if spec in inside else 1.0  # noqa: E731
     settings = EvolutionSettings(storage=storage, name="test", **arguments)
-    return EvolutionarySearch(space, members, excess, settings)
+    return EvolutionarySearch(space, listed(members), settings)
+
+
+def listed(subnets) -> ListedMembers:
+    return ListedMembers(BUDGET, lambda spec: {"params": size(spec)}, subnets)
 
 
 def test_random_candidates_are_distinct_members_and_a_function_of_the_seed():
-    drawn = [algorithms.random(MEMBERS, 25, seed).propose() for seed in (0, 0, 1)]
+    drawn = [algorithms.random(listed(MEMBERS), 25, seed).propose() for seed in (0, 0, 1)]
 
     assert drawn[0] == drawn[1] != drawn[2]
     assert len(set(drawn[0])) == 25
@@ -62,7 +65,7 @@ def test_random_candidates_are_distinct_members_and_a_function_of_the_seed():
 def test_every_member_is_drawn_equally_often():
     counts = dict.fromkeys(SUBNETS[:10], 0)
     for seed in range(2000):
-        for spec in algorithms.random(SUBNETS[:10], 3, seed).propose():
+        for spec in algorithms.random(listed(SUBNETS[:10]), 3, seed).propose():
             counts[spec] += 1
 
     # 600 expected each, standard deviation 20.
@@ -72,19 +75,19 @@ def test_every_member_is_drawn_equally_often():
 def test_fewer_members_than_the_population_are_all_taken():
     members = Budget.around(0.8e6, 0.2e6).members(SUBNETS, NETWORK)
 
-    assert set(run(algorithms.random(members, 25, 0))) == set(members)
+    assert set(run(algorithms.random(listed(members), 25, 0))) == set(members)
 
 
 def test_a_population_below_one_is_refused():
     with pytest.raises(ValueError, match="positive"):
-        algorithms.random(SUBNETS, 0, 0)
+        algorithms.random(listed(SUBNETS), 0, 0)
 
 
 def test_exhaustive_search_finds_the_best_there_is_and_of_equals_the_smaller():
-    found = run(algorithms.exhaustive(MEMBERS))
+    found = run(algorithms.exhaustive(listed(MEMBERS)))
     assert list(found.values()) == sorted((score(spec) for spec in MEMBERS), reverse=True)
 
-    by_depth = run(algorithms.exhaustive(MEMBERS), depth)
+    by_depth = run(algorithms.exhaustive(listed(MEMBERS)), depth)
     deep = [spec for spec in MEMBERS if depth(spec) == 2]
     assert next(iter(by_depth)) == min(deep, key=size)
 
@@ -99,7 +102,10 @@ def test_budgets_are_searched_side_by_side_and_share_evaluations():
     other = Budget.parse("params<=1M")
     members = other.members(SUBNETS, NETWORK)
     found = search(
-        {BUDGET: algorithms.exhaustive(MEMBERS), other: algorithms.exhaustive(members)},
+        {
+            BUDGET: algorithms.exhaustive(listed(MEMBERS)),
+            other: algorithms.exhaustive(listed(members)),
+        },
         evaluate,
         size,
     )

@@ -209,9 +209,9 @@ def test_training_learns(supernet):
     trainer = Trainer(Supernet(SPACE, NETWORK), sandwich_sampler(SPACE, 2), StepConfig("labels"))
     trainer.compile(optimizer=keras.optimizers.Adam(1e-2), auto_scale_loss=False)
     data = tf.data.Dataset.from_tensors(batch(clips=6)).repeat(10)
-    history = trainer.fit(data, epochs=3, verbose=0, shuffle=False).history
+    history = trainer.fit(data, epochs=8, verbose=0, shuffle=False).history
 
-    assert history["loss"][-1] < 0.8 * history["loss"][0]
+    assert history["loss"][-1] < 0.5 * history["loss"][0]
 
 
 @pytest.mark.slow

@@ -6,19 +6,21 @@ import os
 from pathlib import Path
 from typing import Any
 
-_CPU_INFO = Path("/proc/cpuinfo")
+CPU_INFO = Path("/proc/cpuinfo")
+"""The Linux kernel's description of the CPU."""
+
 _FEATURES = ("avx2", "fma", "avx512f", "avx512_vnni", "avx512_bf16", "amx_tile", "amx_bf16")
 _BFLOAT16_FEATURES = {"avx512_bf16", "amx_bf16"}
 
 
-def cpu_features() -> set[str]:
-    """The CPU's features, as the kernel names them; empty if /proc/cpuinfo does not exist."""
-    return set(_CPU_INFO.read_text().split()) if _CPU_INFO.exists() else set()
+def cpu_features(cpu_info: Path = CPU_INFO) -> set[str]:
+    """The CPU's features, as the kernel names them; empty if its description does not exist."""
+    return set(cpu_info.read_text().split()) if cpu_info.exists() else set()
 
 
-def has_bfloat16_units() -> bool:
+def has_bfloat16_units(cpu_info: Path = CPU_INFO) -> bool:
     """Whether the CPU computes in bfloat16; if not, TensorFlow emulates it, many times slower."""
-    return bool(_BFLOAT16_FEATURES & cpu_features())
+    return bool(_BFLOAT16_FEATURES & cpu_features(cpu_info))
 
 
 def describe_machine() -> dict[str, Any]:

@@ -18,12 +18,10 @@ from aec_ofa_tf.costs.costs import LATENCY, METRICS
 from aec_ofa_tf.files import read_json, replacing, write_json
 from aec_ofa_tf.models.space import SearchSpace, Subnet
 from aec_ofa_tf.reporting.figures import draw_pareto, draw_sensitivity, draw_spread
-from aec_ofa_tf.reporting.hparams import write_sessions
-from aec_ofa_tf.reporting.summaries import SummaryLog
-from aec_ofa_tf.search.analyses import rank_correlation, sensitivity, spread
+from aec_ofa_tf.reporting.summaries import SummaryLog, write_sessions
+from aec_ofa_tf.search.analyses import pareto_front, rank_correlation, sensitivity, spread
 from aec_ofa_tf.search.config import SearchConfig
 from aec_ofa_tf.search.evaluation import SearchEvaluation
-from aec_ofa_tf.search.pareto import pareto_front
 from aec_ofa_tf.search.results import BudgetResult, SearchResult, SubnetScores
 from aec_ofa_tf.training.run import Run
 

@@ -15,9 +15,8 @@ from aec_ofa_tf.dataset import EVALUATION, VALIDATION
 from aec_ofa_tf.files import fingerprint
 from aec_ofa_tf.models.space import SearchSpace, Subnet
 from aec_ofa_tf.search import algorithms
-from aec_ofa_tf.search.algorithms import Algorithm
+from aec_ofa_tf.search.algorithms import Algorithm, search
 from aec_ofa_tf.search.config import SearchConfig, require_validation
-from aec_ofa_tf.search.driver import search
 from aec_ofa_tf.search.evaluation import SearchEvaluation
 from aec_ofa_tf.search.report import Findings, report
 from aec_ofa_tf.search.results import BudgetResult, SearchResult, SubnetScores

@@ -24,9 +24,8 @@ from aec_ofa_tf.models.draws import Draws, dropout_masks
 from aec_ofa_tf.models.space import Subnet
 from aec_ofa_tf.models.supernet import Supernet
 from aec_ofa_tf.pinned_keras import keras
-from aec_ofa_tf.training.batches import as_batch, entry
 from aec_ofa_tf.training.gradients import Gradients, LossConfig, StepInputs, shared_gradients
-from aec_ofa_tf.training.keras_methods import KerasMethods
+from aec_ofa_tf.training.keras_methods import KerasMethods, as_batch, entry
 from aec_ofa_tf.training.sampler import Sampler, check_sampler
 from aec_ofa_tf.training.step_config import StepConfig
 

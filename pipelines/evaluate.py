@@ -34,7 +34,7 @@ for module in (pipelines.flags, data, experiment):
 
 
 @naming_flags
-def main(_: list[str]) -> dict[str, Any]:
+def main(_: list[str]) -> dict[str, object]:
     """Evaluates `--model`; see the module's docstring."""
     model = Path(FLAGS.model)
     if not model.exists():

@@ -29,7 +29,7 @@ for module in (pipelines.flags, data, experiment):
 
 
 @naming_flags
-def main(_: list[str]) -> dict[str, Any]:
+def main(_: list[str]) -> dict[str, object]:
     """Runs `--stages`; see the module's docstring."""
     request = experiment.train_flags()
     preflight.check_request(request)
@@ -45,11 +45,11 @@ def main(_: list[str]) -> dict[str, Any]:
     return {"workdir": FLAGS.workdir, "stages": results}
 
 
-def _prepare(request: TrainFlags) -> dict[str, Any]:
+def _prepare(request: TrainFlags) -> dict[str, object]:
     return data.prepare_from_flags(partial(preflight.check_source, request=request)).summary()
 
 
-def _timed(name: str, stage: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+def _timed(name: str, stage: Callable[[], dict[str, object]]) -> dict[str, object]:
     logging.info("stage %s", name)
     began = time.monotonic()
     result = stage()

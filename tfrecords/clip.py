@@ -119,7 +119,7 @@ class Row:
 
 
 def collect(
-    labels: Iterable[str], rows: Iterable[Row], notes: Iterable[str] = (), **facts: Any
+    labels: Iterable[str], rows: Iterable[Row], notes: Iterable[str] = (), **facts: object
 ) -> Source:
     """Builds a Source: checks splits and labels, drops repeated rows, separates missing clips.
 

@@ -128,7 +128,7 @@ class Manifest:
         """The parameters of the log-mel."""
         return FrontEndConfig.from_dict(self.configuration["front_end"])
 
-    def summary(self) -> dict[str, Any]:
+    def summary(self) -> dict[str, object]:
         """What programs report: counts of clips, and classes that cannot be told from others."""
         return {
             "clips": self.clips,

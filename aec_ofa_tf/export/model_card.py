@@ -176,7 +176,7 @@ def _per_class(file: ConvertedFile) -> dict[str, str]:
     return sections
 
 
-def _table(rows: Sequence[Mapping[str, Any]]) -> str:
+def _table(rows: Sequence[Mapping[str, object]]) -> str:
     return tabulate(rows, headers="keys", tablefmt="github", floatfmt=".3f", missingval="")
 
 

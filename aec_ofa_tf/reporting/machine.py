@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
 
 CPU_INFO = Path("/proc/cpuinfo")
 """The Linux kernel's description of the CPU."""
@@ -23,7 +22,7 @@ def has_bfloat16_units(cpu_info: Path = CPU_INFO) -> bool:
     return bool(_BFLOAT16_FEATURES & cpu_features(cpu_info))
 
 
-def describe_machine() -> dict[str, Any]:
+def describe_machine() -> dict[str, object]:
     """Number of cores and their features, as JSON values."""
     known = cpu_features()
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()

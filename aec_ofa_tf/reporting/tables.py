@@ -30,7 +30,7 @@ def write_tables(
     rows: Sequence[Row],
     columns: Mapping[str, str],
     stem: Path,
-    about: Mapping[str, Any],
+    about: Mapping[str, object],
     notes: Sequence[object] = (),
 ) -> str:
     """Writes `stem`.md and `stem`.csv with the given columns, and `stem`.json with all columns.
@@ -59,5 +59,5 @@ def write_tables(
     return text
 
 
-def _text(value: Any, form: str) -> str:
+def _text(value: object, form: str) -> str:
     return "" if value is None else format(value, form)

@@ -140,7 +140,7 @@ def _analyses(config: SearchConfig, evaluation: SearchEvaluation, findings: Find
 
 
 def _write_results(folder: Path, key: str, result: SearchResult, rows: list[Row]) -> None:
-    content = result.as_dict()
+    found = [row.as_dict() for row in result.budgets]
     searched = {row.budget for row in result.budgets}
     earlier = read_json(folder / "result.json") if (folder / "result.json").exists() else {}
     kept: dict[str, list[Row]] = {"budgets": [], "candidates": []}
@@ -151,8 +151,8 @@ def _write_results(folder: Path, key: str, result: SearchResult, rows: list[Row]
         }
         _warn_of_better(map(BudgetResult.from_dict, before["budgets"]), result.budgets)
     _write_rows(folder / "candidates", kept["candidates"] + rows)
-    budgets = kept["budgets"] + content["budgets"]
-    write_json(folder / "result.json", {**content, "budgets": budgets, "key": key})
+    budgets = kept["budgets"] + found
+    write_json(folder / "result.json", {**result.as_dict(), "budgets": budgets, "key": key})
 
 
 def _warn_of_better(earlier: Iterable[BudgetResult], now: Sequence[BudgetResult]) -> None:

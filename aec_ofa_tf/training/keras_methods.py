@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import tensorflow as tf
 
@@ -26,7 +25,7 @@ class KerasMethods(keras.Model):
     """A Keras model that refuses losses, weights of clips, and whole-model files."""
 
     def compile(
-        self, optimizer: Any = "rmsprop", loss: Any = None, *args: Any, **kwargs: Any
+        self, optimizer: object = "rmsprop", loss: object = None, *args: object, **kwargs: object
     ) -> None:
         """As `keras.Model.compile`.
 
@@ -40,7 +39,7 @@ class KerasMethods(keras.Model):
             )
         super().compile(optimizer, None, *args, **kwargs)
 
-    def fit(self, *args: Any, **kwargs: Any) -> keras.callbacks.History:
+    def fit(self, *args: object, **kwargs: object) -> keras.callbacks.History:
         """As `keras.Model.fit`.
 
         Raises:
@@ -51,32 +50,33 @@ class KerasMethods(keras.Model):
             raise ValueError(_NOT_SAVED)
         return super().fit(*args, **kwargs)
 
-    def evaluate(self, *args: Any, **kwargs: Any) -> Any:
+    def evaluate(self, *args: object, **kwargs: object) -> object:
         """As `keras.Model.evaluate`; refuses weights of clips."""
         _refuse_weights(kwargs)
         return super().evaluate(*args, **kwargs)
 
-    def train_on_batch(self, *args: Any, **kwargs: Any) -> Any:
+    def train_on_batch(self, *args: object, **kwargs: object) -> object:
         """As `keras.Model.train_on_batch`; refuses weights of clips and classes."""
         _refuse_weights(kwargs)
         return super().train_on_batch(*args, **kwargs)
 
-    def test_on_batch(self, *args: Any, **kwargs: Any) -> Any:
+    def test_on_batch(self, *args: object, **kwargs: object) -> object:
         """As `keras.Model.test_on_batch`; refuses weights of clips."""
         _refuse_weights(kwargs)
         return super().test_on_batch(*args, **kwargs)
 
-    def get_config(self) -> dict[str, Any]:
+    def get_config(self) -> dict[str, object]:
         """Raises NotImplementedError: a trainer holds functions, which no file can."""
         raise NotImplementedError(_NOT_SAVED)
 
 
-def _saves_models(callback: Any) -> bool:
-    checkpoint = isinstance(callback, keras.callbacks.ModelCheckpoint)
-    return checkpoint and not callback.save_weights_only
+def _saves_models(callback: object) -> bool:
+    if not isinstance(callback, keras.callbacks.ModelCheckpoint):
+        return False
+    return not callback.save_weights_only
 
 
-def _refuse_weights(arguments: Mapping[str, Any]) -> None:
+def _refuse_weights(arguments: Mapping[str, object]) -> None:
     """Checks the keyword arguments of a method of Keras.
 
     Raises:
@@ -86,7 +86,7 @@ def _refuse_weights(arguments: Mapping[str, Any]) -> None:
         raise ValueError(_NO_WEIGHTS)
 
 
-def as_batch(data: Any, network: NetworkConfig) -> dict[str, Any]:
+def as_batch(data: object, network: NetworkConfig) -> dict[str, tf.Tensor]:
     """A batch as a dict.
 
     Args:
@@ -114,7 +114,7 @@ def as_batch(data: Any, network: NetworkConfig) -> dict[str, Any]:
     return batch
 
 
-def entry(batch: Mapping[str, Any], name: str, needed_for: str = "every step") -> Any:
+def entry(batch: Mapping[str, tf.Tensor], name: str, needed_for: str = "every step") -> tf.Tensor:
     """An entry of a batch.
 
     Raises:

@@ -6,7 +6,6 @@ import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
-from typing import Any
 
 from absl import logging
 
@@ -86,7 +85,7 @@ def profile_device(settings: ProfileSettings) -> LatencyTable:
 
 def compare(
     table: LatencyTable, network: NetworkConfig, measured_ms: dict[Subnet, float]
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """Compares predicted with measured latencies of subnets.
 
     Returns:

@@ -6,7 +6,6 @@ import tempfile
 from itertools import islice
 from pathlib import Path
 from statistics import median
-from typing import Any
 
 from aec_ofa_tf.dataset import TRAIN
 from aec_ofa_tf.reporting.machine import describe_machine
@@ -22,7 +21,7 @@ _BATCHES = 400
 _WARM_UP = 20
 
 
-def run_input_suite(settings: TrainStepSettings) -> dict[str, Any]:
+def run_input_suite(settings: TrainStepSettings) -> dict[str, object]:
     """Reads shuffled training batches, and trains steps of the same size on a fixed batch.
 
     Returns:

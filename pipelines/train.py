@@ -12,7 +12,6 @@ import sys
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 from absl import flags, logging
 
@@ -34,7 +33,7 @@ def main(_: list[str]) -> dict[str, object]:
     request = experiment.train_flags()
     preflight.check_request(request)
     experiment.check_given(request.stages, given(sys.argv[1:]))
-    results: dict[str, Any] = {}
+    results: dict[str, object] = {}
     if "prepare" in request.stages:
         results["prepare"] = _timed("prepare", lambda: _prepare(request))
     preflight.check_records(request)

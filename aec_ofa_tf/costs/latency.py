@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from aec_ofa_tf.files import JsonObject
 from aec_ofa_tf.models.network import NetworkConfig
 from aec_ofa_tf.models.rows import LayerRow
 from aec_ofa_tf.models.space import Subnet
@@ -49,7 +50,7 @@ class LatencyTable:
     quantization: str
     network: Mapping[str, int]
     layer_ms: Mapping[LayerRow, float]
-    extra: Mapping[str, Any] = field(default_factory=dict)
+    extra: JsonObject = field(default_factory=dict)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> LatencyTable:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -42,7 +41,7 @@ _FUNCTIONS = {
 }
 """Activation functions by their names in Keras and in the graph."""
 
-_RELU_SETTINGS: dict[str, dict[str, Any]] = {"relu": {}, "relu6": {"max_value": 6.0}}
+_RELU_SETTINGS: dict[str, dict[str, object]] = {"relu": {}, "relu6": {"max_value": 6.0}}
 _SUPPORTED = ", ".join(
     layer.__name__
     for layer in (

@@ -166,7 +166,7 @@ def export_family(
         place = file.path.resolve().relative_to(root.resolve())
         rows.append(replace(file, file=str(place), card=str(card_path(place))))
     about = {
-        "machine": context.machine,
+        "machine": context.machine.as_dict(),
         "runtime": runtime_version(),
         "threads": 1,
         "data_licence": context.licence,

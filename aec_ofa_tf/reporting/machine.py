@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 CPU_INFO = Path("/proc/cpuinfo")
@@ -10,6 +12,25 @@ CPU_INFO = Path("/proc/cpuinfo")
 
 _FEATURES = ("avx2", "fma", "avx512f", "avx512_vnni", "avx512_bf16", "amx_tile", "amx_bf16")
 _BFLOAT16_FEATURES = {"avx512_bf16", "amx_bf16"}
+
+
+@dataclass(frozen=True)
+class Machine:
+    """A machine that figures are measured on.
+
+    Attributes:
+        cores: number of cores that the process may use; None if the system does not tell.
+        cpu_features: those features that networks run faster with, as the kernel names them.
+        bfloat16_units: whether the CPU computes in bfloat16.
+    """
+
+    cores: int | None
+    cpu_features: Sequence[str]
+    bfloat16_units: bool
+
+    def as_dict(self) -> dict[str, object]:
+        """For JSON."""
+        return asdict(self)
 
 
 def cpu_features(cpu_info: Path = CPU_INFO) -> set[str]:
@@ -22,12 +43,9 @@ def has_bfloat16_units(cpu_info: Path = CPU_INFO) -> bool:
     return bool(_BFLOAT16_FEATURES & cpu_features(cpu_info))
 
 
-def describe_machine() -> dict[str, object]:
-    """Number of cores and their features, as JSON values."""
+def describe_machine() -> Machine:
+    """The machine that this process runs on."""
     known = cpu_features()
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return {
-        "cores": cores,
-        "cpu_features": [feature for feature in _FEATURES if feature in known],
-        "bfloat16_units": has_bfloat16_units(),
-    }
+    features = [feature for feature in _FEATURES if feature in known]
+    return Machine(cores, features, has_bfloat16_units())

@@ -5,13 +5,12 @@ from __future__ import annotations
 import csv
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from tabulate import tabulate
 
 from aec_ofa_tf.files import replacing, write_json
 
-Row = Mapping[str, Any]
+Row = Mapping[str, object]
 
 
 def markdown(rows: Sequence[Row], columns: Mapping[str, str]) -> str:

@@ -8,7 +8,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from absl import logging
 from tabulate import tabulate
@@ -23,9 +22,10 @@ from aec_ofa_tf.search.analyses import pareto_front, rank_correlation, sensitivi
 from aec_ofa_tf.search.config import SearchConfig
 from aec_ofa_tf.search.evaluation import SearchEvaluation
 from aec_ofa_tf.search.results import BudgetResult, SearchResult, SubnetScores
+from aec_ofa_tf.search.store import SubnetMetrics
 from aec_ofa_tf.training.run import Run
 
-Row = dict[str, Any]
+Row = dict[str, object]
 """A row of a table, of JSON values."""
 
 _FRONTS = {"params", "macs", LATENCY}
@@ -48,7 +48,7 @@ class Findings:
 
     candidates: Mapping[str, Sequence[Subnet]]
     costs: Mapping[Subnet, Mapping[str, float]]
-    metrics: Mapping[Subnet, Row]
+    metrics: Mapping[Subnet, SubnetMetrics]
     figure: str
     space: SearchSpace
     latency_device: str | None = None

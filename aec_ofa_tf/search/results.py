@@ -8,9 +8,7 @@ from dataclasses import dataclass
 from aec_ofa_tf.classes import ClassGap
 from aec_ofa_tf.dataset import EVALUATION, VALIDATION
 from aec_ofa_tf.files import JsonObject
-
-Figures = JsonObject
-"""A subnet's metrics on a split by name; the evaluation split's `interval` is a pair."""
+from aec_ofa_tf.search.store import SubnetMetrics
 
 _FIELDS = ("budget", "algorithm", "space", "gap", "evaluated", "in_budget", "candidates")
 
@@ -28,8 +26,8 @@ class SubnetScores:
 
     subnet: str
     costs: Mapping[str, float]
-    validation: Figures
-    evaluation: Figures | None = None
+    validation: SubnetMetrics
+    evaluation: SubnetMetrics | None = None
 
     def as_dict(self) -> dict[str, object]:
         """For JSON."""

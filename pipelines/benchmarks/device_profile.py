@@ -78,7 +78,7 @@ def profile_device(settings: ProfileSettings) -> LatencyTable:
     )
     whole = {part: ms for part, ms in times.items() if isinstance(part, Subnet)}
     check = {"check": compare(table, settings.network, whole)} if whole else {}
-    machine = {**describe_machine(), "share_of_other_programs": share}
+    machine = {**describe_machine().as_dict(), "share_of_other_programs": share}
     extra = {"repetitions": settings.repetitions, "machine": machine, **check}
     return dataclasses.replace(table, extra=extra)
 

@@ -51,7 +51,7 @@ def run_input_suite(settings: TrainStepSettings) -> dict[str, object]:
             "mel_bins": settings.network.mel_bins,
             "space": str(settings.space),
             "subnets_per_step": settings.subnets_per_step,
-            "machine": {**describe_machine(), "share_of_other_programs": share},
+            "machine": {**describe_machine().as_dict(), "share_of_other_programs": share},
         }
     )
 

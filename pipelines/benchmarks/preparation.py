@@ -56,7 +56,7 @@ def run_prepare_suite(settings: PrepareSettings) -> dict[str, object]:
             "clips": settings.clips,
             "clip_secs": settings.clip_secs,
             "sample_rate_hz": _RATE_HZ,
-            "machine": {**describe_machine(), "share_of_other_programs": share},
+            "machine": {**describe_machine().as_dict(), "share_of_other_programs": share},
         }
     )
 

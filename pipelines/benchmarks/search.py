@@ -72,7 +72,7 @@ def run_search_suite(settings: SearchSettings) -> dict[str, object]:
         },
         "tree_seconds": tree_seconds,
         "counted": _counted(settings, workload.groups(subnets)),
-        "machine": {**describe_machine(), "share_of_other_programs": others.share()},
+        "machine": {**describe_machine().as_dict(), "share_of_other_programs": others.share()},
         "settings": {
             "space": str(settings.space),
             "frames": settings.network.frames,

@@ -30,7 +30,7 @@ def run_tflite_suite(settings: TFLiteSettings) -> dict[str, object]:
         RuntimeError: a conversion or `pipelines.tag` failed.
     """
     require_librosa()
-    machine, others = describe_machine(), OtherLoad()
+    machine, others = describe_machine().as_dict(), OtherLoad()
     with tempfile.TemporaryDirectory() as folder:
         result = _measure(settings, Path(folder))
     machine["share_of_other_programs"] = warned(others.share())

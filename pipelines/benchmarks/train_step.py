@@ -24,7 +24,7 @@ def run_train_step(settings: TrainStepSettings) -> dict[str, object]:
         compares two ways of training is the ratio of their medians over the draws. A figure that
         was not measured is None.
     """
-    machine, others = describe_machine(), OtherLoad()
+    machine, others = describe_machine().as_dict(), OtherLoad()
     logging.info("train_step on %s", machine)
     draws = draw_subnets(settings)
     logging.info("part 1 of 4: peak memory, in child processes")

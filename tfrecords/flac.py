@@ -10,7 +10,6 @@ from __future__ import annotations
 import io
 from collections.abc import Callable
 from functools import cache
-from typing import Any
 
 import numpy as np
 import soundfile
@@ -75,7 +74,7 @@ def _soundfile_decode(clip: bytes, samples: int) -> np.ndarray:
 
 
 @cache
-def _tensorflow_io_decode() -> Callable[..., Any] | None:
+def _tensorflow_io_decode() -> Callable[..., tf.Tensor] | None:
     """tensorflow-io's decoder, or None if it is not installed or does not load.
 
     The Python package imports with any TensorFlow; whether its C++ library loads is known only
@@ -89,5 +88,5 @@ def _tensorflow_io_decode() -> Callable[..., Any] | None:
             tfio.audio.decode_flac(tf.constant(silence), shape=[16, 1], dtype=tf.int32)
     except (ImportError, NotImplementedError, tf.errors.OpError):
         return None
-    decode: Callable[..., Any] = tfio.audio.decode_flac
+    decode: Callable[..., tf.Tensor] = tfio.audio.decode_flac
     return decode

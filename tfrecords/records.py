@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from numpy.typing import ArrayLike
 
 from aec_ofa_tf.audio.front_end import FrontEndConfig
 from aec_ofa_tf.config import ConfigError
@@ -165,7 +165,7 @@ class Records:
 
     def write_soft_labels(
         self,
-        predict: Callable[[tf.Tensor], Any],
+        predict: Callable[[tf.Tensor], ArrayLike],
         directory: Path,
         fingerprint: str,
         batch_size: int,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -93,7 +92,7 @@ def parse_batch(
     return clips
 
 
-def _feature_spec(payload: str) -> dict[str, Any]:
+def _feature_spec(payload: str) -> dict[str, object]:
     spec = {"id": tf.io.FixedLenFeature([], tf.string), "labels": tf.io.VarLenFeature(tf.int64)}
     if payload == "audio":
         spec["flac"] = tf.io.FixedLenFeature([], tf.string)

@@ -9,7 +9,6 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -240,6 +239,8 @@ def _encoder(form: ClipFormat) -> Callable[[str, list[int], np.ndarray], bytes]:
 
 
 @lru_cache(maxsize=8)
-def _log_mel_function(clip_samples: int, front_end: FrontEndConfig) -> Any:
+def _log_mel_function(
+    clip_samples: int, front_end: FrontEndConfig
+) -> Callable[[np.ndarray], tf.Tensor]:
     signature = [tf.TensorSpec([clip_samples], tf.float32)]
     return tf.function(lambda waveform: log_mel(waveform, front_end), input_signature=signature)

@@ -10,14 +10,14 @@ from pathlib import Path
 from absl import logging
 
 from aec_ofa_tf.classes import ClassCounts, check_ranked
+from aec_ofa_tf.costs.budget import Budget
 from aec_ofa_tf.costs.costs import subnet_costs
 from aec_ofa_tf.dataset import EVALUATION, VALIDATION
 from aec_ofa_tf.files import fingerprint
 from aec_ofa_tf.models.space import SearchSpace, Subnet
 from aec_ofa_tf.search import algorithms
-from aec_ofa_tf.search.algorithms import Algorithm
+from aec_ofa_tf.search.algorithms import Algorithm, search
 from aec_ofa_tf.search.config import SearchConfig, require_validation
-from aec_ofa_tf.search.driver import search
 from aec_ofa_tf.search.evaluation import SearchEvaluation
 from aec_ofa_tf.search.members import ListedMembers, Members
 from aec_ofa_tf.search.report import Findings, report
@@ -48,11 +48,30 @@ def run_search(run: Run, config: SearchConfig, space: SearchSpace | None = None)
     front_end = run.records.front_end
     members = config.members(space, run.network, front_end)
     evaluation = SearchEvaluation(run, config, run.load_supernet())
+    findings = _search(run, config, evaluation, space, members)
+    largest = run.space.largest
+    if EVALUATION in evaluation.splits:  # scores all of them in one walk
+        winners = [subnets[0] for subnets in findings.candidates.values()]
+        evaluation.metrics(EVALUATION, [*winners, largest])
+    # The latency table may lack layers of the largest subnet if a part of the space is searched.
+    cost = findings.costs.get(largest) or subnet_costs(largest, run.network, front_end=front_end)
+    budgets = tuple(_row(found, findings, evaluation, config) for found in members.values())
+    return report(run, config, evaluation, findings, budgets, _scores(largest, cost, evaluation))
+
+
+def _search(
+    run: Run,
+    config: SearchConfig,
+    evaluation: SearchEvaluation,
+    space: SearchSpace,
+    members: Mapping[Budget, Members],
+) -> Findings:
+    """Searches all budgets together, on the validation split."""
     latency = config.load_latency_table()
 
     @cache
     def cost_of(subnet: Subnet) -> dict[str, float]:
-        return subnet_costs(subnet, run.network, latency, front_end=front_end)
+        return subnet_costs(subnet, run.network, latency, front_end=run.records.front_end)
 
     searchers = {
         budget: _algorithm(run, config, evaluation.key, space, found)
@@ -64,11 +83,10 @@ def run_search(run: Run, config: SearchConfig, space: SearchSpace | None = None)
         lambda subnet: cost_of(subnet)["params"],
         run.task.figure,
     )
-    largest = run.space.largest
     # The analyses take in every evaluated subnet, so a search that is run again gives the same.
-    evaluation.metrics(VALIDATION, [largest])
+    evaluation.metrics(VALIDATION, [run.space.largest])
     metrics = evaluation.known_of(space, found.values())
-    findings = Findings(
+    return Findings(
         candidates={str(budget): list(metrics) for budget, metrics in found.items()},
         costs={subnet: cost_of(subnet) for subnet in metrics},
         metrics=metrics,
@@ -76,13 +94,6 @@ def run_search(run: Run, config: SearchConfig, space: SearchSpace | None = None)
         space=space,
         latency_device=latency.device if latency else None,
     )
-    if EVALUATION in evaluation.splits:  # scores all of them in one walk
-        winners = [subnets[0] for subnets in findings.candidates.values()]
-        evaluation.metrics(EVALUATION, [*winners, largest])
-    # The latency table may lack layers of the largest subnet if a part of the space is searched.
-    cost = findings.costs.get(largest) or subnet_costs(largest, run.network, front_end=front_end)
-    budgets = tuple(_row(found, findings, evaluation, config) for found in members.values())
-    return report(run, config, evaluation, findings, budgets, _scores(largest, cost, evaluation))
 
 
 def _algorithm(

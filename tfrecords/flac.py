@@ -15,6 +15,8 @@ import numpy as np
 import soundfile
 import tensorflow as tf
 
+from tfrecords.python_functions import python_function
+
 _SUBTYPE = "PCM_24"
 # Both decoders return a 24-bit sample in the upper bits of an int32.
 INT32_SCALE = 2.0**-31
@@ -60,7 +62,7 @@ def soundfile_decode_batch(flac: tf.Tensor, samples: int) -> tf.Tensor:
             row[:] = _soundfile_decode(clip, samples)
         return decoded
 
-    batch = tf.numpy_function(decode, [flac], tf.int32, stateful=False)
+    batch = python_function(decode, [flac], tf.int32, stateful=False)
     return tf.ensure_shape(batch, [*flac.shape, samples])
 
 

@@ -16,6 +16,7 @@ from aec_ofa_tf.audio.front_end import FrontEndConfig
 from aec_ofa_tf.config import ConfigError
 from aec_ofa_tf.dataset import TRAIN, DatasetSummary, Share
 from tfrecords.manifest import Manifest, ManifestError, damage, load_manifest
+from tfrecords.python_functions import python_function
 from tfrecords.schema import parse_batch
 from tfrecords.shards import RecordError, ShardReader, open_shards
 
@@ -272,7 +273,7 @@ def read_function(reader: ShardReader) -> Callable[[tf.Tensor], tf.Tensor]:
         return np.array([reader.read(number) for number in numbers.tolist()], object)
 
     def function(numbers: tf.Tensor) -> tf.Tensor:
-        return tf.ensure_shape(tf.numpy_function(read, [numbers], tf.string), [None])
+        return tf.ensure_shape(python_function(read, [numbers], tf.string), [None])
 
     return function
 

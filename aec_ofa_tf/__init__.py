@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     from aec_ofa_tf.costs.costs import subnet_costs
     from aec_ofa_tf.experiment import Experiment
     from aec_ofa_tf.export.config import ExportConfig
-    from aec_ofa_tf.models.cnn10 import search_space
+    from aec_ofa_tf.models.family import search_space
     from aec_ofa_tf.models.keras_files import load_supernet
+    from aec_ofa_tf.models.network_options import NetworkOptions
     from aec_ofa_tf.models.space import SearchSpace, Subnet
     from aec_ofa_tf.models.supernet import Supernet
     from aec_ofa_tf.search.config import SearchConfig
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     from aec_ofa_tf.tasks import get_task
     from aec_ofa_tf.training.config import (
         EvaluationConfig,
-        NetworkOptions,
         SubnetConfig,
         SupernetConfig,
         TeacherConfig,
@@ -94,8 +94,9 @@ _MODULES = {
     "aec_ofa_tf.costs.costs": ("subnet_costs",),
     "aec_ofa_tf.experiment": ("Experiment",),
     "aec_ofa_tf.export.config": ("ExportConfig",),
-    "aec_ofa_tf.models.cnn10": ("search_space",),
+    "aec_ofa_tf.models.family": ("search_space",),
     "aec_ofa_tf.models.keras_files": ("load_supernet",),
+    "aec_ofa_tf.models.network_options": ("NetworkOptions",),
     "aec_ofa_tf.models.space": ("SearchSpace", "Subnet"),
     "aec_ofa_tf.models.supernet": ("Supernet",),
     "aec_ofa_tf.search.config": ("SearchConfig",),
@@ -103,7 +104,6 @@ _MODULES = {
     "aec_ofa_tf.tasks": ("get_task",),
     "aec_ofa_tf.training.config": (
         "EvaluationConfig",
-        "NetworkOptions",
         "SubnetConfig",
         "SupernetConfig",
         "TeacherConfig",

@@ -12,8 +12,10 @@ from aec_ofa_tf.dataset import Dataset
 from aec_ofa_tf.export import stage as exports
 from aec_ofa_tf.export.config import ExportConfig
 from aec_ofa_tf.export.results import ExportResult, FamilyResult
-from aec_ofa_tf.models.cnn10 import Cnn10Space, search_space
+from aec_ofa_tf.models.cnn10 import Cnn10Space
+from aec_ofa_tf.models.family import search_space
 from aec_ofa_tf.models.network import NetworkConfig
+from aec_ofa_tf.models.network_options import NetworkOptions
 from aec_ofa_tf.models.space import SearchSpace, Subnet
 from aec_ofa_tf.search.config import SearchConfig, subspace
 from aec_ofa_tf.search.results import SearchResult
@@ -22,7 +24,6 @@ from aec_ofa_tf.tasks import check_task
 from aec_ofa_tf.trained import TrainedRun
 from aec_ofa_tf.training import stages
 from aec_ofa_tf.training.config import (
-    NetworkOptions,
     SubnetConfig,
     SupernetConfig,
     TeacherConfig,
@@ -56,7 +57,7 @@ class Experiment(TrainedRun):
     Args:
         workdir: the run directory; it is created if it does not exist.
         records: the data, for example from `tfrecords.open_records`.
-        space: the search space, or the name of a CNN10 space such as [2,2,X].
+        space: the search space, or its name, such as [2,2,X] or mn04.
         options: the parts that all subnets share: options of CNN10, or the network of any family.
         devices: the devices for training: a configuration, opened devices, or a strategy name.
 

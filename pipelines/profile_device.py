@@ -18,8 +18,8 @@ from absl import flags
 import pipelines.flags
 from aec_ofa_tf.files import write_json
 from aec_ofa_tf.models.network import NetworkConfig
+from aec_ofa_tf.models.network_options import NetworkOptions
 from aec_ofa_tf.models.space import SearchSpace
-from aec_ofa_tf.training.config import NetworkOptions
 from aec_ofa_tf.workdir import Workdir
 from pipelines import program
 from pipelines.flags import experiment, naming_flags, read

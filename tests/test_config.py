@@ -11,11 +11,11 @@ from aec_ofa_tf.config import ConfigError, from_values, outcome
 from aec_ofa_tf.costs.budget import Budget
 from aec_ofa_tf.export.config import ExportConfig
 from aec_ofa_tf.export.request import check_kind
-from aec_ofa_tf.models.cnn10 import search_space
+from aec_ofa_tf.models.cnn10 import cnn10_space
+from aec_ofa_tf.models.network_options import NetworkOptions
 from aec_ofa_tf.search.config import SearchConfig, subspace
 from aec_ofa_tf.training.config import (
     EvaluationConfig,
-    NetworkOptions,
     SubnetConfig,
     SupernetConfig,
     TeacherConfig,
@@ -109,7 +109,7 @@ def test_devices_that_cannot_train_so_are_refused():
 
 
 def test_a_teacher_of_other_widths_is_refused():
-    config, space = SupernetConfig(init="teacher"), search_space("[2,2,X]", 16)
+    config, space = SupernetConfig(init="teacher"), cnn10_space("[2,2,X]", 16)
 
     config.check_teacher(TeacherConfig(base_channels=16), space)
     with pytest.raises(ConfigError, match="this one has 8x2-16x2-32x2-64x2"):
@@ -122,7 +122,7 @@ def test_budgets_are_read_at_the_door():
 
 
 def test_a_part_of_the_trained_space_can_be_named_and_no_other():
-    trained = search_space("[2,2,X]", 16)
+    trained = cnn10_space("[2,2,X]", 16)
 
     assert subspace(trained) == trained
     assert subspace(trained, "[2,2,2]", (0.4,)).size == 1

@@ -15,7 +15,7 @@ from aec_ofa_tf.config import ConfigError
 from aec_ofa_tf.experiment import Experiment
 from aec_ofa_tf.export.config import ExportConfig
 from aec_ofa_tf.export.scoring import evaluate_file
-from aec_ofa_tf.models.cnn10 import search_space
+from aec_ofa_tf.models.cnn10 import cnn10_space
 from aec_ofa_tf.search.config import SearchConfig
 from aec_ofa_tf.tagging.tagger import Tagger
 from aec_ofa_tf.training.config import SubnetConfig, SupernetConfig, TeacherConfig, TrainConfig
@@ -59,7 +59,7 @@ def records(recordings, tmp_path_factory):
 def experiment(records, tmp_path_factory) -> Experiment:
     """Trained and searched."""
     workdir = tmp_path_factory.mktemp("run")
-    experiment = Experiment(workdir, records, search_space("[2,2,X]", 4))
+    experiment = Experiment(workdir, records, cnn10_space("[2,2,X]", 4))
     experiment.train_teacher(TeacherConfig(TRAIN, base_channels=4, steps=4))
     experiment.soft_labels()
     experiment.train_supernet(
@@ -148,7 +148,7 @@ def test_a_subnet_is_trained_alone_and_scored(experiment):
 
 def test_a_subnet_of_another_supernet_is_not_returned_as_done(experiment, records, tmp_path):
     shutil.copytree(experiment.workdir.path, tmp_path / "run")
-    again = Experiment(tmp_path / "run", records, search_space("[2,2,X]", 4))
+    again = Experiment(tmp_path / "run", records, cnn10_space("[2,2,X]", 4))
     configs = [
         SubnetConfig(TRAIN, objective=objective, init=init, steps=1)
         for objective, init in (("labels", "supernet"), ("distill", "random"))
@@ -169,7 +169,7 @@ def test_a_stage_is_removed_with_all_that_depends_on_it_and_runs_afresh(
 ):
     run = tmp_path / "run"
     shutil.copytree(experiment.workdir.path, run)
-    again = Experiment(run, records, search_space("[2,2,X]", 4))
+    again = Experiment(run, records, cnn10_space("[2,2,X]", 4))
     alone, distilled = (SubnetConfig(TRAIN, objective=o, steps=1) for o in ("labels", "distill"))
     for config in (alone, distilled):
         again.train_subnet("smallest", config)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any, TypeVar
 
+from aec_ofa_tf.config import ConfigError
 from aec_ofa_tf.models.network import NetworkConfig
 from aec_ofa_tf.models.space import SearchSpace
 
@@ -21,6 +22,62 @@ _DEFAULT = "cnn10"
 
 _SPACES: dict[str, type[SearchSpace]] = {}
 _NETWORKS: dict[str, type[NetworkConfig]] = {}
+
+
+def search_space(
+    name: str,
+    base_channels: int | None = None,
+    width_per: str | None = None,
+    width_multiple: int | None = None,
+    width_ratios: tuple[float, ...] | None = None,
+) -> SearchSpace:
+    """The search space called `name`; the other arguments have the family's defaults.
+
+    Args:
+        name: CNN10s by the depths of their blocks, such as [2,2,X], or EW for elastic width only;
+            MobileNets by their width multiplier times 10, such as mn04, and restrictions
+            (`models.mobilenet.mobilenet_space`).
+        base_channels: channels of a CNN10's first block, by default 64.
+        width_per: whether each "block" of a CNN10 has a width, or each "layer".
+        width_multiple: widths are rounded to a multiple of this, by default 1 for CNN10s and 8
+            for MobileNets.
+        width_ratios: widths relative to the full one.
+
+    Raises:
+        ConfigError: a MobileNet was given an argument that is for CNN10s.
+        ValueError: there is no such space, or another argument is invalid.
+
+    Example:
+        >>> print(ofa.search_space("EW", base_channels=16).largest)
+        16x2-32x2-64x2-128x2
+        >>> ofa.search_space("mn04").size
+        668860416
+    """
+    shared = {"width_multiple": width_multiple, "width_ratios": width_ratios}
+    of_cnn10 = {"base_channels": base_channels, "width_per": width_per}
+    if isinstance(name, str) and name.strip().startswith("mn"):
+        return _mobilenet_space(name, _given(shared), _given(of_cnn10))
+    from aec_ofa_tf.models.cnn10 import cnn10_space
+
+    return cnn10_space(name, **_given({**shared, **of_cnn10}))
+
+
+def _mobilenet_space(
+    name: str, changes: Mapping[str, Any], foreign: Mapping[str, Any]
+) -> SearchSpace:
+    from aec_ofa_tf.models.mobilenet import mobilenet_space
+
+    if foreign:
+        raise ConfigError(
+            f"{' and '.join(foreign)} are for CNN10s; the name of a space of MobileNets gives its "
+            f"size, received {name!r}",
+            *foreign,
+        )
+    return replace(mobilenet_space(name), **changes)
+
+
+def _given(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def register_family(name: str) -> Callable[[Registered], Registered]:

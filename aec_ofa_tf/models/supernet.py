@@ -82,8 +82,7 @@ class Supernet(keras.Model):
 
     def _create_layers(self) -> None:
         policy = self.dtype_policy
-        exact = self.variable_dtype
-        scaling = self.network.input_scaling
+        exact, scaling = self.variable_dtype, self.network.input_scaling
         self.input_norm = (
             ElasticBatchNorm(dtype=exact, name=INPUT_NORM)
             if scaling is None

@@ -12,7 +12,7 @@ from aec_ofa_tf.config import ConfigError, check_fields, choice, number, switch
 from aec_ofa_tf.costs.budget import Budget, budget_folder
 from aec_ofa_tf.costs.costs import LATENCY, missing_table, subnet_costs
 from aec_ofa_tf.costs.latency import LatencyTable
-from aec_ofa_tf.models.cnn10 import Cnn10Space, search_space
+from aec_ofa_tf.models.cnn10 import Cnn10Space, cnn10_space
 from aec_ofa_tf.models.network import NetworkConfig
 from aec_ofa_tf.models.space import SearchSpace
 from aec_ofa_tf.search.members import LISTED, DrawnMembers, ListedMembers, Members
@@ -197,7 +197,7 @@ def subspace(
     ratios = trained.width_ratios if width_ratios is None else tuple(width_ratios)
     sizes = trained.base_channels, trained.width_per, trained.width_multiple
     depths = f"[{','.join(trained.depths)}]" if name is None else name
-    part = search_space(depths, *sizes, ratios)
+    part = cnn10_space(depths, *sizes, ratios)
     outside = [subnet for subnet in part.subnets() if subnet not in trained]
     if outside:
         raise ConfigError(

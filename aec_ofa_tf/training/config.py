@@ -7,9 +7,7 @@ from typing import Any
 
 from aec_ofa_tf.config import ConfigError, check_fields, choice, number, outcome, switch
 from aec_ofa_tf.models.cnn10 import cnn10_subnet
-from aec_ofa_tf.models.network import NetworkConfig
 from aec_ofa_tf.models.space import SearchSpace, Subnet
-from aec_ofa_tf.tasks import TASKS, default_task
 from aec_ofa_tf.training.precision import resolve_precision
 
 OBJECTIVES = ("labels", "distill")
@@ -22,61 +20,6 @@ EXECUTIONS = ("slices", "masks")
 SCHEDULES = ("constant", "cosine")
 CLASS_WEIGHTS = ("none", "balanced")
 _TEACHER_BLOCKS = 4
-
-
-@dataclass(frozen=True)
-class NetworkOptions:
-    """The parts that all subnets share and that do not follow from the data.
-
-    Attributes:
-        task: Meaning of the outputs: multi_label, single_label, or auto: single_label if every
-            clip of the records has exactly one of two or more labels, else multi_label.
-        pool_last: Pool also after the supernet's last block, as in PANNs.
-        block_dropout: Dropout rate after each block.
-        embedding_dropout: Dropout rate before the fully-connected layer.
-
-    Raises:
-        ConfigError: a value is outside its bounds.
-
-    Example:
-        >>> ofa.NetworkOptions(task="single_label", embedding_dropout=0.2).block_dropout
-        0.2
-    """
-
-    task: str = choice("auto", ("auto", *TASKS))
-    pool_last: bool = switch(False)
-    block_dropout: float = number(0.2, 0.0, below=1.0)
-    embedding_dropout: float = number(0.5, 0.0, below=1.0)
-
-    def __post_init__(self) -> None:
-        check_fields(self)
-
-    def network(
-        self, space: SearchSpace, classes: int, frames: int, mel_bins: int, single_label: bool
-    ) -> NetworkConfig:
-        """The static parts of the supernet of a space.
-
-        Args:
-            space: the search space.
-            classes: number of outputs.
-            frames: frames of a clip's log-mel.
-            mel_bins: mel bins of a clip's log-mel.
-            single_label: whether every clip has exactly one label; used for the task auto.
-        """
-        return space.network(
-            classes,
-            frames,
-            mel_bins,
-            task=default_task(single_label) if self.task == "auto" else self.task,
-            **self._changed(),
-        )
-
-    def _changed(self) -> dict[str, bool | float]:
-        """The options that are not defaults: families without these parts must not get them."""
-        defaults = NetworkOptions()
-        names = ("pool_last", "block_dropout", "embedding_dropout")
-        found = {name: getattr(self, name) for name in names}
-        return {name: value for name, value in found.items() if value != getattr(defaults, name)}
 
 
 @dataclass(frozen=True)

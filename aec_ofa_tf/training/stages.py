@@ -22,7 +22,6 @@ from aec_ofa_tf.models.space import SearchSpace, Subnet
 from aec_ofa_tf.models.supernet import Supernet
 from aec_ofa_tf.tasks import check_task
 from aec_ofa_tf.training.config import (
-    NetworkOptions,
     SubnetConfig,
     SupernetConfig,
     TeacherConfig,
@@ -86,10 +85,10 @@ def train_teacher(run: Run, config: TeacherConfig) -> TeacherResult:
 
 def teacher_network(run: Run, config: TeacherConfig) -> NetworkConfig:
     """The static parts of the teacher: PANNs' CNN10, which pools after all four blocks."""
-    network, defaults = run.network, NetworkOptions()
+    network = run.network
+    is_cnn10 = isinstance(network, Cnn10Network)
     rates = {
-        name: getattr(network, name, getattr(defaults, name))
-        for name in ("block_dropout", "embedding_dropout")
+        name: getattr(network, name) for name in ("block_dropout", "embedding_dropout") if is_cnn10
     }
     return Cnn10Network(
         classes=network.classes,

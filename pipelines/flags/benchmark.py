@@ -6,7 +6,7 @@ from pathlib import Path
 
 from absl import flags
 
-from aec_ofa_tf.models.cnn10 import Cnn10Network, Cnn10Space, search_space
+from aec_ofa_tf.models.cnn10 import Cnn10Network, Cnn10Space, cnn10_space
 from pipelines.benchmarks.settings import (
     PRECISIONS,
     PrepareSettings,
@@ -188,7 +188,7 @@ def _check_suite() -> None:
 
 def _space_and_network(frames: int) -> tuple[Cnn10Space, Cnn10Network]:
     _check_suite()
-    space = search_space(FLAGS.space, FLAGS.base_channels)
+    space = cnn10_space(FLAGS.space, FLAGS.base_channels)
     return space, Cnn10Network(
         FLAGS.classes,
         FLAGS.frames or frames,

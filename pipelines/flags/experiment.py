@@ -15,16 +15,17 @@ from absl import flags, logging
 from aec_ofa_tf.costs.budget import Budget
 from aec_ofa_tf.export.config import ExportConfig
 from aec_ofa_tf.files import replacing
-from aec_ofa_tf.models.cnn10 import search_space
+from aec_ofa_tf.models.family import search_space
+from aec_ofa_tf.models.network_options import NetworkOptions
 from aec_ofa_tf.models.space import SearchSpace
 from aec_ofa_tf.search.config import SearchConfig
 from aec_ofa_tf.training.config import (
     EvaluationConfig,
-    NetworkOptions,
     SubnetConfig,
     SupernetConfig,
     TeacherConfig,
     TrainConfig,
+    TransferConfig,
 )
 from aec_ofa_tf.training.device_config import DeviceConfig
 from pipelines.flags import define, flag_name, own_flags, read
@@ -80,15 +81,31 @@ def define_space_flags(leave_out: Iterable[str] = ()) -> None:
     flags.DEFINE_string(
         "space",
         "[2,2,X]",
-        "Search space: depths of blocks 2 to 4, X where elastic ([2,2,X], [X,X,X], [2,X,X], ...), "
-        "or EW for elastic width only with the added ratio 0.2.",
+        "Search space. CNN10s: depths of blocks 2 to 4, X where elastic ([2,2,X], [X,X,X], ...), "
+        "or EW for elastic width only with the added ratio 0.2. MobileNets: mn and the width "
+        "multiplier times 10 (mn04, mn10), then any of width=, expand=, last=, hidden= with "
+        "ratios, kernel=full and depth=full.",
     )
     flags.DEFINE_list("width_ratios", None, "Width ratios; default: those of --space.")
     flags.DEFINE_enum(
-        "width_per", "block", ["block", "layer"], "Whether each block or each layer has a width."
+        "width_per",
+        None,
+        ["block", "layer"],
+        "CNN10s: whether each block or each layer has a width; default: block.",
     )
-    flags.DEFINE_integer("width_multiple", 1, "Round widths to a multiple of this (8 for int8).", 1)
-    flags.DEFINE_integer("base_channels", 64, "Channels of the first block; each next doubles.", 1)
+    flags.DEFINE_integer(
+        "width_multiple",
+        None,
+        "Round widths to a multiple of this; default: 1 for CNN10s (8 is better for int8), 8 for "
+        "MobileNets.",
+        1,
+    )
+    flags.DEFINE_integer(
+        "base_channels",
+        None,
+        "CNN10s: channels of the first block; each next doubles; default: 64.",
+        1,
+    )
     define(NetworkOptions, leave_out)
 
 
@@ -132,7 +149,8 @@ def define_train_flags() -> None:
     """Defines all flags of `train` except those of its data."""
     define_workdir_flag()
     define_space_flags()
-    for kind in (TrainConfig, TeacherConfig, SupernetConfig, DeviceConfig, SubnetConfig):
+    kinds = (TrainConfig, TeacherConfig, SupernetConfig, TransferConfig, DeviceConfig, SubnetConfig)
+    for kind in kinds:
         define(kind)
     define_subnet_flag()
     define_search_flags()
@@ -165,11 +183,15 @@ def train_flags() -> TrainFlags:
         read(NetworkOptions),
         devices,
         read(TeacherConfig, train=train) if "teacher" in stages else None,
-        read(SupernetConfig, train=train) if "supernet" in stages else None,
+        _supernet_config(train) if "supernet" in stages else None,
         read(SubnetConfig, train=train) if "subnet" in stages else None,
         search_from_flags(evaluation) if "search" in stages else None,
         read(ExportConfig, evaluation=evaluation) if "convert" in stages else None,
     )
+
+
+def _supernet_config(train: TrainConfig) -> SupernetConfig:
+    return read(SupernetConfig, train=train, transfer=read(TransferConfig))
 
 
 def needed_stages() -> tuple[str, ...]:
@@ -260,6 +282,7 @@ def _own_flags_of_stages() -> dict[str, set[str]]:
         "convert": ExportConfig,
     }
     own = {stage: _flags_of(kind) - _flags_of(TrainConfig) for stage, kind in kinds.items()}
+    own["supernet"] |= _flags_of(TransferConfig)
     own["subnet"] |= {"subnet"}
     own["search"] |= {"params", "tolerance"}
     return own

@@ -7,11 +7,11 @@ import pytest
 from aec_ofa_tf.audio.front_end import PANNS
 from aec_ofa_tf.costs.budget import Budget, UnsatisfiableBudgetError, budget_folder
 from aec_ofa_tf.costs.costs import METRICS, params, subnet_costs
-from aec_ofa_tf.models.cnn10 import Cnn10Network, search_space
+from aec_ofa_tf.models.cnn10 import Cnn10Network, cnn10_space
 from tests.costs.tables import uniform_table
 
 PAPER = Cnn10Network(classes=527, frames=1000)
-SUBNETS = search_space("[2,2,X]").subnets()
+SUBNETS = cnn10_space("[2,2,X]").subnets()
 
 
 @pytest.mark.parametrize(
@@ -163,10 +163,10 @@ def test_a_bound_on_latency_is_met_by_the_sum_of_layers():
 def test_a_large_space_is_refused_without_tensorflow():
     program = (
         "import sys\n"
-        "from aec_ofa_tf.models.cnn10 import Cnn10Network, search_space\n"
+        "from aec_ofa_tf.models.cnn10 import Cnn10Network, cnn10_space\n"
         "from aec_ofa_tf.costs.budget import Budget, UnsatisfiableBudgetError\n"
         "ratios = (0.2, 0.4, 0.6, 0.8, 1.0)\n"
-        "space = search_space('[X,X,X]', width_per='layer', width_ratios=ratios)\n"
+        "space = cnn10_space('[X,X,X]', width_per='layer', width_ratios=ratios)\n"
         "try:\n"
         "    Budget.parse('tflite_bytes_int8<=1k').members(space.subnets(), Cnn10Network(5, 50))\n"
         "except UnsatisfiableBudgetError as error:\n"

@@ -1,7 +1,7 @@
 import pytest
 
 from aec_ofa_tf.costs.costs import layer_macs, macs, params, shared_macs, subnet_costs
-from aec_ofa_tf.models.cnn10 import Cnn10Network, parse_subnet, search_space
+from aec_ofa_tf.models.cnn10 import Cnn10Network, cnn10_space, parse_subnet
 from aec_ofa_tf.models.materialise import build_plain
 
 PAPER = Cnn10Network(classes=527, frames=1000)
@@ -16,7 +16,7 @@ PAPER = Cnn10Network(classes=527, frames=1000)
     ],
 )
 def test_parameter_counts_are_those_of_the_paper_facts(space, size, smallest, in_ranges):
-    counts = [params(spec, PAPER) for spec in search_space(space).subnets()]
+    counts = [params(spec, PAPER) for spec in cnn10_space(space).subnets()]
 
     assert (len(counts), min(counts), max(counts)) == (size, smallest, 5_219_279)
     centres = (0.8e6, 1.8e6, 2.8e6, 3.8e6)
@@ -27,17 +27,17 @@ def test_parameter_counts_are_those_of_the_paper_facts(space, size, smallest, in
     ("ratio", "expected"), [(0.4, 1_169_618), (0.6, 2_150_088), (0.8, 3_491_612), (1.0, 5_219_279)]
 )
 def test_fixed_ratio_baselines_count_as_in_the_paper_facts(ratio, expected):
-    assert params(search_space("[2,2,X]").fixed_ratio(ratio), PAPER) == expected
+    assert params(cnn10_space("[2,2,X]").fixed_ratio(ratio), PAPER) == expected
 
 
 def test_full_cnn10_costs_13_g_multiply_adds_per_10_s_clip():
-    assert macs(search_space("[2,2,X]").largest, PAPER) == pytest.approx(13.0e9, rel=2e-3)
+    assert macs(cnn10_space("[2,2,X]").largest, PAPER) == pytest.approx(13.0e9, rel=2e-3)
 
 
 @pytest.mark.parametrize("space", ["[2,2,X]", "[X,X,X]", "EW"])
 def test_closed_form_equals_the_trainable_weights_of_every_subnet(space):
     network = Cnn10Network(classes=5, frames=32, embedding_units=32)
-    subnets = search_space(space, base_channels=4).subnets()
+    subnets = cnn10_space(space, base_channels=4).subnets()
     # Every block choice occurs in a diagonal walk through the sorted space.
     for spec in [*subnets[:: max(1, len(subnets) // 24)], subnets[-1]]:
         model = build_plain(spec, network)
@@ -75,7 +75,7 @@ def test_a_shared_stem_counts_once_and_as_wide_as_the_widest():
 @pytest.mark.parametrize("metrics", [("foo",), ["params", 3], "params", "foo"])
 def test_unknown_metrics_are_named(metrics):
     with pytest.raises(ValueError, match=r"metrics is a list of names from params, .* received"):
-        subnet_costs(search_space("[2,2,X]").smallest, PAPER, metrics=metrics)
+        subnet_costs(cnn10_space("[2,2,X]").smallest, PAPER, metrics=metrics)
 
 
 @pytest.mark.parametrize("subnet", ["largest", None, 0.4])

@@ -6,12 +6,12 @@ import pytest
 from aec_ofa_tf.audio.front_end import PANNS
 from aec_ofa_tf.costs.costs import METRICS, subnet_costs
 from aec_ofa_tf.costs.latency import LatencyTable
-from aec_ofa_tf.models.cnn10 import Cnn10Network, parse_subnet, search_space
+from aec_ofa_tf.models.cnn10 import Cnn10Network, cnn10_space, parse_subnet
 from aec_ofa_tf.models.rows import LayerRow
 from tests.costs.tables import uniform_table
 
 NETWORK = Cnn10Network(classes=5, frames=50, embedding_units=32)
-SPACE = search_space("[2,2,X]", base_channels=4)
+SPACE = cnn10_space("[2,2,X]", base_channels=4)
 TABLE = uniform_table(SPACE.subnets(), NETWORK)
 
 

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from aec_ofa_tf.layers.batch_norm import Moments
-from aec_ofa_tf.models.cnn10 import Cnn10Network, search_space
+from aec_ofa_tf.models.cnn10 import Cnn10Network, cnn10_space
 from aec_ofa_tf.models.space import SearchSpace
 from aec_ofa_tf.models.supernet import Statistics, Supernet
 
@@ -39,7 +39,7 @@ def random_statistics(supernet: Supernet, seed: int = 1) -> Statistics:
 
 @pytest.fixture(scope="session")
 def space() -> SearchSpace:
-    return search_space("[X,X,X]", base_channels=4, width_per="layer")
+    return cnn10_space("[X,X,X]", base_channels=4, width_per="layer")
 
 
 @pytest.fixture(scope="session")

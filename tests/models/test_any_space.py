@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from aec_ofa_tf.models.cnn10 import Cnn10Network, parse_subnet, search_space
+from aec_ofa_tf.models.cnn10 import Cnn10Network, cnn10_space, parse_subnet
 from aec_ofa_tf.models.family import network_from_config, space_from_config, to_config
 from aec_ofa_tf.models.space import Option, StagedSpace, Subnet
 from aec_ofa_tf.models.unit import stem_length, unit_sizes
@@ -15,7 +15,7 @@ UNEVEN = [parse_subnet(t) for t in ("4x2-9+2-3x1-5x2", "4x2-3+6-7x1-8x1", "4x2-8
 
 
 def test_a_draw_is_a_place_in_the_list_of_subnets():
-    space = search_space("[X,X,X]", base_channels=4, width_per="layer")
+    space = cnn10_space("[X,X,X]", base_channels=4, width_per="layer")
     sample = uniform_sampler(space, 50)
     seed = tf.constant([3, 4])
     places = tf.random.stateless_uniform([50], seed, maxval=space.size, dtype=tf.int32)
@@ -51,7 +51,7 @@ def test_units_are_as_wide_as_some_member_needs_them():
 @pytest.mark.parametrize(
     ("subnets", "expected"),
     [
-        (search_space("[2,2,X]", 4), 3),  # the static block and the first elastic convolution
+        (cnn10_space("[2,2,X]", 4), 3),  # the static block and the first elastic convolution
         ([parse_subnet("4x2-3x2")], 4),  # a network of its own is all stem
         ([parse_subnet("4x2-3x2"), parse_subnet("5x2-3x2")], 1),
         ([parse_subnet("4x2-3x2"), parse_subnet("4x1-3x2")], 1),  # the second convolution may lack
@@ -68,7 +68,7 @@ def test_the_stem_ends_where_subnets_no_longer_share_what_they_compute(subnets, 
 def test_a_configuration_names_its_family_and_opens_again_from_json():
     import json
 
-    space = search_space("EW", base_channels=8, width_multiple=4)
+    space = cnn10_space("EW", base_channels=8, width_multiple=4)
     network = Cnn10Network(7, 50, embedding_units=64, task="single_label")
     stored = json.loads(json.dumps([to_config(space), to_config(network)]))
 
@@ -89,4 +89,4 @@ def test_spaces_without_subnets_or_with_unlike_ones_are_refused():
     with pytest.raises(ValueError, match="at least one unit"):
         Subnet((), "")
     with pytest.raises(IndexError, match="received 128"):
-        search_space("[2,2,X]").subnet_at(128)
+        cnn10_space("[2,2,X]").subnet_at(128)

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from aec_ofa_tf.models.cnn10 import (
     Cnn10Network,
     blocks_of,
+    cnn10_space,
     cnn10_subnet,
     parse_subnet,
-    search_space,
 )
 
 widths = st.integers(1, 600)
@@ -58,7 +58,7 @@ def test_a_network_too_short_for_four_blocks_is_refused():
 
 
 def test_specs_of_a_space_are_ordered_and_distinct():
-    subnets = search_space("[2,2,X]").subnets()
+    subnets = cnn10_space("[2,2,X]").subnets()
 
     assert subnets == sorted(subnets)
     assert len(set(subnets)) == len(subnets)

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from aec_ofa_tf.costs.costs import params
-from aec_ofa_tf.models.cnn10 import Cnn10Network, cnn10_subnet, parse_subnet, search_space
+from aec_ofa_tf.models.cnn10 import Cnn10Network, cnn10_space, cnn10_subnet, parse_subnet
 from aec_ofa_tf.models.materialise import build_plain, copy_subnet, materialise
 from aec_ofa_tf.models.space import Subnet
 from aec_ofa_tf.models.supernet import Supernet
@@ -151,5 +151,5 @@ def test_bfloat16_computes_nearly_the_same_with_float32_logits(space, network, c
 
 def test_thin_and_full_size_networks_have_one_shape():
     for base in (4, 16):
-        space = search_space("[2,2,X]", base)
+        space = cnn10_space("[2,2,X]", base)
         assert space.full_widths == (base, 2 * base, 4 * base, 8 * base)

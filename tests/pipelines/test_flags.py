@@ -9,10 +9,10 @@ from absl.testing import flagsaver
 from aec_ofa_tf.config import ConfigError
 from aec_ofa_tf.costs.costs import missing_table
 from aec_ofa_tf.export.config import ExportConfig
+from aec_ofa_tf.models.network_options import NetworkOptions
 from aec_ofa_tf.search.config import SearchConfig
 from aec_ofa_tf.training.config import (
     EvaluationConfig,
-    NetworkOptions,
     SubnetConfig,
     SupernetConfig,
     TeacherConfig,

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from aec_ofa_tf.costs.latency import LatencyTable
-from aec_ofa_tf.models.cnn10 import Cnn10Network, search_space
+from aec_ofa_tf.models.cnn10 import Cnn10Network, cnn10_space
 from tests.pipelines.conftest import run_program
 
 TINY = (
@@ -21,7 +21,7 @@ def test_a_table_covers_the_space_and_tells_its_error(tmp_path):
     result = run_program("profile_device", *TINY, f"--out={out}").result
     table = LatencyTable.load(out)
     network = Cnn10Network(classes=5, frames=32, embedding_units=32)
-    subnets = search_space("[2,2,X]", 4, width_ratios=(1.0,)).subnets()
+    subnets = cnn10_space("[2,2,X]", 4, width_ratios=(1.0,)).subnets()
 
     assert result["layers"] == len(table.layer_ms) == 10
     assert (table.quantization, table.threads) == ("float32", 1)

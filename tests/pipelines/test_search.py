@@ -17,7 +17,7 @@ from tensorboard.plugins.hparams.metadata import (
     parse_session_start_info_plugin_data,
 )
 
-from aec_ofa_tf.models.cnn10 import blocks_of, parse_subnet, search_space
+from aec_ofa_tf.models.cnn10 import blocks_of, cnn10_space, parse_subnet
 from aec_ofa_tf.workdir import Workdir
 from tests.pipelines.conftest import ROOT, program, run_program
 
@@ -240,7 +240,7 @@ def test_a_latency_budget_needs_a_table_of_this_network_and_then_holds(trained, 
     assert row["latency_device"] == content["device"]
 
     # A table of a part of the space is enough to search that part.
-    only = search_space("[2,2,2]", 4, width_ratios=(0.4,)).largest
+    only = cnn10_space("[2,2,2]", 4, width_ratios=(0.4,)).largest
     network = Workdir(trained.workdir).space_and_network()[1]
     needed = [{"kind": row.kind, **dict(row.sizes)} for row in network.rows(only)]
     content["layers"] = [

@@ -5,14 +5,14 @@ import pytest
 
 from aec_ofa_tf.costs.budget import Budget
 from aec_ofa_tf.costs.costs import params
-from aec_ofa_tf.models.cnn10 import Cnn10Network, blocks_of, search_space
+from aec_ofa_tf.models.cnn10 import Cnn10Network, blocks_of, cnn10_space
 from aec_ofa_tf.search import algorithms
 from aec_ofa_tf.search.algorithms import search
 from aec_ofa_tf.search.evolutionary import EvolutionarySearch, EvolutionSettings
 from aec_ofa_tf.search.members import ListedMembers
 
 NETWORK = Cnn10Network(classes=527, frames=1000)
-SPACE = search_space("[2,2,X]")
+SPACE = cnn10_space("[2,2,X]")
 SUBNETS = SPACE.subnets()
 BUDGET = Budget.parse("params<=2M")
 MEMBERS = BUDGET.members(SUBNETS, NETWORK)
@@ -122,7 +122,7 @@ def test_evolution_evaluates_members_alone_and_each_once():
 
 
 def test_later_generations_are_better_than_the_first():
-    space = search_space("[X,X,X]")
+    space = cnn10_space("[X,X,X]")
     members = BUDGET.members(space.subnets(), NETWORK)
     gains = []
     for seed in range(3):

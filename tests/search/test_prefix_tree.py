@@ -1,6 +1,6 @@
 import pytest
 
-from aec_ofa_tf.models.cnn10 import Cnn10Network, parse_subnet, search_space
+from aec_ofa_tf.models.cnn10 import Cnn10Network, cnn10_space, parse_subnet
 from aec_ofa_tf.search.prefix_tree import groups, prefix_tree
 
 NETWORK = Cnn10Network(classes=3, frames=64)
@@ -31,7 +31,7 @@ def units(tree):
     ("name", "width_per"), [("[2,2,X]", "block"), ("[X,X,X]", "block"), ("[2,2,2]", "layer")]
 )
 def test_every_subnet_stands_once_at_the_end_of_its_own_widths(name, width_per):
-    subnets = search_space(name, base_channels=5, width_per=width_per).subnets()
+    subnets = cnn10_space(name, base_channels=5, width_per=width_per).subnets()
     found = dict(leaves(tree_of(subnets)))
 
     assert sorted(found) == sorted(subnets)
@@ -40,7 +40,7 @@ def test_every_subnet_stands_once_at_the_end_of_its_own_widths(name, width_per):
 
 
 def test_what_subnets_share_stands_once():
-    tree = tree_of(search_space("[2,2,X]", base_channels=10).subnets())
+    tree = tree_of(cnn10_space("[2,2,X]", base_channels=10).subnets())
     counts: dict[str, int] = {}
     for unit in units(tree):
         name = NETWORK.units(8)[unit.index].name + ("" if any(unit.choice) else " absent")
@@ -78,7 +78,7 @@ def test_no_subnets_are_no_tree():
 
 
 def test_groups_are_bounded_even_and_complete():
-    subnets = search_space("[2,2,X]").subnets()
+    subnets = cnn10_space("[2,2,X]").subnets()
     split = groups(subnets[::-1] + subnets[:3], 50)
 
     assert [len(group) for group in split] == [43, 43, 42]

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from aec_ofa_tf.metrics import evaluate_scores
-from aec_ofa_tf.models.cnn10 import Cnn10Network, search_space
+from aec_ofa_tf.models.cnn10 import Cnn10Network, cnn10_space
 from aec_ofa_tf.models.supernet import Supernet
 from aec_ofa_tf.search.tree_evaluator import TreeEvaluator
 from aec_ofa_tf.training.evaluation import SubnetEvaluator, all_labels
@@ -13,8 +13,8 @@ from tests.models.conftest import randomised
 from tests.training.test_evaluation import batches
 
 SPACES = {
-    "block": search_space("[X,2,X]", base_channels=4),
-    "layer": search_space("[2,2,X]", base_channels=4, width_per="layer", width_ratios=(0.4, 1.0)),
+    "block": cnn10_space("[X,2,X]", base_channels=4),
+    "layer": cnn10_space("[2,2,X]", base_channels=4, width_per="layer", width_ratios=(0.4, 1.0)),
 }
 NETWORK = Cnn10Network(classes=3, frames=40, embedding_units=16)
 

@@ -5,13 +5,13 @@ import numpy as np
 import tensorflow as tf
 
 from aec_ofa_tf.audio.augment import SpecAugmentConfig
-from aec_ofa_tf.models.cnn10 import Cnn10Network, search_space
+from aec_ofa_tf.models.cnn10 import Cnn10Network, cnn10_space
 from aec_ofa_tf.models.supernet import Supernet
 from aec_ofa_tf.training.sampler import uniform_sampler
 from aec_ofa_tf.training.step_config import StepConfig
 from aec_ofa_tf.training.trainer import Trainer
 
-SPACE = search_space("[2,2,X]", base_channels=4)
+SPACE = cnn10_space("[2,2,X]", base_channels=4)
 NETWORK = Cnn10Network(classes=5, frames=40, embedding_units=32)
 PLAIN = Cnn10Network(5, 40, embedding_units=32, block_dropout=0.0, embedding_dropout=0.0)
 NO_STRIPES = SpecAugmentConfig(time_stripes=0, mel_stripes=0)

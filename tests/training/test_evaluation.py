@@ -2,13 +2,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from aec_ofa_tf.models.cnn10 import Cnn10Network, search_space
+from aec_ofa_tf.models.cnn10 import Cnn10Network, cnn10_space
 from aec_ofa_tf.models.materialise import materialise
 from aec_ofa_tf.models.supernet import Supernet
 from aec_ofa_tf.training.evaluation import SubnetEvaluator, all_labels
 from tests.models.conftest import randomised
 
-SPACE = search_space("[2,2,X]", base_channels=4)
+SPACE = cnn10_space("[2,2,X]", base_channels=4)
 NETWORK = Cnn10Network(classes=3, frames=40, embedding_units=16)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from aec_ofa_tf.models.cnn10 import Cnn10Network, search_space
+from aec_ofa_tf.models.cnn10 import Cnn10Network, cnn10_space
 from aec_ofa_tf.models.keras_files import load_supernet
 from aec_ofa_tf.models.supernet import Supernet
 from aec_ofa_tf.tasks import MULTI_LABEL, SINGLE_LABEL
@@ -215,7 +215,7 @@ def test_a_sampler_fits_the_supernet_and_the_target():
     with pytest.raises(TypeError, match="config is a StepConfig"):
         Trainer(supernet, uniform_sampler(SPACE, 2), "labels")
     with pytest.raises(ValueError, match="not in the supernet's space"):
-        Trainer(supernet, uniform_sampler(search_space("[2,2,X]", 8), 2), config)
+        Trainer(supernet, uniform_sampler(cnn10_space("[2,2,X]", 8), 2), config)
     with pytest.raises(ValueError, match="use sandwich_sampler"):
         Trainer(supernet, uniform_sampler(SPACE, 4), StepConfig("largest"))
     assert Trainer(supernet, sandwich_sampler(SPACE, 2), StepConfig("largest"))
@@ -225,7 +225,7 @@ def test_subnets_and_clips_of_another_network_are_refused():
     supernet, clips = Supernet(SPACE, NETWORK), batch()["log_mel"]
     evaluator, model = SubnetEvaluator(supernet, [batch()]), compiled()
     statistics = evaluator.recalibrate("smallest")
-    other = search_space("[2,2,X]", 8).largest
+    other = cnn10_space("[2,2,X]", 8).largest
     uses = (
         lambda subnet: supernet(clips, subnet),
         lambda subnet: supernet.subnet_model(subnet, statistics),

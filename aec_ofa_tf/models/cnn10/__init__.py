@@ -4,16 +4,16 @@ from aec_ofa_tf.models.cnn10.network import Cnn10Network
 from aec_ofa_tf.models.cnn10.space import (
     Cnn10Space,
     blocks_of,
+    cnn10_space,
     cnn10_subnet,
     parse_subnet,
-    search_space,
 )
 
 __all__ = [
     "Cnn10Network",
     "Cnn10Space",
     "blocks_of",
+    "cnn10_space",
     "cnn10_subnet",
     "parse_subnet",
-    "search_space",
 ]

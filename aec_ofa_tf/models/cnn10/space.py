@@ -211,7 +211,7 @@ EW_ONLY = "EW"
 EW_ONLY_RATIOS = (0.2, *PAPER_RATIOS)
 
 
-def search_space(
+def cnn10_space(
     name: str,
     base_channels: int = 64,
     width_per: str = "block",
@@ -227,7 +227,7 @@ def search_space(
         ValueError: the name is neither, or another argument is invalid.
 
     Example:
-        >>> print(ofa.search_space("EW", base_channels=16).largest)
+        >>> print(cnn10_space("EW", base_channels=16).largest)
         16x2-32x2-64x2-128x2
     """
     depths: tuple[str, ...] = ("2", "2", "2")

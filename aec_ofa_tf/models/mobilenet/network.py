@@ -9,12 +9,8 @@ from typing import TYPE_CHECKING
 
 from aec_ofa_tf.models.family import register_family
 from aec_ofa_tf.models.mobilenet.architecture import architecture
-from aec_ofa_tf.models.mobilenet.unit import (
-    ClassifierHead,
-    ConvUnit,
-    InvertedResidual,
-    PooledDenseUnit,
-)
+from aec_ofa_tf.models.mobilenet.head import ClassifierHead, PooledDenseUnit
+from aec_ofa_tf.models.mobilenet.unit import ConvUnit, InvertedResidual
 from aec_ofa_tf.models.network import NetworkConfig
 from aec_ofa_tf.models.unit import ElasticUnit
 
@@ -36,21 +32,23 @@ class MobilenetNetwork(NetworkConfig):
 
     Attributes:
         width_mult: full size, as a multiple of MobileNetV3-Large's widths.
-        hidden_dropout: dropout rate before the classifier.
+        embedding_dropout: dropout rate before the classifier.
 
     Raises:
         ValueError: a size is not positive, or the rate is outside [0, 1).
     """
 
     width_mult: float = 0.4
-    hidden_dropout: float = 0.2
+    embedding_dropout: float = 0.2
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if not self.width_mult > 0:
             raise ValueError(f"width_mult must be positive, received {self.width_mult}")
-        if not 0 <= self.hidden_dropout < 1:
-            raise ValueError(f"hidden_dropout must lie in [0, 1), received {self.hidden_dropout}")
+        if not 0 <= self.embedding_dropout < 1:
+            raise ValueError(
+                f"embedding_dropout must lie in [0, 1), received {self.embedding_dropout}"
+            )
 
     @property
     def input_scaling(self) -> tuple[float, float]:
@@ -89,4 +87,4 @@ class MobilenetNetwork(NetworkConfig):
     @lru_cache  # noqa: B019
     def head(self) -> ClassifierHead:
         """Dropout and the classifier."""
-        return ClassifierHead(self.classes, self.hidden_dropout)
+        return ClassifierHead(self.classes, self.embedding_dropout)

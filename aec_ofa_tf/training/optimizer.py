@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import keras
 import tensorflow as tf
 
+from aec_ofa_tf.pinned_keras import keras
 from aec_ofa_tf.training.config import TrainConfig, TransferConfig
 
 

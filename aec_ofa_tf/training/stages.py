@@ -7,7 +7,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import keras
 import tensorflow as tf
 
 from aec_ofa_tf.classes import ClassCounts, check_ranked
@@ -20,6 +19,7 @@ from aec_ofa_tf.models.materialise import copy_subnet, materialise
 from aec_ofa_tf.models.network import NetworkConfig
 from aec_ofa_tf.models.space import SearchSpace, Subnet
 from aec_ofa_tf.models.supernet import Supernet
+from aec_ofa_tf.pinned_keras import keras
 from aec_ofa_tf.tasks import check_task
 from aec_ofa_tf.training.config import (
     SubnetConfig,

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from aec_ofa_tf.models.network_options import NetworkOptions
     from aec_ofa_tf.models.space import SearchSpace, Subnet
     from aec_ofa_tf.models.supernet import Supernet
+    from aec_ofa_tf.pretrained.importing import import_weights
     from aec_ofa_tf.search.config import SearchConfig
     from aec_ofa_tf.tagging.tagger import Tagger
     from aec_ofa_tf.tasks import get_task
@@ -74,6 +75,7 @@ __all__ = [
     "Trainer",
     "front_end",
     "get_task",
+    "import_weights",
     "load_supernet",
     "log_mel",
     "open_records",
@@ -99,6 +101,7 @@ _MODULES = {
     "aec_ofa_tf.models.network_options": ("NetworkOptions",),
     "aec_ofa_tf.models.space": ("SearchSpace", "Subnet"),
     "aec_ofa_tf.models.supernet": ("Supernet",),
+    "aec_ofa_tf.pretrained.importing": ("import_weights",),
     "aec_ofa_tf.search.config": ("SearchConfig",),
     "aec_ofa_tf.tagging.tagger": ("Tagger",),
     "aec_ofa_tf.tasks": ("get_task",),

@@ -12,6 +12,7 @@ from pipelines.flagfiles import FLAGFILES
 
 PROGRAMS = (
     "prepare",
+    "import_weights",
     "train",
     "search",
     "evaluate",

@@ -3,6 +3,9 @@ r"""Converts subnets of a trained supernet, or the teacher, to `.keras` and TFLi
 python -m pipelines.convert --workdir=runs/demo --data_dir=runs/demo-data --subnet=smallest \
     --input=log_mel --quantization=float32,int8 --out=runs/demo/phone
 
+A network that import_weights imported; only int8 and float16 files need records:
+python -m pipelines.convert --workdir=runs/mn04 --input=waveform --quantization=float32
+
 The best subnet of every searched budget, with a table of all files:
 python -m pipelines.convert --workdir=runs/demo --data_dir=runs/demo-data --family \
     --input=log_mel,waveform --quantization=float32,int8 --data_licence='CC BY 4.0'
@@ -20,6 +23,7 @@ from aec_ofa_tf.dataset import EVALUATION
 from aec_ofa_tf.export.child import require_temporary_folder
 from aec_ofa_tf.export.config import ExportConfig
 from aec_ofa_tf.ownership import MODELS, require_claimable
+from aec_ofa_tf.pretrained import DESCRIPTION
 from aec_ofa_tf.training.config import EvaluationConfig
 from aec_ofa_tf.workdir import Workdir
 from pipelines import program
@@ -52,8 +56,10 @@ for module in (pipelines.flags, data, experiment):
 @naming_flags
 def main(_: list[str]) -> dict[str, object]:
     """Converts `--subnet`, `--teacher` or `--family`; see the module's docstring."""
-    _check_flags()
     config = read(ExportConfig, evaluation=read(EvaluationConfig))
+    if (Path(FLAGS.workdir) / DESCRIPTION).is_file():
+        return _convert_imported(config)
+    _check_flags()
     workdir = Workdir(Path(FLAGS.workdir))
     manifest = load_manifest(Path(FLAGS.data_dir))
     config.check_payload(manifest.configuration["payload"])
@@ -78,7 +84,30 @@ def main(_: list[str]) -> dict[str, object]:
     return {**result.files[0].as_dict(), **result.as_dict()}
 
 
+def _convert_imported(config: ExportConfig) -> dict[str, object]:
+    """Converts the network that `import_weights` has imported into `--workdir`."""
+    if FLAGS.family or FLAGS.teacher or FLAGS.subnet:
+        raise ValueError(
+            f"{FLAGS.workdir} holds an imported network, which is converted as it is: leave out "
+            "--subnet, --teacher and --family"
+        )
+    if FLAGS.out:
+        require_claimable(Path(FLAGS.out), MODELS)
+    require_temporary_folder()
+    from aec_ofa_tf.export.imported import export_imported
+    from aec_ofa_tf.pretrained.importing import ImportedWeights
+    from tfrecords.records import open_records
+
+    records = open_records(FLAGS.data_dir) if FLAGS.data_dir else None
+    out = Path(FLAGS.out) if FLAGS.out else None
+    imported = ImportedWeights.open(Path(FLAGS.workdir))
+    result = export_imported(imported, config, records, out)
+    return {**result.files[0].as_dict(), **result.as_dict()}
+
+
 def _check_flags() -> None:
+    if not FLAGS.data_dir:
+        raise ValueError("converting trained networks needs their records: give --data_dir")
     if [FLAGS.family, FLAGS.teacher, bool(FLAGS.subnet)].count(True) != 1:
         raise ValueError("give exactly one of --subnet=SUBNET, --teacher and --family")
     if FLAGS.data_licence and not FLAGS.family:
@@ -90,4 +119,4 @@ def _check_flags() -> None:
 
 
 if __name__ == "__main__":
-    program.run(main, required=("workdir", "data_dir"))
+    program.run(main, required=("workdir",))

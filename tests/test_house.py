@@ -17,7 +17,7 @@ ORDER = (
     ("files", "config", "labels", "ownership", "keras_settings", "pinned_keras"),
     ("audio", "layers", "metrics", "per_class", "tasks", "dataset", "classes"),
     ("models",),
-    ("costs", "workdir"),
+    ("costs", "workdir", "pretrained"),
     ("reporting", "tagging"),
     ("training",),
     ("search",),

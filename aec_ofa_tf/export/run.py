@@ -114,7 +114,7 @@ def convert_networks(
         if id(network) in tuned:
             save_model(tuned[id(network)].model, folder / FINE_TUNED_FILE)
     requests = [request for _, request in work]
-    return [_row(*pair) for pair in zip(requests, conversions, strict=True)]
+    return [converted_file(*pair) for pair in zip(requests, conversions, strict=True)]
 
 
 def files_of_others(run: Run, folder: Path, network: Subnet, stage: str) -> list[Path]:
@@ -177,7 +177,7 @@ def _request(
 ) -> ConversionRequest:
     info = _info(run, config, network, *kind)
     return ConversionRequest(
-        folder / _file_name(*kind, config.io_type),
+        folder / file_name(*kind, config.io_type),
         info,
         clips.parity_clips,
         clips.representative_clips,
@@ -187,7 +187,7 @@ def _request(
     )
 
 
-def _file_name(feature: str, quantization: str, io_type: str) -> str:
+def file_name(feature: str, quantization: str, io_type: str) -> str:
     """`log_mel-int8.tflite`, or `log_mel-int8-io_int8.tflite` with int8 inputs and outputs."""
     ends = "" if io_type == "float32" else f"-io_{io_type}"
     return f"{feature}-{quantization}{ends}.tflite"
@@ -240,7 +240,8 @@ def _run_fingerprint(run: Run, stage: str) -> str:
     return fingerprint({"config": run.config, stage: settings})
 
 
-def _row(request: ConversionRequest, conversion: Conversion) -> ConvertedFile:
+def converted_file(request: ConversionRequest, conversion: Conversion) -> ConvertedFile:
+    """A finished file with the facts of its request."""
     info = request.info
     return ConvertedFile(
         **asdict(conversion),

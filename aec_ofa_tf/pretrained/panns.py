@@ -7,8 +7,8 @@ from aec_ofa_tf.models.cnn10.space import Cnn10Space, cnn10_subnet
 from aec_ofa_tf.models.materialise import build_plain
 from aec_ofa_tf.models.network import INPUT_NORM
 from aec_ofa_tf.models.space import Subnet
-from aec_ofa_tf.models.torch_files import StateDict
 from aec_ofa_tf.pinned_keras import keras
+from aec_ofa_tf.pretrained.torch_files import StateDict
 
 _BLOCKS = 4
 _FRONT_END = ("num_batches_tracked", "spectrogram_extractor.stft.conv_real.weight",

@@ -12,12 +12,12 @@ from aec_ofa_tf.audio.front_end import front_end
 from aec_ofa_tf.audio.io.decode import decode
 from aec_ofa_tf.audio.log_mel import log_mel
 from aec_ofa_tf.models.mobilenet.architecture import architecture, squeezed
-from aec_ofa_tf.models.mobilenet.efficientat import efficientat_model
-from aec_ofa_tf.models.torch_files import CheckpointError, read_state_dict
+from aec_ofa_tf.pretrained.efficientat import efficientat_model
+from aec_ofa_tf.pretrained.torch_files import CheckpointError, read_state_dict
 
 torch = pytest.importorskip("torch", reason="needs the extra torch")
 
-SHARED = Path(__file__).parents[4] / "shared" / "data"
+SHARED = Path(__file__).parents[3] / "shared" / "data"
 REAL = SHARED / "efficientat"
 
 

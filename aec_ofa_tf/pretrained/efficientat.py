@@ -8,8 +8,8 @@ from aec_ofa_tf.models.materialise import build_plain
 from aec_ofa_tf.models.mobilenet.architecture import HIDDEN_UNITS, Architecture
 from aec_ofa_tf.models.mobilenet.network import MobilenetNetwork
 from aec_ofa_tf.models.mobilenet.space import MobilenetSpace
-from aec_ofa_tf.models.torch_files import CheckpointError, StateDict
 from aec_ofa_tf.pinned_keras import keras
+from aec_ofa_tf.pretrained.torch_files import CheckpointError, StateDict
 
 _HIDDEN, _CLASSIFIER = "classifier.2", "classifier.5"
 _COUNTERS = (".num_batches_tracked",)

@@ -77,6 +77,9 @@ TEST_TOOLS = [
 # Later releases (1.x) need absl-py 2, which TensorFlow 2.16's companions do not take.
 MEDIAPIPE = ["mediapipe==0.10.21"]
 
+# Reads published checkpoints. Without a pin, pip may choose a build for GPUs of several gigabytes.
+TORCH = ["torch==2.13.0"]
+
 
 def version() -> str:
     """The library's own `__version__`, read without importing it."""
@@ -112,5 +115,6 @@ setup(
         "test": [*TRAIN, *TEST_TOOLS],
         "test-latest": [*TRAIN_LATEST, *TEST_TOOLS],
         "mediapipe": MEDIAPIPE,
+        "torch": TORCH,
     },
 )

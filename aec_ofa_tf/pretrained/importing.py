@@ -184,7 +184,7 @@ def _check_labels(found: ImportedWeights) -> None:
     check_labels(found.labels)
     if len(found.labels) != found.network.classes:
         raise ConfigError(
-            f"the checkpoint has {found.network.classes} outputs and labels has "
-            f"{len(found.labels)} names: give a name per output",
+            f"labels={len(found.labels)} names do not fit a checkpoint of {found.network.classes} "
+            "outputs: give a name per output",
             "labels",
         )

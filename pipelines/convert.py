@@ -91,8 +91,6 @@ def _convert_imported(config: ExportConfig) -> dict[str, object]:
             f"{FLAGS.workdir} holds an imported network, which is converted as it is: leave out "
             "--subnet, --teacher and --family"
         )
-    if FLAGS.out:
-        require_claimable(Path(FLAGS.out), MODELS)
     require_temporary_folder()
     from aec_ofa_tf.export.imported import export_imported
     from aec_ofa_tf.pretrained.importing import ImportedWeights

@@ -148,6 +148,11 @@ def import_weights(
         ValueError: there is not a label per output, or the folder is somebody else's.
         ImportError: PyTorch is not installed.
         OSError: the file cannot be read.
+
+    Example:
+        >>> imported = ofa.import_weights("mn04.pt", "mn04")  # doctest: +SKIP
+        >>> imported.space.size, len(imported.labels)  # doctest: +SKIP
+        (668860416, 527)
     """
     if format not in FORMATS:
         raise ConfigError(f"format is one of {', '.join(FORMATS)}, received {format!r}", "format")

@@ -78,7 +78,7 @@ def average(runs: Sequence[Workdir]) -> AverageResult:
     for run in runs:
         if not run.path.is_dir():
             raise ValueError(f"{run.path} does not exist: give the directories of runs")
-    searches = [_networks(run.search_result()) for run in runs]
+    searches = [_networks(run) for run in runs]
     conversions = [_files(run.require_stage("convert").result or {}) for run in runs]
     paths = tuple(str(run.path) for run in runs)
     return AverageResult(
@@ -88,10 +88,11 @@ def average(runs: Sequence[Workdir]) -> AverageResult:
     )
 
 
-def _networks(search: Mapping[str, Any]) -> dict[str, Figures]:
-    found = {"largest": search["largest"]}
-    found |= {row["budget"]: row for row in search["budgets"]}
-    return {name: {**row.get("evaluation", {}), **_sizes(row)} for name, row in found.items()}
+def _networks(run: Workdir) -> dict[str, Figures]:
+    with run.reading_search() as search:
+        found = {"largest": search["largest"]}
+        found |= {row["budget"]: row for row in search["budgets"]}
+        return {name: {**row.get("evaluation", {}), **_sizes(row)} for name, row in found.items()}
 
 
 def _sizes(row: Figures) -> Figures:

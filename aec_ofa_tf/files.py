@@ -13,6 +13,8 @@ from typing import Any
 
 LOCK_NAME = ".lock"
 _TEMPORARY_SUFFIX = ".partial"
+# What values of another type, size or depth cause where they are used.
+_OF_DAMAGE = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 
 
 class BusyError(OSError):
@@ -143,19 +145,41 @@ def write_json(path: Path, value: Any) -> None:
         temporary.write_text(json.dumps(value, indent=1, sort_keys=True) + "\n", encoding="ascii")
 
 
-def read_json(path: Path) -> Any:
-    """Reads JSON.
+def read_json(path: Path, kind: type = dict) -> Any:
+    """Reads a JSON file that contains an object, or a value of another kind.
 
     Raises:
-        ValueError: the file is not JSON; the message names it.
+        ValueError: the file is not JSON or of another kind; the message names it.
         OSError: the file cannot be read.
     """
+    with naming_damage(path, "remove it and run the command that wrote it again"):
+        value = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(value, kind):
+            raise TypeError(f"expected a JSON {kind.__name__}, found {type(value).__name__}")
+    return value
+
+
+@contextmanager
+def naming_damage(
+    path: Path, remedy: str, error_type: type[ValueError] = ValueError
+) -> Iterator[None]:
+    """Raises what the values of a damaged file cause in the block as an error that names the file.
+
+    Args:
+        path: the file.
+        remedy: what to do about it.
+        error_type: the class of the error.
+
+    Raises:
+        ValueError: the file is damaged; errors in the block that name it are kept as they are.
+    """
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(
-            f"{path} is damaged ({error}); remove it and run the command that wrote it again"
-        ) from error
+        yield
+    except _OF_DAMAGE as error:
+        if isinstance(error, ValueError) and str(path) in str(error):
+            raise
+        reason = error if isinstance(error, ValueError) else repr(error)
+        raise error_type(f"{path} is damaged ({reason}); {remedy}") from error
 
 
 def sha256_of(path: Path) -> str:

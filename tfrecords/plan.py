@@ -36,7 +36,7 @@ def clips_per_shard(source: Source, config: PrepareConfig, data_dir: Path) -> in
         return config.clips_per_shard
     path = data_dir / CONFIGURATION_NAME
     found = read_json(path).get("clips_per_shard") if path.is_file() else None
-    if isinstance(found, int):
+    if isinstance(found, int) and found > 0:
         return found
     large = max(1, SHARD_BYTES // config.clip_bytes.likely)
     small = -(-len(source.split(TRAIN)) // _LEAST_SHARDS)

@@ -155,7 +155,7 @@ def check_configuration(found: dict[str, Any], wanted: dict[str, Any], data_dir:
     Raises:
         PrepareError: the configurations differ; the message names the differences.
     """
-    found, wanted = _with_whole_front_end(found), _with_whole_front_end(wanted)
+    found, wanted = with_whole_front_end(found), with_whole_front_end(wanted)
     keys = sorted(found.keys() | wanted.keys())
     differing = [key for key in keys if found.get(key) != wanted.get(key)]
     if not differing:
@@ -190,7 +190,7 @@ def _other_rules(
     )
 
 
-def _with_whole_front_end(configuration: dict[str, Any]) -> dict[str, Any]:
+def with_whole_front_end(configuration: dict[str, Any]) -> dict[str, Any]:
     """Adds the fields that the front ends of older records do not list."""
     if not isinstance(configuration.get("front_end"), dict):
         return configuration

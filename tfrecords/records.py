@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from google.protobuf.message import DecodeError
 
 from aec_ofa_tf.audio.front_end import FrontEndConfig
 from aec_ofa_tf.config import ConfigError
@@ -22,6 +23,8 @@ from tfrecords.shards import RecordError, ShardReader, open_shards
 Batch = dict[str, tf.Tensor]
 # How the error message begins if a record and its soft labels have different ids.
 MISMATCH = "soft labels are of other clips"
+# What TensorFlow and decoders raise for bytes that are no record.
+_OF_CONTENTS = (tf.errors.InvalidArgumentError, tf.errors.DataLossError)
 
 
 @dataclass(frozen=True)
@@ -138,7 +141,7 @@ class Records:
         """As `dataset.evaluation_batches`; a damaged record raises a RecordError."""
         from tfrecords import dataset
 
-        return CheckedBatches(dataset.evaluation_batches(self, split, batch_size, features, limit))
+        return self.checked(dataset.evaluation_batches(self, split, batch_size, features, limit))
 
     def training_batches(
         self,
@@ -161,7 +164,7 @@ class Records:
 
     def checked(self, batches: Iterable[Batch]) -> CheckedBatches:
         """Wraps batches made of these records: a damaged record raises a RecordError."""
-        return CheckedBatches(batches)
+        return CheckedBatches(batches, self.data_dir)
 
     def write_soft_labels(
         self,
@@ -226,23 +229,39 @@ class CheckedBatches:
     """A dataset that raises a RecordError for a damaged record. It can be iterated repeatedly.
 
     tf.data wraps an error of its functions in an `OpError`. This class raises the original message
-    again, which names the shard and the record, or the files that do not belong together.
+    again, which names the shard and the record, or the files that do not belong together. Records
+    with other contents than this version writes are named by their directory.
 
     Args:
         batches: the dataset.
+        data_dir: the directory of the records.
     """
 
-    def __init__(self, batches: Iterable[Batch]) -> None:
+    def __init__(self, batches: Iterable[Batch], data_dir: Path) -> None:
         self._batches = batches
+        self._data_dir = data_dir
 
     def __iter__(self) -> Iterator[Batch]:
         try:
             yield from self._batches
         except tf.errors.OpError as error:
             found = re.search(rf"RecordError: (.*)|({MISMATCH}.*)", error.message or "")
-            if found is None:
+            if found is not None:
+                reason, mismatch = found.groups()
+                raise RecordError(reason or f"{self._data_dir}: {mismatch}") from error
+            if not isinstance(error, _OF_CONTENTS):
                 raise
-            raise RecordError(found.group(0).removeprefix("RecordError: ")) from error
+            raise self._other_contents(str(error.message)) from error
+        except UnicodeDecodeError as error:  # TensorFlow's message has bytes of the record
+            raise self._other_contents("they are no examples") from error
+
+    def _other_contents(self, reason: str) -> RecordError:
+        lines = reason.strip().splitlines() or ["no reason given"]
+        return RecordError(
+            f"{self._data_dir}: records or their soft labels do not have the contents that the "
+            f"manifest describes ({lines[0]}). Their checksums are right, so this version did not "
+            "write them: prepare into another directory"
+        )
 
 
 def clip_lookup(
@@ -269,12 +288,25 @@ def read_function(reader: ShardReader) -> Callable[[tf.Tensor], tf.Tensor]:
     """A function for tf.data from record numbers, int64 [B], to serialised records, string [B]."""
 
     def read(numbers: np.ndarray) -> np.ndarray:
-        return np.array([reader.read(number) for number in numbers.tolist()], object)
+        return np.array([_example(reader, number) for number in numbers.tolist()], object)
 
     def function(numbers: tf.Tensor) -> tf.Tensor:
         return tf.ensure_shape(tf.numpy_function(read, [numbers], tf.string), [None])
 
     return function
+
+
+def _example(reader: ShardReader, number: int) -> bytes:
+    """A record that is an example. TensorFlow's own parser can crash on other bytes."""
+    data = reader.read(number)
+    try:
+        tf.train.Example.FromString(data)  # a few microseconds
+    except DecodeError as error:
+        raise RecordError(
+            f"{reader.name_of(number)} has the right checksum but is no tf.train.Example, so this "
+            "project did not write it: prepare into another directory"
+        ) from error
+    return data
 
 
 def _check_features(records: Records, features: Sequence[str]) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from aec_ofa_tf.classes import ClassGap
+from aec_ofa_tf.config import check_fields
 from aec_ofa_tf.dataset import EVALUATION, VALIDATION
 
 Figures = Mapping[str, Any]
@@ -30,6 +31,9 @@ class SubnetScores:
     costs: Mapping[str, float]
     validation: Figures
     evaluation: Figures | None = None
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -74,6 +78,9 @@ class BudgetResult:
     in_budget: int
     candidates: int
     latency_device: str | None = None
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
     def __str__(self) -> str:
         costs = self.best.costs
@@ -126,6 +133,9 @@ class SearchResult:
     analyses: Mapping[str, Any]
     pareto: Mapping[str, Sequence[str]]
     class_gaps: tuple[ClassGap, ...] = ()
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
     def __str__(self) -> str:
         return "\n".join(map(str, self.budgets))

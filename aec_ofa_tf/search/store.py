@@ -35,12 +35,12 @@ class EvaluationStore:
     def _read(self) -> Iterator[tuple[Subnet, SubnetMetrics]]:
         if not self.path.exists():
             return
-        for line in self.path.read_text(encoding="utf-8").splitlines():
+        for line in self.path.read_bytes().splitlines():
             try:
                 row = json.loads(line)
                 if row["key"] == self.key:
                     yield self.space.parse_subnet(row["subnet"]), {**row["metrics"]}
-            except (ValueError, TypeError, KeyError):  # a kill can truncate the last line
+            except (ValueError, TypeError, LookupError, RecursionError):  # a kill can cut a line
                 continue
 
     def add(self, subnet: Subnet, metrics: SubnetMetrics) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from aec_ofa_tf.audio.front_end import FrontEndConfig
+from aec_ofa_tf.config import check_fields
 from aec_ofa_tf.files import replacing
 from aec_ofa_tf.labels import label_problem
 
@@ -80,6 +81,7 @@ class ModelInfo:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "labels", tuple(self.labels))
+        check_fields(self)
         for label in self.labels:
             if label_problem(label):
                 raise ValueError(f"a label is one non-empty line of text, received {label!a}")
@@ -186,9 +188,13 @@ def read_bundle(path: str | os.PathLike[str]) -> tuple[bytes, ModelInfo]:
 
 
 def _read_member(archive: zipfile.ZipFile, name: str) -> bytes:
-    if archive.getinfo(name).file_size > _MAX_MEMBER_BYTES:
+    member = archive.getinfo(name)
+    if member.file_size > _MAX_MEMBER_BYTES:
         raise ValueError(f"{name} claims more than {_MAX_MEMBER_BYTES} bytes")
-    return archive.read(name)
+    # zipfile unpacks whole blocks before it cuts them to the size that the archive claims.
+    if member.compress_type != zipfile.ZIP_STORED:
+        raise ValueError(f"{name} is compressed; write_bundle stores it")
+    return archive.read(member)
 
 
 def _parse_card(card: Any, labels: list[str], path: str | os.PathLike[str]) -> ModelInfo:

@@ -7,7 +7,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from aec_ofa_tf.config import from_values
 from aec_ofa_tf.dataset import TRAIN, Dataset
 from aec_ofa_tf.models.family import to_config
 from aec_ofa_tf.models.network import NetworkConfig
@@ -152,7 +151,7 @@ class Run:
             ValueError: the supernet stage is not finished.
             OSError: its last checkpoint cannot be read.
         """
-        config = from_values(SupernetConfig, self.workdir.require_stage("supernet").settings)
+        config = self.workdir.stage_config("supernet", SupernetConfig)
         supernet = Supernet(self.space, self.network)
         self.restore("supernet", supernet, config.last_step)
         return supernet

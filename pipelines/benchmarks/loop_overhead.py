@@ -23,7 +23,7 @@ from pipelines.benchmarks.workload import new_trainer
 from tfrecords.clip import TRAIN
 from tfrecords.dataset import training_batches
 from tfrecords.manifest import Manifest, Shard
-from tfrecords.records import CheckedBatches, Records, open_records
+from tfrecords.records import Records, open_records
 from tfrecords.schema import log_mel_example
 from tfrecords.soft_labels import write_soft_labels
 
@@ -76,7 +76,7 @@ def _feed(settings: TrainStepSettings, folder: Path) -> Feed:
 
     def batches_from(start: int) -> Iterable[Batch]:
         batches = training_batches(records, settings.batch_size, 0, start, folder / "soft_labels")
-        return CheckedBatches(
+        return records.checked(
             batches.map(lambda batch: {k: v for k, v in batch.items() if k != "id"})
         )
 

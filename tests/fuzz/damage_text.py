@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from random import Random
 from typing import Any
@@ -79,7 +80,7 @@ def _shuffled(parts: list[bytes], random: Random) -> list[bytes]:
 def _changed(value: Any, random: Random) -> Any:
     """A JSON value with one change at some depth."""
     if not isinstance(value, list | dict) or not value or random.random() < 0.1:
-        return random.choice(_VALUES)
+        return _value(random)
     keys = list(value) if isinstance(value, dict) else list(range(len(value)))
     key = random.choice(keys)
     if random.random() < 0.6:
@@ -88,7 +89,11 @@ def _changed(value: Any, random: Random) -> Any:
         del value[key]
     elif isinstance(value, dict):
         name = random.choice((*_TEXTS, *map(str, keys)))
-        value[name] = value.pop(key) if random.random() < 0.5 else random.choice(_VALUES)
+        value[name] = value.pop(key) if random.random() < 0.5 else _value(random)
     else:
-        value.insert(key, random.choice((*_VALUES, *value)))
+        value.insert(key, _value(random))
     return value
+
+
+def _value(random: Random) -> Any:
+    return copy.deepcopy(random.choice(_VALUES))

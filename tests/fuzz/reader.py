@@ -45,6 +45,7 @@ class Reader:
         place: kind -> path of a case within the folder; "case" by default.
         damage: makes a case from whole files.
         is_refusal: whether an error is a right answer to a case.
+        cases_per_child: cases of one process; after a crash the rest of them is lost.
     """
 
     make: Callable[[Path], dict[str, list[bytes]]]
@@ -52,3 +53,4 @@ class Reader:
     place: Mapping[str, str] = field(default_factory=dict)
     damage: Callable[[list[bytes], Random], bytes] = damaged
     is_refusal: Callable[[Case, Exception], bool] = is_clear
+    cases_per_child: int = 500

@@ -31,7 +31,6 @@ from tests.fuzz.child import BYTES_PER_CASE, SECS_PER_CASE, WRONG, keep, read_ca
 from tests.fuzz.reader import Reader
 
 READERS = ("sound", "tables", "records", "configuration", "models")
-_CASES_PER_CHILD = 500
 _ROOT = Path(__file__).parents[2]
 _LIBRARIES = ("hypothesis", "numpy", "tensorflow", "keras", "tflite-runtime")
 
@@ -66,11 +65,12 @@ def run(
     begin = time.perf_counter()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        found = _write_samples(load(reader), folder)
+        loaded = load(reader)
+        found = _write_samples(loaded, folder)
         kinds = kinds or found
         totals: dict[str, Counter[str]] = {kind: Counter() for kind in kinds}
         peaks: Counter[str] = Counter()
-        jobs = _jobs(kinds, cases, seed)
+        jobs = _jobs(kinds, cases, seed, loaded.cases_per_child)
         with ThreadPoolExecutor(workers) as pool:
             done = pool.map(lambda job: _child(reader, *job, folder, failures), jobs)
             for (kind, _, _), counts in zip(jobs, done, strict=True):
@@ -101,14 +101,14 @@ def _write_samples(reader: Reader, folder: Path) -> tuple[str, ...]:
     return tuple(samples)
 
 
-def _jobs(kinds: tuple[str, ...], cases: int, seed: int) -> list[tuple[str, int, int]]:
+def _jobs(kinds: tuple[str, ...], cases: int, seed: int, most: int) -> list[tuple[str, int, int]]:
     """Kind, number of cases and seed of every child process."""
     jobs: list[tuple[str, int, int]] = []
     for number, kind in enumerate(kinds):
         left = cases // len(kinds) + (number < cases % len(kinds))
         while left > 0:
-            jobs.append((kind, min(left, _CASES_PER_CHILD), seed + len(jobs)))
-            left -= _CASES_PER_CHILD
+            jobs.append((kind, min(left, most), seed + len(jobs)))
+            left -= most
     return jobs
 
 

@@ -41,7 +41,9 @@ _SEGMENTS = b"""# Segments csv created Sun Mar  5 10:54:31 2017
 -0DLPzsiXXE, 0.000, 10.000, "/m/09x0r"
 -1nilez17Dg, 30.000, 35.500, "/m/05zppz"
 """
-_SPREADSHEET = b'YTID,start,end,labels\r\n--PJHxphWEs,30,40,"/m/09x0r,/m/05zppz"\r\nx,0,1,/m/09x0r\r\n'
+_SPREADSHEET = (
+    b'YTID,start,end,labels\r\n--PJHxphWEs,30,40,"/m/09x0r,/m/05zppz"\r\nx,0,1,/m/09x0r\r\n'
+)
 _OTHER_SEGMENTS = b'zzzzzzzzzzz, 0.000, 10.000, "/m/09x0r"\n'
 
 
@@ -128,4 +130,5 @@ READER = Reader(
     },
     damaged_text,
     _is_refusal,
+    2500,
 )

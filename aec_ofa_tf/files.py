@@ -155,7 +155,8 @@ def read_json(path: Path, kind: type = dict) -> Any:
     with naming_damage(path, "remove it and run the command that wrote it again"):
         value = json.loads(path.read_text(encoding="utf-8"))
         if not isinstance(value, kind):
-            raise TypeError(f"expected a JSON {kind.__name__}, found {type(value).__name__}")
+            expected = "an object" if kind is dict else f"a {kind.__name__}"
+            raise ValueError(f"expected {expected}, found {type(value).__name__}")
     return value
 
 

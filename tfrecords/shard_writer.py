@@ -213,12 +213,7 @@ def _examples(job: ShardJob, tally: _Tally) -> Iterator[bytes]:
     encode = _encoder(job.format)
     for clip in job.rows.clips():
         try:
-            decoded = decode_clip(
-                clip,
-                job.format.front_end.sample_rate_hz,
-                job.format.clip_samples,
-                job.format.float_scale,
-            )
+            decoded = decode_clip(clip, job.format)
             waveform = fit_length(
                 decoded.waveform, job.format.clip_samples, job.format.length_policy
             )

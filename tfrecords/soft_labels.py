@@ -22,10 +22,11 @@ from aec_ofa_tf.files import (
     write_json,
 )
 from aec_ofa_tf.ownership import SOFT_LABELS, owned
+from tfrecords.checked import MISMATCH, Batch
 from tfrecords.clip import TRAIN
 from tfrecords.manifest import ManifestError, Shard, damage
 from tfrecords.record_file import write_examples
-from tfrecords.records import MISMATCH, Batch, Records, clip_lookup, read_function
+from tfrecords.records import Records, clip_lookup, read_function
 from tfrecords.shards import ShardReader, open_shards
 
 MANIFEST_NAME = "soft_labels.json"

@@ -13,6 +13,8 @@ from typing import Any
 
 LOCK_NAME = ".lock"
 _TEMPORARY_SUFFIX = ".partial"
+# Linux' bounds, with room for the root; asking for a file beyond them is an error of its own.
+_MAX_NAME_BYTES, _MAX_PATH_BYTES = 255, 3072
 # What values of another type, size or depth cause where they are used.
 _OF_DAMAGE = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 
@@ -198,6 +200,11 @@ def fingerprint(value: Any) -> str:
     return hashlib.sha256(text.encode("ascii")).hexdigest()
 
 
+def _is_too_long(parts: list[str]) -> bool:
+    sizes = [len(os.fsencode(part)) for part in parts]
+    return max(sizes) > _MAX_NAME_BYTES or sum(sizes) + len(sizes) > _MAX_PATH_BYTES
+
+
 def inside(root: Path, relative: str, place: str) -> Path:
     """Joins `root` and `relative` and checks that the path is inside the root.
 
@@ -207,11 +214,14 @@ def inside(root: Path, relative: str, place: str) -> Path:
         place: where the path was found, for error messages.
 
     Raises:
-        ValueError: the path is absolute, contains `..`, or leads out of the root by a link.
+        ValueError: the path is absolute, contains `..`, is too long for a file, or leads out of
+            the root by a link.
     """
     parts = relative.replace("\\", "/").split("/")
     if not relative or "\0" in relative or os.path.isabs(relative) or ".." in parts:  # noqa: PTH117
         raise ValueError(f"{place}: {relative!r} is not a path inside {root}; use a relative one")
+    if len(relative) > _MAX_NAME_BYTES // 4 and _is_too_long(parts):
+        raise ValueError(f"{place}: {relative[:40]!r}... is too long for the name of a file")
     path = root / relative
     real_root = os.path.realpath(root)
     real = os.path.realpath(path)

@@ -89,6 +89,14 @@ def is_number(value: Any) -> bool:
     return isinstance(value, numbers.Real) and not isinstance(value, bool | np.bool_)
 
 
+def is_float(value: Any) -> bool:
+    """Whether a value is a number within the range of floats, which whole numbers can exceed."""
+    try:
+        return is_number(value) and isinstance(float(value), float)
+    except OverflowError:
+        return False
+
+
 def check_count(name: str, value: Any, least: int = 1) -> None:
     """Checks an argument that is a whole number.
 
@@ -187,17 +195,8 @@ def _fits(value: Any, hint: Any) -> bool:
         return True
     if hint in (int, float):
         kind = numbers.Integral if hint is int else numbers.Real
-        return is_number(value) and isinstance(value, kind) and (hint is int or _is_float(value))
+        return is_number(value) and isinstance(value, kind) and (hint is int or is_float(value))
     return isinstance(value, hint)
-
-
-def _is_float(value: Any) -> bool:
-    """Whether a number is not beyond the range of floats, as whole numbers can be."""
-    try:
-        float(value)
-    except OverflowError:
-        return False
-    return True
 
 
 def _name(hint: Any) -> str:

@@ -191,6 +191,17 @@ class Workdir:
             raise ValueError(f"stage {name} is not done in {self.path}: run it first")
         return record
 
+    @contextmanager
+    def reading_stage(self, name: str) -> Iterator[Mapping[str, Any]]:
+        """The result of a finished stage as JSON values.
+
+        Raises:
+            ValueError: the stage is not finished, or its values cause an error in the block.
+        """
+        result = self.require_stage(name).result or {}
+        with naming_damage(self._stage_path(name), "restore or remove it"):
+            yield result
+
     def stage_config(self, name: str, kind: type[Config]) -> Config:
         """The configuration of a finished stage; fields that are no settings have their defaults.
 

@@ -6,6 +6,7 @@ from dataclasses import asdict
 import pytest
 
 from aec_ofa_tf.audio.front_end import PRESETS
+from aec_ofa_tf.averaging import average
 from aec_ofa_tf.models.cnn10 import search_space
 from aec_ofa_tf.models.family import to_config
 from aec_ofa_tf.training.config import SupernetConfig
@@ -59,6 +60,17 @@ def test_a_damaged_stage_is_named(run, record):
     (run.path / "stages" / "supernet.json").write_text(record)
     with pytest.raises(ValueError, match=r"supernet\.json is damaged .*remove it"):
         run.stage_config("supernet", SupernetConfig)
+
+
+@pytest.mark.parametrize("value", ["1000", 10**400, [1]])
+def test_a_figure_that_is_no_number_is_named(run, value):
+    largest = {"params": 1000, "macs": value}
+    (run.path / "search").mkdir()
+    (run.path / "search" / "result.json").write_text(
+        json.dumps({"budgets": [], "largest": largest})
+    )
+    with pytest.raises(ValueError, match=r"result\.json is damaged .*macs is a number"):
+        average([run])
 
 
 @pytest.mark.parametrize("result", ["[]", "{}", '{"budgets": [{"budget": 1, "subnet": []}]}'])

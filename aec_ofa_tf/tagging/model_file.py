@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from aec_ofa_tf.audio.front_end import FrontEndConfig
+from aec_ofa_tf.audio.front_end import MAX_SAMPLE_RATE_HZ, FrontEndConfig
 from aec_ofa_tf.config import check_fields
 from aec_ofa_tf.files import replacing
 from aec_ofa_tf.labels import label_problem
@@ -88,6 +88,10 @@ class ModelInfo:
         for name in ("sample_rate_hz", "clip_samples"):
             if not isinstance(getattr(self, name), int) or getattr(self, name) < 1:
                 raise ValueError(f"{name} is a positive integer, received {getattr(self, name)!r}")
+        if self.sample_rate_hz > MAX_SAMPLE_RATE_HZ:
+            raise ValueError(
+                f"sample_rate_hz is at most {MAX_SAMPLE_RATE_HZ}, received {self.sample_rate_hz}"
+            )
         if not isinstance(self.front_end, FrontEndConfig):
             raise ValueError(f"front_end is a FrontEndConfig, received {self.front_end!r}")
         for name, known in _CHOICES.items():

@@ -7,24 +7,20 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
-from aec_ofa_tf.audio.front_end import FrontEndConfig
 from aec_ofa_tf.audio.io.decode import DecodeError, fit_length
-from aec_ofa_tf.audio.log_mel import log_mel
+from aec_ofa_tf.audio.numpy_log_mel import numpy_log_mel
 from aec_ofa_tf.files import fingerprint, read_json, replacing, sha256_of, write_json
 from tfrecords.clip import Clip
 from tfrecords.clip_format import ClipFormat
+from tfrecords.clip_record import audio_example, log_mel_example
 from tfrecords.clip_table import ClipRange
 from tfrecords.manifest import Rejected, Shard, damage
 from tfrecords.record_file import write_examples
 from tfrecords.recordings import CHECKS, State, edited, states_of, time_ns
-from tfrecords.schema import audio_example, log_mel_example
 from tfrecords.segment import decode_clip
 
 
@@ -233,13 +229,6 @@ def _encoder(form: ClipFormat) -> Callable[[str, list[int], np.ndarray], bytes]:
     if form.payload == "audio":
         rate_hz = form.front_end.sample_rate_hz
         return lambda clip_id, classes, waveform: audio_example(clip_id, classes, waveform, rate_hz)
-    features = _log_mel_function(form.clip_samples, form.front_end)
     return lambda clip_id, classes, waveform: log_mel_example(
-        clip_id, classes, features(waveform).numpy()
+        clip_id, classes, numpy_log_mel(waveform, form.front_end)
     )
-
-
-@lru_cache(maxsize=8)
-def _log_mel_function(clip_samples: int, front_end: FrontEndConfig) -> Any:
-    signature = [tf.TensorSpec([clip_samples], tf.float32)]
-    return tf.function(lambda waveform: log_mel(waveform, front_end), input_signature=signature)

@@ -16,6 +16,7 @@ from tqdm import tqdm
 from aec_ofa_tf.files import read_json, remove_partial, replacing, sha256_of, write_json
 from aec_ofa_tf.ownership import SOFT_LABELS, owned
 from tfrecords.clip import TRAIN
+from tfrecords.example import bytes_feature, example, float_feature
 from tfrecords.manifest import ManifestError, Shard, damage
 from tfrecords.record_file import write_examples
 from tfrecords.records import MISMATCH, CheckedBatches, Records, clip_lookup, read_function
@@ -178,16 +179,7 @@ def _examples(batches: tf.data.Dataset, predict: Callable[[tf.Tensor], Any], cla
                 f"the teacher's scores of clip {clip!r} are not finite; train it again"
             )
         for clip_id, row in zip(ids, scores, strict=True):
-            yield _example(clip_id, row)
-
-
-def _example(clip_id: bytes, scores: np.ndarray) -> bytes:
-    feature = {
-        "id": tf.train.Feature(bytes_list=tf.train.BytesList(value=[clip_id])),
-        "scores": tf.train.Feature(float_list=tf.train.FloatList(value=scores)),
-    }
-    example = tf.train.Example(features=tf.train.Features(feature=feature))
-    return example.SerializeToString(deterministic=True)
+            yield example({"id": bytes_feature(clip_id), "scores": float_feature(row)})
 
 
 def _write_manifest(

@@ -14,9 +14,9 @@ from aec_ofa_tf.audio.front_end import ADD, PANNS, FrontEndConfig
 from aec_ofa_tf.audio.mel_blocks import mel_blocks
 from aec_ofa_tf.audio.stft import check_front_end, check_samples, hann_window
 
-# Frames that are transformed at once: they stay in the processor's cache, and products of their
-# size are computed by one thread, so that the bytes of records do not depend on the cores.
-_FRAMES_AT_ONCE = 64
+# Frames that are transformed at once. They stay in the processor's cache, and BLAS computes
+# products of this size in the calling thread, so that it takes no core from another worker.
+_FRAMES_AT_ONCE = 256
 
 
 def numpy_log_mel(waveform: np.ndarray, config: FrontEndConfig = PANNS) -> np.ndarray:

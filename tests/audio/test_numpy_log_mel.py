@@ -36,7 +36,8 @@ def test_values_are_those_of_log_mel(front_end_name, name):
     assert received.dtype == np.float32
     assert received.shape == expected.shape
     error = np.abs(received - expected)
-    assert error[near].max() <= 1e-4
+    assert np.median(error) <= 1e-5
+    assert error[near].max() <= 2e-4  # what float32 leaves of a pure tone, in either of them
     assert error.max() <= 0.5
 
 

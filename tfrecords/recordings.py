@@ -53,8 +53,10 @@ def checksum(path: Path) -> int:
             crc.update(str(size).encode())
             for place in _places(size):
                 file.seek(place)
-                for _ in range(_BLOCK_BYTES // _READ_BYTES):
-                    crc.update(file.read(_READ_BYTES))
+                left = _BLOCK_BYTES
+                while left and (data := file.read(min(left, _READ_BYTES))):
+                    crc.update(data)
+                    left -= len(data)
     except OSError:
         return -1
     return int.from_bytes(crc.digest(), "big")

@@ -6,8 +6,9 @@ Beam's elements are ranges of this file, so neither the pipeline nor its workers
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -39,12 +40,12 @@ class ClipRange:
         with self.table.open("rb") as file:
             return tuple(json.loads(file.readline())["labels"])
 
-    def clips(self) -> tuple[Clip, ...]:
-        """The clips of this range."""
+    def clips(self) -> Iterator[Clip]:
+        """Reads the clips of this range one by one: a shard may have many."""
         with self.table.open("rb") as file:
             file.seek(self.offset)
-            lines = file.read(self.bytes).splitlines()
-        return tuple(_clip(json.loads(line)) for line in lines)
+            for line in islice(file, self.count):
+                yield _clip(json.loads(line))
 
 
 def write_table(

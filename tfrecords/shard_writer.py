@@ -113,9 +113,8 @@ def finished(job: ShardJob) -> ShardReport | None:
         return None  # absent or damaged: the shard is written again
     if report.job != job.fingerprint() or damage(job.path.parent, report.shard, read_all=True):
         return None
-    clips = job.rows.clips()
-    states = known_states(job.path, len(clips))
-    has_edited = bool(states) and any(edited(clips, states, job.source_check))
+    states = known_states(job.path, job.rows.count)
+    has_edited = bool(states) and any(edited(job.rows.clips(), states, job.source_check))
     return None if has_edited else report
 
 

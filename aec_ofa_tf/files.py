@@ -139,8 +139,9 @@ def remove_partial(directory: Path, names: Iterable[str]) -> None:
 
 def write_json(path: Path, value: Any) -> None:
     """Writes JSON with sorted keys, so that equal values give equal bytes."""
-    with replacing(path) as temporary:
-        temporary.write_text(json.dumps(value, indent=1, sort_keys=True) + "\n", encoding="ascii")
+    with replacing(path) as temporary, temporary.open("w", encoding="ascii") as file:
+        json.dump(value, file, indent=1, sort_keys=True)
+        file.write("\n")
 
 
 def read_json(path: Path) -> Any:

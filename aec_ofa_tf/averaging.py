@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
-from typing import Any
 
+from aec_ofa_tf.files import JsonObject
 from aec_ofa_tf.workdir import Workdir
 
 NETWORK_COLUMNS = {"network": "", "params": ",.0f", "macs": ",.0f", "accuracy": ".3f", "mAP": ".4f"}
@@ -21,7 +21,8 @@ FILE_COLUMNS = {
     "mAP": ".4f",
     "map_drop": ".4f",
 }
-Figures = Mapping[str, Any]
+Figures = JsonObject
+"""A row of a search or of a conversion."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class Mean:
     means: Mapping[str, float]
     by_run: Mapping[str, Sequence[float]]
 
-    def as_dict(self, key: str) -> dict[str, Any]:
+    def as_dict(self, key: str) -> dict[str, object]:
         """For JSON; the name is stored under `key`."""
         return {key: self.name, **self.means, "by_run": dict(self.by_run)}
 
@@ -57,7 +58,7 @@ class AverageResult:
     networks: tuple[Mean, ...]
     files: tuple[Mean, ...]
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, object]:
         """For JSON."""
         return {
             "runs": list(self.runs),
@@ -88,7 +89,7 @@ def average(runs: Sequence[Workdir]) -> AverageResult:
     )
 
 
-def _networks(search: Mapping[str, Any]) -> dict[str, Figures]:
+def _networks(search: JsonObject) -> dict[str, Figures]:
     found = {"largest": search["largest"]}
     found |= {row["budget"]: row for row in search["budgets"]}
     return {name: {**row.get("evaluation", {}), **_sizes(row)} for name, row in found.items()}
@@ -98,7 +99,7 @@ def _sizes(row: Figures) -> Figures:
     return {name: row[name] for name in ("params", "macs")}
 
 
-def _files(conversion: Mapping[str, Any]) -> dict[str, Figures]:
+def _files(conversion: JsonObject) -> dict[str, Figures]:
     return {"/".join(Path(row["file"]).parts[-2:]): row for row in conversion["files"]}
 
 

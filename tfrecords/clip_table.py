@@ -10,9 +10,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
-from aec_ofa_tf.files import replacing
+from aec_ofa_tf.files import JsonObject, replacing
 from tfrecords.clip import Clip
 
 TABLE_NAME = "unfinished.jsonl"
@@ -85,14 +84,14 @@ def planned_shards(path: Path) -> dict[str, int]:
         return {}
 
 
-def _line(value: Any) -> bytes:
+def _line(value: object) -> bytes:
     return json.dumps(value, separators=(",", ":")).encode("ascii") + b"\n"
 
 
-def _row(clip: Clip) -> dict[str, Any]:
+def _row(clip: Clip) -> dict[str, object]:
     row = {item.name: getattr(clip, item.name) for item in fields(clip)}
     return {**row, "path": str(clip.path)}
 
 
-def _clip(row: dict[str, Any]) -> Clip:
+def _clip(row: JsonObject) -> Clip:
     return Clip(**{**row, "path": Path(row["path"]), "labels": tuple(row["labels"])})

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from tfrecords.flac import decode, encode
+from tfrecords.python_functions import python_function
 
 
 def decode_batch(flac: tf.Tensor, samples: int) -> tf.Tensor:
@@ -50,12 +50,12 @@ def soundfile_decode_batch(flac: tf.Tensor, samples: int) -> tf.Tensor:
             row[:] = decode(clip, samples)
         return decoded
 
-    batch = tf.numpy_function(decode_clips, [flac], tf.int32, stateful=False)
+    batch = python_function(decode_clips, [flac], tf.int32, stateful=False)
     return tf.ensure_shape(batch, [*flac.shape, samples])
 
 
 @cache
-def _tensorflow_io_decode() -> Callable[..., Any] | None:
+def _tensorflow_io_decode() -> Callable[..., tf.Tensor] | None:
     """tensorflow-io's decoder, or None if it is not installed or does not load.
 
     The Python package imports with any TensorFlow; whether its C++ library loads is known only
@@ -69,5 +69,5 @@ def _tensorflow_io_decode() -> Callable[..., Any] | None:
             tfio.audio.decode_flac(tf.constant(silence), shape=[16, 1], dtype=tf.int32)
     except (ImportError, NotImplementedError, tf.errors.OpError):
         return None
-    decode_flac: Callable[..., Any] = tfio.audio.decode_flac
+    decode_flac: Callable[..., tf.Tensor] = tfio.audio.decode_flac
     return decode_flac

@@ -7,11 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from aec_ofa_tf.audio.front_end import FrontEndConfig
 from aec_ofa_tf.classes import ClassCounts
-from aec_ofa_tf.files import fingerprint, read_json, sha256_of, write_json
+from aec_ofa_tf.files import JsonObject, fingerprint, read_json, sha256_of, write_json
 
 MANIFEST_NAME = "manifest.json"
 FORMAT_VERSION = 1
@@ -76,7 +75,7 @@ class Manifest:
             labels; empty if an earlier version wrote the records.
     """
 
-    configuration: Mapping[str, Any]
+    configuration: JsonObject
     labels: tuple[str, ...]
     shards: tuple[Shard, ...]
     clips_per_label: Mapping[str, Mapping[str, int]]
@@ -84,7 +83,7 @@ class Manifest:
     missing: tuple[Rejected, ...] = ()
     silent: int = 0
     notes: Mapping[str, str] = field(default_factory=dict)
-    facts: Mapping[str, Any] = field(default_factory=dict)
+    facts: JsonObject = field(default_factory=dict)
     clips_per_count: Mapping[str, int] = field(default_factory=dict)
 
     @cached_property
@@ -128,7 +127,7 @@ class Manifest:
         """The parameters of the log-mel."""
         return FrontEndConfig.from_dict(self.configuration["front_end"])
 
-    def summary(self) -> dict[str, Any]:
+    def summary(self) -> dict[str, object]:
         """What programs report: counts of clips, and classes that cannot be told from others."""
         return {
             "clips": self.clips,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import tensorflow as tf
 
@@ -58,7 +57,7 @@ def parse_batch(
     return clips
 
 
-def _feature_spec(payload: str) -> dict[str, Any]:
+def _feature_spec(payload: str) -> dict[str, object]:
     spec = {"id": tf.io.FixedLenFeature([], tf.string), "labels": tf.io.VarLenFeature(tf.int64)}
     if payload == "audio":
         spec["flac"] = tf.io.FixedLenFeature([], tf.string)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 import numpy as np
 import tensorflow as tf
+from numpy.typing import ArrayLike
 from tqdm import tqdm
 
 from aec_ofa_tf.files import read_json, remove_partial, replacing, sha256_of, write_json
@@ -63,14 +64,34 @@ class SoftLabels:
         return function
 
 
+class SoftLabelManifest(TypedDict):
+    """The content of `manifest.json` of soft labels.
+
+    Attributes:
+        teacher: fingerprint of the teacher.
+        records: fingerprint of the records.
+        split: the split that was scored.
+        classes: number of scores per clip.
+        clips: number of clips.
+        shards: the fields of every `Shard`.
+    """
+
+    teacher: str
+    records: str
+    split: str
+    classes: int
+    clips: int
+    shards: list[dict[str, object]]
+
+
 def write_soft_labels(
     records: Records,
-    predict: Callable[[tf.Tensor], Any],
+    predict: Callable[[tf.Tensor], ArrayLike],
     out_dir: Path | str,
     fingerprint: str,
     batch_size: int = 32,
     split: str = TRAIN,
-) -> dict[str, Any]:
+) -> SoftLabelManifest:
     """Scores every clip of a split, without augmentation, and stores the scores in shards.
 
     Complete shards of the same teacher and records are kept; soft labels of another teacher or of
@@ -152,7 +173,7 @@ def _finished(out_dir: Path, name: str, key: dict[str, str]) -> Shard | None:
     return shard if same and damage(out_dir, shard, read_all=True) is None else None
 
 
-def _write_shard(path: Path, examples: Any, key: dict[str, str], clips: int) -> Shard:
+def _write_shard(path: Path, examples: Iterable[bytes], key: dict[str, str], clips: int) -> Shard:
     # The old manifest must not list a shard that is being replaced.
     (path.parent / MANIFEST_NAME).unlink(missing_ok=True)
     with replacing(path) as temporary:
@@ -164,7 +185,9 @@ def _write_shard(path: Path, examples: Any, key: dict[str, str], clips: int) -> 
     return shard
 
 
-def _examples(batches: tf.data.Dataset, predict: Callable[[tf.Tensor], Any], classes: int) -> Any:
+def _examples(
+    batches: tf.data.Dataset, predict: Callable[[tf.Tensor], ArrayLike], classes: int
+) -> Iterator[bytes]:
     for batch in CheckedBatches(batches):
         scores = np.asarray(predict(batch["log_mel"]), np.float32)
         ids = batch["id"].numpy()
@@ -184,13 +207,15 @@ def _examples(batches: tf.data.Dataset, predict: Callable[[tf.Tensor], Any], cla
 
 def _write_manifest(
     out_dir: Path, key: dict[str, str], classes: int, shards: list[Shard]
-) -> dict[str, Any]:
-    manifest = {
-        **key,
-        "classes": classes,
-        "clips": sum(shard.clips for shard in shards),
-        "shards": [vars(shard) for shard in shards],
-    }
+) -> SoftLabelManifest:
+    manifest = SoftLabelManifest(
+        teacher=key["teacher"],
+        records=key["records"],
+        split=key["split"],
+        classes=classes,
+        clips=sum(shard.clips for shard in shards),
+        shards=[vars(shard) for shard in shards],
+    )
     path = out_dir / MANIFEST_NAME
     if not path.is_file() or read_json(path) != manifest:
         write_json(path, manifest)

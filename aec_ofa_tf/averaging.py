@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
-from typing import Any
 
 from aec_ofa_tf.config import is_float
+from aec_ofa_tf.files import JsonObject
 from aec_ofa_tf.workdir import Workdir
 
 NETWORK_COLUMNS = {"network": "", "params": ",.0f", "macs": ",.0f", "accuracy": ".3f", "mAP": ".4f"}
@@ -22,7 +22,8 @@ FILE_COLUMNS = {
     "mAP": ".4f",
     "map_drop": ".4f",
 }
-Figures = Mapping[str, Any]
+Figures = JsonObject
+"""A row of a search or of a conversion."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ class Mean:
     means: Mapping[str, float]
     by_run: Mapping[str, Sequence[float]]
 
-    def as_dict(self, key: str) -> dict[str, Any]:
+    def as_dict(self, key: str) -> dict[str, object]:
         """For JSON; the name is stored under `key`."""
         return {key: self.name, **self.means, "by_run": dict(self.by_run)}
 
@@ -58,7 +59,7 @@ class AverageResult:
     networks: tuple[Mean, ...]
     files: tuple[Mean, ...]
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, object]:
         """For JSON."""
         return {
             "runs": list(self.runs),
@@ -107,7 +108,7 @@ def _files(run: Workdir) -> dict[str, Figures]:
         return {name: _figures(row, FILE_COLUMNS) for name, row in rows.items()}
 
 
-def _figures(row: Mapping[str, Any], columns: Mapping[str, str]) -> Figures:
+def _figures(row: JsonObject, columns: Mapping[str, str]) -> Figures:
     """The figures of the columns; those that are not defined are None or not there."""
     found = {name: row[name] for name, form in columns.items() if form and name in row}
     for name, value in found.items():

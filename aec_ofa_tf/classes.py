@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from aec_ofa_tf.dataset import SPLITS, TRAIN, Dataset
+from aec_ofa_tf.files import JsonObject
 from aec_ofa_tf.labels import check_labels
 from aec_ofa_tf.tasks import MULTI_LABEL, default_task, get_task
 
@@ -100,7 +100,7 @@ class ClassGap:
         found = "; ".join(f"{words} {_listed(names)}" for words, names in groups.items() if names)
         return f"{self.split} clips: {found}: {self.effect}"
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, object]:
         """For JSON."""
         return {
             "split": self.split,
@@ -111,7 +111,7 @@ class ClassGap:
         }
 
     @classmethod
-    def from_dict(cls, row: Mapping[str, Any]) -> ClassGap:
+    def from_dict(cls, row: JsonObject) -> ClassGap:
         """Reads what `as_dict` described."""
         return cls(
             row["split"],

@@ -35,7 +35,7 @@ class ConfigError(ValueError):
 
 
 def number(
-    default: Any,
+    default: object,
     least: float | None = None,
     most: float | None = None,
     changes_outcome: bool = True,
@@ -84,7 +84,7 @@ def check_fields(config: Any) -> None:
         object.__setattr__(config, field.name, value)
 
 
-def is_number(value: Any) -> bool:
+def is_number(value: object) -> bool:
     """Whether a value is a real number. True and False are no numbers here."""
     return isinstance(value, numbers.Real) and not isinstance(value, bool | np.bool_)
 
@@ -97,7 +97,7 @@ def is_float(value: Any) -> bool:
         return False
 
 
-def check_count(name: str, value: Any, least: int = 1) -> None:
+def check_count(name: str, value: object, least: int = 1) -> None:
     """Checks an argument that is a whole number.
 
     Raises:
@@ -122,7 +122,7 @@ def outcome(config: Any) -> dict[str, Any]:
     return values
 
 
-def from_values(kind: type[Config], values: Mapping[str, Any]) -> Config:
+def from_values(kind: type[Config], values: Mapping[str, object]) -> Config:
     """Builds a configuration from the values of `outcome`; other fields have their defaults.
 
     Args:
@@ -137,7 +137,7 @@ def from_values(kind: type[Config], values: Mapping[str, Any]) -> Config:
     return kind(**known)
 
 
-def require_type(name: str, value: Any, kind: type | tuple[type, ...], expected: str) -> None:
+def require_type(name: str, value: object, kind: type | tuple[type, ...], expected: str) -> None:
     """Checks the class of an argument.
 
     Args:
@@ -156,17 +156,17 @@ def require_type(name: str, value: Any, kind: type | tuple[type, ...], expected:
 
 
 @functools.cache
-def _hints(kind: type) -> dict[str, Any]:
+def _hints(kind: type) -> dict[str, object]:
     return typing.get_type_hints(kind)
 
 
-def _as_python(value: Any, hint: Any) -> Any:
+def _as_python(value: object, hint: object) -> object:
     if isinstance(value, np.generic):
         return value.item()
     return Path(value) if isinstance(value, str) and Path in typing.get_args(hint) else value
 
 
-def _problem(value: Any, hint: Any, metadata: Mapping[str, Any]) -> str | None:
+def _problem(value: Any, hint: object, metadata: Mapping[str, Any]) -> str | None:
     """What a valid value is if this one is invalid, else None."""
     choices = metadata.get("choices")
     if choices:
@@ -179,7 +179,7 @@ def _problem(value: Any, hint: Any, metadata: Mapping[str, Any]) -> str | None:
     return _size(value, *bounds)
 
 
-def _fits(value: Any, hint: Any) -> bool:
+def _fits(value: Any, hint: object) -> bool:
     """Whether a value has the type of a field. True and False are no numbers here."""
     origin, parts = typing.get_origin(hint), typing.get_args(hint)
     if origin is collections.abc.Mapping:
@@ -199,7 +199,7 @@ def _fits(value: Any, hint: Any) -> bool:
     return isinstance(value, hint)
 
 
-def _name(hint: Any) -> str:
+def _name(hint: object) -> str:
     names = {int: "a whole number", float: "a number", bool: "True or False", str: "text"}
     wanted = [part for part in typing.get_args(hint) if part is not type(None)] or [hint]
     if typing.get_origin(hint) in (collections.abc.Sequence, tuple):

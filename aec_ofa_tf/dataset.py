@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from aec_ofa_tf.audio.front_end import FrontEndConfig
 
@@ -152,12 +153,12 @@ class Dataset(Protocol):
     def training_position(self, batch_size: int, step: int) -> tuple[int, int]:
         """Epoch, and position in its order, of the first clip after `step` batches."""
 
-    def checked(self, batches: Iterable[Any]) -> Iterable[Any]:
+    def checked(self, batches: Iterable[Any]) -> Iterable[object]:
         """Wraps batches: damaged data raises an ordinary error that names the damage."""
 
     def write_soft_labels(
         self,
-        predict: Callable[[tf.Tensor], Any],
+        predict: Callable[[tf.Tensor], ArrayLike],
         directory: Path,
         fingerprint: str,
         batch_size: int,

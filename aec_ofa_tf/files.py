@@ -6,10 +6,13 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+
+JsonObject = Mapping[str, Any]
+"""A JSON object that was read from a file, whose values have the types that its writer chose."""
 
 LOCK_NAME = ".lock"
 _TEMPORARY_SUFFIX = ".partial"
@@ -141,10 +144,11 @@ def remove_partial(directory: Path, names: Iterable[str]) -> None:
             path.unlink(missing_ok=True)
 
 
-def write_json(path: Path, value: Any) -> None:
+def write_json(path: Path, value: object) -> None:
     """Writes JSON with sorted keys, so that equal values give equal bytes."""
-    with replacing(path) as temporary:
-        temporary.write_text(json.dumps(value, indent=1, sort_keys=True) + "\n", encoding="ascii")
+    with replacing(path) as temporary, temporary.open("w", encoding="ascii") as file:
+        json.dump(value, file, indent=1, sort_keys=True)
+        file.write("\n")
 
 
 def read_json(path: Path, kind: type = dict) -> Any:
@@ -194,7 +198,7 @@ def sha256_of(path: Path) -> str:
     return digest.hexdigest()
 
 
-def fingerprint(value: Any) -> str:
+def fingerprint(value: object) -> str:
     """Hexadecimal SHA-256 of a JSON value, independent of the order of keys."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode("ascii")).hexdigest()

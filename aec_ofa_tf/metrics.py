@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 from dataclasses import asdict, dataclass
 from statistics import NormalDist
-from typing import Any
 
 import numpy as np
 
@@ -40,7 +39,7 @@ class Metrics:
     clips: int
     undefined_classes: tuple[int, ...]
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, object]:
         """For JSON; `undefined_classes` is the number of classes that were left out."""
         values = asdict(self)
         values["undefined_classes"] = len(self.undefined_classes)

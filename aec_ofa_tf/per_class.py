@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
 
 import numpy as np
 
@@ -85,7 +84,7 @@ class PerClassReport:
         rows.sort(key=lambda row: (row[first] is None, row[first] or 0.0))
         return [{name: row[name] for name in columns} for row in rows]
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, object]:
         """For JSON."""
         return {
             "classes": self.rows(),

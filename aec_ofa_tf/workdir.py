@@ -8,11 +8,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from aec_ofa_tf.audio.front_end import FrontEndConfig
 from aec_ofa_tf.config import Config, ConfigError, check_fields, from_values
-from aec_ofa_tf.files import fingerprint, naming_damage, read_json, write_json
+from aec_ofa_tf.files import JsonObject, fingerprint, naming_damage, read_json, write_json
 from aec_ofa_tf.models.family import network_from_config, space_from_config
 from aec_ofa_tf.models.network import NetworkConfig
 from aec_ofa_tf.models.space import SearchSpace
@@ -34,8 +33,8 @@ class StageRecord:
         result: its result, as JSON values; None until the stage is finished.
     """
 
-    settings: Mapping[str, Any]
-    result: Mapping[str, Any] | None
+    settings: JsonObject
+    result: JsonObject | None
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -77,7 +76,7 @@ class Workdir:
             finally:
                 _HELD.discard(place)
 
-    def claim(self, config: Mapping[str, Any]) -> None:
+    def claim(self, config: Mapping[str, object]) -> None:
         """Writes the configuration, or compares it with the existing one.
 
         Raises:
@@ -97,7 +96,7 @@ class Workdir:
         write_json(path, config)
         (self.path / "fingerprint").write_text(fingerprint(config) + "\n", encoding="ascii")
 
-    def config(self) -> dict[str, Any]:
+    def config(self) -> JsonObject:
         """The configuration that `claim` wrote.
 
         Raises:
@@ -139,7 +138,7 @@ class Workdir:
     def begin_stage(
         self,
         name: str,
-        settings: Mapping[str, Any],
+        settings: Mapping[str, object],
         begun: bool = False,
         owner: type | None = None,
     ) -> StageRecord | None:
@@ -167,14 +166,14 @@ class Workdir:
         return None
 
     def finish_stage(
-        self, name: str, result: Mapping[str, Any], settings: Mapping[str, Any] | None = None
+        self, name: str, result: Mapping[str, object], settings: Mapping[str, object] | None = None
     ) -> None:
         """Stores the result of a stage; `settings` is needed if `begin_stage` was not called."""
         if settings is None:
             settings = self.settings(name)
         self._write(name, StageRecord(settings, result))
 
-    def same_stage(self, name: str, settings: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    def same_stage(self, name: str, settings: Mapping[str, object]) -> JsonObject | None:
         """The result of a stage if it was finished with exactly these settings, else None."""
         record = self._stage_record(name)
         same = record is not None and record.settings == _as_json(settings)
@@ -192,7 +191,7 @@ class Workdir:
         return record
 
     @contextmanager
-    def reading_stage(self, name: str) -> Iterator[Mapping[str, Any]]:
+    def reading_stage(self, name: str) -> Iterator[JsonObject]:
         """The result of a finished stage as JSON values.
 
         Raises:
@@ -218,13 +217,13 @@ class Workdir:
         searched = {SEARCH} if self._search_path.exists() else set()
         return sorted(found | searched)
 
-    def settings(self, name: str) -> Mapping[str, Any]:
+    def settings(self, name: str) -> JsonObject:
         """The settings of a stage that was begun, as JSON values; empty for others."""
         record = self._stage_record(name)
         return {} if record is None else record.settings
 
     @contextmanager
-    def reading_search(self) -> Iterator[dict[str, Any]]:
+    def reading_search(self) -> Iterator[JsonObject]:
         """The search result as JSON values: `budgets`, a row each, and the `largest` subnet.
 
         Raises:
@@ -274,8 +273,8 @@ class Workdir:
 
     def _compare(
         self,
-        old: Mapping[str, Any],
-        new: Mapping[str, Any],
+        old: Mapping[str, object],
+        new: Mapping[str, object],
         what: str,
         remedy: str,
         owner: type | None = None,
@@ -292,6 +291,6 @@ class Workdir:
             )
 
 
-def _as_json(value: Mapping[str, Any]) -> dict[str, Any]:
+def _as_json(value: Mapping[str, object]) -> dict[str, object]:
     """The value as it is read back from JSON, with lists instead of tuples."""
     return json.loads(json.dumps(value))

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any
 
 from absl import flags
 
@@ -25,15 +24,18 @@ FLAGS = flags.FLAGS
 flags.DEFINE_string("out", None, "File to which the result is written too, indented.")
 
 
-def main(runs: list[str]) -> dict[str, Any]:
+def main(runs: list[str]) -> dict[str, object]:
     """Averages the searches and conversions of `runs`; see the module's docstring."""
     if not runs:
         raise ValueError("no runs given: name the --workdir of each")
     from aec_ofa_tf.reporting.tables import markdown  # needs more than the core install
 
-    result = average([Workdir(Path(run)) for run in runs]).as_dict()
-    for table, columns in (("networks", NETWORK_COLUMNS), ("files", FILE_COLUMNS)):
-        print(f"\n{markdown(result[table], columns)}", file=sys.stderr)
+    averages = average([Workdir(Path(run)) for run in runs])
+    networks = [mean.as_dict("network") for mean in averages.networks]
+    files = [mean.as_dict("file") for mean in averages.files]
+    for rows, columns in ((networks, NETWORK_COLUMNS), (files, FILE_COLUMNS)):
+        print(f"\n{markdown(rows, columns)}", file=sys.stderr)
+    result = averages.as_dict()
     if FLAGS.out:
         write_json(Path(FLAGS.out), result)
     return result

@@ -23,7 +23,6 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 from absl import flags
 
@@ -36,7 +35,7 @@ flags.DEFINE_string("out", None, "File to which the result is written too, inden
 flags.adopt_module_key_flags(benchmark)
 
 
-def main(_: list[str]) -> dict[str, Any]:
+def main(_: list[str]) -> dict[str, object]:
     """Runs `--suite`; see the module's docstring."""
     suites = {
         benchmark.TRAIN_STEP: _train_step,
@@ -52,35 +51,35 @@ def main(_: list[str]) -> dict[str, Any]:
     return result
 
 
-def _train_step() -> dict[str, Any]:
+def _train_step() -> dict[str, object]:
     settings = benchmark.train_step_settings()
     from pipelines.benchmarks.train_step import run_train_step
 
     return run_train_step(settings)
 
 
-def _search() -> dict[str, Any]:
+def _search() -> dict[str, object]:
     settings = benchmark.search_settings()
     from pipelines.benchmarks.search import run_search_suite
 
     return run_search_suite(settings)
 
 
-def _tflite() -> dict[str, Any]:
+def _tflite() -> dict[str, object]:
     settings = benchmark.tflite_settings()
     from pipelines.benchmarks.tflite import run_tflite_suite
 
     return run_tflite_suite(settings)
 
 
-def _prepare() -> dict[str, Any]:
+def _prepare() -> dict[str, object]:
     settings = benchmark.prepare_settings()
     from pipelines.benchmarks.preparation import run_prepare_suite
 
     return run_prepare_suite(settings)
 
 
-def _input() -> dict[str, Any]:
+def _input() -> dict[str, object]:
     settings = benchmark.train_step_settings()
     from pipelines.benchmarks.input_rate import run_input_suite
 

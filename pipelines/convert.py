@@ -11,7 +11,6 @@ python -m pipelines.convert --workdir=runs/demo --data_dir=runs/demo-data --fami
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from absl import flags
 
@@ -51,7 +50,7 @@ for module in (pipelines.flags, data, experiment):
 
 
 @naming_flags
-def main(_: list[str]) -> dict[str, Any]:
+def main(_: list[str]) -> dict[str, object]:
     """Converts `--subnet`, `--teacher` or `--family`; see the module's docstring."""
     _check_flags()
     config = read(ExportConfig, evaluation=read(EvaluationConfig))
@@ -75,8 +74,8 @@ def main(_: list[str]) -> dict[str, Any]:
         return run.family(config, FLAGS.out, FLAGS.data_licence or "").as_dict()
     result = run.export(
         config, FLAGS.subnet, teacher=FLAGS.teacher, out=FLAGS.out, score=FLAGS.score
-    ).as_dict()
-    return {**result["files"][0], **result}
+    )
+    return {**result.files[0].as_dict(), **result.as_dict()}
 
 
 def _check_flags() -> None:

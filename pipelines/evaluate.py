@@ -8,7 +8,6 @@ python -m pipelines.evaluate --model=runs/demo --subnet=smallest --data_dir=runs
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from absl import flags
 
@@ -34,7 +33,7 @@ for module in (pipelines.flags, data, experiment):
 
 
 @naming_flags
-def main(_: list[str]) -> dict[str, Any]:
+def main(_: list[str]) -> dict[str, object]:
     """Evaluates `--model`; see the module's docstring."""
     model = Path(FLAGS.model)
     if not model.exists():
@@ -53,7 +52,7 @@ def main(_: list[str]) -> dict[str, Any]:
     counts = records.manifest.class_counts
     data.warn_of_gaps(counts, (FLAGS.split,))
     gaps = [gap.as_dict() for gap in counts.gaps if gap.split == FLAGS.split]
-    result: dict[str, Any] = {"model": str(model), "split": FLAGS.split, "class_gaps": gaps}
+    result: dict[str, object] = {"model": str(model), "split": FLAGS.split, "class_gaps": gaps}
     if not model.is_dir():
         from aec_ofa_tf.export.scoring import evaluate_file
 

@@ -11,7 +11,6 @@ python -m pipelines.prepare --dataset=folder --source=WORDS --front_end=keyword_
 from __future__ import annotations
 
 import time
-from typing import Any
 
 from absl import flags
 
@@ -24,7 +23,7 @@ flags.adopt_module_key_flags(data)
 
 
 @naming_flags
-def main(_: list[str]) -> dict[str, Any]:
+def main(_: list[str]) -> dict[str, object]:
     """Prepares the records; see the module's docstring."""
     started = time.monotonic()
     manifest = data.prepare_from_flags()

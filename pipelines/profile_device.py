@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import platform
 from pathlib import Path
-from typing import Any
 
 from absl import flags
 
@@ -49,7 +48,7 @@ flags.adopt_module_key_flags(experiment)
 
 
 @naming_flags
-def main(_: list[str]) -> dict[str, Any]:
+def main(_: list[str]) -> dict[str, object]:
     """Writes `--out`; see the module's docstring."""
     space, network = _space_and_network()
     from pipelines.benchmarks.device_profile import ProfileSettings, profile_device

@@ -8,7 +8,6 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 from logging import WARNING, LogRecord
-from typing import Any
 
 from absl import app, flags, logging
 
@@ -24,7 +23,7 @@ flags.DEFINE_bool("traceback", False, "Show where in the code an error was raise
 
 
 def run(
-    main: Callable[[list[str]], dict[str, Any]],
+    main: Callable[[list[str]], dict[str, object]],
     takes_files: bool = False,
     uses_keras: bool = True,
     required: Sequence[str] = (),

@@ -6,7 +6,6 @@ python -m pipelines.search --workdir=runs/demo --data_dir=runs/demo-data --budge
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from absl import flags
 
@@ -31,7 +30,7 @@ for module in (pipelines.flags, data, experiment):
 
 
 @naming_flags
-def main(_: list[str]) -> dict[str, Any]:
+def main(_: list[str]) -> dict[str, object]:
     """Searches every budget; see the module's docstring."""
     workdir = Workdir(Path(FLAGS.workdir))
     trained, network = workdir.space_and_network()

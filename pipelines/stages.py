@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from aec_ofa_tf.experiment import Experiment
 from aec_ofa_tf.training.devices import open_devices, peers_watched
 from pipelines.flags.experiment import TrainFlags, write_flags
 from tfrecords.records import open_records
 
-Result = dict[str, Any]
+Result = dict[str, object]
 # Every worker of a cluster runs these stages; the chief runs the others alone.
 _TRAINING = ("teacher", "supernet", "subnet")
 
@@ -56,7 +55,7 @@ def run_stages(
 
 def _runners(
     experiment: Experiment, request: TrainFlags, subnet: str | None
-) -> dict[str, Callable[[], Any]]:
+) -> dict[str, Callable[[], object]]:
     """A function for every stage by name; only those of requested stages are called."""
     teacher, supernet, alone = request.teacher, request.supernet, request.subnet
     search, export = request.search, request.export

@@ -17,7 +17,6 @@ import json
 import sys
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 from absl import flags
 
@@ -37,7 +36,7 @@ tag_flags.define()
 flags.adopt_module_key_flags(tag_flags)
 
 
-def main(files: list[str]) -> dict[str, Any]:
+def main(files: list[str]) -> dict[str, object]:
     """Tags every file; see the module's docstring.
 
     Raises:
@@ -88,7 +87,7 @@ def _check_outputs(files: list[str]) -> None:
         raise ValueError("stdout shows the table; give --csv the path of a file to write")
 
 
-def _report(result: TaggingResult) -> dict[str, Any]:
+def _report(result: TaggingResult) -> dict[str, object]:
     """Returns the result as JSON, or prints it and raises an error if a file was not tagged."""
     failed = [file for file in result.files if file.error is not None]
     if not failed:

@@ -12,7 +12,6 @@ import sys
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 from absl import flags, logging
 
@@ -29,12 +28,12 @@ for module in (pipelines.flags, data, experiment):
 
 
 @naming_flags
-def main(_: list[str]) -> dict[str, Any]:
+def main(_: list[str]) -> dict[str, object]:
     """Runs `--stages`; see the module's docstring."""
     request = experiment.train_flags()
     preflight.check_request(request)
     experiment.check_given(request.stages, given(sys.argv[1:]))
-    results: dict[str, Any] = {}
+    results: dict[str, object] = {}
     if "prepare" in request.stages:
         results["prepare"] = _timed("prepare", lambda: _prepare(request))
     preflight.check_records(request)
@@ -45,11 +44,11 @@ def main(_: list[str]) -> dict[str, Any]:
     return {"workdir": FLAGS.workdir, "stages": results}
 
 
-def _prepare(request: TrainFlags) -> dict[str, Any]:
+def _prepare(request: TrainFlags) -> dict[str, object]:
     return data.prepare_from_flags(partial(preflight.check_source, request=request)).summary()
 
 
-def _timed(name: str, stage: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+def _timed(name: str, stage: Callable[[], dict[str, object]]) -> dict[str, object]:
     logging.info("stage %s", name)
     began = time.monotonic()
     result = stage()

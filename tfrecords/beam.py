@@ -8,12 +8,16 @@ import os
 import threading
 from collections.abc import Sequence
 from contextlib import redirect_stderr, suppress
-from typing import Any
+from types import ModuleType
+from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
 from tfrecords.prepare_config import PrepareError
 from tfrecords.shard_writer import ShardJob, report_path, write_shard
+
+if TYPE_CHECKING:
+    from apache_beam.options.pipeline_options import PipelineOptions
 
 _PROGRESS_SECS = 0.5
 
@@ -48,7 +52,7 @@ def write_shards(jobs: list[ShardJob], beam_args: Sequence[str]) -> None:
 def with_workers(beam_args: Sequence[str]) -> list[str]:
     """Adds a thread per core of this machine, unless the options choose a runner or workers.
 
-    Decoding, resampling and TensorFlow leave Python's lock, so threads keep all cores busy without
+    Decoding, resampling and the log-mel leave Python's lock, so threads keep all cores busy without
     the start of further processes.
     """
     chosen = ("--runner", "--direct_num_workers", "--direct_running_mode")
@@ -69,7 +73,7 @@ def _try_shard(job: ShardJob) -> None:
         write_shard(job)
 
 
-def beam_options(beam_args: Sequence[str]) -> Any:
+def beam_options(beam_args: Sequence[str]) -> PipelineOptions:
     """Parses Apache Beam's pipeline options.
 
     Raises:
@@ -90,7 +94,7 @@ def beam_options(beam_args: Sequence[str]) -> Any:
     return options
 
 
-def _import_beam() -> Any:
+def _import_beam() -> ModuleType:
     """Imports Beam, which takes a second, and hides its warnings about unused cloud services."""
     logging.disable(logging.WARNING)
     try:

@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from aec_ofa_tf.classes import ClassCounts
 from aec_ofa_tf.dataset import EVALUATION, SPLITS, TRAIN, VALIDATION
@@ -68,7 +67,7 @@ class Source:
     labels: tuple[str, ...]
     clips: tuple[Clip, ...]
     missing: tuple[Clip, ...] = ()
-    facts: Mapping[str, Any] = field(default_factory=dict)
+    facts: Mapping[str, object] = field(default_factory=dict)
     searched: Path | None = None
     notes: tuple[str, ...] = ()
 
@@ -119,7 +118,7 @@ class Row:
 
 
 def collect(
-    labels: Iterable[str], rows: Iterable[Row], notes: Iterable[str] = (), **facts: Any
+    labels: Iterable[str], rows: Iterable[Row], notes: Iterable[str] = (), **facts: object
 ) -> Source:
     """Builds a Source: checks splits and labels, drops repeated rows, separates missing clips.
 

@@ -6,12 +6,12 @@ Beam's elements are ranges of this file, so neither the pipeline nor its workers
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
+from itertools import islice
 from pathlib import Path
-from typing import Any
 
-from aec_ofa_tf.files import replacing
+from aec_ofa_tf.files import JsonObject, replacing
 from tfrecords.clip import Clip
 
 TABLE_NAME = "unfinished.jsonl"
@@ -39,12 +39,12 @@ class ClipRange:
         with self.table.open("rb") as file:
             return tuple(json.loads(file.readline())["labels"])
 
-    def clips(self) -> tuple[Clip, ...]:
-        """The clips of this range."""
+    def clips(self) -> Iterator[Clip]:
+        """Reads the clips of this range one by one: a shard may have many."""
         with self.table.open("rb") as file:
             file.seek(self.offset)
-            lines = file.read(self.bytes).splitlines()
-        return tuple(_clip(json.loads(line)) for line in lines)
+            for line in islice(file, self.count):
+                yield _clip(json.loads(line))
 
 
 def write_table(
@@ -84,14 +84,14 @@ def planned_shards(path: Path) -> dict[str, int]:
         return {}
 
 
-def _line(value: Any) -> bytes:
+def _line(value: object) -> bytes:
     return json.dumps(value, separators=(",", ":")).encode("ascii") + b"\n"
 
 
-def _row(clip: Clip) -> dict[str, Any]:
+def _row(clip: Clip) -> dict[str, object]:
     row = {item.name: getattr(clip, item.name) for item in fields(clip)}
     return {**row, "path": str(clip.path)}
 
 
-def _clip(row: dict[str, Any]) -> Clip:
+def _clip(row: JsonObject) -> Clip:
     return Clip(**{**row, "path": Path(row["path"]), "labels": tuple(row["labels"])})

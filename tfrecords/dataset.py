@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from aec_ofa_tf.dataset import Share
 from tfrecords.clip import TRAIN
+from tfrecords.python_functions import python_function
 from tfrecords.records import Batch, Records, clip_lookup, open_records
 from tfrecords.shards import ShardReader
 from tfrecords.soft_labels import open_soft_labels
@@ -159,7 +160,7 @@ def _order_function(clips: int, batch_size: int, seed: int) -> Callable[[tf.Tens
         return np.array([order(p // clips)[p % clips] for p in positions.tolist()], np.int64)
 
     def function(step: tf.Tensor) -> tf.Tensor:
-        return tf.ensure_shape(tf.numpy_function(numbers, [step], tf.int64), [batch_size])
+        return tf.ensure_shape(python_function(numbers, [step], tf.int64), [batch_size])
 
     return function
 
@@ -187,7 +188,7 @@ def _cached_lookup(records: Records, split: str) -> Callable[[tf.Tensor], Batch]
 
     def lookup(numbers: tf.Tensor) -> Batch:
         # Arrays stay in Python: as constants they would be copied into every graph.
-        ids, labels, features = tf.numpy_function(
+        ids, labels, features = python_function(
             lambda index: (
                 columns["id"][index],
                 columns["labels"][index],

@@ -7,13 +7,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from aec_ofa_tf.audio.front_end import FrontEndConfig
 from aec_ofa_tf.classes import ClassCounts
 from aec_ofa_tf.config import check_fields
 from aec_ofa_tf.dataset import SPLITS
-from aec_ofa_tf.files import fingerprint, naming_damage, read_json, sha256_of, write_json
+from aec_ofa_tf.files import (
+    JsonObject,
+    fingerprint,
+    naming_damage,
+    read_json,
+    sha256_of,
+    write_json,
+)
 from aec_ofa_tf.labels import check_labels
 from tfrecords.prepare_config import PrepareConfig
 
@@ -93,7 +99,7 @@ class Manifest:
         ValueError: a value has another type, or no TFLite file can hold a label.
     """
 
-    configuration: Mapping[str, Any]
+    configuration: JsonObject
     labels: tuple[str, ...]
     shards: tuple[Shard, ...]
     clips_per_label: Mapping[str, Mapping[str, int]]
@@ -101,7 +107,7 @@ class Manifest:
     missing: tuple[Rejected, ...] = ()
     silent: int = 0
     notes: Mapping[str, str] = field(default_factory=dict)
-    facts: Mapping[str, Any] = field(default_factory=dict)
+    facts: JsonObject = field(default_factory=dict)
     clips_per_count: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -149,7 +155,7 @@ class Manifest:
         """The parameters of the log-mel."""
         return FrontEndConfig.from_dict(self.configuration["front_end"])
 
-    def summary(self) -> dict[str, Any]:
+    def summary(self) -> dict[str, object]:
         """What programs report: counts of clips, and classes that cannot be told from others."""
         return {
             "clips": self.clips,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from aec_ofa_tf.audio.front_end import PANNS, FrontEndConfig
 from aec_ofa_tf.audio.io.decode import LENGTH_POLICIES
@@ -114,7 +113,7 @@ class PrepareConfig:
         size = self.front_end.frames(self.clip_secs) * self.front_end.mel_bins * _FLOAT16_BYTES
         return ClipBytes(size, size + _RECORD_BYTES)
 
-    def recorded(self, source: Source) -> dict[str, Any]:
+    def recorded(self, source: Source) -> dict[str, object]:
         """The configuration and a fingerprint of the source, as JSON values without the bounds.
 
         Rules by which a reader split or cut the recordings are there if the first version had
@@ -127,7 +126,7 @@ class PrepareConfig:
         }
         return {**self.stored(), **rules, "source": _source_fingerprint(source)}
 
-    def stored(self) -> dict[str, Any]:
+    def stored(self) -> dict[str, object]:
         """This configuration as JSON values, without the bounds."""
         configuration = asdict(self)
         for name in ("max_bad_fraction", "max_missing_fraction", "source_check"):
@@ -141,7 +140,7 @@ class PrepareConfig:
                 del configuration[name]
         return configuration
 
-    def shard_key(self) -> dict[str, Any]:
+    def shard_key(self) -> dict[str, object]:
         """The configuration that a shard's bytes depend on, in the form of the first version.
 
         Fields of the front end that were added later are left out if they have the value that the
@@ -152,13 +151,15 @@ class PrepareConfig:
         implied = {**_FIRST_FRONT_END, "fft_samples": shortest}
         configuration["front_end"] = {
             name: value
-            for name, value in configuration["front_end"].items()
+            for name, value in asdict(self.front_end).items()
             if name not in implied or value != implied[name]
         }
         return configuration
 
 
-def check_configuration(found: dict[str, Any], wanted: dict[str, Any], data_dir: Path) -> None:
+def check_configuration(
+    found: dict[str, object], wanted: dict[str, object], data_dir: Path
+) -> None:
     """Raises an error if a directory already has records of another configuration.
 
     Args:
@@ -190,7 +191,7 @@ def check_configuration(found: dict[str, Any], wanted: dict[str, Any], data_dir:
 
 
 def _other_rules(
-    rules: list[str], found: dict[str, Any], wanted: dict[str, Any], data_dir: Path
+    rules: list[str], found: dict[str, object], wanted: dict[str, object], data_dir: Path
 ) -> str:
     there = {rule: found.get(rule, _FIRST_RULES[rule]) for rule in rules}
     requested = {rule: wanted.get(rule, _FIRST_RULES[rule]) for rule in rules}
@@ -204,12 +205,12 @@ def _other_rules(
     )
 
 
-def with_whole_front_end(configuration: dict[str, Any]) -> dict[str, Any]:
+def with_whole_front_end(configuration: dict[str, object]) -> dict[str, object]:
     """Adds the fields that the front ends of older records do not list."""
-    if not isinstance(configuration.get("front_end"), dict):
+    front_end = configuration.get("front_end")
+    if not isinstance(front_end, dict):
         return configuration
-    front_end = FrontEndConfig.from_dict(configuration["front_end"])
-    return {**configuration, "front_end": asdict(front_end)}
+    return {**configuration, "front_end": asdict(FrontEndConfig.from_dict(front_end))}
 
 
 def _source_fingerprint(source: Source) -> str:

@@ -6,17 +6,18 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
 from google.protobuf.message import DecodeError
+from numpy.typing import ArrayLike
 
 from aec_ofa_tf.audio.front_end import FrontEndConfig
 from aec_ofa_tf.config import ConfigError
 from aec_ofa_tf.dataset import TRAIN, DatasetSummary, Share
 from tfrecords.checked import Batch, CheckedBatches
 from tfrecords.manifest import Manifest, ManifestError, damage, load_manifest
+from tfrecords.python_functions import python_function
 from tfrecords.schema import parse_batch
 from tfrecords.shards import RecordError, ShardReader, open_shards
 
@@ -162,7 +163,7 @@ class Records:
 
     def write_soft_labels(
         self,
-        predict: Callable[[tf.Tensor], Any],
+        predict: Callable[[tf.Tensor], ArrayLike],
         directory: Path,
         fingerprint: str,
         batch_size: int,
@@ -246,7 +247,7 @@ def read_function(reader: ShardReader) -> Callable[[tf.Tensor], tf.Tensor]:
         return np.array([_example(reader, number) for number in numbers.tolist()], object)
 
     def function(numbers: tf.Tensor) -> tf.Tensor:
-        return tf.ensure_shape(tf.numpy_function(read, [numbers], tf.string), [None])
+        return tf.ensure_shape(python_function(read, [numbers], tf.string), [None])
 
     return function
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 import numpy as np
 import tensorflow as tf
+from numpy.typing import ArrayLike
 from tqdm import tqdm
 
 from aec_ofa_tf.files import (
@@ -24,6 +25,7 @@ from aec_ofa_tf.files import (
 from aec_ofa_tf.ownership import SOFT_LABELS, owned
 from tfrecords.checked import MISMATCH, Batch
 from tfrecords.clip import TRAIN
+from tfrecords.example import bytes_feature, example, float_feature
 from tfrecords.manifest import ManifestError, Shard, damage
 from tfrecords.record_file import write_examples
 from tfrecords.records import Records, clip_lookup, read_function
@@ -70,14 +72,34 @@ class SoftLabels:
         return function
 
 
+class SoftLabelManifest(TypedDict):
+    """The content of `manifest.json` of soft labels.
+
+    Attributes:
+        teacher: fingerprint of the teacher.
+        records: fingerprint of the records.
+        split: the split that was scored.
+        classes: number of scores per clip.
+        clips: number of clips.
+        shards: the fields of every `Shard`.
+    """
+
+    teacher: str
+    records: str
+    split: str
+    classes: int
+    clips: int
+    shards: list[dict[str, object]]
+
+
 def write_soft_labels(
     records: Records,
-    predict: Callable[[tf.Tensor], Any],
+    predict: Callable[[tf.Tensor], ArrayLike],
     out_dir: Path | str,
     fingerprint: str,
     batch_size: int = 32,
     split: str = TRAIN,
-) -> dict[str, Any]:
+) -> SoftLabelManifest:
     """Scores every clip of a split, without augmentation, and stores the scores in shards.
 
     Complete shards of the same teacher and records are kept; soft labels of another teacher or of
@@ -169,7 +191,7 @@ def _finished(out_dir: Path, name: str, key: dict[str, str]) -> Shard | None:
     return shard if same and damage(out_dir, shard, read_all=True) is None else None
 
 
-def _write_shard(path: Path, examples: Any, key: dict[str, str], clips: int) -> Shard:
+def _write_shard(path: Path, examples: Iterable[bytes], key: dict[str, str], clips: int) -> Shard:
     # The old manifest must not list a shard that is being replaced.
     (path.parent / MANIFEST_NAME).unlink(missing_ok=True)
     with replacing(path) as temporary:
@@ -181,7 +203,9 @@ def _write_shard(path: Path, examples: Any, key: dict[str, str], clips: int) -> 
     return shard
 
 
-def _examples(batches: Iterable[Batch], predict: Callable[[tf.Tensor], Any], classes: int) -> Any:
+def _examples(
+    batches: Iterable[Batch], predict: Callable[[tf.Tensor], ArrayLike], classes: int
+) -> Iterator[bytes]:
     for batch in batches:
         scores = np.asarray(predict(batch["log_mel"]), np.float32)
         ids = batch["id"].numpy()
@@ -196,27 +220,20 @@ def _examples(batches: Iterable[Batch], predict: Callable[[tf.Tensor], Any], cla
                 f"the teacher's scores of clip {clip!r} are not finite; train it again"
             )
         for clip_id, row in zip(ids, scores, strict=True):
-            yield _example(clip_id, row)
-
-
-def _example(clip_id: bytes, scores: np.ndarray) -> bytes:
-    feature = {
-        "id": tf.train.Feature(bytes_list=tf.train.BytesList(value=[clip_id])),
-        "scores": tf.train.Feature(float_list=tf.train.FloatList(value=scores)),
-    }
-    example = tf.train.Example(features=tf.train.Features(feature=feature))
-    return example.SerializeToString(deterministic=True)
+            yield example({"id": bytes_feature(clip_id), "scores": float_feature(row)})
 
 
 def _write_manifest(
     out_dir: Path, key: dict[str, str], classes: int, shards: list[Shard]
-) -> dict[str, Any]:
-    manifest = {
-        **key,
-        "classes": classes,
-        "clips": sum(shard.clips for shard in shards),
-        "shards": [vars(shard) for shard in shards],
-    }
+) -> SoftLabelManifest:
+    manifest = SoftLabelManifest(
+        teacher=key["teacher"],
+        records=key["records"],
+        split=key["split"],
+        classes=classes,
+        clips=sum(shard.clips for shard in shards),
+        shards=[vars(shard) for shard in shards],
+    )
     path = out_dir / MANIFEST_NAME
     if not path.is_file() or read_json(path) != manifest:
         write_json(path, manifest)

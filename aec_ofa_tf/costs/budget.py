@@ -7,7 +7,6 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
 
 from aec_ofa_tf.audio.front_end import FrontEndConfig
 from aec_ofa_tf.config import is_number
@@ -173,7 +172,7 @@ def budget_folder(budget: str) -> str:
     return re.sub(r"[^A-Za-z0-9.]+", "_", budget)
 
 
-def _check_bound(bound: Any) -> None:
+def _check_bound(bound: object) -> None:
     if not isinstance(bound, list | tuple) or len(bound) != 3 or bound[0] not in METRICS:
         raise ValueError(
             "a bound of a budget is (metric, least, greatest), a metric from "

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from aec_ofa_tf.files import JsonObject
 from aec_ofa_tf.models.network import NetworkConfig
 from aec_ofa_tf.models.rows import LayerRow
 from aec_ofa_tf.models.space import Subnet
@@ -49,7 +50,7 @@ class LatencyTable:
     quantization: str
     network: Mapping[str, int]
     layer_ms: Mapping[LayerRow, float]
-    extra: Mapping[str, Any] = field(default_factory=dict)
+    extra: JsonObject = field(default_factory=dict)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> LatencyTable:
@@ -69,7 +70,7 @@ class LatencyTable:
             raise ValueError(f"{path} is not a latency table: {error}; {_REMEDY}") from error
 
     @classmethod
-    def from_json(cls, content: Any) -> LatencyTable:
+    def from_json(cls, content: object) -> LatencyTable:
         """The table from the values of `as_json`.
 
         Raises:
@@ -94,11 +95,11 @@ class LatencyTable:
         )
 
     @property
-    def facts(self) -> dict[str, Any]:
+    def facts(self) -> dict[str, object]:
         """Device, runtime, threads and quantisation, by name."""
         return {name: getattr(self, name) for name in _FACTS}
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, object]:
         """The file's content."""
         return {
             "format": FORMAT,
@@ -134,7 +135,7 @@ class LatencyTable:
                 )
 
 
-def _row(row: Any) -> tuple[LayerRow, float]:
+def _row(row: object) -> tuple[LayerRow, float]:
     if not isinstance(row, dict):
         raise ValueError(f"a layer is an object with kind, sizes and ms, found {row!r}")
     kind = _value(row, "kind", str)
@@ -147,7 +148,7 @@ def _row(row: Any) -> tuple[LayerRow, float]:
     return LayerRow.make(kind, **sizes), float(milliseconds)
 
 
-def _value(content: dict[str, Any], name: str, kind: Any) -> Any:
+def _value(content: dict[str, object], name: str, kind: Any) -> Any:
     value = content.get(name)
     if not isinstance(value, kind) or (isinstance(value, bool) and kind != (int, bool)):
         raise ValueError(f"{name!r} is missing or of another type, found {value!r}")

@@ -154,7 +154,7 @@ def read_losses(folder: Path) -> TuningLosses:
     return TuningLosses(**{name: tuple(values) for name, values in losses.items()})
 
 
-def _write(path: Path, value: Any) -> None:
+def _write(path: Path, value: object) -> None:
     path.write_text(json.dumps(value), encoding="utf-8")
 
 

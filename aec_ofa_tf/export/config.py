@@ -7,7 +7,6 @@ import logging
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from aec_ofa_tf.config import ConfigError, check_fields, choice, number, outcome
 from aec_ofa_tf.costs.budget import Budget
@@ -146,7 +145,7 @@ class ExportConfig:
                 )
 
     @property
-    def settings(self) -> dict[str, Any]:
+    def settings(self) -> dict[str, object]:
         """The settings that the files depend on, as JSON values: the resume key."""
         return {
             name: value
@@ -155,7 +154,7 @@ class ExportConfig:
         }
 
     @property
-    def qat_settings(self) -> dict[str, Any]:
+    def qat_settings(self) -> dict[str, object]:
         """The settings that fine-tuning depends on, as JSON values."""
         return {name: value for name, value in outcome(self).items() if name.startswith("qat_")}
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -42,7 +41,7 @@ _FUNCTIONS = {
 }
 """Activation functions by their names in Keras and in the graph."""
 
-_RELU_SETTINGS: dict[str, dict[str, Any]] = {"relu": {}, "relu6": {"max_value": 6.0}}
+_RELU_SETTINGS: dict[str, dict[str, object]] = {"relu": {}, "relu6": {"max_value": 6.0}}
 _SUPPORTED = ", ".join(
     layer.__name__
     for layer in (
@@ -218,7 +217,7 @@ class _Folding:
         return self._append(name, "Activation", (source,), {"activation": function})
 
     def _append(
-        self, name: str, kind: str, inputs: tuple[str, ...], settings: dict[str, Any]
+        self, name: str, kind: str, inputs: tuple[str, ...], settings: dict[str, object]
     ) -> str:
         self._layers.append(FoldedLayer(name, kind, inputs, settings))
         return name
@@ -248,7 +247,7 @@ def _with_fused_relus(graph: FoldedGraph) -> FoldedGraph:
     return FoldedGraph(tuple(layers), sources.get(graph.output, graph.output))
 
 
-def _settings(layer: keras.layers.Layer, names: tuple[str, ...]) -> dict[str, Any]:
+def _settings(layer: keras.layers.Layer, names: tuple[str, ...]) -> dict[str, object]:
     if getattr(layer, "data_format", "channels_last") != "channels_last":
         raise ValueError(f"the layer {layer.name!r} has its channels first; put them last")
     return {name: _json(getattr(layer, name)) for name in names}
@@ -271,7 +270,7 @@ def _function(layer: keras.layers.Layer) -> str:
     return _FUNCTIONS[name]
 
 
-def _json(value: Any) -> Any:
+def _json(value: object) -> object:
     """Replaces tuples by lists, as in JSON."""
     return [_json(part) for part in value] if isinstance(value, list | tuple) else value
 

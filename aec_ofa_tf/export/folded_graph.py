@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from aec_ofa_tf.files import JsonObject
+
 INPUT, SCALE, SHIFT = "Input", "Scale", "Shift"
 """Kinds of layers that are not Keras classes: the input, and the two halves of a batch norm that
 could not be folded, which multiply by a number per channel and add a number per channel."""
@@ -70,7 +72,7 @@ class FoldedGraph:
         return [layer for layer in self.layers if name in layer.inputs]
 
 
-def graph_from_json(value: dict[str, Any]) -> FoldedGraph:
+def graph_from_json(value: JsonObject) -> FoldedGraph:
     """Builds a graph from its `asdict` after a round trip through JSON."""
     layers = (
         FoldedLayer(**{**layer, "inputs": tuple(layer["inputs"])}) for layer in value["layers"]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
+from aec_ofa_tf.files import JsonObject
 from aec_ofa_tf.pinned_keras import keras
 
 DROPOUT = (keras.layers.Dropout, keras.layers.SpatialDropout2D)
@@ -128,7 +128,7 @@ def set_affine(norm: keras.layers.BatchNormalization, scale: np.ndarray, shift: 
         norm.beta.assign(shift)
 
 
-def _node(operation: keras.Operation, entry: dict[str, Any]) -> Node:
+def _node(operation: keras.Operation, entry: JsonObject) -> Node:
     calls = entry["inbound_nodes"]
     if len(calls) > 1:
         raise ValueError(
@@ -139,7 +139,7 @@ def _node(operation: keras.Operation, entry: dict[str, Any]) -> Node:
     return Node(operation, inputs)
 
 
-def _tensors(value: Any) -> Iterator[str]:
+def _tensors(value: object) -> Iterator[str]:
     """Names of the layers that computed the tensors in a serialised call."""
     if isinstance(value, dict) and value.get("class_name") == "__keras_tensor__":
         yield value["config"]["keras_history"][0]
@@ -151,7 +151,7 @@ def _tensors(value: Any) -> Iterator[str]:
             yield from _tensors(part)
 
 
-def _only_output(configuration: dict[str, Any], model: keras.Model) -> str:
+def _only_output(configuration: JsonObject, model: keras.Model) -> str:
     if len(model.inputs) != 1 or len(model.outputs) != 1:
         raise ValueError(
             f"expected a model with one input and one output, received {len(model.inputs)} and "

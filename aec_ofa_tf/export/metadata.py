@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import flatbuffers
 import numpy as np
@@ -189,5 +188,5 @@ def _type(info: ModelInfo) -> str:
     return quantised if info.io_type == "int8" else info.io_type
 
 
-def _text(value: Any) -> str:
+def _text(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value)

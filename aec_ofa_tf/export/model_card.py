@@ -6,7 +6,6 @@ import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from tabulate import tabulate
 
@@ -14,6 +13,7 @@ from aec_ofa_tf.classes import ClassGap
 from aec_ofa_tf.dataset import EVALUATION, SPLITS, DatasetSummary
 from aec_ofa_tf.export.results import ConvertedFile
 from aec_ofa_tf.files import replacing
+from aec_ofa_tf.reporting.machine import Machine
 from aec_ofa_tf.tagging.model_file import ModelInfo
 
 NOT_STATED = "not stated"
@@ -40,7 +40,7 @@ class CardContext:
     """
 
     data: DatasetSummary
-    machine: Mapping[str, Any]
+    machine: Machine
     data_licence: str = ""
     gaps: tuple[ClassGap, ...] = ()
 
@@ -157,9 +157,9 @@ def _figures(file: ConvertedFile, info: ModelInfo, context: CardContext) -> str:
         table = "\n\n".join([table, *map(str, context.gaps)])
     if file.latency_ms is None:
         return table
-    features = " ".join(machine["cpu_features"]) or "no special CPU features"
+    features = " ".join(machine.cpu_features) or "no special CPU features"
     return (
-        f"{table}\n\nLatency was measured on a computer ({platform.machine()}, {machine['cores']} "
+        f"{table}\n\nLatency was measured on a computer ({platform.machine()}, {machine.cores} "
         f"cores, {features}), not on a phone."
     )
 
@@ -176,7 +176,7 @@ def _per_class(file: ConvertedFile) -> dict[str, str]:
     return sections
 
 
-def _table(rows: Sequence[Mapping[str, Any]]) -> str:
+def _table(rows: Sequence[Mapping[str, object]]) -> str:
     return tabulate(rows, headers="keys", tablefmt="github", floatfmt=".3f", missingval="")
 
 

@@ -7,6 +7,7 @@ quantised file with, and with simulated int8 arithmetic.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -82,21 +83,9 @@ def train(
     Raises:
         FloatingPointError: a loss is not finite.
     """
-    settings, loss_of = job.settings, get_task(job.task).loss
+    settings = job.settings
     logits = tf_keras.Model(model.input, model.get_layer(job.graph.logits).output)
-    variables = list(named_variables(model).values())
-    schedule = tf_keras.optimizers.schedules.CosineDecay(settings.learning_rate, settings.steps)
-    optimizer = tf_keras.optimizers.Adam(schedule)
-    optimizer.build(variables)
-
-    # AutoGraph has nothing to convert here, and takes longer than the rest of tracing.
-    @tf.function(autograph=False)
-    def step(batch: tf.Tensor, soft_labels: tf.Tensor) -> tf.Tensor:
-        with tf.GradientTape() as tape:
-            loss = loss_of(logits(batch, training=True), soft_labels)
-        optimizer.apply_gradients(zip(tape.gradient(loss, variables), variables, strict=True))
-        return loss
-
+    step = _step_function(logits, list(named_variables(model).values()), job)
     losses: list[float] = []
     began = time.monotonic()
     for number, rows in enumerate(_order(len(clips), settings), start=1):
@@ -115,6 +104,26 @@ def train(
     # The scales of the weights are updated only by the next call in training.
     logits(tf.constant(clips[rows]), training=True)
     return tuple(losses)
+
+
+def _step_function(
+    logits: tf_keras.Model, variables: list[tf.Variable], job: TuningJob
+) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
+    """The train step, from a batch and its soft labels to the loss before the update."""
+    settings, loss_of = job.settings, get_task(job.task).loss
+    schedule = tf_keras.optimizers.schedules.CosineDecay(settings.learning_rate, settings.steps)
+    optimizer = tf_keras.optimizers.Adam(schedule)
+    optimizer.build(variables)
+
+    # AutoGraph has nothing to convert here, and takes longer than the rest of tracing.
+    @tf.function(autograph=False)
+    def step(batch: tf.Tensor, soft_labels: tf.Tensor) -> tf.Tensor:
+        with tf.GradientTape() as tape:
+            loss = loss_of(logits(batch, training=True), soft_labels)
+        optimizer.apply_gradients(zip(tape.gradient(loss, variables), variables, strict=True))
+        return loss
+
+    return step
 
 
 def _order(clips: int, settings: FineTuning) -> list[np.ndarray]:

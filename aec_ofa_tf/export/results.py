@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
 
+from aec_ofa_tf.files import JsonObject
 from aec_ofa_tf.metrics import Metrics
 from aec_ofa_tf.per_class import ClassResult, Confusion, PerClassReport
 
@@ -33,7 +33,7 @@ class Evaluation:
     per_class: PerClassReport
     labels: tuple[str, ...]
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, object]:
         """For JSON: the metrics, the names of undefined classes, and the results per class."""
         left_out = [self.labels[index] for index in self.metrics.undefined_classes]
         return {
@@ -128,7 +128,7 @@ class ConvertedFile:
         """Path of the Keras model that the file was made from and is compared with."""
         return self.path.with_name(FINE_TUNED_FILE if self.quantization == _QAT else MODEL_FILE)
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, object]:
         """For JSON; unknown values are left out."""
         row = {field.name: getattr(self, field.name) for field in fields(self)}
         row[f"parity_{self.figure.lower()}_drop"] = row.pop("parity_drop")
@@ -137,7 +137,7 @@ class ConvertedFile:
         return {name: value for name, value in {**row, **scores}.items() if name not in unknown}
 
     @classmethod
-    def from_dict(cls, row: Mapping[str, Any]) -> ConvertedFile:
+    def from_dict(cls, row: JsonObject) -> ConvertedFile:
         """Builds a file from the values of `as_dict` or `as_record`."""
         figure = row["figure"]
         known = {field.name: row[field.name] for field in fields(cls) if field.name in row}
@@ -150,7 +150,7 @@ class ConvertedFile:
             known["scores"] = FileScores(figure, own, reference, per_class)
         return cls(**known)
 
-    def as_record(self) -> dict[str, Any]:
+    def as_record(self) -> dict[str, object]:
         """`as_dict` with the results per class, as stored in a run directory."""
         report = self.scores.per_class if self.scores else None
         return {**self.as_dict(), **({"per_class": asdict(report)} if report else {})}
@@ -188,7 +188,7 @@ class ExportResult:
     files: tuple[ConvertedFile, ...]
     left_out: tuple[LeftOutFile, ...] = ()
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, object]:
         """For JSON."""
         return {
             "files": [file.as_dict() for file in self.files],
@@ -210,13 +210,13 @@ class FamilyResult:
     files: tuple[ConvertedFile, ...]
     left_out: tuple[LeftOutFile, ...] = ()
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, object]:
         """For JSON."""
         files = ExportResult(self.files, self.left_out).as_dict()
         return {"table": self.table, **files}
 
 
-def _per_class_from_dict(content: Mapping[str, Any]) -> PerClassReport:
+def _per_class_from_dict(content: JsonObject) -> PerClassReport:
     """Builds a report from its `asdict`."""
     classes = (ClassResult(**row) for row in content["classes"])
     confusions = (Confusion(**row) for row in content["confusions"])

@@ -7,7 +7,6 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from aec_ofa_tf.costs.costs import params, subnet_costs
 from aec_ofa_tf.dataset import TRAIN
@@ -217,7 +216,7 @@ def _info(
 
 def _extra(
     run: Run, config: ExportConfig, network: TrainedNetwork, quantization: str
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """The information about its training in a model file, as JSON values."""
     records = run.records
     extra = {

@@ -6,7 +6,6 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
 
 from absl import logging
 
@@ -33,7 +32,7 @@ from aec_ofa_tf.export.run import (
 )
 from aec_ofa_tf.export.scoring import log_files, with_latency, with_scores
 from aec_ofa_tf.export.size_bounds import within_budgets
-from aec_ofa_tf.files import sha256_of
+from aec_ofa_tf.files import JsonObject, sha256_of
 from aec_ofa_tf.models.space import Subnet
 from aec_ofa_tf.ownership import MODELS, claim, mark
 from aec_ofa_tf.reporting.machine import describe_machine
@@ -167,7 +166,7 @@ def export_family(
         place = file.path.resolve().relative_to(root.resolve())
         rows.append(replace(file, file=str(place), card=str(card_path(place))))
     about = {
-        "machine": context.machine,
+        "machine": context.machine.as_dict(),
         "runtime": runtime_version(),
         "threads": 1,
         "data_licence": context.licence,
@@ -252,7 +251,7 @@ def _converted(
     return with_scores(run, files, sizes.batch_size), left_out
 
 
-def _as_result(stage: Mapping[str, Any]) -> ExportResult:
+def _as_result(stage: JsonObject) -> ExportResult:
     """The result of an export that was finished before."""
     return ExportResult(
         tuple(ConvertedFile.from_dict(row) for row in stage["files"]),
@@ -267,7 +266,7 @@ def _companions(folders: Iterable[Path]) -> list[dict[str, str]]:
     return [{"file": str(path), "sha256": sha256_of(path)} for path in paths if path.is_file()]
 
 
-def _is_unchanged(file: Mapping[str, Any], export: Path) -> bool:
+def _is_unchanged(file: JsonObject, export: Path) -> bool:
     """Whether a file is still in this folder and has the bytes that were written."""
     path = Path(file["file"])
     is_here = path.is_file() and path.resolve().is_relative_to(export.resolve())

@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TypeAlias
 
 import numpy as np
 import tensorflow as tf
@@ -20,11 +20,14 @@ from aec_ofa_tf.audio.log_mel import compact_log_mel
 from aec_ofa_tf.export.child import FRONT_END, ConversionJob, read_jobs
 from aec_ofa_tf.pinned_keras import keras
 
+Network: TypeAlias = keras.Model | tf.Module
+"""A Keras model, or the module that `qat_trainer` saved."""
+
 
 def main() -> None:
     """Runs every job of the working directory."""
     folder = Path.cwd()
-    graphs: dict[tuple[Any, ...], str] = {}
+    graphs: dict[tuple[object, ...], str] = {}
     with tempfile.TemporaryDirectory(dir=folder) as saved_models:
         for job in read_jobs(folder):
             print(f"converting {job.content} to {job.quantization}", file=sys.stderr, flush=True)
@@ -36,8 +39,8 @@ def main() -> None:
             (folder / job.output).write_bytes(_convert(job, graphs[graph], folder))
 
 
-def _load(job: ConversionJob, folder: Path) -> Any:
-    """The job's network: a Keras model, the module that `qat_trainer` saved, or None."""
+def _load(job: ConversionJob, folder: Path) -> Network | None:
+    """The job's network; None for a front end."""
     if not job.model:
         return None
     if job.quantization == "int8_qat":
@@ -45,7 +48,7 @@ def _load(job: ConversionJob, folder: Path) -> Any:
     return keras.models.load_model(folder / job.model, compile=False, safe_mode=True)
 
 
-def _save(network: Any, job: ConversionJob, saved_model: str) -> None:
+def _save(network: Network | None, job: ConversionJob, saved_model: str) -> None:
     """Writes the job's graph as a SavedModel with a batch size of 1.
 
     The converter aborts if it is given a Keras 3 model directly, or a SavedModel whose variables
@@ -61,7 +64,9 @@ def _save(network: Any, job: ConversionJob, saved_model: str) -> None:
     archive.write_out(saved_model, verbose=False)
 
 
-def _graph(network: Any, job: ConversionJob) -> tuple[Callable[[tf.Tensor], tf.Tensor], list[int]]:
+def _graph(
+    network: Network | None, job: ConversionJob
+) -> tuple[Callable[[tf.Tensor], tf.Tensor], list[int]]:
     config = job.front_end
 
     def front_end(waveform: tf.Tensor) -> tf.Tensor:

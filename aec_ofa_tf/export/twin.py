@@ -6,9 +6,9 @@ it sets TF_USE_LEGACY_KERAS for the whole process.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
+from typing import TypeAlias
 
 import numpy as np
 import tensorflow as tf
@@ -17,11 +17,13 @@ import tf_keras
 
 from aec_ofa_tf.export.folded_graph import INPUT, SCALE, SHIFT, FoldedGraph, FoldedLayer
 
+Quantizer: TypeAlias = tfmot.quantization.keras.quantizers.Quantizer
+
 
 class Scale(tf_keras.layers.Layer):
     """Multiplies every channel by a trainable scale: the first half of a batch norm."""
 
-    def build(self, input_shape: Any) -> None:
+    def build(self, input_shape: tf.TensorShape) -> None:
         """Creates `scale`, float32 [channels]."""
         self.scale = self.add_weight("scale", shape=(input_shape[-1],), initializer="ones")
         super().build(input_shape)
@@ -34,7 +36,7 @@ class Scale(tf_keras.layers.Layer):
 class Shift(tf_keras.layers.Layer):
     """Adds a trainable shift to every channel: the second half of a batch norm."""
 
-    def build(self, input_shape: Any) -> None:
+    def build(self, input_shape: tf.TensorShape) -> None:
         """Creates `shift`, float32 [channels]."""
         self.shift = self.add_weight("shift", shape=(input_shape[-1],), initializer="zeros")
         super().build(input_shape)
@@ -55,32 +57,43 @@ class LayerQuantization(tfmot.quantization.keras.QuantizeConfig):
     """
 
     def __init__(
-        self, weight: str = "", weight_quantizer: Any = None, output_quantizer: Any = None
+        self,
+        weight: str = "",
+        weight_quantizer: Quantizer | None = None,
+        output_quantizer: Quantizer | None = None,
     ) -> None:
         self.weight, self.weight_quantizer = weight, weight_quantizer
         self.output_quantizer = output_quantizer
 
-    def get_weights_and_quantizers(self, layer: Any) -> list[tuple[Any, Any]]:
+    def get_weights_and_quantizers(
+        self, layer: tf_keras.layers.Layer
+    ) -> list[tuple[tf.Variable, Quantizer]]:
         """Returns the weight, if any, with its quantizer."""
         return [(getattr(layer, self.weight), self.weight_quantizer)] if self.weight else []
 
-    def set_quantize_weights(self, layer: Any, quantize_weights: list[Any]) -> None:
+    def set_quantize_weights(
+        self, layer: tf_keras.layers.Layer, quantize_weights: list[tf.Tensor]
+    ) -> None:
         """Replaces the weight by the quantized weight during a call."""
         for weight in quantize_weights:
             setattr(layer, self.weight, weight)
 
-    def get_activations_and_quantizers(self, layer: Any) -> list[Any]:
+    def get_activations_and_quantizers(
+        self, layer: tf_keras.layers.Layer
+    ) -> list[tuple[tf.Tensor, Quantizer]]:
         """Returns nothing: the values of an activation function are the layer's output."""
         return []
 
-    def set_quantize_activations(self, layer: Any, quantize_activations: list[Any]) -> None:
+    def set_quantize_activations(
+        self, layer: tf_keras.layers.Layer, quantize_activations: list[tf.Tensor]
+    ) -> None:
         """Does nothing."""
 
-    def get_output_quantizers(self, layer: Any) -> list[Any]:
+    def get_output_quantizers(self, layer: tf_keras.layers.Layer) -> list[Quantizer]:
         """Returns the output's quantizer, if any."""
         return [self.output_quantizer] if self.output_quantizer else []
 
-    def get_config(self) -> dict[str, Any]:
+    def get_config(self) -> dict[str, object]:
         """The constructor's arguments."""
         names = "weight", "weight_quantizer", "output_quantizer"
         return {name: getattr(self, name) for name in names}
@@ -92,9 +105,11 @@ class _ChannelQuantizer(tfmot.quantization.keras.quantizers.LastValueQuantizer):
     def __init__(self) -> None:
         super().__init__(num_bits=8, per_axis=True, symmetric=True, narrow_range=True)
 
-    def build(self, tensor_shape: Any, name: str, layer: Any) -> dict[str, Any]:
+    def build(
+        self, tensor_shape: Sequence[int], name: str, layer: tf_keras.layers.Layer
+    ) -> dict[str, tf.Variable]:
         # The parent class passes an integer as shape, which tf_keras refuses.
-        def add(end: str) -> Any:
+        def add(end: str) -> tf.Variable:
             shape = (tensor_shape[-1],)
             return layer.add_weight(f"{name}_{end}", shape=shape, trainable=False)
 
@@ -108,10 +123,14 @@ class _DepthwiseQuantizer(_ChannelQuantizer):
     of its last axis.
     """
 
-    def build(self, tensor_shape: Any, name: str, layer: Any) -> dict[str, Any]:
+    def build(
+        self, tensor_shape: Sequence[int], name: str, layer: tf_keras.layers.Layer
+    ) -> dict[str, tf.Variable]:
         return super().build((tensor_shape[-2] * tensor_shape[-1],), name, layer)
 
-    def __call__(self, inputs: Any, training: Any, weights: Any, **kwargs: Any) -> Any:
+    def __call__(
+        self, inputs: tf.Tensor, training: bool, weights: dict[str, tf.Variable], **kwargs: object
+    ) -> tf.Tensor:
         shape = inputs.shape
         # This is TFLite's layout, so that the converter's reshape and this one cancel out.
         kernel = tf.reshape(inputs, [1, *shape[:2], shape[2] * shape[3]])
@@ -202,24 +221,24 @@ def _quantization_of(layer: FoldedLayer, graph: FoldedGraph) -> LayerQuantizatio
     return LayerQuantization()
 
 
-def _moving_range() -> Any:
+def _moving_range() -> Quantizer:
     return tfmot.quantization.keras.quantizers.MovingAverageQuantizer(
         8, per_axis=False, symmetric=False, narrow_range=False
     )
 
 
-def _unit_range() -> Any:
+def _unit_range() -> Quantizer:
     # TFLite's LOGISTIC and SOFTMAX require a scale of 1 / 256.
     return tfmot.quantization.keras.quantizers.FixedQuantizer(8, 0.0, 255 / 256, narrow_range=False)
 
 
-def _tensor_range(symmetric: bool) -> Any:
+def _tensor_range(symmetric: bool) -> Quantizer:
     return tfmot.quantization.keras.quantizers.LastValueQuantizer(
         8, per_axis=False, symmetric=symmetric, narrow_range=symmetric
     )
 
 
-_KERNELS: dict[str, tuple[str, Callable[[], Any]]] = {
+_KERNELS: dict[str, tuple[str, Callable[[], Quantizer]]] = {
     "Conv2D": ("kernel", _ChannelQuantizer),
     "DepthwiseConv2D": ("depthwise_kernel", _DepthwiseQuantizer),
     "Dense": ("kernel", partial(_tensor_range, symmetric=True)),

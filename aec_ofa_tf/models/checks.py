@@ -11,7 +11,7 @@ from aec_ofa_tf.models.network import NetworkConfig
 from aec_ofa_tf.models.space import SearchSpace, Subnet
 
 
-def as_member(space: SearchSpace, subnet: Any) -> Subnet:
+def as_member(space: SearchSpace, subnet: object) -> Subnet:
     """A member of a space, from the subnet itself or from anything that `parse_subnet` reads.
 
     Args:
@@ -61,7 +61,7 @@ def as_choices(space: SearchSpace, subnet: Any, fields: int) -> tf.Tensor:
     return subnet
 
 
-def check_log_mel(log_mel: Any, network: NetworkConfig) -> None:
+def check_log_mel(log_mel: object, network: NetworkConfig) -> None:
     """Checks the static shape of log-mel; dimensions that are unknown in a graph pass.
 
     Raises:

@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, total_ordering
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 if TYPE_CHECKING:
     from aec_ofa_tf.models.network import NetworkConfig
@@ -93,7 +93,7 @@ class SearchSpace(ABC):
     fields: ClassVar[tuple[str, ...]] = ("width",)
 
     def network(
-        self, classes: int, frames: int, mel_bins: int, *, task: str, **options: Any
+        self, classes: int, frames: int, mel_bins: int, *, task: str, **options: object
     ) -> NetworkConfig:
         """The static parts of the networks of this space.
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from aec_ofa_tf.models.supernet import Supernet
 
 
-def describe(supernet: Supernet) -> dict[str, Any]:
+def describe(supernet: Supernet) -> dict[str, object]:
     """Members, network, dtype policy and execution, as JSON values."""
     return {
         "name": supernet.name,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from matplotlib.figure import Figure
 
@@ -44,7 +43,7 @@ def draw_spread(path: Path, scores: Mapping[str, Sequence[float]], figure: str =
     drawing.savefig(path, dpi=_DPI, format="png")
 
 
-def draw_sensitivity(path: Path, rows: Sequence[Mapping[str, Any]], figure: str = "mAP") -> None:
+def draw_sensitivity(path: Path, rows: Sequence[Mapping[str, object]], figure: str = "mAP") -> None:
     """Draws a panel per block and choice: mean figure and number of subnets for each value."""
     panels = sorted({(row["block"], row["choice"]) for row in rows})
     if not panels:

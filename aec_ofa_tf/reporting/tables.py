@@ -5,13 +5,12 @@ from __future__ import annotations
 import csv
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from tabulate import tabulate
 
 from aec_ofa_tf.files import replacing, write_json
 
-Row = Mapping[str, Any]
+Row = Mapping[str, object]
 
 
 def markdown(rows: Sequence[Row], columns: Mapping[str, str]) -> str:
@@ -30,7 +29,7 @@ def write_tables(
     rows: Sequence[Row],
     columns: Mapping[str, str],
     stem: Path,
-    about: Mapping[str, Any],
+    about: Mapping[str, object],
     notes: Sequence[object] = (),
 ) -> str:
     """Writes `stem`.md and `stem`.csv with the given columns, and `stem`.json with all columns.
@@ -59,5 +58,5 @@ def write_tables(
     return text
 
 
-def _text(value: Any, form: str) -> str:
+def _text(value: object, form: str) -> str:
     return "" if value is None else format(value, form)

@@ -1,17 +1,39 @@
-"""Analyses of the scores of many subnets: spread, sensitivity and rank correlation."""
+"""Analyses of the scores of many subnets: Pareto front, spread, sensitivity, rank correlation."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from typing import TypeVar
 
 import numpy as np
 from scipy.stats import kendalltau, spearmanr
 
 from aec_ofa_tf.models.space import SearchSpace, Subnet
 
+Key = TypeVar("Key")
 Scores = Mapping[Subnet, float]
 """The task's figure on the validation split, by subnet."""
+
+
+def pareto_front(points: Mapping[Key, tuple[float, float]]) -> list[Key]:
+    """The points that no other dominates: costs no more, scores no less and is better in one.
+
+    Of equal points one is returned.
+
+    Args:
+        points: (cost, score) by key.
+
+    Returns:
+        The keys by ascending cost, and so by ascending score.
+    """
+    front: list[Key] = []
+    best = float("-inf")
+    for key in sorted(points, key=lambda key: (points[key][0], -points[key][1])):
+        if points[key][1] > best:
+            front.append(key)
+            best = points[key][1]
+    return front
 
 
 def spread(scores: Sequence[float]) -> dict[str, float]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from tqdm import tqdm
@@ -136,7 +135,7 @@ class SearchEvaluation:
                     group, self.splits[split].batches, statistics, bar.update
                 )
 
-    def _measure(self, split: str, scores: np.ndarray) -> dict[str, Any]:
+    def _measure(self, split: str, scores: np.ndarray) -> dict[str, object]:
         labels, task, config = self.splits[split].labels, self._run.task, self._config
         metrics = task.metrics(scores, labels)
         if split == EVALUATION:

@@ -8,7 +8,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from absl import logging
 from tabulate import tabulate
@@ -18,16 +17,15 @@ from aec_ofa_tf.costs.costs import LATENCY, METRICS
 from aec_ofa_tf.files import read_json, replacing, write_json
 from aec_ofa_tf.models.space import SearchSpace, Subnet
 from aec_ofa_tf.reporting.figures import draw_pareto, draw_sensitivity, draw_spread
-from aec_ofa_tf.reporting.hparams import write_sessions
-from aec_ofa_tf.reporting.summaries import SummaryLog
-from aec_ofa_tf.search.analyses import rank_correlation, sensitivity, spread
+from aec_ofa_tf.reporting.summaries import SummaryLog, write_sessions
+from aec_ofa_tf.search.analyses import pareto_front, rank_correlation, sensitivity, spread
 from aec_ofa_tf.search.config import SearchConfig
 from aec_ofa_tf.search.evaluation import SearchEvaluation
-from aec_ofa_tf.search.pareto import pareto_front
 from aec_ofa_tf.search.results import BudgetResult, SearchResult, SubnetScores
+from aec_ofa_tf.search.store import SubnetMetrics
 from aec_ofa_tf.training.run import Run
 
-Row = dict[str, Any]
+Row = dict[str, object]
 """A row of a table, of JSON values."""
 
 _FRONTS = {"params", "macs", LATENCY}
@@ -50,7 +48,7 @@ class Findings:
 
     candidates: Mapping[str, Sequence[Subnet]]
     costs: Mapping[Subnet, Mapping[str, float]]
-    metrics: Mapping[Subnet, Row]
+    metrics: Mapping[Subnet, SubnetMetrics]
     figure: str
     space: SearchSpace
     latency_device: str | None = None
@@ -142,7 +140,7 @@ def _analyses(config: SearchConfig, evaluation: SearchEvaluation, findings: Find
 
 
 def _write_results(folder: Path, key: str, result: SearchResult, rows: list[Row]) -> None:
-    content = result.as_dict()
+    found = [row.as_dict() for row in result.budgets]
     searched = {row.budget for row in result.budgets}
     earlier = read_json(folder / "result.json") if (folder / "result.json").exists() else {}
     kept: dict[str, list[Row]] = {"budgets": [], "candidates": []}
@@ -153,8 +151,8 @@ def _write_results(folder: Path, key: str, result: SearchResult, rows: list[Row]
         }
         _warn_of_better(map(BudgetResult.from_dict, before["budgets"]), result.budgets)
     _write_rows(folder / "candidates", kept["candidates"] + rows)
-    budgets = kept["budgets"] + content["budgets"]
-    write_json(folder / "result.json", {**content, "budgets": budgets, "key": key})
+    budgets = kept["budgets"] + found
+    write_json(folder / "result.json", {**result.as_dict(), "budgets": budgets, "key": key})
 
 
 def _warn_of_better(earlier: Iterable[BudgetResult], now: Sequence[BudgetResult]) -> None:

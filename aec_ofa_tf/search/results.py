@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from aec_ofa_tf.classes import ClassGap
 from aec_ofa_tf.config import check_fields
 from aec_ofa_tf.dataset import EVALUATION, VALIDATION
-
-Figures = Mapping[str, Any]
-"""A subnet's metrics on a split by name; the evaluation split's `interval` is a pair."""
+from aec_ofa_tf.files import JsonObject
+from aec_ofa_tf.search.store import SubnetMetrics
 
 _FIELDS = ("budget", "algorithm", "space", "gap", "evaluated", "in_budget", "candidates")
 
@@ -29,20 +27,20 @@ class SubnetScores:
 
     subnet: str
     costs: Mapping[str, float]
-    validation: Figures
-    evaluation: Figures | None = None
+    validation: SubnetMetrics
+    evaluation: SubnetMetrics | None = None
 
     def __post_init__(self) -> None:
         check_fields(self)
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, object]:
         """For JSON."""
         scores = {VALIDATION: self.validation, EVALUATION: self.evaluation}
         found = {split: dict(figures) for split, figures in scores.items() if figures is not None}
         return {"subnet": self.subnet, **self.costs, **found}
 
     @classmethod
-    def from_dict(cls, row: Mapping[str, Any], others: Sequence[str] = ()) -> SubnetScores:
+    def from_dict(cls, row: JsonObject, others: Sequence[str] = ()) -> SubnetScores:
         """The scores from the values of `as_dict`; `others` are keys to ignore."""
         known = {"subnet", VALIDATION, EVALUATION, *others}
         costs = {name: value for name, value in row.items() if name not in known}
@@ -94,7 +92,7 @@ class BudgetResult:
         """The best subnet's text."""
         return self.best.subnet
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, object]:
         """For JSON."""
         row = {name: getattr(self, name) for name in _FIELDS}
         if self.latency_device is not None:
@@ -103,7 +101,7 @@ class BudgetResult:
         return {**row, "figure": self.figure, **scores, **self.best.as_dict()}
 
     @classmethod
-    def from_dict(cls, row: Mapping[str, Any]) -> BudgetResult:
+    def from_dict(cls, row: JsonObject) -> BudgetResult:
         """The result from the values of `as_dict`."""
         figure = row.get("figure", "mAP")
         own = {"latency_device", "figure", "mAP", figure, *_FIELDS}
@@ -130,7 +128,7 @@ class SearchResult:
 
     budgets: tuple[BudgetResult, ...]
     largest: SubnetScores
-    analyses: Mapping[str, Any]
+    analyses: JsonObject
     pareto: Mapping[str, Sequence[str]]
     class_gaps: tuple[ClassGap, ...] = ()
 
@@ -140,7 +138,7 @@ class SearchResult:
     def __str__(self) -> str:
         return "\n".join(map(str, self.budgets))
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, object]:
         """For JSON."""
         return {
             "budgets": [row.as_dict() for row in self.budgets],
@@ -151,7 +149,7 @@ class SearchResult:
         }
 
     @classmethod
-    def from_dict(cls, content: Mapping[str, Any]) -> SearchResult:
+    def from_dict(cls, content: JsonObject) -> SearchResult:
         """The result from the values of `as_dict` or of `search/result.json`."""
         return cls(
             tuple(BudgetResult.from_dict(row) for row in content["budgets"]),

@@ -15,9 +15,8 @@ from aec_ofa_tf.dataset import EVALUATION, VALIDATION
 from aec_ofa_tf.files import fingerprint
 from aec_ofa_tf.models.space import SearchSpace, Subnet
 from aec_ofa_tf.search import algorithms
-from aec_ofa_tf.search.algorithms import Algorithm
+from aec_ofa_tf.search.algorithms import Algorithm, search
 from aec_ofa_tf.search.config import SearchConfig, require_validation
-from aec_ofa_tf.search.driver import search
 from aec_ofa_tf.search.evaluation import SearchEvaluation
 from aec_ofa_tf.search.report import Findings, report
 from aec_ofa_tf.search.results import BudgetResult, SearchResult, SubnetScores
@@ -47,9 +46,30 @@ def run_search(run: Run, config: SearchConfig, space: SearchSpace | None = None)
     front_end = run.records.front_end
     members = config.members(space, run.network, front_end)
     evaluation = SearchEvaluation(run, config, run.load_supernet())
+    findings = _search(run, config, evaluation, space, members)
+    largest = run.space.largest
+    if EVALUATION in evaluation.splits:  # scores all of them in one walk
+        winners = [subnets[0] for subnets in findings.candidates.values()]
+        evaluation.metrics(EVALUATION, [*winners, largest])
+    # The latency table may lack layers of the largest subnet if a part of the space is searched.
+    cost = findings.costs.get(largest) or subnet_costs(largest, run.network, front_end=front_end)
+    budgets = tuple(
+        _row(budget, found, findings, evaluation, config) for budget, found in members.items()
+    )
+    return report(run, config, evaluation, findings, budgets, _scores(largest, cost, evaluation))
+
+
+def _search(
+    run: Run,
+    config: SearchConfig,
+    evaluation: SearchEvaluation,
+    space: SearchSpace,
+    members: Mapping[Budget, Sequence[Subnet]],
+) -> Findings:
+    """Searches all budgets together, on the validation split."""
     latency = config.load_latency_table()
     cost_of = {
-        subnet: subnet_costs(subnet, run.network, latency, front_end=front_end)
+        subnet: subnet_costs(subnet, run.network, latency, front_end=run.records.front_end)
         for subnet in space.subnets()
     }
     searchers = {
@@ -62,10 +82,9 @@ def run_search(run: Run, config: SearchConfig, space: SearchSpace | None = None)
         lambda subnet: cost_of[subnet]["params"],
         run.task.figure,
     )
-    largest = run.space.largest
     # The analyses take in every evaluated subnet, so a search that is run again gives the same.
-    evaluation.metrics(VALIDATION, [largest])
-    findings = Findings(
+    evaluation.metrics(VALIDATION, [run.space.largest])
+    return Findings(
         candidates={str(budget): list(metrics) for budget, metrics in found.items()},
         costs=cost_of,
         metrics=evaluation.known_of(cost_of, found.values()),
@@ -73,15 +92,6 @@ def run_search(run: Run, config: SearchConfig, space: SearchSpace | None = None)
         space=space,
         latency_device=latency.device if latency else None,
     )
-    if EVALUATION in evaluation.splits:  # scores all of them in one walk
-        winners = [subnets[0] for subnets in findings.candidates.values()]
-        evaluation.metrics(EVALUATION, [*winners, largest])
-    # The latency table may lack layers of the largest subnet if a part of the space is searched.
-    cost = findings.costs.get(largest) or subnet_costs(largest, run.network, front_end=front_end)
-    budgets = tuple(
-        _row(budget, found, findings, evaluation, config) for budget, found in members.items()
-    )
-    return report(run, config, evaluation, findings, budgets, _scores(largest, cost, evaluation))
 
 
 def _algorithm(

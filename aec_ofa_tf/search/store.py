@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
+from aec_ofa_tf.files import JsonObject
 from aec_ofa_tf.models.space import SearchSpace, Subnet
 
-SubnetMetrics = dict[str, Any]
-"""A subnet's metrics by name, JSON values; the task's figure is one of them."""
+SubnetMetrics = JsonObject
+"""A subnet's metrics on a split by name, among them the task's figure and, for the evaluation
+split, its `interval`, a pair."""
 
 
 class EvaluationStore:

@@ -15,7 +15,7 @@ from typing import Any
 
 from aec_ofa_tf.audio.front_end import MAX_SAMPLE_RATE_HZ, FrontEndConfig
 from aec_ofa_tf.config import check_fields
-from aec_ofa_tf.files import replacing
+from aec_ofa_tf.files import JsonObject, replacing
 from aec_ofa_tf.labels import label_problem
 
 INPUTS = ("log_mel", "waveform")
@@ -74,7 +74,7 @@ class ModelInfo:
     quantization: str
     subnet: str
     params: int
-    extra: dict[str, Any] = field(default_factory=dict)
+    extra: JsonObject = field(default_factory=dict)
     io_type: str = "float32"
     task: str = "multi_label"
     network: str = ""

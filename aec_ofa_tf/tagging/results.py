@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any
 
 
 @dataclass(frozen=True)
@@ -69,7 +68,7 @@ class TagResult:
         """Audio seconds per compute second."""
         return _ratio(self.audio_secs, self.compute_secs)
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, object]:
         """For JSON; entries that do not apply are left out."""
         if self.windows_scored == 0 and self.interrupted and self.compute_secs == 0.0:
             return {"file": self.file, "error": self.error, "interrupted": True}
@@ -93,7 +92,7 @@ class TaggingResult:
     files: tuple[TagResult, ...]
     startup_secs: float | None
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, object]:
         """For JSON."""
         audio_secs = round(sum(file.audio_secs for file in self.files), 6)
         compute_secs = round(sum(file.compute_secs for file in self.files), 6)

@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import numpy as np
 import tensorflow as tf
@@ -19,7 +19,7 @@ from aec_ofa_tf.training.devices import Devices
 from aec_ofa_tf.training.signals import on_sigterm
 from aec_ofa_tf.training.trainer import Trainer
 
-Batch = Mapping[str, Any]
+Batch = Mapping[str, tf.Tensor]
 """The batch of one step: tensors, or values with one tensor per replica."""
 
 
@@ -116,7 +116,7 @@ class StepLoop:
         """Means over replicas of the loss and of the stop signal (0 or 1), float32 [2]."""
         strategy = self.devices.strategy
 
-        def replica_step(part: dict[str, Any], stopping: tf.Tensor) -> tf.Tensor:
+        def replica_step(part: dict[str, tf.Tensor], stopping: tf.Tensor) -> tf.Tensor:
             loss = tf.cast(self.trainer.step(part), tf.float32)
             # On some CPUs ReLU turns NaN into 0, so that a broken clip can have a finite loss.
             total = tf.reduce_sum(tf.cast(part["log_mel"], tf.float32))

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-_CPU_INFO = Path("/proc/cpuinfo")
-_BFLOAT16_FEATURES = {"amx_bf16", "avx512_bf16"}
+from aec_ofa_tf.reporting.machine import CPU_INFO, has_bfloat16_units
 
 
-def resolve_precision(precision: str, cpu_info: Path = _CPU_INFO) -> str:
+def resolve_precision(precision: str, cpu_info: Path = CPU_INFO) -> str:
     """Resolves "auto": mixed_bfloat16 if the CPU has bfloat16 instructions, else float32.
 
     A CPU without them emulates bfloat16, more slowly than float32.
@@ -22,5 +21,4 @@ def resolve_precision(precision: str, cpu_info: Path = _CPU_INFO) -> str:
     """
     if precision != "auto":
         return precision
-    text = cpu_info.read_text() if cpu_info.exists() else ""
-    return "mixed_bfloat16" if _BFLOAT16_FEATURES & set(text.split()) else "float32"
+    return "mixed_bfloat16" if has_bfloat16_units(cpu_info) else "float32"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
 
 
 def scalar_names(figure: str, validation: Mapping[str, float]) -> dict[str, float]:
@@ -28,7 +27,7 @@ class TeacherResult:
     figure: str
     validation: Mapping[str, float]
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, object]:
         """For JSON."""
         sizes = {"subnet": self.subnet, "params": self.params}
         return {**sizes, **scalar_names(self.figure, self.validation)}
@@ -46,7 +45,7 @@ class SoftLabelsResult:
     teacher: str
     clips: int
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, object]:
         """For JSON."""
         return asdict(self)
 
@@ -66,7 +65,7 @@ class SupernetResult:
     figure: str
     validation: Mapping[str, float]
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, object]:
         """For JSON."""
         return {"subnets": self.subnets, **scalar_names(self.figure, self.validation)}
 
@@ -94,7 +93,7 @@ class SubnetResult:
     metrics: Mapping[str, float | None]
     file: str
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, object]:
         """For JSON."""
         names = dict.fromkeys(("mAP", self.figure))
         return {

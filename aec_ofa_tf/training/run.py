@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from aec_ofa_tf.dataset import TRAIN, Dataset
+from aec_ofa_tf.files import JsonObject
 from aec_ofa_tf.models.family import to_config
 from aec_ofa_tf.models.network import NetworkConfig
 from aec_ofa_tf.models.space import SearchSpace
@@ -60,7 +60,7 @@ class Run:
         return get_task(self.network.task)
 
     @property
-    def config(self) -> dict[str, Any]:
+    def config(self) -> dict[str, object]:
         """The content of `config.json`, which identifies the experiment."""
         return {
             "space": to_config(self.space),
@@ -71,7 +71,7 @@ class Run:
         }
 
     def begin(
-        self, stage: str, settings: Mapping[str, Any], config: Any = None
+        self, stage: str, settings: Mapping[str, object], config: object = None
     ) -> StageRecord | None:
         """Returns the record of a finished stage, or stores its settings and returns None.
 
@@ -92,7 +92,7 @@ class Run:
             stage, settings, self.has_begun(stage), None if config is None else type(config)
         )
 
-    def finish(self, stage: str, result: Mapping[str, Any]) -> Mapping[str, Any]:
+    def finish(self, stage: str, result: Mapping[str, object]) -> JsonObject:
         """Marks a stage as finished; returns the chief's result on every worker of a cluster."""
         if self.devices.chief:
             self.workdir.finish_stage(stage, result)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 import tensorflow as tf
 
@@ -24,9 +23,8 @@ from aec_ofa_tf.models.draws import Draws, dropout_masks
 from aec_ofa_tf.models.space import Subnet
 from aec_ofa_tf.models.supernet import Supernet
 from aec_ofa_tf.pinned_keras import keras
-from aec_ofa_tf.training.batches import as_batch, entry
 from aec_ofa_tf.training.gradients import Gradients, LossConfig, StepInputs, shared_gradients
-from aec_ofa_tf.training.keras_methods import KerasMethods
+from aec_ofa_tf.training.keras_methods import KerasMethods, as_batch, entry
 from aec_ofa_tf.training.sampler import Sampler, check_sampler
 from aec_ofa_tf.training.step_config import StepConfig
 
@@ -100,7 +98,7 @@ class Trainer(KerasMethods):
         self.watch(supernet.space.largest)
         self.built = True
 
-    def compile(self, *args: Any, **kwargs: Any) -> None:
+    def compile(self, *args: object, **kwargs: object) -> None:
         """As `keras.Model.compile`; metrics are built for scores and labels [clips, classes].
 
         Raises:
@@ -136,12 +134,12 @@ class Trainer(KerasMethods):
         logits, _ = self.supernet(log_mel, self._watched, self._statistics)
         return self.task.scores(logits)
 
-    def train_step(self, batch: Any) -> dict[str, Any]:
+    def train_step(self, batch: object) -> dict[str, tf.Tensor]:
         """One `step` for `fit`; `loss` is the mean over the epoch so far."""
         self._loss_tracker.update_state(self.step(batch))
         return {"loss": self._loss_tracker.result()}
 
-    def test_step(self, batch: Any) -> dict[str, Any]:
+    def test_step(self, batch: object) -> dict[str, tf.Tensor]:
         """Loss and compiled metrics of the watched subnet against `labels`."""
         batch = as_batch(batch, self.supernet.network)
         labels = entry(batch, "labels", "evaluation")
@@ -150,11 +148,11 @@ class Trainer(KerasMethods):
         self._loss_tracker.update_state(loss, sample_weight=tf.shape(labels)[0])
         return self.compute_metrics(None, labels, self.task.scores(logits))
 
-    def predict_step(self, batch: Any) -> tf.Tensor:
+    def predict_step(self, batch: object) -> tf.Tensor:
         """Scores of the watched subnet; `batch` is a dict with `log_mel`, or log-mel itself."""
         return self(as_batch(batch, self.supernet.network)["log_mel"])
 
-    def step(self, batch: Any) -> tf.Tensor:
+    def step(self, batch: object) -> tf.Tensor:
         """Updates the weights once.
 
         Args:

@@ -6,7 +6,6 @@ import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
-from typing import Any
 
 from absl import logging
 
@@ -79,14 +78,14 @@ def profile_device(settings: ProfileSettings) -> LatencyTable:
     )
     whole = {part: ms for part, ms in times.items() if isinstance(part, Subnet)}
     check = {"check": compare(table, settings.network, whole)} if whole else {}
-    machine = {**describe_machine(), "share_of_other_programs": share}
+    machine = {**describe_machine().as_dict(), "share_of_other_programs": share}
     extra = {"repetitions": settings.repetitions, "machine": machine, **check}
     return dataclasses.replace(table, extra=extra)
 
 
 def compare(
     table: LatencyTable, network: NetworkConfig, measured_ms: dict[Subnet, float]
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """Compares predicted with measured latencies of subnets.
 
     Returns:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
@@ -33,7 +32,7 @@ def require_librosa() -> None:
         )
 
 
-def worst_front_end(files: Sequence[ModelFile]) -> dict[str, Any]:
+def worst_front_end(files: Sequence[ModelFile]) -> dict[str, object]:
     """The largest error of the log-mel in files with waveform input, over many kinds of clips.
 
     Files with equal quantisation, clip length and front end contain the same front end; only the

@@ -6,7 +6,6 @@ import tempfile
 from itertools import islice
 from pathlib import Path
 from statistics import median
-from typing import Any
 
 from aec_ofa_tf.dataset import TRAIN
 from aec_ofa_tf.reporting.machine import describe_machine
@@ -22,7 +21,7 @@ _BATCHES = 400
 _WARM_UP = 20
 
 
-def run_input_suite(settings: TrainStepSettings) -> dict[str, Any]:
+def run_input_suite(settings: TrainStepSettings) -> dict[str, object]:
     """Reads shuffled training batches, and trains steps of the same size on a fixed batch.
 
     Returns:
@@ -52,7 +51,7 @@ def run_input_suite(settings: TrainStepSettings) -> dict[str, Any]:
             "mel_bins": settings.network.mel_bins,
             "space": str(settings.space),
             "subnets_per_step": settings.subnets_per_step,
-            "machine": {**describe_machine(), "share_of_other_programs": share},
+            "machine": {**describe_machine().as_dict(), "share_of_other_programs": share},
         }
     )
 

@@ -21,10 +21,10 @@ from pipelines.benchmarks.measuring import ratio, seconds_of
 from pipelines.benchmarks.settings import TrainStepSettings
 from pipelines.benchmarks.workload import new_trainer
 from tfrecords.clip import TRAIN
+from tfrecords.clip_record import log_mel_example
 from tfrecords.dataset import training_batches
 from tfrecords.manifest import Manifest, Shard
 from tfrecords.records import Records, open_records
-from tfrecords.schema import log_mel_example
 from tfrecords.soft_labels import write_soft_labels
 
 _SUMMARY_EVERY = 20

@@ -99,7 +99,7 @@ def warned(share: float) -> float:
     return share
 
 
-def rounded(value: Any) -> Any:
+def rounded(value: object) -> Any:
     """Rounds every float in dicts and lists to four significant digits."""
     if isinstance(value, dict):
         return {key: rounded(item) for key, item in value.items()}

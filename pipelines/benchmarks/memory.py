@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from statistics import median
-from typing import Any
 
 from pipelines.benchmarks.peak import peak_mib
 from pipelines.benchmarks.settings import TrainStepSettings
@@ -13,7 +12,7 @@ SHARED, SHARED_WITH_LARGEST, LARGEST = "shared", "shared_with_largest", "largest
 _STEPS = 3
 
 
-def measure_memory(settings: TrainStepSettings) -> dict[str, Any]:
+def measure_memory(settings: TrainStepSettings) -> dict[str, object]:
     """Peak resident memory in MiB, minus the memory before the first step.
 
     Weights, optimiser and batch exist before the first step; tracing is included. glibc keeps freed

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
 
 _STATUS = Path("/proc/self/status")
 _CLEAR = Path("/proc/self/clear_refs")
@@ -20,7 +19,7 @@ _MMAP_BYTES = 1 << 20
 
 
 def peak_mib(
-    prepare: Callable[..., Callable[[], None]], *arguments: Any, freed_at_once: bool = False
+    prepare: Callable[..., Callable[[], None]], *arguments: object, freed_at_once: bool = False
 ) -> float:
     """Peak resident memory of a function in MiB, minus the memory before its call.
 
@@ -39,7 +38,7 @@ def peak_mib(
 
 
 def _peak_mib(
-    prepare: Callable[..., Callable[[], None]], arguments: tuple[Any, ...], freed_at_once: bool
+    prepare: Callable[..., Callable[[], None]], arguments: tuple[object, ...], freed_at_once: bool
 ) -> float:
     if freed_at_once:
         # Blocks of this size and above are then allocated from the system, and returned to it.

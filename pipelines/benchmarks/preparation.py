@@ -5,9 +5,9 @@ from __future__ import annotations
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import soundfile
@@ -21,7 +21,7 @@ _RATE_HZ = 44100
 _CLASSES = ("a", "b")
 
 
-def run_prepare_suite(settings: PrepareSettings) -> dict[str, Any]:
+def run_prepare_suite(settings: PrepareSettings) -> dict[str, object]:
     """Runs `prepare` and the plain script in turns, each in a process of its own.
 
     Returns:
@@ -56,12 +56,12 @@ def run_prepare_suite(settings: PrepareSettings) -> dict[str, Any]:
             "clips": settings.clips,
             "clip_secs": settings.clip_secs,
             "sample_rate_hz": _RATE_HZ,
-            "machine": {**describe_machine(), "share_of_other_programs": share},
+            "machine": {**describe_machine().as_dict(), "share_of_other_programs": share},
         }
     )
 
 
-def _candidates(source: Path, clip_secs: float) -> dict[str, Any]:
+def _candidates(source: Path, clip_secs: float) -> dict[str, Callable[[], None]]:
     return {
         "prepare": partial(_prepare, source, clip_secs),
         "plain": partial(_plain, source, clip_secs),

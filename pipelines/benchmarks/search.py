@@ -11,7 +11,6 @@ from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from statistics import median
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -40,7 +39,7 @@ PAPER_BUDGETS = tuple(Budget.around(params, 0.2e6) for params in (0.8e6, 1.8e6, 
 """The ranges of the paper's search."""
 
 
-def run_search_suite(settings: SearchSettings) -> dict[str, Any]:
+def run_search_suite(settings: SearchSettings) -> dict[str, object]:
     """Evaluates every subnet of the space alone, with walks of the tree in between.
 
     Both ways compute the mAP from clips, calibration included; weights and clips are random. Every
@@ -73,7 +72,7 @@ def run_search_suite(settings: SearchSettings) -> dict[str, Any]:
         },
         "tree_seconds": tree_seconds,
         "counted": _counted(settings, workload.groups(subnets)),
-        "machine": {**describe_machine(), "share_of_other_programs": others.share()},
+        "machine": {**describe_machine().as_dict(), "share_of_other_programs": others.share()},
         "settings": {
             "space": str(settings.space),
             "frames": settings.network.frames,
@@ -126,7 +125,9 @@ def _random_batches(settings: SearchSettings, seed: int) -> Batches:
     return batches
 
 
-def _ratios(settings: SearchSettings, seconds: dict[Subnet, float], tree: float) -> dict[str, Any]:
+def _ratios(
+    settings: SearchSettings, seconds: dict[Subnet, float], tree: float
+) -> dict[str, object]:
     """Ratios of the tree's seconds to those of evaluating sets of subnets one by one."""
     subnets = list(seconds)
     drawn = np.random.default_rng(0).integers(len(subnets), size=settings.random_draws)

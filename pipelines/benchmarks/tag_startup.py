@@ -9,7 +9,6 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
-from typing import Any
 
 import soundfile
 
@@ -19,7 +18,7 @@ from pipelines.benchmarks.tflite_files import ModelFile
 _STARTS = 7
 
 
-def tag_startup(files: Sequence[ModelFile], threads: int) -> dict[str, Any]:
+def tag_startup(files: Sequence[ModelFile], threads: int) -> dict[str, object]:
     """Runs `pipelines.tag` on a WAV file of one clip, from a warm disk cache.
 
     Args:

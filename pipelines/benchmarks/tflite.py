@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from absl import logging
 
@@ -18,7 +18,7 @@ from pipelines.benchmarks.tflite_files import ModelFile, describe_files, over_ha
 from pipelines.benchmarks.tflite_models import prepare_files
 
 
-def run_tflite_suite(settings: TFLiteSettings) -> dict[str, Any]:
+def run_tflite_suite(settings: TFLiteSettings) -> dict[str, object]:
     """Measures every file, one after another.
 
     Returns:
@@ -30,14 +30,14 @@ def run_tflite_suite(settings: TFLiteSettings) -> dict[str, Any]:
         RuntimeError: a conversion or `pipelines.tag` failed.
     """
     require_librosa()
-    machine, others = describe_machine(), OtherLoad()
+    machine, others = describe_machine().as_dict(), OtherLoad()
     with tempfile.TemporaryDirectory() as folder:
         result = _measure(settings, Path(folder))
     machine["share_of_other_programs"] = warned(others.share())
     return rounded({**result, "machine": machine, "settings": _describe_settings(settings)})
 
 
-def _measure(settings: TFLiteSettings, folder: Path) -> dict[str, Any]:
+def _measure(settings: TFLiteSettings, folder: Path) -> dict[str, object]:
     logging.info("part 1 of 5: files and their hand-written counterparts")
     files, twins = prepare_files(settings, folder)
     logging.info("part 2 of 5: latency over hand-written, %d subnets", len(twins))
@@ -49,12 +49,12 @@ def _measure(settings: TFLiteSettings, folder: Path) -> dict[str, Any]:
     logging.info("part 5 of 5: start of pipelines.tag")
     startup = tag_startup(files, settings.threads)
     return {
-        "latency_over_handwritten": _farthest_from_1([row["ratio"] for row in handwritten]),
+        "latency_over_handwritten": _farthest_from_1([row.ratio for row in handwritten]),
         "bytes_over_weights": _bytes_over_weights(files),
         "front_end_error_db": front_end["error_db"],
         "tag_startup_secs": startup["secs"],
         "files": rows,
-        "handwritten": handwritten,
+        "handwritten": [asdict(row) for row in handwritten],
         "front_end": front_end,
         "tag_startup": startup,
     }
@@ -73,7 +73,7 @@ def _bytes_over_weights(files: Sequence[ModelFile]) -> float | None:
     return max(plain, key=lambda file: file.info.params).bytes_over_weights if plain else None
 
 
-def _describe_settings(settings: TFLiteSettings) -> dict[str, Any]:
+def _describe_settings(settings: TFLiteSettings) -> dict[str, object]:
     counts = {
         "threads": settings.threads,
         "warm_up": settings.warm_up,

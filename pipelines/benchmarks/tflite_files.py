@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from statistics import median
-from typing import Any
 
 import numpy as np
 
@@ -56,7 +55,7 @@ class ModelFile:
         return self.bytes / (_BYTES_PER_WEIGHT * self.info.params)
 
 
-def describe_files(files: Sequence[ModelFile], settings: TFLiteSettings) -> list[dict[str, Any]]:
+def describe_files(files: Sequence[ModelFile], settings: TFLiteSettings) -> list[dict[str, object]]:
     """Measures all files, which take turns; returns a row per file.
 
     Latency is the time of an invocation in ms. Load time includes reading, checking and preparing
@@ -89,7 +88,26 @@ def describe_files(files: Sequence[ModelFile], settings: TFLiteSettings) -> list
     return rows
 
 
-def over_handwritten(file: ModelFile, twin: ModelFile, settings: TFLiteSettings) -> dict[str, Any]:
+@dataclass(frozen=True)
+class OverHandwritten:
+    """A file compared with its hand-written counterpart.
+
+    Attributes:
+        file: name of the file.
+        ratio: the file's median latency over the counterpart's.
+        latency_ms: the file's median latency.
+        handwritten_ms: the counterpart's.
+        bytes_over_handwritten: the file's size over the counterpart's.
+    """
+
+    file: str
+    ratio: float
+    latency_ms: float
+    handwritten_ms: float
+    bytes_over_handwritten: float
+
+
+def over_handwritten(file: ModelFile, twin: ModelFile, settings: TFLiteSettings) -> OverHandwritten:
     """Ratio of a file's median latency to that of its hand-written counterpart.
 
     The two take turns. Both are loaded several times, because the location of a model's memory
@@ -105,13 +123,13 @@ def over_handwritten(file: ModelFile, twin: ModelFile, settings: TFLiteSettings)
             taken[name] += seconds
         pair = dict(reversed(pair.items()))
     own, other = median(taken["file"]), median(taken["handwritten"])
-    return {
-        "file": file.name,
-        "ratio": own / other,
-        "latency_ms": 1e3 * own,
-        "handwritten_ms": 1e3 * other,
-        "bytes_over_handwritten": file.bytes / twin.bytes,
-    }
+    return OverHandwritten(
+        file=file.name,
+        ratio=own / other,
+        latency_ms=1e3 * own,
+        handwritten_ms=1e3 * other,
+        bytes_over_handwritten=file.bytes / twin.bytes,
+    )
 
 
 def _latency(files: Sequence[ModelFile], settings: TFLiteSettings) -> dict[str, list[float]]:

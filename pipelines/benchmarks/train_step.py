@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 from absl import logging
 
@@ -17,7 +16,7 @@ from pipelines.benchmarks.settings import BFLOAT16, FLOAT32, TrainStepSettings
 from pipelines.benchmarks.workload import Draw, draw_subnets
 
 
-def run_train_step(settings: TrainStepSettings) -> dict[str, Any]:
+def run_train_step(settings: TrainStepSettings) -> dict[str, object]:
     """Runs every measurement of the suite, one after another.
 
     Returns:
@@ -25,7 +24,7 @@ def run_train_step(settings: TrainStepSettings) -> dict[str, Any]:
         compares two ways of training is the ratio of their medians over the draws. A figure that
         was not measured is None.
     """
-    machine, others = describe_machine(), OtherLoad()
+    machine, others = describe_machine().as_dict(), OtherLoad()
     logging.info("train_step on %s", machine)
     draws = draw_subnets(settings)
     logging.info("part 1 of 4: peak memory, in child processes")
@@ -55,10 +54,10 @@ def run_train_step(settings: TrainStepSettings) -> dict[str, Any]:
 
 def _figures(
     rows: Sequence[Seconds],
-    bfloat16: dict[str, Any],
-    memory: dict[str, float],
+    bfloat16: Mapping[str, object],
+    memory: Mapping[str, object],
     loop: dict[str, float],
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """The figures that have targets, and steps per second."""
     return {
         "ratio_over_standalone": ratio(rows, "shared_slices", "standalone"),
@@ -76,7 +75,7 @@ def _figures(
     }
 
 
-def _bfloat16(settings: TrainStepSettings, draws: Sequence[Draw]) -> dict[str, Any]:
+def _bfloat16(settings: TrainStepSettings, draws: Sequence[Draw]) -> dict[str, object]:
     """The figures of bfloat16 and how they were measured; None and 0 if it was not measured."""
     names = ("ratio_over_standalone", "over_float32", "steps_per_second", "achieved_gflops")
     if BFLOAT16 not in settings.precisions:
@@ -96,7 +95,7 @@ def _bfloat16(settings: TrainStepSettings, draws: Sequence[Draw]) -> dict[str, A
     return {**figures, "draws": len(rows), "repetitions": repetitions, "seconds": rows}
 
 
-def _describe(draw: Draw, seconds: Seconds) -> dict[str, Any]:
+def _describe(draw: Draw, seconds: Seconds) -> dict[str, object]:
     return {
         "subnets": " ".join(str(spec) for spec in draw),
         "seconds": seconds,
@@ -105,7 +104,7 @@ def _describe(draw: Draw, seconds: Seconds) -> dict[str, Any]:
     }
 
 
-def _describe_settings(settings: TrainStepSettings) -> dict[str, Any]:
+def _describe_settings(settings: TrainStepSettings) -> dict[str, object]:
     return {
         "space": str(settings.space),
         "frames": settings.network.frames,

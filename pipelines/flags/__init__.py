@@ -37,7 +37,7 @@ _ARGUMENTS = {"beam_args": "beam_arg"}
 """Argument of a library function -> flag, where the names differ."""
 
 
-def define(kind: type, leave_out: Iterable[str] = (), **others: Any) -> None:
+def define(kind: type, leave_out: Iterable[str] = (), **others: object) -> None:
     """Defines a flag for every field of a configuration, except for nested configurations.
 
     A flag that is defined already, because two configurations share it, is kept.
@@ -56,7 +56,7 @@ def define(kind: type, leave_out: Iterable[str] = (), **others: Any) -> None:
         _define(name, field, default, _with_dashes(meanings[field.name], meanings))
 
 
-def read(kind: type[Config], **given: Any) -> Config:
+def read(kind: type[Config], **given: object) -> Config:
     """Builds a configuration from the flags.
 
     Args:
@@ -80,11 +80,13 @@ def flag_name(kind: type | None, field: str) -> str:
     return _RENAMED.get(kind, {}).get(field, field) if kind else field
 
 
-def naming_flags(main: Callable[[list[str]], dict[str, Any]]) -> Callable[..., dict[str, Any]]:
+def naming_flags(
+    main: Callable[[list[str]], dict[str, object]],
+) -> Callable[..., dict[str, object]]:
     """A decorator of `main`: error messages of the library name flags instead of parameters."""
 
     @functools.wraps(main)
-    def run(arguments: list[str]) -> dict[str, Any]:
+    def run(arguments: list[str]) -> dict[str, object]:
         try:
             return main(arguments)
         except (ValueError, RuntimeError) as error:
@@ -152,7 +154,7 @@ def documentation(kind: type) -> dict[str, str]:
     return {name: " ".join(meaning.split()) for name, _, meaning in pairs}
 
 
-def _define(name: str, field: dataclasses.Field[Any], default: Any, meaning: str) -> None:
+def _define(name: str, field: dataclasses.Field[object], default: Any, meaning: str) -> None:
     kind, bounds = str(field.type), field.metadata
     least, most = bounds.get("least"), bounds.get("most")
     if "choices" in bounds:

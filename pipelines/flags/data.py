@@ -68,7 +68,7 @@ def prepare_from_flags(
     source = [read_source(dataset(), sources.source_options(clip_secs()))]
     check(source[0], features)
     warn_of_gaps(source[0].class_counts)
-    # TensorFlow is slow to import and not needed for --help, a mistyped flag or a wrong source.
+    # SciPy is slow to import and not needed for --help, a mistyped flag or a wrong source.
     from tfrecords.prepare import PrepareConfig, prepare
 
     config = PrepareConfig(

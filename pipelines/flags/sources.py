@@ -23,6 +23,17 @@ _AUDIOSET_PARTS = {
 
 def define_source_flags() -> None:
     """Defines the flags of data sets, of which each layout uses its own."""
+    _define_shares()
+    _define_grouping()
+    _define_clip_counts()
+    flags.DEFINE_string(
+        "labels_file", None, "csv: file of the label set, one name per line, in class order."
+    )
+    _define_audioset()
+
+
+def _define_shares() -> None:
+    """What belongs to the validation split and to the evaluation split."""
     flags.DEFINE_list("validation_folds", ["4"], "esc50, scenes: folds of the validation split.")
     flags.DEFINE_list("eval_folds", ["5"], "esc50, scenes: folds of the evaluation split.")
     flags.DEFINE_float(
@@ -35,6 +46,10 @@ def define_source_flags() -> None:
         0.1,
         "folder, csv with --group_by: share of recordings for evaluation.",
     )
+
+
+def _define_grouping() -> None:
+    """Which files must be in one split, and how splits are drawn."""
     flags.DEFINE_string(
         "source_pattern",
         WHOLE_NAME,
@@ -56,6 +71,10 @@ def define_source_flags() -> None:
         "folder: how splits are drawn. stratified: of each class, with at least one recording per "
         "split if it has three; by_hash: as earlier versions did, for their records.",
     )
+
+
+def _define_clip_counts() -> None:
+    """Numbers of clips to mix or to draw."""
     for split, scenes in zip(("train", "validation", "evaluation"), SCENES, strict=True):
         extra = (
             f"; audioset: clips to draw (default {PAPER_VALIDATION_CLIPS}, or a tenth if "
@@ -68,9 +87,10 @@ def define_source_flags() -> None:
             f"{extra if split == 'validation' else ''}.",
             lower_bound=0,
         )
-    flags.DEFINE_string(
-        "labels_file", None, "csv: file of the label set, one name per line, in class order."
-    )
+
+
+def _define_audioset() -> None:
+    """The files of AudioSet, and what is cut from them."""
     for name, default in _audioset_parts().items():
         meaning = _AUDIOSET_PARTS[name]
         flags.DEFINE_string(

@@ -7,7 +7,7 @@ from aec_ofa_tf.costs.budget import Budget
 from aec_ofa_tf.costs.costs import params
 from aec_ofa_tf.models.cnn10 import Cnn10Network, blocks_of, search_space
 from aec_ofa_tf.search import algorithms
-from aec_ofa_tf.search.driver import search
+from aec_ofa_tf.search.algorithms import search
 from aec_ofa_tf.search.evolutionary import EvolutionarySearch, EvolutionSettings
 
 NETWORK = Cnn10Network(classes=527, frames=1000)

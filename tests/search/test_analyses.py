@@ -6,9 +6,8 @@ from sklearn.metrics import average_precision_score
 
 from aec_ofa_tf.metrics import evaluate_scores, weighted_average_precision
 from aec_ofa_tf.models.cnn10 import blocks_of, search_space
-from aec_ofa_tf.search.analyses import rank_correlation, sensitivity, spread
+from aec_ofa_tf.search.analyses import pareto_front, rank_correlation, sensitivity, spread
 from aec_ofa_tf.search.bootstrap import bootstrap_interval, bootstrap_mean_average_precision
-from aec_ofa_tf.search.pareto import pareto_front
 from aec_ofa_tf.search.store import EvaluationStore
 
 SPACE = search_space("[2,2,X]")

@@ -8,13 +8,13 @@ import pytest
 
 from aec_ofa_tf.dataset import Share
 from tests.recordings import SECS, cut, source
+from tfrecords.clip_record import log_mel_example
 from tfrecords.dataset import training_batches
 from tfrecords.manifest import ManifestError
 from tfrecords.prepare import prepare
 from tfrecords.prepare_config import PrepareConfig, PrepareError
 from tfrecords.record_file import write_examples
 from tfrecords.records import open_records
-from tfrecords.schema import log_mel_example
 from tfrecords.shards import RecordError
 from tfrecords.soft_labels import open_soft_labels
 

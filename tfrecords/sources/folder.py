@@ -147,7 +147,24 @@ def has_split_folders(names: Sequence[str]) -> bool:
     return len(splits) > 1 and TRAIN in splits and None not in splits
 
 
-def _read(root: Path, fractions: tuple[float, float], grouping: Grouping) -> Source:
+@dataclass(frozen=True)
+class _Found:
+    """The files of all class folders.
+
+    Attributes:
+        rows: a row per file; without folders of splits, all are in training.
+        group_of: the group of every row, by the clip's id.
+        empty: class folders without files, relative to the root.
+        split_folders: whether folders of splits are above the class folders.
+    """
+
+    rows: list[Row]
+    group_of: dict[str, str]
+    empty: list[str]
+    split_folders: bool
+
+
+def _find(root: Path, grouping: Grouping) -> _Found:
     top = subfolders(root)
     given = has_split_folders(top) and all(subfolders(root / name) for name in top)
     group_of: dict[str, str] = {}
@@ -168,19 +185,24 @@ def _read(root: Path, fractions: tuple[float, float], grouping: Grouping) -> Sou
             f"{root} has no class folders with files; expected a folder per class, or train, "
             "validation and test with a folder per class in each"
         )
+    return _Found(rows, group_of, empty, given)
+
+
+def _read(root: Path, fractions: tuple[float, float], grouping: Grouping) -> Source:
+    found = _find(root, grouping)
     drawn = {VALIDATION: fractions[0], EVALUATION: fractions[1]}
-    if given:
-        absent = absent_splits(rows)
+    if found.split_folders:
+        absent = absent_splits(found.rows)
         drawn = {split: share if split in absent else 0.0 for split, share in drawn.items()}
-    rows = drawn_rows(rows, group_of, drawn[VALIDATION], drawn[EVALUATION])
+    rows = drawn_rows(found.rows, found.group_of, drawn[VALIDATION], drawn[EVALUATION])
     wanted = [split for split, share in drawn.items() if share > 0]
     remedy = f"source_pattern={grouping.source_pattern!r} groups the files"
+    covered = [row for row in rows if row.clip.split in (TRAIN, *wanted)]
+    may_leak = found.split_folders and grouping != Grouping()
     notes = [
-        *([f"not a class, for lack of files: {', '.join(empty)}"] if empty else []),
-        *(_leak_notes(rows, group_of) if given and grouping != Grouping() else []),
-        *coverage_notes(
-            [row for row in rows if row.clip.split in (TRAIN, *wanted)], group_of, wanted, remedy
-        ),
+        *([f"not a class, for lack of files: {', '.join(found.empty)}"] if found.empty else []),
+        *(_leak_notes(rows, found.group_of) if may_leak else []),
+        *coverage_notes(covered, found.group_of, wanted, remedy),
     ]
     return collect(
         sorted({label for row in rows for label in row.clip.labels}),
@@ -189,7 +211,7 @@ def _read(root: Path, fractions: tuple[float, float], grouping: Grouping) -> Sou
         source_pattern=grouping.source_pattern,
         group_by=grouping.group_by,
         split_rule=STRATIFIED,
-        split_folders=given,
+        split_folders=found.split_folders,
     )
 
 

@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import soundfile
@@ -44,7 +44,7 @@ class EventBank(Protocol):
         """Kinds of events, in the order of the classes."""
 
     @property
-    def facts(self) -> Mapping[str, Any]:
+    def facts(self) -> Mapping[str, object]:
         """Everything else that scenes depend on besides the mixer's settings, as JSON values."""
 
     def event(self, split: str, label: str, rng: np.random.Generator) -> np.ndarray:
@@ -116,7 +116,7 @@ def mix(bank: EventBank, config: MixerConfig, out_dir: Path) -> Source:
     return Source(source.labels, source.clips, source.missing, {**source.facts, **bank.facts})
 
 
-def _check_settings(out_dir: Path, settings: dict[str, Any]) -> None:
+def _check_settings(out_dir: Path, settings: dict[str, object]) -> None:
     path = out_dir / SETTINGS_NAME
     if not path.is_file():
         write_json(path, settings)

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -37,7 +36,7 @@ class RecordedEvents:
 
     labels: tuple[str, ...]
     recordings: Mapping[tuple[str, str], tuple[Clip, ...]]
-    facts: Mapping[str, Any]
+    facts: Mapping[str, object]
 
     def event(self, split: str, label: str, rng: np.random.Generator) -> np.ndarray:
         """An excerpt of a random recording: float32 [samples] at 32 kHz."""

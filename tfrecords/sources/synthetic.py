@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -21,7 +20,7 @@ class SyntheticEvents:
     labels: tuple[str, ...] = tuple(KINDS)
 
     @property
-    def facts(self) -> Mapping[str, Any]:
+    def facts(self) -> Mapping[str, object]:
         """Everything else that scenes depend on besides the mixer's settings."""
         return {"events": "synthetic"}
 

@@ -18,8 +18,15 @@ LOCK_NAME = ".lock"
 _TEMPORARY_SUFFIX = ".partial"
 # Linux' bounds, with room for the root; asking for a file beyond them is an error of its own.
 _MAX_NAME_BYTES, _MAX_PATH_BYTES = 255, 3072
-# What values of another type, size or depth cause where they are used.
-_OF_DAMAGE = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+DAMAGE_ERRORS = (
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)
+"""What values of a damaged file, of another type, size or depth, cause where they are used."""
 
 
 class BusyError(OSError):
@@ -182,7 +189,7 @@ def naming_damage(
     """
     try:
         yield
-    except _OF_DAMAGE as error:
+    except DAMAGE_ERRORS as error:
         if isinstance(error, ValueError) and str(path) in str(error):
             raise
         reason = error if isinstance(error, ValueError) else repr(error)

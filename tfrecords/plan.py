@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from aec_ofa_tf.files import fingerprint, read_json, remove_partial
+from aec_ofa_tf.files import DAMAGE_ERRORS, fingerprint, read_json, remove_partial
 from tfrecords.clip import SPLITS, TRAIN, Clip, Source, stable_hash
 from tfrecords.clip_table import TABLE_NAME, planned_shards, write_table
 from tfrecords.manifest import MANIFEST_NAME
@@ -133,6 +133,6 @@ def _reported(path: Path) -> str | None:
     try:
         value: Any = read_json(path)
         name = value["shard"]["name"] if "job" in value else None
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, *DAMAGE_ERRORS):
         return None
     return name if name == path.with_suffix(".tfrecord").name else None

@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike
 from tqdm import tqdm
 
 from aec_ofa_tf.files import (
+    DAMAGE_ERRORS,
     naming_damage,
     read_json,
     remove_partial,
@@ -185,7 +186,7 @@ def _finished(out_dir: Path, name: str, key: dict[str, str]) -> Shard | None:
     try:
         report = read_json(path)
         shard = Shard(**report["shard"])
-    except (ValueError, KeyError, TypeError):
+    except DAMAGE_ERRORS:
         return None
     same = report.get("key") == key
     return shard if same and damage(out_dir, shard, read_all=True) is None else None

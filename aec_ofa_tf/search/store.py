@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from aec_ofa_tf.files import JsonObject
+from aec_ofa_tf.files import DAMAGE_ERRORS, JsonObject
 from aec_ofa_tf.models.space import SearchSpace, Subnet
 
 SubnetMetrics = JsonObject
@@ -41,7 +41,7 @@ class EvaluationStore:
                 row = json.loads(line)
                 if row["key"] == self.key:
                     yield self.space.parse_subnet(row["subnet"]), {**row["metrics"]}
-            except (ValueError, TypeError, LookupError, RecursionError):  # a kill can cut a line
+            except DAMAGE_ERRORS:  # a kill can truncate the last line
                 continue
 
     def add(self, subnet: Subnet, metrics: SubnetMetrics) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 
 from aec_ofa_tf.audio.front_end import MAX_SAMPLE_RATE_HZ, FrontEndConfig
 from aec_ofa_tf.config import check_fields
-from aec_ofa_tf.files import JsonObject, replacing
+from aec_ofa_tf.files import DAMAGE_ERRORS, JsonObject, replacing
 from aec_ofa_tf.labels import label_problem
 
 INPUTS = ("log_mel", "waveform")
@@ -212,5 +212,5 @@ def _parse_card(card: Any, labels: list[str], path: str | os.PathLike[str]) -> M
         card["flatbuffer_sha256"]
         fields["front_end"] = FrontEndConfig.from_dict(fields["front_end"])
         return ModelInfo(labels=tuple(labels), **fields)
-    except (KeyError, TypeError, ValueError) as error:
+    except DAMAGE_ERRORS as error:
         raise ValueError(f"the model card of {path} cannot be used: {error}") from error

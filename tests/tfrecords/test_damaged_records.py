@@ -124,3 +124,10 @@ def test_the_share_of_a_recording_that_may_be_missing_is_declared(tmp_path):
     assert len(prepare(raw, CONFIG, tmp_path / "strict").quarantined) == 1
     with pytest.raises(PrepareError, match=r"max_missing_audio: 0\.15 there, None requested"):
         prepare(raw, CONFIG, tmp_path / "tolerant")
+
+
+@pytest.mark.parametrize("time", [float("inf"), None, "x"])
+def test_a_report_with_other_values_is_as_one_of_an_earlier_version(data_dir, tmp_path, time):
+    report = data_dir / SHARD.replace(".tfrecord", ".json")
+    change(report, "recordings", [[time, 0]] * 4)
+    assert prepare(source(tmp_path / "raw", 4, 1, 1, keep=True), CONFIG, data_dir).clips

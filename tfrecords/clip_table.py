@@ -11,7 +11,7 @@ from dataclasses import dataclass, fields
 from itertools import islice
 from pathlib import Path
 
-from aec_ofa_tf.files import JsonObject, replacing
+from aec_ofa_tf.files import DAMAGE_ERRORS, JsonObject, replacing
 from tfrecords.clip import Clip
 
 TABLE_NAME = "unfinished.jsonl"
@@ -80,7 +80,7 @@ def planned_shards(path: Path) -> dict[str, int]:
         with path.open("rb") as file:
             shards = json.loads(file.readline())["shards"]
         return {str(split): int(count) for split, count in shards.items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, *DAMAGE_ERRORS):
         return {}
 
 

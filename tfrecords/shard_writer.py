@@ -14,7 +14,7 @@ import numpy as np
 
 from aec_ofa_tf.audio.io.decode import DecodeError, fit_length
 from aec_ofa_tf.audio.numpy_log_mel import numpy_log_mel
-from aec_ofa_tf.files import fingerprint, read_json, replacing, sha256_of, write_json
+from aec_ofa_tf.files import DAMAGE_ERRORS, fingerprint, read_json, replacing, sha256_of, write_json
 from tfrecords.clip import Clip
 from tfrecords.clip_format import ClipFormat
 from tfrecords.clip_record import audio_example, log_mel_example
@@ -109,7 +109,7 @@ def finished(job: ShardJob) -> ShardReport | None:
             # Reports of earlier versions lack this entry; the manifest then leaves it empty.
             clips_per_count=value.get("clips_per_count", {}),
         )
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, *DAMAGE_ERRORS):
         return None  # absent or damaged: the shard is written again
     if report.job != job.fingerprint() or damage(job.path.parent, report.shard, read_all=True):
         return None
@@ -128,7 +128,7 @@ def known_states(shard: Path, clips: int) -> list[State]:
         states = [
             (int(time), int(crc)) for time, crc in read_json(report_path(shard))["recordings"]
         ]
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, *DAMAGE_ERRORS):
         return []
     return states if len(states) == clips else []
 
@@ -223,12 +223,7 @@ def _examples(job: ShardJob, tally: _Tally) -> Iterator[bytes]:
     encode = _encoder(job.format)
     for clip in job.rows.clips():
         try:
-            decoded = decode_clip(
-                clip,
-                job.format.front_end.sample_rate_hz,
-                job.format.clip_samples,
-                job.format.float_scale,
-            )
+            decoded = decode_clip(clip, job.format)
             waveform = fit_length(
                 decoded.waveform, job.format.clip_samples, job.format.length_policy
             )

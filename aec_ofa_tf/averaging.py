@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 
+from aec_ofa_tf.config import is_float
 from aec_ofa_tf.files import JsonObject
 from aec_ofa_tf.workdir import Workdir
 
@@ -79,8 +80,8 @@ def average(runs: Sequence[Workdir]) -> AverageResult:
     for run in runs:
         if not run.path.is_dir():
             raise ValueError(f"{run.path} does not exist: give the directories of runs")
-    searches = [_networks(run.search_result()) for run in runs]
-    conversions = [_files(run.require_stage("convert").result or {}) for run in runs]
+    searches = [_networks(run) for run in runs]
+    conversions = [_files(run) for run in runs]
     paths = tuple(str(run.path) for run in runs)
     return AverageResult(
         paths,
@@ -89,18 +90,31 @@ def average(runs: Sequence[Workdir]) -> AverageResult:
     )
 
 
-def _networks(search: JsonObject) -> dict[str, Figures]:
-    found = {"largest": search["largest"]}
-    found |= {row["budget"]: row for row in search["budgets"]}
-    return {name: {**row.get("evaluation", {}), **_sizes(row)} for name, row in found.items()}
+def _networks(run: Workdir) -> dict[str, Figures]:
+    with run.reading_search() as search:
+        found = {"largest": search["largest"]}
+        found |= {row["budget"]: row for row in search["budgets"]}
+        rows = {name: {**row.get("evaluation", {}), **_sizes(row)} for name, row in found.items()}
+        return {name: _figures(row, NETWORK_COLUMNS) for name, row in rows.items()}
 
 
 def _sizes(row: Figures) -> Figures:
     return {name: row[name] for name in ("params", "macs")}
 
 
-def _files(conversion: JsonObject) -> dict[str, Figures]:
-    return {"/".join(Path(row["file"]).parts[-2:]): row for row in conversion["files"]}
+def _files(run: Workdir) -> dict[str, Figures]:
+    with run.reading_stage("convert") as conversion:
+        rows = {"/".join(Path(row["file"]).parts[-2:]): row for row in conversion["files"]}
+        return {name: _figures(row, FILE_COLUMNS) for name, row in rows.items()}
+
+
+def _figures(row: JsonObject, columns: Mapping[str, str]) -> Figures:
+    """The figures of the columns; those that are not defined are None or not there."""
+    found = {name: row[name] for name, form in columns.items() if form and name in row}
+    for name, value in found.items():
+        if value is not None and not is_float(value):
+            raise ValueError(f"{name} is a number, found {value!r}")
+    return found
 
 
 def _means(

@@ -93,6 +93,14 @@ def is_number(value: object) -> bool:
     return isinstance(value, numbers.Real) and not isinstance(value, bool | np.bool_)
 
 
+def is_float(value: Any) -> bool:
+    """Whether a value is a number within the range of floats, which whole numbers can exceed."""
+    try:
+        return is_number(value) and isinstance(float(value), float)
+    except OverflowError:
+        return False
+
+
 def check_count(name: str, value: object, least: int = 1) -> None:
     """Checks an argument that is a whole number.
 
@@ -182,16 +190,20 @@ def _problem(value: Any, hint: object, metadata: Mapping[str, Any]) -> str | Non
 def _fits(value: Any, hint: object) -> bool:
     """Whether a value has the type of a field. True and False are no numbers here."""
     origin, parts = typing.get_origin(hint), typing.get_args(hint)
+    if origin is collections.abc.Mapping:
+        is_mapping = isinstance(value, collections.abc.Mapping)
+        pairs = value.items() if is_mapping else ()
+        return is_mapping and all(_fits(k, parts[0]) and _fits(v, parts[1]) for k, v in pairs)
     if origin in (typing.Union, types.UnionType):
         return any(_fits(value, part) for part in parts)
     if origin in (collections.abc.Sequence, tuple):
         listed = isinstance(value, list | tuple | str)
         return listed and all(_fits(element, parts[0]) for element in value)
-    if not isinstance(hint, type):
+    if hint is Any or not isinstance(hint, type):
         return True
     if hint in (int, float):
         kind = numbers.Integral if hint is int else numbers.Real
-        return is_number(value) and isinstance(value, kind)
+        return is_number(value) and isinstance(value, kind) and (hint is int or is_float(value))
     return isinstance(value, hint)
 
 
@@ -205,7 +217,8 @@ def _name(hint: object) -> str:
 
 def _size(value: float, least: float | None, most: float | None, below: float | None) -> str | None:
     low, high = (-math.inf if least is None else least), (math.inf if most is None else most)
-    if low <= value <= high and math.isfinite(value) and (below is None or value < below):
+    is_finite = isinstance(value, numbers.Integral) or math.isfinite(value)
+    if low <= value <= high and is_finite and (below is None or value < below):
         return None
     if below is not None:
         return f"a number from {_exact(low)} to below {_exact(below)}"

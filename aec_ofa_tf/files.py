@@ -16,6 +16,17 @@ JsonObject = Mapping[str, Any]
 
 LOCK_NAME = ".lock"
 _TEMPORARY_SUFFIX = ".partial"
+# Linux' bounds, with room for the root; asking for a file beyond them is an error of its own.
+_MAX_NAME_BYTES, _MAX_PATH_BYTES = 255, 3072
+DAMAGE_ERRORS = (
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)
+"""What values of a damaged file, of another type, size or depth, cause where they are used."""
 
 
 class BusyError(OSError):
@@ -142,23 +153,47 @@ def remove_partial(directory: Path, names: Iterable[str]) -> None:
 
 def write_json(path: Path, value: object) -> None:
     """Writes JSON with sorted keys, so that equal values give equal bytes."""
-    with replacing(path) as temporary:
-        temporary.write_text(json.dumps(value, indent=1, sort_keys=True) + "\n", encoding="ascii")
+    with replacing(path) as temporary, temporary.open("w", encoding="ascii") as file:
+        json.dump(value, file, indent=1, sort_keys=True)
+        file.write("\n")
 
 
-def read_json(path: Path) -> Any:
-    """Reads JSON.
+def read_json(path: Path, kind: type = dict) -> Any:
+    """Reads a JSON file that contains an object, or a value of another kind.
 
     Raises:
-        ValueError: the file is not JSON; the message names it.
+        ValueError: the file is not JSON or of another kind; the message names it.
         OSError: the file cannot be read.
     """
+    with naming_damage(path, "remove it and run the command that wrote it again"):
+        value = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(value, kind):
+            expected = "an object" if kind is dict else f"a {kind.__name__}"
+            raise ValueError(f"expected {expected}, found {type(value).__name__}")
+    return value
+
+
+@contextmanager
+def naming_damage(
+    path: Path, remedy: str, error_type: type[ValueError] = ValueError
+) -> Iterator[None]:
+    """Raises what the values of a damaged file cause in the block as an error that names the file.
+
+    Args:
+        path: the file.
+        remedy: what to do about it.
+        error_type: the class of the error.
+
+    Raises:
+        ValueError: the file is damaged; errors in the block that name it are kept as they are.
+    """
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(
-            f"{path} is damaged ({error}); remove it and run the command that wrote it again"
-        ) from error
+        yield
+    except DAMAGE_ERRORS as error:
+        if isinstance(error, ValueError) and str(path) in str(error):
+            raise
+        reason = error if isinstance(error, ValueError) else repr(error)
+        raise error_type(f"{path} is damaged ({reason}); {remedy}") from error
 
 
 def sha256_of(path: Path) -> str:
@@ -176,6 +211,11 @@ def fingerprint(value: object) -> str:
     return hashlib.sha256(text.encode("ascii")).hexdigest()
 
 
+def _is_too_long(parts: list[str]) -> bool:
+    sizes = [len(os.fsencode(part)) for part in parts]
+    return max(sizes) > _MAX_NAME_BYTES or sum(sizes) + len(sizes) > _MAX_PATH_BYTES
+
+
 def inside(root: Path, relative: str, place: str) -> Path:
     """Joins `root` and `relative` and checks that the path is inside the root.
 
@@ -185,11 +225,14 @@ def inside(root: Path, relative: str, place: str) -> Path:
         place: where the path was found, for error messages.
 
     Raises:
-        ValueError: the path is absolute, contains `..`, or leads out of the root by a link.
+        ValueError: the path is absolute, contains `..`, is too long for a file, or leads out of
+            the root by a link.
     """
     parts = relative.replace("\\", "/").split("/")
     if not relative or "\0" in relative or os.path.isabs(relative) or ".." in parts:  # noqa: PTH117
         raise ValueError(f"{place}: {relative!r} is not a path inside {root}; use a relative one")
+    if len(relative) > _MAX_NAME_BYTES // 4 and _is_too_long(parts):
+        raise ValueError(f"{place}: {relative[:40]!r}... is too long for the name of a file")
     path = root / relative
     real_root = os.path.realpath(root)
     real = os.path.realpath(path)

@@ -99,7 +99,8 @@ class TrainedRun:
         Raises:
             ValueError: there is no search result.
         """
-        return SearchResult.from_dict(self.workdir.search_result())
+        with self.workdir.reading_search() as result:
+            return SearchResult.from_dict(result)
 
     def winners(self) -> dict[str, Subnet]:
         """The subnet that the search found for every budget.

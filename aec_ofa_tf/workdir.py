@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from aec_ofa_tf.audio.front_end import FrontEndConfig
-from aec_ofa_tf.config import ConfigError
-from aec_ofa_tf.files import JsonObject, fingerprint, read_json, write_json
+from aec_ofa_tf.config import Config, ConfigError, check_fields, from_values
+from aec_ofa_tf.files import JsonObject, fingerprint, naming_damage, read_json, write_json
 from aec_ofa_tf.models.family import network_from_config, space_from_config
 from aec_ofa_tf.models.network import NetworkConfig
 from aec_ofa_tf.models.space import SearchSpace
@@ -35,6 +35,9 @@ class StageRecord:
 
     settings: JsonObject
     result: JsonObject | None
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
 
 @dataclass(frozen=True)
@@ -83,7 +86,7 @@ class Workdir:
         if path.exists():
             what = f"{self.path} belongs to another experiment"
             remedy = "Use another run directory, or the same settings"
-            self._compare(read_json(path), config, what, remedy)
+            self._compare(self.config(), config, what, remedy)
             return
         if not self.writable:
             raise ValueError(
@@ -106,7 +109,7 @@ class Workdir:
                 "give the run directory of a trained experiment"
             )
         config = read_json(path)
-        if not isinstance(config, dict) or {"space", "network", "labels"} - config.keys():
+        if {"space", "network", "labels"} - config.keys():
             raise ValueError(f"{path} is damaged: it has no search space; restore it from a copy")
         return config
 
@@ -117,7 +120,8 @@ class Workdir:
             ValueError: the directory is not an experiment.
         """
         config = self.config()
-        return space_from_config(config["space"]), network_from_config(config["network"])
+        with self._naming_damage("config.json"):
+            return space_from_config(config["space"]), network_from_config(config["network"])
 
     def front_end(self) -> FrontEndConfig:
         """The front end of the experiment.
@@ -128,7 +132,8 @@ class Workdir:
         config = self.config()
         if "front_end" not in config:
             raise ValueError(f"{self.path / 'config.json'} is damaged: it has no front end")
-        return FrontEndConfig.from_dict(config["front_end"])
+        with self._naming_damage("config.json"):
+            return FrontEndConfig.from_dict(config["front_end"])
 
     def begin_stage(
         self,
@@ -165,7 +170,7 @@ class Workdir:
     ) -> None:
         """Stores the result of a stage; `settings` is needed if `begin_stage` was not called."""
         if settings is None:
-            settings = read_json(self._stage_path(name))["settings"]
+            settings = self.settings(name)
         self._write(name, StageRecord(settings, result))
 
     def same_stage(self, name: str, settings: Mapping[str, object]) -> JsonObject | None:
@@ -185,25 +190,50 @@ class Workdir:
             raise ValueError(f"stage {name} is not done in {self.path}: run it first")
         return record
 
+    @contextmanager
+    def reading_stage(self, name: str) -> Iterator[JsonObject]:
+        """The result of a finished stage as JSON values.
+
+        Raises:
+            ValueError: the stage is not finished, or its values cause an error in the block.
+        """
+        result = self.require_stage(name).result or {}
+        with naming_damage(self._stage_path(name), "restore or remove it"):
+            yield result
+
+    def stage_config(self, name: str, kind: type[Config]) -> Config:
+        """The configuration of a finished stage; fields that are no settings have their defaults.
+
+        Raises:
+            ValueError: the stage is not finished, or its settings are damaged.
+        """
+        settings = self.require_stage(name).settings
+        with naming_damage(self._stage_path(name), "restore or remove it"):
+            return from_values(kind, settings)
+
     def stages(self) -> list[str]:
         """Names of the stages that were begun, sorted; `search` if there is a search result."""
         found = {path.stem for path in (self.path / "stages").glob("*.json")}
-        return sorted(found | ({SEARCH} if self._search_path.exists() else set()))
+        searched = {SEARCH} if self._search_path.exists() else set()
+        return sorted(found | searched)
 
     def settings(self, name: str) -> JsonObject:
         """The settings of a stage that was begun, as JSON values; empty for others."""
         record = self._stage_record(name)
         return {} if record is None else record.settings
 
-    def search_result(self) -> JsonObject:
+    @contextmanager
+    def reading_search(self) -> Iterator[JsonObject]:
         """The search result as JSON values: `budgets`, a row each, and the `largest` subnet.
 
         Raises:
-            ValueError: there is no search result.
+            ValueError: there is no search result, or its values cause an error in the block.
         """
-        if not self._search_path.exists():
+        path = self._search_path
+        if not path.exists():
             raise ValueError(f"there is no search result in {self.path}: search first")
-        return read_json(self._search_path)
+        with naming_damage(path, "restore it from a copy, or remove it and search again"):
+            yield read_json(path)
 
     def winners(self) -> dict[str, str]:
         """The subnet that the search found for every budget, by the budget's text.
@@ -211,18 +241,22 @@ class Workdir:
         Raises:
             ValueError: there is no search result.
         """
-        return {row["budget"]: row["subnet"] for row in self.search_result()["budgets"]}
+        with self.reading_search() as result:
+            winners = {row["budget"]: row["subnet"] for row in result["budgets"]}
+            if not all(isinstance(text, str) for pair in winners.items() for text in pair):
+                raise TypeError(f"budgets and subnets are texts, found {winners!r}")
+            return winners
 
     def _stage_record(self, name: str) -> StageRecord | None:
         path = self._stage_path(name)
         if not path.exists():
             return None
-        record = read_json(path)
-        if not isinstance(record, dict) or {"settings", "result"} - record.keys():
-            raise ValueError(
-                f"{path} is damaged: it has no settings and result; restore or remove it"
-            )
-        return StageRecord(record["settings"], record["result"])
+        with naming_damage(path, "restore or remove it"):
+            record = read_json(path)
+            return StageRecord(record["settings"], record["result"])
+
+    def _naming_damage(self, name: str) -> AbstractContextManager[None]:
+        return naming_damage(self.path / name, "restore it from a copy")
 
     @property
     def _search_path(self) -> Path:

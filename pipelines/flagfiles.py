@@ -15,6 +15,7 @@ FLAGFILES = Path(__file__).resolve().parent / "configs"
 """The folder of the flagfiles that come with this package."""
 
 _FLAG = ("--flagfile", "-flagfile")
+_LONGEST_NAME = 64
 _UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
@@ -67,4 +68,16 @@ def _lines(path: Path) -> list[str]:
         raise ValueError(
             f"--flagfile={path} is not UTF-8 text ({error}); save it as UTF-8"
         ) from error
-    return [line for line in lines if line and not line.startswith(("#", "//"))]
+    found = [line for line in lines if line and not line.startswith(("#", "//"))]
+    for line in found:
+        _check_name(line.partition("=")[0], path)
+    return found
+
+
+def _check_name(name: str, path: Path) -> None:
+    """Refuses a name that no flag can have: absl takes minutes to look for similar flags."""
+    if name.startswith("-") and len(name) > _LONGEST_NAME:
+        raise ValueError(
+            f"--flagfile={path} has a flag {name[:_LONGEST_NAME]!r}..., longer than any; "
+            "write a flag a line, --name=value"
+        )

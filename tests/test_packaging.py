@@ -129,3 +129,11 @@ def test_a_flagfile_in_another_encoding_is_named(tmp_path):
     path.write_bytes("--source=Bär\n".encode("latin-1"))
     with pytest.raises(ValueError, match=f"--flagfile={path} is not UTF-8 text.*save it as UTF-8"):
         expanded(["train", f"--flagfile={path}"])
+
+
+@pytest.mark.parametrize("line", ["--" + "a" * 300, "-" + '{"a":' * 1000])
+def test_a_flag_too_long_to_be_one_is_named_at_once(tmp_path, line):
+    """The parser of flags would take minutes, or end in a RecursionError."""
+    (tmp_path / "own.flags").write_text(f"--seed=1\n{line}\n")
+    with pytest.raises(ValueError, match=r"own\.flags has a flag '-.*longer than any"):
+        expanded([f"--flagfile={tmp_path / 'own.flags'}"])

@@ -52,7 +52,7 @@ def write_shards(jobs: list[ShardJob], beam_args: Sequence[str]) -> None:
 def with_workers(beam_args: Sequence[str]) -> list[str]:
     """Adds a thread per core of this machine, unless the options choose a runner or workers.
 
-    Decoding, resampling and TensorFlow leave Python's lock, so threads keep all cores busy without
+    Decoding, resampling and the log-mel leave Python's lock, so threads keep all cores busy without
     the start of further processes.
     """
     chosen = ("--runner", "--direct_num_workers", "--direct_running_mode")

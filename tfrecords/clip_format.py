@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from aec_ofa_tf.audio.front_end import FrontEndConfig
+from aec_ofa_tf.audio.io.lengths import MAX_MISSING_SHARE
 
 PAYLOADS = ("log_mel", "audio")
 
@@ -19,6 +20,7 @@ class ClipFormat:
         payload: "log_mel" or "audio".
         front_end: the parameters of the log-mel, with the sample rate.
         float_scale: full scale of floating-point recordings (`decode.decode`).
+        max_missing_audio: largest share of a recording that may be missing at its end.
     """
 
     clip_samples: int
@@ -26,3 +28,4 @@ class ClipFormat:
     payload: str
     front_end: FrontEndConfig
     float_scale: str = "as_is"
+    max_missing_audio: float = MAX_MISSING_SHARE

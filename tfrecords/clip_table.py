@@ -6,11 +6,12 @@ Beam's elements are ranges of this file, so neither the pipeline nor its workers
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
+from itertools import islice
 from pathlib import Path
 
-from aec_ofa_tf.files import JsonObject, replacing
+from aec_ofa_tf.files import DAMAGE_ERRORS, JsonObject, replacing
 from tfrecords.clip import Clip
 
 TABLE_NAME = "unfinished.jsonl"
@@ -38,12 +39,12 @@ class ClipRange:
         with self.table.open("rb") as file:
             return tuple(json.loads(file.readline())["labels"])
 
-    def clips(self) -> tuple[Clip, ...]:
-        """The clips of this range."""
+    def clips(self) -> Iterator[Clip]:
+        """Reads the clips of this range one by one: a shard may have many."""
         with self.table.open("rb") as file:
             file.seek(self.offset)
-            lines = file.read(self.bytes).splitlines()
-        return tuple(_clip(json.loads(line)) for line in lines)
+            for line in islice(file, self.count):
+                yield _clip(json.loads(line))
 
 
 def write_table(
@@ -79,7 +80,7 @@ def planned_shards(path: Path) -> dict[str, int]:
         with path.open("rb") as file:
             shards = json.loads(file.readline())["shards"]
         return {str(split): int(count) for split, count in shards.items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, *DAMAGE_ERRORS):
         return {}
 
 

@@ -12,12 +12,11 @@ import tensorflow as tf
 from aec_ofa_tf.dataset import Share
 from tfrecords.clip import TRAIN
 from tfrecords.python_functions import python_function
-from tfrecords.records import Batch, CheckedBatches, Records, clip_lookup, open_records
+from tfrecords.records import Batch, Records, clip_lookup, open_records
 from tfrecords.shards import ShardReader
 from tfrecords.soft_labels import open_soft_labels
 
 __all__ = [
-    "CheckedBatches",
     "Records",
     "Share",
     "evaluation_batches",
@@ -180,7 +179,7 @@ def _training_lookup(
 
 
 def _cached_lookup(records: Records, split: str) -> Callable[[tf.Tensor], Batch]:
-    batches = list(CheckedBatches(evaluation_batches(records, split, _CACHE_BATCH)))
+    batches = list(records.checked(evaluation_batches(records, split, _CACHE_BATCH)))
     columns = {
         name: np.concatenate([batch[name].numpy() for batch in batches])
         for name in ("id", "labels")

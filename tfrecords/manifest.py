@@ -10,7 +10,18 @@ from pathlib import Path
 
 from aec_ofa_tf.audio.front_end import FrontEndConfig
 from aec_ofa_tf.classes import ClassCounts
-from aec_ofa_tf.files import JsonObject, fingerprint, read_json, sha256_of, write_json
+from aec_ofa_tf.config import check_fields
+from aec_ofa_tf.dataset import SPLITS
+from aec_ofa_tf.files import (
+    JsonObject,
+    fingerprint,
+    naming_damage,
+    read_json,
+    sha256_of,
+    write_json,
+)
+from aec_ofa_tf.labels import check_labels
+from tfrecords.prepare_config import PrepareConfig
 
 MANIFEST_NAME = "manifest.json"
 FORMAT_VERSION = 1
@@ -38,6 +49,13 @@ class Shard:
     bytes: int
     sha256: str
 
+    def __post_init__(self) -> None:
+        check_fields(self)
+        if Path(self.name).name != self.name:
+            raise ValueError(f"a shard is a file within its directory, received {self.name!r}")
+        if self.split not in SPLITS or min(self.clips, self.bytes) < 0:
+            raise ValueError(f"a shard has a split and its sizes, received {self!r}")
+
 
 @dataclass(frozen=True)
 class Rejected:
@@ -54,6 +72,9 @@ class Rejected:
     split: str
     file: str
     reason: str
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
 
 @dataclass(frozen=True)
@@ -73,6 +94,9 @@ class Manifest:
         facts: further information about the source (`Source.facts`).
         clips_per_count: number of labels (as text) -> number of clips of all splits with so many
             labels; empty if an earlier version wrote the records.
+
+    Raises:
+        ValueError: a value has another type, or no TFLite file can hold a label.
     """
 
     configuration: JsonObject
@@ -85,6 +109,10 @@ class Manifest:
     notes: Mapping[str, str] = field(default_factory=dict)
     facts: JsonObject = field(default_factory=dict)
     clips_per_count: Mapping[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+        check_labels(self.labels)
 
     @cached_property
     def clips(self) -> dict[str, int]:
@@ -157,23 +185,30 @@ def load_manifest(data_dir: Path) -> Manifest:
             f"{data_dir} contains no {MANIFEST_NAME}: nothing was prepared there, or the "
             "preparation was interrupted; run python -m pipelines.prepare"
         )
-    value = read_json(path)
-    try:
+    with naming_damage(path, "remove it and prepare again", ManifestError):
+        value = read_json(path)
         version = value.pop("version")
         if version != FORMAT_VERSION:
             raise ManifestError(
-                f"{path} has format version {version}, expected {FORMAT_VERSION}; "
+                f"{path} has format version {version!r}, expected {FORMAT_VERSION}; "
                 "prepare the records again into another directory"
             )
         value["labels"] = tuple(value["labels"])
         value["shards"] = tuple(Shard(**shard) for shard in value["shards"])
         for name in ("quarantined", "missing"):
             value[name] = tuple(Rejected(**clip) for clip in value[name])
-        return Manifest(**value)
-    except (AttributeError, KeyError, TypeError) as error:
-        raise ManifestError(
-            f"{path} is damaged ({error!r}); remove it and prepare again"
-        ) from error
+        manifest = Manifest(**value)
+        _check_configuration(manifest)
+    return manifest
+
+
+def _check_configuration(manifest: Manifest) -> None:
+    """Checks the values of the configuration that readers of the records use."""
+    names = ("clip_secs", "length_policy", "payload")
+    values = {name: manifest.configuration[name] for name in names}
+    PrepareConfig(
+        manifest.configuration.get("dataset", "unnamed"), **values, front_end=manifest.front_end
+    )
 
 
 def damage(data_dir: Path, shard: Shard, read_all: bool) -> str | None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from aec_ofa_tf.files import fingerprint, read_json, remove_partial
+from aec_ofa_tf.files import DAMAGE_ERRORS, fingerprint, read_json, remove_partial
 from tfrecords.clip import SPLITS, TRAIN, Clip, Source, stable_hash
 from tfrecords.clip_table import TABLE_NAME, planned_shards, write_table
 from tfrecords.manifest import MANIFEST_NAME
@@ -36,7 +36,7 @@ def clips_per_shard(source: Source, config: PrepareConfig, data_dir: Path) -> in
         return config.clips_per_shard
     path = data_dir / CONFIGURATION_NAME
     found = read_json(path).get("clips_per_shard") if path.is_file() else None
-    if isinstance(found, int):
+    if isinstance(found, int) and found > 0:
         return found
     large = max(1, SHARD_BYTES // config.clip_bytes.likely)
     small = -(-len(source.split(TRAIN)) // _LEAST_SHARDS)
@@ -133,6 +133,6 @@ def _reported(path: Path) -> str | None:
     try:
         value: Any = read_json(path)
         name = value["shard"]["name"] if "job" in value else None
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, *DAMAGE_ERRORS):
         return None
     return name if name == path.with_suffix(".tfrecord").name else None

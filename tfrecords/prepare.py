@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from aec_ofa_tf.files import free_bytes, read_json, require_room, write_json
+from aec_ofa_tf.files import free_bytes, naming_damage, read_json, require_room, write_json
 from aec_ofa_tf.ownership import RECORDS, owned
 from tfrecords.beam import write_shards
 from tfrecords.clip import SPLITS, TRAIN, Clip, Source
@@ -22,6 +22,7 @@ from tfrecords.prepare_config import (
     PrepareConfig,
     PrepareError,
     check_configuration,
+    with_whole_front_end,
 )
 from tfrecords.recordings import edited
 from tfrecords.rejections import Rejections
@@ -212,7 +213,8 @@ def _check_directory(data_dir: Path, wanted: dict[str, Any]) -> None:
     path = data_dir / CONFIGURATION_NAME
     if not path.is_file():
         return
-    found = read_json(path)
+    with naming_damage(path, "restore it, or use another data_dir", PrepareError):
+        found = with_whole_front_end(read_json(path))
     if not (data_dir / MANIFEST_NAME).is_file():
         # Not finished: the user may have repaired the source in the meantime. The report of each
         # shard has a fingerprint of its clips, so outdated shards are found.

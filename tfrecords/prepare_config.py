@@ -8,6 +8,7 @@ from pathlib import Path
 
 from aec_ofa_tf.audio.front_end import PANNS, FrontEndConfig
 from aec_ofa_tf.audio.io.decode import LENGTH_POLICIES
+from aec_ofa_tf.audio.io.lengths import MAX_MISSING_SHARE
 from aec_ofa_tf.audio.io.sound_reader import FLOAT_SCALES
 from aec_ofa_tf.config import check_fields, choice, number
 from aec_ofa_tf.files import fingerprint
@@ -57,6 +58,8 @@ class PrepareConfig:
         front_end: the parameters of the log-mel.
         float_scale: full scale of recordings that are stored as floating-point numbers
             (`decode.decode`).
+        max_missing_audio: largest share of the length that a recording's header gives that may be
+            missing at its end; with more the clip is quarantined.
         source_check: how recordings that were edited since their preparation are noticed
             (`recordings.CHECKS`).
         max_bad_fraction: bound on the quarantined share of each split's clips.
@@ -78,6 +81,7 @@ class PrepareConfig:
     clips_per_shard: int | None = number(None, 1)
     front_end: FrontEndConfig = PANNS
     float_scale: str = choice(FLOAT_SCALES[0], FLOAT_SCALES)
+    max_missing_audio: float = number(MAX_MISSING_SHARE, 0.0, 1.0)
     source_check: str = choice(CHECKS[0], CHECKS)
     max_bad_fraction: float = number(0.1, 0.0, 1.0)
     max_missing_fraction: float = number(0.5, 0.0, 1.0)
@@ -91,7 +95,12 @@ class PrepareConfig:
         """The part of the configuration that a single record depends on."""
         samples = self.front_end.clip_samples(self.clip_secs)
         return ClipFormat(
-            samples, self.length_policy, self.payload, self.front_end, self.float_scale
+            samples,
+            self.length_policy,
+            self.payload,
+            self.front_end,
+            self.float_scale,
+            self.max_missing_audio,
         )
 
     @property
@@ -122,8 +131,13 @@ class PrepareConfig:
         configuration = asdict(self)
         for name in ("max_bad_fraction", "max_missing_fraction", "source_check"):
             del configuration[name]
-        if self.float_scale == FLOAT_SCALES[0]:  # what records of earlier versions have
-            del configuration["float_scale"]
+        # What records of earlier versions have.
+        for name, first in (
+            ("float_scale", FLOAT_SCALES[0]),
+            ("max_missing_audio", MAX_MISSING_SHARE),
+        ):
+            if configuration[name] == first:
+                del configuration[name]
         return configuration
 
     def shard_key(self) -> dict[str, object]:
@@ -156,7 +170,7 @@ def check_configuration(
     Raises:
         PrepareError: the configurations differ; the message names the differences.
     """
-    found, wanted = _with_whole_front_end(found), _with_whole_front_end(wanted)
+    found, wanted = with_whole_front_end(found), with_whole_front_end(wanted)
     keys = sorted(found.keys() | wanted.keys())
     differing = [key for key in keys if found.get(key) != wanted.get(key)]
     if not differing:
@@ -191,7 +205,7 @@ def _other_rules(
     )
 
 
-def _with_whole_front_end(configuration: dict[str, object]) -> dict[str, object]:
+def with_whole_front_end(configuration: dict[str, object]) -> dict[str, object]:
     """Adds the fields that the front ends of older records do not list."""
     front_end = configuration.get("front_end")
     if not isinstance(front_end, dict):

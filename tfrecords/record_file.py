@@ -1,16 +1,16 @@
-"""Writes a file of records."""
+"""Writes a file of records. No TensorFlow here."""
 
 from __future__ import annotations
 
-import os
+import struct
 from collections.abc import Iterable
 from pathlib import Path
 
-import tensorflow as tf
+from tfrecords.shards import masked_crc
 
 
 def write_examples(examples: Iterable[bytes], file: Path, name: Path) -> None:
-    """Writes serialised examples as TFRecords.
+    """Writes serialised examples as TFRecords, whose format `shards` describes.
 
     Args:
         examples: the records.
@@ -21,8 +21,12 @@ def write_examples(examples: Iterable[bytes], file: Path, name: Path) -> None:
         OSError: the file cannot be written, for example because the disk is full.
     """
     try:
-        with tf.io.TFRecordWriter(os.fspath(file)) as writer:
-            for example in examples:
-                writer.write(example)
-    except tf.errors.OpError as error:
-        raise OSError(f"{name} could not be written: {error.message}") from error
+        with file.open("wb") as stream:
+            stream.writelines(_framed(example) for example in examples)
+    except OSError as error:
+        raise OSError(f"{name} could not be written: {error}") from error
+
+
+def _framed(data: bytes) -> bytes:
+    length = struct.pack("<Q", len(data))
+    return b"".join((length, masked_crc(length), data, masked_crc(data)))

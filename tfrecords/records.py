@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
+from google.protobuf.message import DecodeError
 from numpy.typing import ArrayLike
 
 from aec_ofa_tf.audio.front_end import FrontEndConfig
 from aec_ofa_tf.config import ConfigError
 from aec_ofa_tf.dataset import TRAIN, DatasetSummary, Share
+from tfrecords.checked import Batch, CheckedBatches
 from tfrecords.manifest import Manifest, ManifestError, damage, load_manifest
 from tfrecords.python_functions import python_function
 from tfrecords.schema import parse_batch
 from tfrecords.shards import RecordError, ShardReader, open_shards
-
-Batch = dict[str, tf.Tensor]
-# How the error message begins if a record and its soft labels have different ids.
-MISMATCH = "soft labels are of other clips"
 
 
 @dataclass(frozen=True)
@@ -139,7 +136,7 @@ class Records:
         """As `dataset.evaluation_batches`; a damaged record raises a RecordError."""
         from tfrecords import dataset
 
-        return CheckedBatches(dataset.evaluation_batches(self, split, batch_size, features, limit))
+        return self.checked(dataset.evaluation_batches(self, split, batch_size, features, limit))
 
     def training_batches(
         self,
@@ -162,7 +159,7 @@ class Records:
 
     def checked(self, batches: Iterable[Batch]) -> CheckedBatches:
         """Wraps batches made of these records: a damaged record raises a RecordError."""
-        return CheckedBatches(batches)
+        return CheckedBatches(batches, self.data_dir)
 
     def write_soft_labels(
         self,
@@ -223,29 +220,6 @@ def open_records(data_dir: Path | str) -> Records:
     return records
 
 
-class CheckedBatches:
-    """A dataset that raises a RecordError for a damaged record. It can be iterated repeatedly.
-
-    tf.data wraps an error of its functions in an `OpError`. This class raises the original message
-    again, which names the shard and the record, or the files that do not belong together.
-
-    Args:
-        batches: the dataset.
-    """
-
-    def __init__(self, batches: Iterable[Batch]) -> None:
-        self._batches = batches
-
-    def __iter__(self) -> Iterator[Batch]:
-        try:
-            yield from self._batches
-        except tf.errors.OpError as error:
-            found = re.search(rf"RecordError: (.*)|({MISMATCH}.*)", error.message or "")
-            if found is None:
-                raise
-            raise RecordError(found.group(0).removeprefix("RecordError: ")) from error
-
-
 def clip_lookup(
     records: Records, reader: ShardReader, features: Sequence[str] = ("log_mel",)
 ) -> Callable[[tf.Tensor], Batch]:
@@ -270,12 +244,25 @@ def read_function(reader: ShardReader) -> Callable[[tf.Tensor], tf.Tensor]:
     """A function for tf.data from record numbers, int64 [B], to serialised records, string [B]."""
 
     def read(numbers: np.ndarray) -> np.ndarray:
-        return np.array([reader.read(number) for number in numbers.tolist()], object)
+        return np.array([_example(reader, number) for number in numbers.tolist()], object)
 
     def function(numbers: tf.Tensor) -> tf.Tensor:
         return tf.ensure_shape(python_function(read, [numbers], tf.string), [None])
 
     return function
+
+
+def _example(reader: ShardReader, number: int) -> bytes:
+    """A record that is an example. TensorFlow's own parser can crash on other bytes."""
+    data = reader.read(number)
+    try:
+        tf.train.Example.FromString(data)  # a few microseconds
+    except DecodeError as error:
+        raise RecordError(
+            f"{reader.name_of(number)} has the right checksum but is no tf.train.Example, so this "
+            "project did not write it: prepare into another directory"
+        ) from error
+    return data
 
 
 def _check_features(records: Records, features: Sequence[str]) -> None:

@@ -1,50 +1,15 @@
-"""The format of a record: id, labels and either log-mel or audio."""
+"""Parses the records of `clip_record` inside tf.data."""
 
 from __future__ import annotations
 
-import math
-import os
 from collections.abc import Sequence
 
-import numpy as np
 import tensorflow as tf
 
 from aec_ofa_tf.audio.front_end import FrontEndConfig
 from aec_ofa_tf.audio.log_mel import log_mel
-from tfrecords import flac
-
-
-def log_mel_example(clip_id: str, classes: Sequence[int], features: np.ndarray) -> bytes:
-    """Serialises a clip with its log-mel.
-
-    Args:
-        clip_id: the clip's id.
-        classes: indices of its labels.
-        features: float [frames, mel_bins] in dB; stored as float16 (error up to 0.03 dB).
-    """
-    stored = np.ascontiguousarray(features, "<f2").tobytes()
-    return _example(clip_id, classes, {"log_mel": _bytes_feature(stored)})
-
-
-def audio_example(
-    clip_id: str, classes: Sequence[int], waveform: np.ndarray, sample_rate_hz: int
-) -> bytes:
-    """Serialises a clip with its waveform as 24-bit FLAC.
-
-    FLAC stores values in [-1, 1). A louder waveform (of a float file, or after resampling) is
-    divided by the smallest sufficient power of two, which is stored as `scale`.
-
-    Args:
-        clip_id: the clip's id.
-        classes: indices of its labels.
-        waveform: float32 [samples].
-        sample_rate_hz: its sample rate.
-    """
-    peak = float(np.max(np.abs(waveform), initial=0.0))
-    scale = 2.0 ** max(0, math.ceil(math.log2(peak))) if peak > 1.0 else 1.0
-    encoded = flac.encode(waveform / scale, sample_rate_hz)
-    feature = tf.train.Feature(float_list=tf.train.FloatList(value=[scale]))
-    return _example(clip_id, classes, {"flac": _bytes_feature(encoded), "scale": feature})
+from tfrecords.flac import INT32_SCALE
+from tfrecords.flac_batch import decode_batch
 
 
 def parse_batch(
@@ -76,8 +41,8 @@ def parse_batch(
         "labels": tf.cast(tf.sparse.to_indicator(parsed["labels"], classes), tf.float32),
     }
     if payload == "audio":
-        samples = tf.cast(flac.decode_batch(parsed["flac"], clip_samples), tf.float32)
-        waveform = samples * (flac.INT32_SCALE * parsed["scale"][:, tf.newaxis])
+        samples = tf.cast(decode_batch(parsed["flac"], clip_samples), tf.float32)
+        waveform = samples * (INT32_SCALE * parsed["scale"][:, tf.newaxis])
         if "waveform" in features:
             clips["waveform"] = waveform
         if "log_mel" in features:
@@ -100,18 +65,3 @@ def _feature_spec(payload: str) -> dict[str, object]:
     else:
         spec["log_mel"] = tf.io.FixedLenFeature([], tf.string)
     return spec
-
-
-def _example(clip_id: str, classes: Sequence[int], payload: dict[str, tf.train.Feature]) -> bytes:
-    feature = {
-        "id": _bytes_feature(os.fsencode(clip_id)),
-        "labels": tf.train.Feature(int64_list=tf.train.Int64List(value=sorted(classes))),
-        **payload,
-    }
-    example = tf.train.Example(features=tf.train.Features(feature=feature))
-    # By default map fields are serialised in hash order, but equal clips must give equal bytes.
-    return example.SerializeToString(deterministic=True)
-
-
-def _bytes_feature(value: bytes) -> tf.train.Feature:
-    return tf.train.Feature(bytes_list=tf.train.BytesList(value=[value]))

@@ -49,6 +49,11 @@ class ShardReader:
     def __len__(self) -> int:
         return len(self.offset)
 
+    def name_of(self, number: int) -> str:
+        """The shard and the number of a record within it, for messages."""
+        shard = int(self.shard_of[number])
+        return f"{self.paths[shard]}: record {number - int(self.first[shard])}"
+
     def read(self, number: int) -> bytes:
         """Reads the data of one record.
 

@@ -14,12 +14,22 @@ import tensorflow as tf
 from numpy.typing import ArrayLike
 from tqdm import tqdm
 
-from aec_ofa_tf.files import read_json, remove_partial, replacing, sha256_of, write_json
+from aec_ofa_tf.files import (
+    DAMAGE_ERRORS,
+    naming_damage,
+    read_json,
+    remove_partial,
+    replacing,
+    sha256_of,
+    write_json,
+)
 from aec_ofa_tf.ownership import SOFT_LABELS, owned
+from tfrecords.checked import MISMATCH, Batch
 from tfrecords.clip import TRAIN
+from tfrecords.example import bytes_feature, example, float_feature
 from tfrecords.manifest import ManifestError, Shard, damage
 from tfrecords.record_file import write_examples
-from tfrecords.records import MISMATCH, CheckedBatches, Records, clip_lookup, read_function
+from tfrecords.records import Records, clip_lookup, read_function
 from tfrecords.shards import ShardReader, open_shards
 
 MANIFEST_NAME = "soft_labels.json"
@@ -128,7 +138,7 @@ def write_soft_labels(
             if shard is None:
                 first, end = int(reader.first[index]), ends[index]
                 batches = tf.data.Dataset.range(first, end).batch(batch_size).map(lookup)
-                examples = _examples(batches, predict, len(records.labels))
+                examples = _examples(records.checked(batches), predict, len(records.labels))
                 shard = _write_shard(out_dir / name, examples, key, end - first)
             shards.append(shard)
         return _write_manifest(out_dir, key, len(records.labels), shards)
@@ -144,19 +154,29 @@ def open_soft_labels(records: Records, soft_dir: Path, split: str = TRAIN) -> So
     path = soft_dir / MANIFEST_NAME
     if not path.is_file():
         raise ManifestError(f"{soft_dir} has no {MANIFEST_NAME}; compute the soft labels first")
-    manifest = read_json(path)
-    if manifest["records"] != records.fingerprint or manifest["split"] != split:
-        raise ManifestError(
-            f"{soft_dir} has soft labels of the {manifest['split']} split of other records than "
-            f"the {split} split of {records.data_dir}; compute them again for these records"
-        )
-    shards = [Shard(**shard) for shard in manifest["shards"]]
+    with naming_damage(path, "remove it and compute the soft labels again", ManifestError):
+        manifest = read_json(path)
+        if manifest["records"] != records.fingerprint or manifest["split"] != split:
+            raise ManifestError(
+                f"{soft_dir} has soft labels of the {manifest['split']} split of other records "
+                f"than the {split} split of {records.data_dir}; compute them again for these "
+                f"records, or remove {path}"
+            )
+        teacher, classes = manifest["teacher"], manifest["classes"]
+        if not isinstance(teacher, str) or classes != len(records.labels):
+            raise ValueError(f"{classes!r} classes of the teacher {teacher!r}")
+        shards = [Shard(**shard) for shard in manifest["shards"]]
     for shard in shards:
         problem = damage(soft_dir, shard, read_all=False)
         if problem:
             raise ManifestError(f"{soft_dir / shard.name} {problem}; compute the soft labels again")
     reader = open_shards([soft_dir / shard.name for shard in shards], [s.clips for s in shards])
-    return SoftLabels(manifest["teacher"], manifest["classes"], reader)
+    if len(reader) != records.clips(split):
+        raise ManifestError(
+            f"{path} lists {len(reader)} clips, the {split} split of {records.data_dir} has "
+            f"{records.clips(split)}; compute the soft labels again"
+        )
+    return SoftLabels(teacher, len(records.labels), reader)
 
 
 def _finished(out_dir: Path, name: str, key: dict[str, str]) -> Shard | None:
@@ -166,7 +186,7 @@ def _finished(out_dir: Path, name: str, key: dict[str, str]) -> Shard | None:
     try:
         report = read_json(path)
         shard = Shard(**report["shard"])
-    except (ValueError, KeyError, TypeError):
+    except DAMAGE_ERRORS:
         return None
     same = report.get("key") == key
     return shard if same and damage(out_dir, shard, read_all=True) is None else None
@@ -185,9 +205,9 @@ def _write_shard(path: Path, examples: Iterable[bytes], key: dict[str, str], cli
 
 
 def _examples(
-    batches: tf.data.Dataset, predict: Callable[[tf.Tensor], ArrayLike], classes: int
+    batches: Iterable[Batch], predict: Callable[[tf.Tensor], ArrayLike], classes: int
 ) -> Iterator[bytes]:
-    for batch in CheckedBatches(batches):
+    for batch in batches:
         scores = np.asarray(predict(batch["log_mel"]), np.float32)
         ids = batch["id"].numpy()
         if scores.shape != (len(ids), classes):
@@ -201,16 +221,7 @@ def _examples(
                 f"the teacher's scores of clip {clip!r} are not finite; train it again"
             )
         for clip_id, row in zip(ids, scores, strict=True):
-            yield _example(clip_id, row)
-
-
-def _example(clip_id: bytes, scores: np.ndarray) -> bytes:
-    feature = {
-        "id": tf.train.Feature(bytes_list=tf.train.BytesList(value=[clip_id])),
-        "scores": tf.train.Feature(float_list=tf.train.FloatList(value=scores)),
-    }
-    example = tf.train.Example(features=tf.train.Features(feature=feature))
-    return example.SerializeToString(deterministic=True)
+            yield example({"id": bytes_feature(clip_id), "scores": float_feature(row)})
 
 
 def _write_manifest(

@@ -1,15 +1,18 @@
-"""Log-mel as TensorFlow ops, for preparation, training and, in a compact form, for TFLite files."""
+"""Log-mel as TensorFlow ops, for training and, in a compact form, for TFLite files.
+
+`numpy_log_mel` computes the same for preparation, without TensorFlow.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
 
-import numpy as np
 import tensorflow as tf
 
 from aec_ofa_tf.audio.front_end import ADD, PANNS, PERIODIC, FrontEndConfig, mel_filters
 from aec_ofa_tf.audio.mel_blocks import mel_blocks
+from aec_ofa_tf.audio.stft import check_front_end, check_samples, hann_window
 
 _MOST_SLICES = 32
 """Slices per frame; with a shorter hop, the slices would take more bytes than they save."""
@@ -71,13 +74,10 @@ def _power(
     frames_of: Callable[[tf.Tensor, FrontEndConfig], tf.Tensor],
 ) -> tf.Tensor:
     """The power spectrum [..., frames, fft_samples // 2 + 1]."""
-    if not isinstance(config, FrontEndConfig):
-        raise ValueError(
-            "the config of log_mel is a FrontEndConfig, for example front_end('keyword_16k'), "
-            f"received {config!r}"
-        )
+    check_front_end(config)
     waveform = tf.convert_to_tensor(waveform)
-    _check_samples(waveform, config)
+    shape = None if waveform.shape.rank is None else waveform.shape.as_list()
+    check_samples(shape, waveform.dtype.name, waveform.dtype.is_floating, config)
     half = config.fft_samples // 2
     paddings = [[0, 0]] * (waveform.shape.rank - 1) + [[half, half]]
     padded = tf.pad(_emphasised(waveform, config), paddings, mode="REFLECT")
@@ -124,30 +124,7 @@ def _emphasised(waveform: tf.Tensor, config: FrontEndConfig) -> tf.Tensor:
 
 def _window_function(config: FrontEndConfig) -> Callable[..., tf.Tensor]:
     """A function that returns the Hann window, padded with zeros to the length of the FFT."""
-    length, periodic = config.window_samples, config.window == PERIODIC
-    if length == config.fft_samples and periodic:
+    if config.window_samples == config.fft_samples and config.window == PERIODIC:
         return tf.signal.hann_window
     # tf.signal returns a symmetric window for odd lengths, even if a periodic one is requested.
-    phase = 2.0 * math.pi * np.arange(length) / max(1, length if periodic else length - 1)
-    before = (config.fft_samples - length) // 2
-    after = config.fft_samples - length - before
-    padded = np.pad(0.5 - 0.5 * np.cos(phase), (before, after))
-    return lambda _, dtype: tf.constant(padded, dtype)
-
-
-def _check_samples(waveform: tf.Tensor, config: FrontEndConfig) -> None:
-    if not waveform.dtype.is_floating:
-        raise ValueError(
-            f"log_mel needs floating-point samples in [-1, 1], received {waveform.dtype.name}: "
-            "divide integer samples by their full scale, 32768 for int16"
-        )
-    samples = waveform.shape[-1] if waveform.shape.rank else None
-    if samples is None or samples % config.hop_samples:
-        raise ValueError(
-            f"log_mel needs a static number of samples that is a multiple of {config.hop_samples}, "
-            f"received shape {waveform.shape}"
-        )
-    if samples < config.min_samples:
-        raise ValueError(
-            f"log_mel needs at least {config.min_samples} samples, received shape {waveform.shape}"
-        )
+    return lambda _, dtype: tf.constant(hann_window(config), dtype)

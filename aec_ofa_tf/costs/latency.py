@@ -66,7 +66,7 @@ class LatencyTable:
             raise type(error)(
                 f"cannot read the latency table {path}: {error.strerror}; {_REMEDY}"
             ) from error
-        except ValueError as error:
+        except (ValueError, RecursionError, OverflowError) as error:
             raise ValueError(f"{path} is not a latency table: {error}; {_REMEDY}") from error
 
     @classmethod

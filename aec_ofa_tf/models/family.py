@@ -135,11 +135,19 @@ def network_class(family: str) -> type[NetworkConfig]:
 
 
 def _build(config: Mapping[str, Any], registered: Mapping[str, Any]) -> Any:
+    if not isinstance(config, Mapping):
+        raise ValueError(f"a configuration is an object of fields and values, received {config!r}")
     fields = {name: _as_tuple(value) for name, value in config.items() if name != "family"}
-    return _registered(config.get("family", _DEFAULT), registered)(**fields)
+    kind = _registered(config.get("family", _DEFAULT), registered)
+    try:
+        return kind(**fields)
+    except TypeError as error:
+        raise ValueError(f"these are not the fields of a {kind.__name__}: {error}") from error
 
 
 def _registered(family: str, registered: Mapping[str, Any]) -> Any:
+    if not isinstance(family, str):
+        raise ValueError(f"a family is named by text, received {family!r}")
     if family in _BUILT_IN:
         importlib.import_module(_BUILT_IN[family])
     if family not in registered:

@@ -32,7 +32,9 @@ def load_model(path: Path) -> keras.Model:
         raise ValueError(f"there is no model at {path}")
     try:
         return keras.models.load_model(path, compile=False, safe_mode=True)
-    except (OSError, KeyError, TypeError) as error:
+    except MemoryError:
+        raise
+    except Exception as error:  # for a damaged file Keras raises errors of any class
         raise ValueError(f"{path} cannot be opened as a Keras model: {error}") from error
 
 

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field, fields
 from functools import cache, lru_cache, partial
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
+from aec_ofa_tf.config import check_fields
 from aec_ofa_tf.layers import BATCH_NORM_EPSILON, BATCH_NORM_MOMENTUM
 from aec_ofa_tf.models.rows import LayerRow, Operator
 from aec_ofa_tf.models.space import Choice, SearchSpace, Subnet
@@ -51,6 +52,7 @@ class NetworkConfig(ABC):
     task: str = field(default=TASKS[0], kw_only=True)
 
     def __post_init__(self) -> None:
+        check_fields(self)
         for name in ("classes", "frames", "mel_bins"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be positive, received {getattr(self, name)}")

@@ -145,7 +145,7 @@ def _write_results(folder: Path, key: str, result: SearchResult, rows: list[Row]
     earlier = read_json(folder / "result.json") if (folder / "result.json").exists() else {}
     kept: dict[str, list[Row]] = {"budgets": [], "candidates": []}
     if earlier.get("key") == key and (folder / "candidates.json").exists():
-        before = {**earlier, "candidates": read_json(folder / "candidates.json")}
+        before = {**earlier, "candidates": read_json(folder / "candidates.json", list)}
         kept = {
             name: [row for row in before[name] if row["budget"] not in searched] for name in kept
         }

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from aec_ofa_tf.classes import ClassGap
+from aec_ofa_tf.config import check_fields
 from aec_ofa_tf.dataset import EVALUATION, VALIDATION
 from aec_ofa_tf.files import JsonObject
 from aec_ofa_tf.search.store import SubnetMetrics
@@ -28,6 +29,9 @@ class SubnetScores:
     costs: Mapping[str, float]
     validation: SubnetMetrics
     evaluation: SubnetMetrics | None = None
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
     def as_dict(self) -> dict[str, object]:
         """For JSON."""
@@ -72,6 +76,9 @@ class BudgetResult:
     in_budget: int | None
     candidates: int
     latency_device: str | None = None
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
     def __str__(self) -> str:
         costs = self.best.costs
@@ -124,6 +131,9 @@ class SearchResult:
     analyses: JsonObject
     pareto: Mapping[str, Sequence[str]]
     class_gaps: tuple[ClassGap, ...] = ()
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
     def __str__(self) -> str:
         return "\n".join(map(str, self.budgets))

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from aec_ofa_tf.files import JsonObject
+from aec_ofa_tf.files import DAMAGE_ERRORS, JsonObject
 from aec_ofa_tf.models.space import SearchSpace, Subnet
 
 SubnetMetrics = JsonObject
@@ -36,12 +36,12 @@ class EvaluationStore:
     def _read(self) -> Iterator[tuple[Subnet, SubnetMetrics]]:
         if not self.path.exists():
             return
-        for line in self.path.read_text(encoding="utf-8").splitlines():
+        for line in self.path.read_bytes().splitlines():
             try:
                 row = json.loads(line)
                 if row["key"] == self.key:
                     yield self.space.parse_subnet(row["subnet"]), {**row["metrics"]}
-            except (ValueError, TypeError, KeyError):  # a kill can truncate the last line
+            except DAMAGE_ERRORS:  # a kill can truncate the last line
                 continue
 
     def add(self, subnet: Subnet, metrics: SubnetMetrics) -> None:

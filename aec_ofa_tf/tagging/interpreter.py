@@ -74,6 +74,7 @@ class TFLiteModel:
     Attributes:
         info: the model card.
         input_shape: shape of one clip, without the batch axis.
+        output_shape: shape of the scores of a clip, without the batch axis.
 
     Raises:
         ValueError: the file is damaged, the model has several inputs or outputs, or `threads` is
@@ -95,6 +96,7 @@ class TFLiteModel:
             raise ValueError(f"{path} is not a model that TFLite can run: {error}") from error
         self._input, self._output = Tensor.of(input_details), Tensor.of(output_details)
         self.input_shape = self._input.shape[1:]
+        self.output_shape = self._output.shape[1:]
 
     def scores(self, clip: np.ndarray) -> np.ndarray:
         """Runs the model on one clip.

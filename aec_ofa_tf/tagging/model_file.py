@@ -13,8 +13,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from aec_ofa_tf.audio.front_end import FrontEndConfig
-from aec_ofa_tf.files import JsonObject, replacing
+from aec_ofa_tf.audio.front_end import MAX_SAMPLE_RATE_HZ, FrontEndConfig
+from aec_ofa_tf.config import check_fields
+from aec_ofa_tf.files import DAMAGE_ERRORS, JsonObject, replacing
 from aec_ofa_tf.labels import label_problem
 
 INPUTS = ("log_mel", "waveform")
@@ -80,12 +81,17 @@ class ModelInfo:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "labels", tuple(self.labels))
+        check_fields(self)
         for label in self.labels:
             if label_problem(label):
                 raise ValueError(f"a label is one non-empty line of text, received {label!a}")
         for name in ("sample_rate_hz", "clip_samples"):
             if not isinstance(getattr(self, name), int) or getattr(self, name) < 1:
                 raise ValueError(f"{name} is a positive integer, received {getattr(self, name)!r}")
+        if self.sample_rate_hz > MAX_SAMPLE_RATE_HZ:
+            raise ValueError(
+                f"sample_rate_hz is at most {MAX_SAMPLE_RATE_HZ}, received {self.sample_rate_hz}"
+            )
         if not isinstance(self.front_end, FrontEndConfig):
             raise ValueError(f"front_end is a FrontEndConfig, received {self.front_end!r}")
         for name, known in _CHOICES.items():
@@ -186,9 +192,13 @@ def read_bundle(path: str | os.PathLike[str]) -> tuple[bytes, ModelInfo]:
 
 
 def _read_member(archive: zipfile.ZipFile, name: str) -> bytes:
-    if archive.getinfo(name).file_size > _MAX_MEMBER_BYTES:
+    member = archive.getinfo(name)
+    if member.file_size > _MAX_MEMBER_BYTES:
         raise ValueError(f"{name} claims more than {_MAX_MEMBER_BYTES} bytes")
-    return archive.read(name)
+    # zipfile unpacks whole blocks before it cuts them to the size that the archive claims.
+    if member.compress_type != zipfile.ZIP_STORED:
+        raise ValueError(f"{name} is compressed; write_bundle stores it")
+    return archive.read(member)
 
 
 def _parse_card(card: Any, labels: list[str], path: str | os.PathLike[str]) -> ModelInfo:
@@ -202,5 +212,5 @@ def _parse_card(card: Any, labels: list[str], path: str | os.PathLike[str]) -> M
         card["flatbuffer_sha256"]
         fields["front_end"] = FrontEndConfig.from_dict(fields["front_end"])
         return ModelInfo(labels=tuple(labels), **fields)
-    except (KeyError, TypeError, ValueError) as error:
+    except DAMAGE_ERRORS as error:
         raise ValueError(f"the model card of {path} cannot be used: {error}") from error

@@ -81,6 +81,11 @@ class Tagger:
             if self.info.input == "log_mel"
             else None
         )
+        first = self._front_end or self._model
+        _check_shapes(path, first.input_shape, (self.info.clip_samples,))
+        _check_shapes(path, self._model.output_shape, (len(self.info.labels),))
+        if self._front_end:
+            _check_shapes(path, self._front_end.output_shape, self._model.input_shape)
 
     def __repr__(self) -> str:
         info = self.info
@@ -222,6 +227,17 @@ def check_front_end(path: Path, front_end: ModelInfo, model: ModelInfo) -> None:
                 f"{path} belongs to another model: its {name} is {found}, {needed} is needed; "
                 "keep models with different clips or front ends in different folders"
             )
+
+
+def _check_shapes(
+    path: str | os.PathLike[str], found: tuple[int, ...], needed: tuple[int, ...]
+) -> None:
+    """Checks that a card describes its model, before audio is fitted to its numbers."""
+    if found != needed:
+        raise ValueError(
+            f"{path} does not fit its model card or its front end: a tensor has the shape "
+            f"{found}, {needed} is needed; convert the model again"
+        )
 
 
 def _open_front_end(model_path: Path, info: ModelInfo, threads: int) -> TFLiteModel:

@@ -49,21 +49,39 @@ def cut_windows(
         raise ValueError(
             f"clip and hop must be at least one sample, received {clip_samples} and {hop_samples}"
         )
-    held, first, start = np.zeros(0, np.float32), 0, 0
+    pieces: deque[np.ndarray] = deque()  # the waveform from `first` to `end`
+    first = end = start = 0
     for block in blocks:
-        held = np.concatenate([held, block])
-        end = first + len(held)
-        while start + clip_samples <= end:
-            yield Window(start, held[start - first : start - first + clip_samples])
-            start += hop_samples
+        pieces.append(block)
+        end += len(block)
+        if end >= start + clip_samples:
+            held = np.concatenate(pieces)
+            while start + clip_samples <= end:
+                yield Window(start, held[start - first : start - first + clip_samples])
+                start += hop_samples
+            pieces = deque([held])
         # The last clip is kept for the window at the end of the waveform.
-        unneeded = max(0, min(start, end - clip_samples) - first)
-        held, first = held[unneeded:], first + unneeded
-    end = first + len(held)
+        first += _drop(pieces, min(start, end - clip_samples) - first)
+    held = np.concatenate([np.zeros(0, np.float32), *pieces])
     if 0 < end < clip_samples:
         yield Window(0, held)
     elif end and start - hop_samples + clip_samples < end:
         yield Window(end - clip_samples, held[-clip_samples:])
+
+
+def _drop(pieces: deque[np.ndarray], samples: int) -> int:
+    """Drops samples from the front of `pieces`, none if their number is negative.
+
+    Returns:
+        The number of dropped samples.
+    """
+    left = samples
+    while left > 0:
+        piece = pieces.popleft()
+        if len(piece) > left:
+            pieces.appendleft(piece[left:])
+        left -= min(left, len(piece))
+    return max(0, samples)
 
 
 class TrailingMean:

@@ -7,6 +7,7 @@ import os
 from dataclasses import dataclass
 
 from aec_ofa_tf.config import ConfigError, check_fields, choice, number
+from aec_ofa_tf.files import DAMAGE_ERRORS
 from aec_ofa_tf.training.config import TrainConfig
 
 STRATEGIES = ("none", "mirrored", "multiworker")
@@ -94,7 +95,7 @@ def _check_cluster() -> None:
         config = json.loads(os.environ["TF_CONFIG"])
         workers, task = config["cluster"]["worker"], config["task"]
         known = 0 <= int(task["index"]) < len(config["cluster"][task["type"]]) and bool(workers)
-    except (KeyError, TypeError, ValueError) as error:
+    except DAMAGE_ERRORS as error:
         raise ConfigError(_TF_CONFIG_HELP) from error
     if not known:
         raise ConfigError(_TF_CONFIG_HELP)

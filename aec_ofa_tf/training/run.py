@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from aec_ofa_tf.config import from_values
 from aec_ofa_tf.dataset import TRAIN, Dataset
 from aec_ofa_tf.files import JsonObject
 from aec_ofa_tf.models.family import to_config
@@ -152,7 +151,7 @@ class Run:
             ValueError: the supernet stage is not finished.
             OSError: its last checkpoint cannot be read.
         """
-        config = from_values(SupernetConfig, self.workdir.require_stage("supernet").settings)
+        config = self.workdir.stage_config("supernet", SupernetConfig)
         supernet = Supernet(self.space, self.network)
         self.restore("supernet", supernet, config.last_step)
         return supernet

@@ -10,7 +10,6 @@ from typing import Any
 import tensorflow as tf
 
 from aec_ofa_tf.classes import ClassCounts, check_ranked
-from aec_ofa_tf.config import from_values
 from aec_ofa_tf.costs.costs import params, subnet_costs
 from aec_ofa_tf.dataset import EVALUATION, VALIDATION
 from aec_ofa_tf.models.cnn10 import Cnn10Network
@@ -107,7 +106,7 @@ def trained_teacher(run: Run) -> TeacherConfig:
     Raises:
         ValueError: the teacher is not trained.
     """
-    return from_values(TeacherConfig, run.workdir.require_stage(TEACHER).settings)
+    return run.workdir.stage_config(TEACHER, TeacherConfig)
 
 
 def write_soft_labels(run: Run) -> SoftLabelsResult:

@@ -21,10 +21,10 @@ from pipelines.benchmarks.measuring import ratio, seconds_of
 from pipelines.benchmarks.settings import TrainStepSettings
 from pipelines.benchmarks.workload import new_trainer
 from tfrecords.clip import TRAIN
+from tfrecords.clip_record import log_mel_example
 from tfrecords.dataset import training_batches
 from tfrecords.manifest import Manifest, Shard
-from tfrecords.records import CheckedBatches, Records, open_records
-from tfrecords.schema import log_mel_example
+from tfrecords.records import Records, open_records
 from tfrecords.soft_labels import write_soft_labels
 
 _SUMMARY_EVERY = 20
@@ -76,7 +76,7 @@ def _feed(settings: TrainStepSettings, folder: Path) -> Feed:
 
     def batches_from(start: int) -> Iterable[Batch]:
         batches = training_batches(records, settings.batch_size, 0, start, folder / "soft_labels")
-        return CheckedBatches(
+        return records.checked(
             batches.map(lambda batch: {k: v for k, v in batch.items() if k != "id"})
         )
 

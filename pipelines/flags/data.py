@@ -9,6 +9,7 @@ from absl import flags, logging
 
 from aec_ofa_tf.audio.front_end import FrontEndConfig
 from aec_ofa_tf.audio.io.decode import LENGTH_POLICIES
+from aec_ofa_tf.audio.io.lengths import MAX_MISSING_SHARE
 from aec_ofa_tf.classes import ClassCounts
 from aec_ofa_tf.ownership import RECORDS, RUN, require_claimable
 from pipelines.flags import front_end, sources
@@ -67,7 +68,7 @@ def prepare_from_flags(
     source = [read_source(dataset(), sources.source_options(clip_secs()))]
     check(source[0], features)
     warn_of_gaps(source[0].class_counts)
-    # TensorFlow is slow to import and not needed for --help, a mistyped flag or a wrong source.
+    # SciPy is slow to import and not needed for --help, a mistyped flag or a wrong source.
     from tfrecords.prepare import PrepareConfig, prepare
 
     config = PrepareConfig(
@@ -79,6 +80,7 @@ def prepare_from_flags(
         clips_per_shard=FLAGS.clips_per_shard,
         front_end=features,
         float_scale=FLAGS.float_scale,
+        max_missing_audio=FLAGS.max_missing_audio,
         source_check=FLAGS.source_check,
         max_bad_fraction=FLAGS.max_bad_fraction,
         max_missing_fraction=FLAGS.max_missing_fraction,
@@ -188,6 +190,14 @@ def _define_bounds() -> None:
         "max_bad_fraction",
         0.1,
         "Fail if a larger share of a split's clips cannot be decoded.",
+        lower_bound=0.0,
+        upper_bound=1.0,
+    )
+    flags.DEFINE_float(
+        "max_missing_audio",
+        MAX_MISSING_SHARE,
+        "Quarantine a recording if more than this share of the length that its header gives is "
+        "missing at its end.",
         lower_bound=0.0,
         upper_bound=1.0,
     )

@@ -1,7 +1,8 @@
-"""Changes a few bytes of a recording, most of them in its header."""
+"""Changes a few bytes of a file, most of them in its header."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from random import Random
 
 _INTEGERS = (0, 1, 0x7F, 0x80, 0xFF, 0x7FFF, 0xFFFF, 0x7F000000, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF)
@@ -9,21 +10,32 @@ _KINDS = ("byte", "bit", "integer", "byte", "bit", "integer", "cut", "remove", "
 _OGG_POLYNOMIAL = 0x04C11DB7
 
 
-def damaged(samples: list[bytes], random: Random) -> bytes:
-    """One of the recordings with one to six changes; an Ogg's checksums mostly fit them."""
+def damaged(
+    samples: list[bytes],
+    random: Random,
+    mend: Callable[[bytearray], None] = lambda _: None,
+) -> bytes:
+    """One of the files with one to six changes.
+
+    Args:
+        samples: whole files.
+        random: what is drawn from.
+        mend: makes checksums fit, without which most changes are found at once; mostly called.
+    """
     data = bytearray(random.choice(samples))
     for _ in range(random.choice((1, 1, 2, 3, 6))):
         if not data:
             break
         last = len(data) - 1
         place = random.randint(0, min(last, random.choice((63, 255, last))))
-        _change(data, place, random)
-    if data[:4] == b"OggS" and random.random() < 0.8:
-        _mend_ogg(data)
+        change(data, place, random)
+    if random.random() < 0.8:
+        mend(data)
     return bytes(data)
 
 
-def _change(data: bytearray, place: int, random: Random) -> None:
+def change(data: bytearray, place: int, random: Random) -> None:
+    """Changes a file at a place."""
     kind = random.choice(_KINDS)
     if kind == "byte":
         data[place] = random.randrange(256)
@@ -44,7 +56,7 @@ def _change(data: bytearray, place: int, random: Random) -> None:
         data[place:place] = data[place : place + random.randint(1, 512)]
 
 
-def _mend_ogg(data: bytearray) -> None:
+def mend_ogg(data: bytearray) -> None:
     """Recomputes the pages' checksums, without which no decoder looks at what is in a page."""
     position = 0
     while data[position : position + 4] == b"OggS" and len(data) > position + 27:

@@ -157,3 +157,21 @@ def test_real_recordings_in_the_esc50_layout(tmp_path):
     )
     assert sum(result["clips"].values()) == len(few) == 20
     assert (result["quarantined"], result["missing"], result["labels"]) == (0, 0, 2)
+
+
+def test_preparation_needs_no_tensorflow(tmp_path, monkeypatch):
+    """Its import would take most of the time of a small preparation."""
+    for number in range(20):
+        path = tmp_path / "raw" / ("dog", "rain")[number % 2] / f"{number}.wav"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        soundfile.write(path, 0.1 * np.sin(np.arange(8000) * 0.1), 16000)
+    for name in ("tensorflow", "keras"):
+        (tmp_path / "first" / f"{name}.py").parent.mkdir(exist_ok=True)
+        (tmp_path / "first" / f"{name}.py").write_text("raise SystemExit('it was imported')")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "first"))
+    arguments = ["--dataset=folder", f"--source={tmp_path / 'raw'}", "--clip_secs=0.5"]
+
+    for payload in ("log_mel", "audio"):
+        data_dir = f"--data_dir={tmp_path / payload}"
+        result = summary(prepare(*arguments, data_dir, f"--payload={payload}"))
+        assert sum(result["clips"].values()) == 20

@@ -22,10 +22,16 @@ LINKS = 50_000
 """Names of one file; file systems allow about 65,000."""
 
 
-def run(folder: Path, counts: tuple[int, ...] = (10_000, 100_000)) -> dict[str, Any]:
+def run(folder: Path, counts: tuple[int, int] = (10_000, 100_000)) -> dict[str, Any]:
     """Prepares `counts` clips each and compares the peaks of the processes."""
     peaks = {count: _peak_mib(folder / f"{count}", count) for count in counts}
-    return {"peak_mib": peaks, "ratio": round(max(peaks.values()) / peaks[counts[0]], 3)}
+    first, last = (peaks[count] for count in counts)
+    growth = 1024 * (last - first) / (counts[1] - counts[0])
+    return {
+        "peak_mib": peaks,
+        "ratio": round(last / first, 3),
+        "kib_per_further_clip": round(growth, 3),
+    }
 
 
 def _peak_mib(folder: Path, count: int) -> float:

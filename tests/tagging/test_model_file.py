@@ -78,9 +78,9 @@ def test_a_flipped_weight_is_a_checksum_error(tmp_path, info):
         read_info(path)
 
 
-def _with_card(card, labels="Dog\n"):
+def _with_card(card, labels="Dog\n", compression=zipfile.ZIP_STORED):
     file = io.BytesIO(MODEL)
-    with zipfile.ZipFile(file, "a", zipfile.ZIP_DEFLATED) as archive:
+    with zipfile.ZipFile(file, "a", compression) as archive:
         archive.writestr("labels.txt", labels)
         archive.writestr("model.json", card)
     return file.getvalue()
@@ -98,6 +98,16 @@ def _with_card(card, labels="Dog\n"):
 def test_a_hostile_card_is_refused(tmp_path, card, message):
     (tmp_path / "x.tflite").write_bytes(_with_card(card))
     with pytest.raises(ValueError, match=rf"x\.tflite .*{message}|{message}"):
+        read_info(tmp_path / "x.tflite")
+
+
+def test_an_archive_that_understates_what_it_unpacks_is_refused(tmp_path):
+    bomb = _with_card(" " * 2**25, compression=zipfile.ZIP_DEFLATED)
+    size = (2**25).to_bytes(4, "little")
+    archive = bomb.index(b"PK")
+    directory = bomb[archive:].replace(size, bytes([9, 0, 0, 0]))
+    (tmp_path / "x.tflite").write_bytes(bomb[:archive] + directory)
+    with pytest.raises(ValueError, match=r"x\.tflite is damaged: model\.json is compressed"):
         read_info(tmp_path / "x.tflite")
 
 

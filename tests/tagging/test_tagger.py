@@ -166,3 +166,23 @@ def test_a_file_is_decoded_resampled_and_tagged(exported, largest, waveforms, tm
     assert list(received.values()) == sorted(received.values(), reverse=True)
     assert tagger.tag_file(tmp_path / "clip.wav", top_k=2).tags == tags[:2]
     assert f"CNN10 {largest}, float32, waveform of 0.64 s at 32000 Hz, 5 labels" in repr(tagger)
+
+
+@pytest.mark.parametrize(
+    ("form", "changed"),
+    [
+        ("waveform", {"clip_samples": 2**64}),
+        ("waveform", {"clip_samples": 2**33}),
+        ("waveform", {"labels": ("Dog",)}),
+        ("log_mel", {"labels": tuple(map(str, range(2000)))}),
+    ],
+)
+def test_a_card_of_another_model_is_refused_before_audio_is_fitted_to_it(
+    exported, largest, tmp_path, form, changed
+):
+    path = exported.path(largest, form)
+    flatbuffer, info = read_bundle(path)
+    write_bundle(flatbuffer, dataclasses.replace(info, **changed), tmp_path / "x.tflite")
+    shutil.copy(exported.path(largest, "log_mel").parent / "front_end.tflite", tmp_path)
+    with pytest.raises(ValueError, match=r"x\.tflite does not fit its model card"):
+        Tagger(tmp_path / "x.tflite")

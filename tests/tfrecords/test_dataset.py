@@ -10,7 +10,6 @@ import tensorflow as tf
 from tests.recordings import SECS, source
 from tfrecords import dataset
 from tfrecords.dataset import (
-    CheckedBatches,
     Share,
     clip_order,
     evaluation_batches,
@@ -172,9 +171,9 @@ def test_a_flipped_byte_is_an_error_that_names_shard_and_record(own_records):
     path.write_bytes(data)
     name = rf"{path.name}: record 2 is damaged .*Prepare again"
     with pytest.raises(RecordError, match=name):
-        list(CheckedBatches(evaluation_batches(own_records, "train", 4)))
+        list(own_records.checked(evaluation_batches(own_records, "train", 4)))
     with pytest.raises(RecordError, match=name):
-        list(CheckedBatches(training_batches(own_records, 4, seed=1).take(5)))
+        list(own_records.checked(training_batches(own_records, 4, seed=1).take(5)))
 
 
 def test_every_clip_gets_its_own_soft_labels(records, tmp_path):
@@ -249,7 +248,7 @@ def test_damaged_soft_labels_are_named(own_records, tmp_path):
     path.write_bytes(data)
     batches = training_batches(own_records, 4, seed=1, soft_labels=tmp_path / "soft")
     with pytest.raises(RecordError, match=rf"{path.name}: record 0 is damaged"):
-        list(CheckedBatches(batches.take(4)))
+        list(own_records.checked(batches.take(4)))
     path.write_bytes(data[:-1])
     with pytest.raises(ManifestError, match=path.name):
         training_batches(own_records, 4, seed=1, soft_labels=tmp_path / "soft")
@@ -264,7 +263,7 @@ def test_soft_labels_swapped_between_clips_are_refused(own_records, tmp_path):
     second.write_bytes(contents[0])
     batches = training_batches(own_records, 4, seed=1, soft_labels=tmp_path / "soft")
     with pytest.raises(RecordError, match="soft labels are of other clips"):
-        list(CheckedBatches(batches.take(4)))
+        list(own_records.checked(batches.take(4)))
 
 
 @pytest.mark.parametrize(

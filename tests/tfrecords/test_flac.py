@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfrecords import flac
+from tfrecords import flac, flac_batch
 
 RATE_HZ = 32_000
 SAMPLES = 5_000
@@ -20,7 +20,7 @@ def encoded(clips: np.ndarray) -> tf.Tensor:
     return tf.constant([flac.encode(clip / 2.0**23, RATE_HZ) for clip in clips])
 
 
-@pytest.mark.parametrize("decode", [flac.decode_batch, flac.soundfile_decode_batch])
+@pytest.mark.parametrize("decode", [flac_batch.decode_batch, flac_batch.soundfile_decode_batch])
 def test_every_sample_comes_back_bit_for_bit(decode):
     clips = integers(3)
     decoded = decode(encoded(clips), SAMPLES)
@@ -30,10 +30,10 @@ def test_every_sample_comes_back_bit_for_bit(decode):
 
 def test_the_decoder_of_tensorflow_io_is_used_where_it_loads():
     pytest.importorskip("tensorflow_io", reason="the train-latest lane has no tensorflow-io")
-    assert flac._tensorflow_io_decode() is not None
+    assert flac_batch._tensorflow_io_decode() is not None
 
 
-@pytest.mark.parametrize("decode", [flac.decode_batch, flac.soundfile_decode_batch])
+@pytest.mark.parametrize("decode", [flac_batch.decode_batch, flac_batch.soundfile_decode_batch])
 def test_batches_decoded_in_parallel_keep_their_order(decode):
     clips = integers(24)
     batches = tf.data.Dataset.from_tensor_slices(encoded(clips)).batch(5)
@@ -44,7 +44,7 @@ def test_batches_decoded_in_parallel_keep_their_order(decode):
     np.testing.assert_array_equal(np.concatenate([*decoded.as_numpy_iterator()]), clips * STEP)
 
 
-@pytest.mark.parametrize("decode", [flac.decode_batch, flac.soundfile_decode_batch])
+@pytest.mark.parametrize("decode", [flac_batch.decode_batch, flac_batch.soundfile_decode_batch])
 def test_a_clip_of_another_length_is_an_error(decode):
     with pytest.raises((ValueError, tf.errors.OpError)):
         decode(encoded(integers(2)), SAMPLES + 1)
@@ -52,4 +52,4 @@ def test_a_clip_of_another_length_is_an_error(decode):
 
 def test_the_soundfile_decoder_names_what_is_wrong_with_a_clip():
     with pytest.raises(ValueError, match=r"expected \(5001,\); prepare again"):
-        flac.soundfile_decode_batch(encoded(integers(1)), SAMPLES + 1)
+        flac_batch.soundfile_decode_batch(encoded(integers(1)), SAMPLES + 1)

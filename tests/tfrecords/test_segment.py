@@ -10,6 +10,7 @@ from aec_ofa_tf.audio.front_end import PRESETS
 from aec_ofa_tf.audio.io.decode import DecodeError
 from tests.recordings import all_clips, digests, noise, write
 from tfrecords.clip import Clip, Source
+from tfrecords.clip_format import ClipFormat
 from tfrecords.prepare import PrepareConfig, PrepareError, prepare
 from tfrecords.segment import decode_clip
 
@@ -24,7 +25,8 @@ def segment(path: Path, secs: float, begin: float = BEGIN, **how) -> tuple[Clip,
 
 
 def decoded(clip: Clip, samples: int = RATE_HZ) -> np.ndarray:
-    return decode_clip(clip, RATE_HZ, samples, "as_is").waveform
+    form = ClipFormat(samples, "pad", "log_mel", PRESETS["panns_16k"])
+    return decode_clip(clip, form).waveform
 
 
 @pytest.mark.parametrize("secs", [4.0, 9.0])

@@ -54,6 +54,8 @@ def test_repeated_identical_rows_count_once(tmp_path):
         ('a.wav,"dog,train', r"clips.csv:\d: malformed row"),
         ("../a.wav,dog,train", r"clips.csv:3: '../a.wav' is not a path inside"),
         ("/etc/a.wav,dog,train", r"clips.csv:3: '/etc/a.wav' is not a path inside"),
+        ("9" * 256 + ",dog,train", r"clips.csv:3: '9{40}'... is too long for the name of a file"),
+        ("a/" * 2000 + ",dog,train", r"clips.csv:3: '(a/){20}'... is too long"),
         ("b.wav,rain,train", r"clips.csv:3: clip 'b.wav' differs from the row .*clips.csv:2"),
         ("b.wav,dog,evaluation", r"clips.csv:3: clip 'b.wav' is in split .* one split"),
     ],

@@ -111,7 +111,9 @@ class PcmFormat:
         if samples.dtype.kind == "u":
             return (samples.astype(np.float32) - 128) / 128
         if samples.dtype.kind == "i":
-            return samples.astype(np.float32) / 2.0 ** (8 * samples.itemsize - 1)
+            scaled = samples.astype(np.float32)
+            scaled *= 2.0 ** (1 - 8 * samples.itemsize)
+            return scaled
         with np.errstate(over="ignore"):  # overflow gives infinity, which the reader refuses
             return samples.astype(np.float32)
 

@@ -162,10 +162,14 @@ class WaveformReader:
 
 def _mean_of_channels(samples: np.ndarray) -> np.ndarray:
     """`samples.mean(axis=1)`, ten times as fast for few channels, because it adds columns."""
-    mono = samples[:, 0].copy()
-    for channel in range(1, samples.shape[1]):
+    channels = samples.shape[1]
+    if channels == 1:
+        return samples[:, 0]
+    mono = samples[:, 0] + samples[:, 1]
+    for channel in range(2, channels):
         mono += samples[:, channel]
-    return mono / np.float32(samples.shape[1])
+    mono /= np.float32(channels)
+    return mono
 
 
 def _peak_note(peak: float, float_scale: str) -> tuple[str, ...]:

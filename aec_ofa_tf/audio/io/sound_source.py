@@ -34,6 +34,8 @@ STANDARD_INPUT = "-"
 """The name that means standard input."""
 
 _BLOCK_SAMPLES = 1 << 20
+# Blocks of uncompressed samples stay in the processor's cache, also while they are resampled.
+_PCM_BLOCK_SAMPLES = 1 << 14
 _MAX_SPOOLED_BYTES = 1 << 31
 
 _log = logging.getLogger(__name__)
@@ -194,10 +196,9 @@ class SoundSource:
                 self._describe(header.container, header.form)
                 before = self._sought_bytes(header.form, size)
                 file.seek(header.start + before)
-                block_bytes = header.form.frame_bytes * self._block_frames(
-                    header.form.rate_hz, header.form.channels
-                )
-                yield from PcmBlocks(FileChunks(file, block_bytes), header.form, size - before)
+                frames = max(1, _PCM_BLOCK_SAMPLES // header.form.channels)
+                chunks = FileChunks(file, header.form.frame_bytes * frames)
+                yield from PcmBlocks(chunks, header.form, size - before)
                 return
         try:
             yield from self._forward(

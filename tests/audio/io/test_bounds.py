@@ -111,7 +111,7 @@ def test_blocks_of_a_slow_recording_are_short(tmp_path):
 
 
 def test_blocks_of_many_channels_are_short(tmp_path, monkeypatch):
-    monkeypatch.setattr(sound_source, "_BLOCK_SAMPLES", 4096)
+    monkeypatch.setattr(sound_source, "_PCM_BLOCK_SAMPLES", 4096)
     path = tmp_path / "wide.wav"
     path.write_bytes(wav(bytes(2 * 1024 * 100), channels=1024))
     assert max(map(len, WaveformReader(path, RATE_HZ))) <= 4

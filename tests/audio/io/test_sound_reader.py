@@ -36,7 +36,8 @@ def reason_of(path, raw=None) -> str:
 def test_blocks_are_the_whole(tmp_path, monkeypatch, suffix, rate_hz):
     path = write(tmp_path / f"clip.{suffix}", noise(3.0, rate_hz, channels=2), rate_hz)
     whole = decode(path).waveform
-    monkeypatch.setattr(sound_source, "_BLOCK_SAMPLES", 6001)
+    for name in ("_BLOCK_SAMPLES", "_PCM_BLOCK_SAMPLES"):
+        monkeypatch.setattr(sound_source, name, 6001)
     blocks = [*WaveformReader(path)]
     assert len(blocks) >= 8
     assert all(block.dtype == np.float32 and 0 < len(block) < 20000 for block in blocks)

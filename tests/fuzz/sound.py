@@ -1,9 +1,16 @@
-"""Small whole recordings of each format that a fuzzer starts from."""
+"""Sound files of each format, decoded from a file and from a pipe."""
 
 from __future__ import annotations
 
+import contextlib
+import os
+import threading
+from pathlib import Path
+from random import Random
+
 import numpy as np
 
+from aec_ofa_tf.audio.io.decode import DecodeError, decode
 from tests.audio.io.files import (
     aiff,
     au,
@@ -16,6 +23,10 @@ from tests.audio.io.files import (
     wav,
     without_frame_count,
 )
+from tests.fuzz.damage import damaged, mend_ogg
+from tests.fuzz.reader import Case, Reader
+
+MAX_SAMPLES = 32000
 
 _ID3 = b"ID3\x03\0\0\0\0\x01\x00" + bytes(128)
 
@@ -25,7 +36,7 @@ def _noise(frames: int = 1200, channels: int = 1) -> np.ndarray:
     return (0.2 * rng.standard_normal((frames, channels))).clip(-1, 1)
 
 
-def recordings() -> dict[str, list[bytes]]:
+def _recordings(_: Path) -> dict[str, list[bytes]]:
     """Format -> recordings of a few kilobytes."""
     noise, stereo = _noise(), _noise(900, 2)
     flac, mp3 = encoded("FLAC", noise), encoded("MP3", noise)
@@ -59,3 +70,40 @@ def recordings() -> dict[str, list[bytes]]:
         "Ogg": [ogg, opus, ogg_of_flac(flac), ogg_of_flac(without_frame_count(flac)), 2 * ogg],
         "MP3": [mp3, _ID3 + mp3, 2 * mp3, mp3[:info] + bytes(120) + mp3[info + 120 :]],
     }
+
+
+def _damaged(samples: list[bytes], random: Random) -> bytes:
+    """One of the recordings with one to six changes; an Ogg's checksums mostly fit them."""
+    return damaged(samples, random, mend_ogg)
+
+
+def _read(case: Case) -> bool:
+    if case.number % 4 == 3:
+        waveform = _decode_pipe(case.data)
+    else:
+        waveform = decode(case.path, 16000, max_samples=MAX_SAMPLES).waveform
+    return 0 < len(waveform) <= MAX_SAMPLES and bool(np.isfinite(waveform).all())
+
+
+def _decode_pipe(data: bytes) -> np.ndarray:
+    reading, writing = os.pipe()
+
+    def feed() -> None:
+        with contextlib.suppress(OSError), open(writing, "wb") as pipe:  # noqa: PTH123
+            pipe.write(data)
+
+    thread = threading.Thread(target=feed, daemon=True)
+    thread.start()
+    try:
+        return decode(f"/dev/fd/{reading}", 16000, max_samples=MAX_SAMPLES).waveform
+    finally:
+        os.close(reading)
+        thread.join(10)
+
+
+READER = Reader(
+    _recordings,
+    _read,
+    damage=_damaged,
+    is_refusal=lambda _, error: isinstance(error, DecodeError),
+)

@@ -1,9 +1,9 @@
 """Python functions in tf.data pipelines, and an exit that waits for them.
 
-At the exit Python destroys the iterators that are still alive, for example in the frames of an
-error. TensorFlow then waits for the pipeline's running functions, and these wait for an
-interpreter that runs no other thread any more: the process hangs. So the exit first waits until
-the pipelines are idle. It does not wait long, because nobody takes batches and their buffers fill.
+When a process exits, Python destroys the iterators that are still alive, for example in the frames
+of an error. TensorFlow then waits for the functions that run in their pipelines, but Python runs no
+other thread any more: the process hangs. So the exit first waits until the pipelines are idle. This
+is soon, because nobody takes batches and their buffers fill.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def python_function(
     """`tf.numpy_function`, for whose calls an exit of the process waits.
 
     Args:
-        function: from arrays to an array or several; a class method or lambda will do.
+        function: from arrays to an array, or to several.
         inputs: the function's arguments.
         outputs: dtype of every array that it returns.
         stateful: whether calls with equal arguments may differ.

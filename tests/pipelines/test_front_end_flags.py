@@ -8,7 +8,7 @@ import soundfile
 
 from aec_ofa_tf.audio.front_end import front_end
 from aec_ofa_tf.tagging.model_file import read_info
-from tests.pipelines.conftest import run_program
+from tests.programs import run_program
 from tfrecords.records import open_records
 
 RATE_HZ = 16000

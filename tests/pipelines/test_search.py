@@ -2,11 +2,8 @@
 
 import csv
 import json
-import os
 import shutil
 import signal
-import subprocess
-import time
 from pathlib import Path
 
 import pytest
@@ -19,7 +16,7 @@ from tensorboard.plugins.hparams.metadata import (
 
 from aec_ofa_tf.models.cnn10 import blocks_of, parse_subnet, search_space
 from aec_ofa_tf.workdir import Workdir
-from tests.pipelines.conftest import ROOT, program, run_program
+from tests.programs import Running, run_program, run_without_tensorflow
 
 
 @pytest.fixture(scope="module")
@@ -112,18 +109,10 @@ def logged(directory: Path) -> dict:
     }
 
 
-def test_an_impossible_budget_is_answered_without_tensorflow(trained, tmp_path):
-    (tmp_path / "tensorflow.py").write_text("raise SystemExit('tensorflow was imported')")
+def test_an_impossible_budget_is_answered_without_tensorflow(trained):
     flags = f"--workdir={trained.workdir}", f"--data_dir={trained.data_dir}"
-    done = subprocess.run(
-        program("search", *flags, "--budget=params<=1k"),
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(tmp_path)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 1
+    done = run_without_tensorflow("search", *flags, "--budget=params<=1k")
+    assert done.code == 1
     assert "the nearest are 4x2-" in done.stderr.splitlines()[-1]
 
 
@@ -190,13 +179,10 @@ def test_a_killed_search_loses_at_most_the_walk_that_it_was_in(trained, searched
     store.unlink(missing_ok=True)
     flags = f"--workdir={trained.workdir}", f"--data_dir={trained.data_dir}"
     flags += "--budget=params<=8k", "--subnets_per_walk=2", "--search_memory_mib=1"
-    killed = subprocess.Popen(
-        program("search", *flags), cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    while killed.poll() is None and len(whole_lines(store)) < 2:
-        time.sleep(0.005)
-    killed.kill()
-    assert killed.wait() == -signal.SIGKILL
+    killed = Running("pipelines.search", flags)
+    killed.wait_until(lambda: len(whole_lines(store)) >= 2)
+    killed.send(signal.SIGKILL)
+    assert killed.finished().code == -signal.SIGKILL
     kept = whole_lines(store)
     result = search(trained, *flags[2:])
 

@@ -210,13 +210,8 @@ def test_a_latency_budget_needs_a_table_of_this_network_and_then_holds(trained, 
     without = run_program("search", *arguments, "--budget=latency_ms<=1")
     assert without.code == 1
     assert "--latency_table" in without.stderr.splitlines()[-1]
-    profiled = run_program(
-        "profile_device",
-        f"--workdir={trained.workdir}",
-        f"--out={table}",
-        "--repetitions=1",
-        "--check_subnets=0",
-    )
+    once = ("--repetitions=1", "--check_subnets=0", f"--out={table}")
+    profiled = run_program("profile_device", f"--workdir={trained.workdir}", *once)
     assert profiled.code == 0, profiled.stderr
     result = search(trained, "--budget=latency_ms<=1k,params<=9k", f"--latency_table={table}")
     (row,) = result["budgets"]

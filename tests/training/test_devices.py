@@ -47,7 +47,6 @@ def runs(tmp_path_factory) -> dict[str, dict[str, np.ndarray]]:
 @pytest.mark.parametrize(
     ("name", "run", "bound"),
     [
-        ("mirrored", "float32", 1e-5),
         ("multiworker", "float32", 1e-5),
         ("mirrored", "float64", 1e-10),
         ("mirrored", "masks", 1e-10),

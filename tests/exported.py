@@ -17,6 +17,7 @@ from aec_ofa_tf.export.request import Conversion, ConversionRequest
 from aec_ofa_tf.models.cnn10 import Cnn10Network, parse_subnet
 from aec_ofa_tf.models.materialise import build_plain
 from aec_ofa_tf.tagging.model_file import ModelInfo
+from tests.shared import made_once
 
 FRAMES = 64
 SAMPLES = FRAMES * PANNS.hop_samples
@@ -36,13 +37,16 @@ DEPTH_COMBINATIONS = (
 SMALLEST, LARGEST = DEPTH_COMBINATIONS[0], DEPTH_COMBINATIONS[-1]
 
 
+Conversions = dict[tuple[str, str, str], Conversion]
+
+
 @dataclass(frozen=True)
 class Exported:
     """Results of one child process: models by spec, conversions by (spec, form, quantisation)."""
 
     folder: Path
     models: dict[str, keras.Model]
-    conversions: dict[tuple[str, str, str], Conversion]
+    conversions: Conversions
 
     def path(self, spec: str, form: str, quantization: str = "float32") -> Path:
         return Path(self.conversions[spec, form, quantization].file)
@@ -134,11 +138,18 @@ def median_labels(model: keras.Model, clips: np.ndarray) -> np.ndarray:
 
 @pytest.fixture(scope="session")
 def exported(tmp_path_factory, random_cnn10, info) -> Exported:
-    folder = tmp_path_factory.mktemp("exported")
-    seen = make_waveforms(16, seed=1)
-    clips = {"waveform": seen, "log_mel": log_mel(tf.constant(seen)).numpy()}
     models = {spec: random_cnn10(spec, seed) for seed, spec in enumerate(DEPTH_COMBINATIONS)}
     models["logits"] = random_cnn10(LARGEST, len(DEPTH_COMBINATIONS) - 1, activation=None)
+    folder, conversions = made_once(
+        tmp_path_factory, "exported", lambda folder: (folder, converted(folder, models, info))
+    )
+    return Exported(folder, models, conversions)
+
+
+def converted(folder: Path, models: dict[str, keras.Model], info: ModelInfo) -> Conversions:
+    """Every file of the models that a test looks at."""
+    seen = make_waveforms(16, seed=1)
+    clips = {"waveform": seen, "log_mel": log_mel(tf.constant(seen)).numpy()}
     labels = {spec: median_labels(models[spec], clips["log_mel"]) for spec in models}
     wanted = [(spec, "log_mel", "float32") for spec in models]
     wanted += [(spec, "waveform", "float32") for spec in (SMALLEST, LARGEST)]
@@ -157,5 +168,4 @@ def exported(tmp_path_factory, random_cnn10, info) -> Exported:
         )
         for spec, form, quantization in wanted
     ]
-    conversions = dict(zip(wanted, convert_models(work), strict=True))
-    return Exported(folder, models, conversions)
+    return dict(zip(wanted, convert_models(work), strict=True))

@@ -45,7 +45,7 @@ def source(
         names = (
             (labels[number % 3],) if number % 2 else (labels[number % 3], labels[1 - number % 2])
         )
-        clips.append(Clip(path.name, path, tuple(dict.fromkeys(names)), split))
+        clips.append(Clip(path.name, str(path), tuple(dict.fromkeys(names)), split))
     return Source(labels, tuple(clips))
 
 

@@ -33,7 +33,7 @@ class Clip:
     Attributes:
         id: unique name within its dataset; bytes that are not UTF-8 are kept as surrogates
             (`os.fsdecode`).
-        path: the audio file.
+        file: path of the audio file: text, since a data set may have millions.
         labels: names of the events in the clip; empty if it has none of the label set.
         split: one of `SPLITS`.
         begin_secs: where the clip begins, if the file holds more than the clip.
@@ -41,11 +41,16 @@ class Clip:
     """
 
     id: str
-    path: Path
+    file: str
     labels: tuple[str, ...]
     split: str
     begin_secs: float = 0.0
     end_secs: float | None = None
+
+    @property
+    def path(self) -> Path:
+        """The audio file."""
+        return Path(self.file)
 
 
 @dataclass(frozen=True)
@@ -144,7 +149,7 @@ def collect(
         if first.clip != row.clip:
             raise SourceError(_conflict(first, row))
     clips = [row.clip for row in seen.values()]
-    present = [os.path.isfile(clip.path) for clip in clips]  # noqa: PTH113 - half the time
+    present = [os.path.isfile(clip.file) for clip in clips]  # noqa: PTH113 - half the time
     return Source(
         labels=names,
         clips=tuple(clip for clip, is_file in zip(clips, present, strict=True) if is_file),

@@ -89,9 +89,8 @@ def _line(value: object) -> bytes:
 
 
 def _row(clip: Clip) -> dict[str, object]:
-    row = {item.name: getattr(clip, item.name) for item in fields(clip)}
-    return {**row, "path": str(clip.path)}
+    return {item.name: getattr(clip, item.name) for item in fields(clip)}
 
 
 def _clip(row: JsonObject) -> Clip:
-    return Clip(**{**row, "path": Path(row["path"]), "labels": tuple(row["labels"])})
+    return Clip(**{**row, "labels": tuple(row["labels"])})

@@ -219,7 +219,7 @@ def _source_fingerprint(source: Source) -> str:
     Times are not part of it, so that a copied data set has the same; see `recordings`.
     """
     rows = [
-        (clip.id, clip.split, clip.labels, os.stat(clip.path).st_size)  # noqa: PTH116
+        (clip.id, clip.split, clip.labels, os.stat(clip.file).st_size)  # noqa: PTH116
         for clip in source.clips
     ]
     missing = sorted((clip.id, clip.split) for clip in source.missing)

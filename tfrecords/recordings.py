@@ -25,7 +25,7 @@ def states_of(clips: Iterable[Clip]) -> list[State]:
     known: dict[str, State] = {}  # texts take a quarter of the memory of paths
     states = []
     for clip in clips:
-        name = os.fspath(clip.path)
+        name = clip.file
         if name not in known:
             known[name] = (time_ns(clip.path), checksum(clip.path))
         states.append(known[name])

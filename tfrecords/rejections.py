@@ -34,8 +34,7 @@ class Rejections:
     def of_source(cls, source: Source, quarantined: tuple[Rejected, ...] = ()) -> Rejections:
         """The missing clips of a source, and the clips that could not be decoded."""
         missing = tuple(
-            Rejected(clip.id, clip.split, os.fspath(clip.path), "missing")
-            for clip in source.missing
+            Rejected(clip.id, clip.split, clip.file, "missing") for clip in source.missing
         )
         return cls(Counter(clip.split for clip in source.clips), missing, quarantined)
 

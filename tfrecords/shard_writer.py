@@ -56,7 +56,7 @@ class ShardJob:
             (
                 clip.id,
                 clip.labels,
-                os.stat(clip.path).st_size,  # noqa: PTH116
+                os.stat(clip.file).st_size,  # noqa: PTH116
                 *(() if clip.end_secs is None else (clip.begin_secs, clip.end_secs)),
             )
             for clip in self.rows.clips()
@@ -204,7 +204,7 @@ class _Tally:
             self.notes[clip.id] = "; ".join(notes)
 
     def quarantine(self, clip: Clip, reason: str) -> None:
-        self.quarantined.append(Rejected(clip.id, self.split, os.fspath(clip.path), reason))
+        self.quarantined.append(Rejected(clip.id, self.split, clip.file, reason))
 
     def report(self, job: str, shard: Shard) -> ShardReport:
         return ShardReport(

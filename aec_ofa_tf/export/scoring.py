@@ -105,7 +105,9 @@ def evaluate_keras(path: Path, records: Dataset, split: str, batch_size: int) ->
             f"{path} maps {model.input_shape} to {model.output_shape}, the records need "
             f"{shapes[0]} to {shapes[1]}"
         )
-    predict = tf.function(lambda log_mel: model(log_mel, training=False), reduce_retracing=True)
+    predict = tf.function(
+        lambda log_mel: model(log_mel, training=False), reduce_retracing=True, autograph=False
+    )
     batches = records.evaluation_batches(split, batch_size)
     pairs = [(predict(batch["log_mel"]).numpy(), batch["labels"].numpy()) for batch in batches]
     scores, labels = zip(*pairs, strict=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -124,20 +125,15 @@ class _Pieces:
         choice = tf.TensorSpec([self._fields], tf.int32)
         layers = supernet.unit_layers
         self._names = [tuple(layer.norms) for layer in layers]
-        self.measured = [tf.function(layer, input_signature=[images, choice]) for layer in layers]
+        self.measured = [_traced(layer, images, choice) for layer in layers]
         self.given = [
-            tf.function(layer, input_signature=[images, choice, dict.fromkeys(names, moments)])
+            _traced(layer, images, choice, dict.fromkeys(names, moments))
             for layer, names in zip(layers, self._names, strict=True)
         ]
-        self._normalise = tf.function(supernet.normalise_input, input_signature=[log_mel])
-        fixed = supernet.network.input_scaling is not None
-        self._normalise_by = tf.function(
-            supernet.normalise_input,
-            input_signature=[log_mel, {} if fixed else {INPUT_NORM: moments}],
-        )
-        self.scores = tf.function(
-            lambda x: task.scores(supernet.head_layer(x)), input_signature=[images]
-        )
+        self._normalise = _traced(supernet.normalise_input, log_mel)
+        given = {} if supernet.network.input_scaling is not None else {INPUT_NORM: moments}
+        self._normalise_by = _traced(supernet.normalise_input, log_mel, given)
+        self.scores = _traced(lambda x: task.scores(supernet.head_layer(x)), images)
 
     def normalise(
         self, log_mel: tf.Tensor, given: Statistics | None
@@ -197,3 +193,8 @@ class _Walk:
                 self._unit(below, kept)
             if prefix.subnet is not None and self._statistics_of is not None:
                 self.scores[prefix.subnet] = self._pieces.scores(kept).numpy()
+
+
+def _traced(function: Callable[..., Any], *signature: Any) -> Callable[..., Any]:
+    # None of them has control flow of Python over tensors, for which AutoGraph would look.
+    return tf.function(function, input_signature=signature, autograph=False)

@@ -48,8 +48,9 @@ class SubnetEvaluator:
         self._moments = tf.function(
             lambda log_mel, choices: self.supernet(log_mel, choices)[1],
             input_signature=[log_mel, choices],
+            autograph=False,
         )
-        self._scores = tf.function(self._compute_scores)
+        self._scores = tf.function(self._compute_scores, autograph=False)
 
     def __repr__(self) -> str:
         return f"SubnetEvaluator({self._trained!r})"

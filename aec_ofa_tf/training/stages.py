@@ -120,7 +120,7 @@ def write_soft_labels(run: Run) -> SoftLabelsResult:
     fingerprint = model_fingerprint(teacher)
     run.workdir.begin_stage(SOFT_LABELS, {"teacher": fingerprint}, begun=True)
     clips = run.records.write_soft_labels(
-        tf.function(lambda log_mel: teacher(log_mel, training=False)),
+        tf.function(lambda log_mel: teacher(log_mel, training=False), autograph=False),
         run.soft_labels_path,
         fingerprint,
         settings["batch_size"],

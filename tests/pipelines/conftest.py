@@ -1,12 +1,10 @@
 """The whole path once, on a tiny synthetic set, for all tests of programs."""
 
 import json
-import os
-import subprocess
-import sys
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,36 +12,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-ROOT = Path(__file__).parents[2]
+from tests.programs import run_program
+from tests.shared import made_once
+
 RANK_SWAP = 0.02
 """What the mAP on 24 clips may change where scores closer than rounding change places."""
-
-
-@dataclass(frozen=True)
-class Finished:
-    """A program that has ended."""
-
-    code: int
-    stdout: str
-    stderr: str
-
-    @property
-    def result(self) -> dict[str, Any]:
-        """The JSON of the last line."""
-        assert self.code == 0, self.stderr[-3000:]
-        return json.loads(self.stdout.splitlines()[-1])
-
-
-def run_program(name: str, *arguments: object) -> Finished:
-    """`python -m pipelines.NAME` in a process of its own."""
-    done = subprocess.run(
-        program(name, *arguments), cwd=ROOT, capture_output=True, text=True, check=False
-    )
-    return Finished(done.returncode, done.stdout, done.stderr)
-
-
-def program(name: str, *arguments: object) -> list[str]:
-    return [sys.executable, "-m", f"pipelines.{name}", *(os.fspath(a) for a in map(str, arguments))]
 
 
 def final_weights(workdir: Path, step: int) -> list[np.ndarray]:
@@ -102,7 +75,14 @@ class Trained:
 
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory) -> Trained:
-    folder = tmp_path_factory.mktemp("experiment")
+    """A run that is made once; every test process has a copy of its own."""
+    made = made_once(tmp_path_factory, "experiment", train)
+    workdir = tmp_path_factory.mktemp("experiment") / "run"
+    shutil.copytree(made.workdir, workdir)
+    return replace(made, workdir=workdir)
+
+
+def train(folder: Path) -> Trained:
     data_dir, workdir = folder / "data", folder / "run"
     flags = [*TINY, f"--data_dir={data_dir}", f"--workdir={workdir}"]
     done = run_program("train", *flags, "--input=log_mel,waveform", "--quantization=float32,int8")

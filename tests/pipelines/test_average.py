@@ -5,7 +5,8 @@ import shutil
 
 import pytest
 
-from tests.pipelines.conftest import changed, run_program
+from tests.pipelines.conftest import changed
+from tests.programs import run_program
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import soundfile
 
 from aec_ofa_tf.audio.front_end import front_end
 from aec_ofa_tf.tagging.model_file import read_info
-from tests.pipelines.conftest import run_program
+from tests.programs import run_program
 from tfrecords.records import open_records
 
 RATE_HZ = 16000
@@ -16,6 +16,8 @@ WORDS = {"down": 300.0, "up": 3000.0}
 TRAINING = [
     "--payload=audio",
     "--base_channels=4",
+    "--width_ratios=0.5,1",
+    "--subnets_per_step=2",
     "--teacher_base_channels=4",
     "--batch_size=4",
     "--calibration_clips=8",

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.pipelines.conftest import ROOT, run_program
+from tests.programs import ROOT, run_program
 
 FILES = sorted((ROOT / "pipelines").glob("*.py"))
 PROGRAMS = [path.stem for path in FILES if "program.run(main" in path.read_text("utf-8")]

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from tests.pipelines.conftest import TINY, run_program
+from tests.pipelines.conftest import TINY
+from tests.programs import run_program
 from tests.test_ownership import content
 
 

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from tests.pipelines.conftest import ROOT
+from tests.programs import ROOT
 
 NOISE = (
     "WARNING: All log messages before absl::InitializeLog() is called are written to STDERR\n"

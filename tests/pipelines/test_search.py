@@ -2,11 +2,8 @@
 
 import csv
 import json
-import os
 import shutil
 import signal
-import subprocess
-import time
 from pathlib import Path
 
 import pytest
@@ -19,7 +16,7 @@ from tensorboard.plugins.hparams.metadata import (
 
 from aec_ofa_tf.models.cnn10 import blocks_of, cnn10_space, parse_subnet
 from aec_ofa_tf.workdir import Workdir
-from tests.pipelines.conftest import ROOT, program, run_program
+from tests.programs import Running, run_program, run_without_tensorflow
 
 
 @pytest.fixture(scope="module")
@@ -112,18 +109,10 @@ def logged(directory: Path) -> dict:
     }
 
 
-def test_an_impossible_budget_is_answered_without_tensorflow(trained, tmp_path):
-    (tmp_path / "tensorflow.py").write_text("raise SystemExit('tensorflow was imported')")
+def test_an_impossible_budget_is_answered_without_tensorflow(trained):
     flags = f"--workdir={trained.workdir}", f"--data_dir={trained.data_dir}"
-    done = subprocess.run(
-        program("search", *flags, "--budget=params<=1k"),
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(tmp_path)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 1
+    done = run_without_tensorflow("search", *flags, "--budget=params<=1k")
+    assert done.code == 1
     assert "the nearest are 4x2-" in done.stderr.splitlines()[-1]
 
 
@@ -190,13 +179,10 @@ def test_a_killed_search_loses_at_most_the_walk_that_it_was_in(trained, searched
     store.unlink(missing_ok=True)
     flags = f"--workdir={trained.workdir}", f"--data_dir={trained.data_dir}"
     flags += "--budget=params<=8k", "--subnets_per_walk=2", "--search_memory_mib=1"
-    killed = subprocess.Popen(
-        program("search", *flags), cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    while killed.poll() is None and len(whole_lines(store)) < 2:
-        time.sleep(0.005)
-    killed.kill()
-    assert killed.wait() == -signal.SIGKILL
+    killed = Running("pipelines.search", flags)
+    killed.wait_until(lambda: len(whole_lines(store)) >= 2)
+    killed.send(signal.SIGKILL)
+    assert killed.finished().code == -signal.SIGKILL
     kept = whole_lines(store)
     result = search(trained, *flags[2:])
 
@@ -224,13 +210,8 @@ def test_a_latency_budget_needs_a_table_of_this_network_and_then_holds(trained, 
     without = run_program("search", *arguments, "--budget=latency_ms<=1")
     assert without.code == 1
     assert "--latency_table" in without.stderr.splitlines()[-1]
-    profiled = run_program(
-        "profile_device",
-        f"--workdir={trained.workdir}",
-        f"--out={table}",
-        "--repetitions=1",
-        "--check_subnets=0",
-    )
+    once = ("--repetitions=1", "--check_subnets=0", f"--out={table}")
+    profiled = run_program("profile_device", f"--workdir={trained.workdir}", *once)
     assert profiled.code == 0, profiled.stderr
     result = search(trained, "--budget=latency_ms<=1k,params<=9k", f"--latency_table={table}")
     (row,) = result["budgets"]

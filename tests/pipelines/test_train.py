@@ -1,22 +1,13 @@
 import shutil
 import signal
-import subprocess
-import time
 
 import keras
 import numpy as np
 import pytest
 
 from aec_ofa_tf.tagging.model_file import read_info
-from tests.pipelines.conftest import (
-    RANK_SWAP,
-    ROOT,
-    TINY,
-    final_weights,
-    program,
-    reached,
-    run_program,
-)
+from tests.pipelines.conftest import RANK_SWAP, TINY, final_weights, reached
+from tests.programs import Running, run_program
 from tfrecords.records import open_records
 
 
@@ -171,6 +162,7 @@ def test_a_run_that_was_killed_ends_with_the_weights_of_an_unbroken_one(trained,
         "--largest_steps=10",
         "--supernet_steps=20",
         "--checkpoint_every=3",
+        "--subnets_per_step=2",
     ]
     unbroken, killed = tmp_path / "unbroken", tmp_path / "killed"
     for workdir in (unbroken, killed):
@@ -178,17 +170,14 @@ def test_a_run_that_was_killed_ends_with_the_weights_of_an_unbroken_one(trained,
         shutil.rmtree(workdir / "checkpoints" / "supernet")
         (workdir / "stages" / "supernet.json").unlink()
     assert run_program("train", *flags, f"--workdir={unbroken}").code == 0
-    # In phase 1, in phase 2, and by a signal that lets the step end.
-    for signal_number, least in ((signal.SIGKILL, 3), (signal.SIGKILL, 12), (signal.SIGTERM, 18)):
-        process = subprocess.Popen(
-            program("train", *flags, f"--workdir={killed}"), cwd=ROOT, stderr=subprocess.PIPE
-        )
-        folder = killed / "checkpoints" / "supernet"
-        while process.poll() is None and not reached(folder, least):
-            time.sleep(0.02)
-        process.send_signal(signal_number)
-        _, message = process.communicate()
-        assert process.returncode in (-signal.SIGKILL, 128 + signal.SIGTERM), message.decode()
+    folder = killed / "checkpoints" / "supernet"
+    # In phase 1, and in phase 2 by a signal that lets the step end.
+    for signal_number, least in ((signal.SIGKILL, 3), (signal.SIGTERM, 15)):
+        process = Running("pipelines.train", [*flags, f"--workdir={killed}"])
+        process.wait_until(lambda least=least: reached(folder, least))
+        process.send(signal_number)
+        done = process.finished()
+        assert done.code in (-signal.SIGKILL, 128 + signal.SIGTERM), done.stderr
         assert not reached(folder, 30)
     assert run_program("train", *flags, f"--workdir={killed}").code == 0
 

@@ -73,7 +73,9 @@ def test_touched_and_copied_recordings_are_compared_once(tmp_path, raw):
     assert {path: path.stat().st_mtime_ns for path in reports} == reports
     assert {path: path.stat().st_mtime_ns for path in shards} == shards
     shutil.copytree(tmp_path / "raw", tmp_path / "copy", copy_function=shutil.copyfile)
-    copied = tuple(replace(clip, path=tmp_path / "copy" / clip.path.name) for clip in raw.clips)
+    copied = tuple(
+        replace(clip, file=str(tmp_path / "copy" / clip.path.name)) for clip in raw.clips
+    )
     assert prepare(replace(raw, clips=copied), CONFIG, records) == manifest
 
 

@@ -35,7 +35,7 @@ def test_any_number_of_workers_writes_the_same_bytes(tmp_path, mode, counts):
 
 
 def test_elements_do_not_grow_with_the_clips_of_a_shard(tmp_path):
-    clips = tuple(Clip(f"{n}", tmp_path / f"{n}.wav", ("a",), "train") for n in range(10_000))
+    clips = tuple(Clip(f"{n}", str(tmp_path / f"{n}.wav"), ("a",), "train") for n in range(10_000))
     few = plan_shards(Source(("a",), clips[:10]), PrepareConfig("", 1, clips_per_shard=5), tmp_path)
     many = plan_shards(Source(("a",), clips), PrepareConfig("", 1, clips_per_shard=5000), tmp_path)
     assert [job.rows.count for job in many] == [5000, 5000]
@@ -46,7 +46,7 @@ def test_elements_do_not_grow_with_the_clips_of_a_shard(tmp_path):
 
 
 def test_ids_that_are_not_utf_8_survive_the_table(tmp_path):
-    clip = Clip("caf\udce9.wav", tmp_path / "caf\udce9.wav", ("\u00e9",), "train")
+    clip = Clip("caf\udce9.wav", str(tmp_path / "caf\udce9.wav"), ("\u00e9",), "train")
     raw = Source(clip.labels, (clip,))
     (job,) = plan_shards(raw, PrepareConfig("", 1, clips_per_shard=5), tmp_path)
     assert [*job.rows.clips()] == [clip]

@@ -54,7 +54,7 @@ def test_records_of_an_earlier_version_are_opened_and_kept(tmp_path):
 )
 def test_the_manifest_knows_whether_every_clip_has_one_label(tmp_path, names, single):
     clips = tuple(
-        Clip(f"{n}", write(tmp_path / f"{n}.wav"), labels, "train")
+        Clip(f"{n}", str(write(tmp_path / f"{n}.wav")), labels, "train")
         for n, labels in enumerate(names)
     )
     manifest = prepare(Source(("dog", "rain"), clips), CONFIG, tmp_path / "records")
@@ -85,7 +85,7 @@ def test_recordings_in_the_scale_of_integers_become_records_of_their_true_scale(
     for clip in small.clips:
         samples, rate_hz = soundfile.read(clip.path, dtype="float32")
         path = write(tmp_path / "large" / clip.id, 32768 * samples, rate_hz, subtype="FLOAT")
-        clips.append(replace(clip, path=path))
+        clips.append(replace(clip, file=str(path)))
     prepare(small, CONFIG, tmp_path / "small")
     scaled = replace(CONFIG, float_scale="int16")
     prepare(Source(small.labels, tuple(clips)), scaled, tmp_path / "scaled")

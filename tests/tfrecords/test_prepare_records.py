@@ -64,7 +64,7 @@ def test_both_payloads_hold_the_same_clip(tmp_path):
 
 def test_audio_louder_than_full_scale_is_kept(tmp_path):
     loud = 5 * noise()
-    clip = Clip("a", write(tmp_path / "a.wav", loud, subtype="FLOAT"), ("dog",), "train")
+    clip = Clip("a", str(write(tmp_path / "a.wav", loud, subtype="FLOAT")), ("dog",), "train")
     prepare(Source(("dog",), (clip,)), replace(CONFIG, payload="audio"), tmp_path / "records")
     waveform = all_clips(tmp_path / "records", "train", "waveform")[b"a"]["waveform"]
     np.testing.assert_allclose(waveform, loud[:, 0], rtol=0, atol=8 * 2**-23)
@@ -231,7 +231,7 @@ def test_too_many_bad_clips_are_an_error_that_repairing_cures(tmp_path):
 def test_lowered_bounds_hold_for_finished_records_too(tmp_path):
     raw = source(tmp_path / "raw")
     spoil(raw)
-    lost = (replace(raw.clips[0], id="lost.wav", path=tmp_path / "lost.wav"),)
+    lost = (replace(raw.clips[0], id="lost.wav", file=str(tmp_path / "lost.wav")),)
     raw = replace(raw, missing=lost)
     config = replace(CONFIG, max_bad_fraction=0.4)
     records = tmp_path / "records"
@@ -289,6 +289,6 @@ def test_length_policies_reach_the_records(tmp_path):
 def test_names_that_are_not_utf8_keep_their_id(tmp_path):
     name = os.fsdecode(b"caf\xe9.wav")
     path = write(tmp_path / "plain.wav").rename(tmp_path / name)
-    clips = (Clip(name, path, ("dog",), "train"),)
+    clips = (Clip(name, str(path), ("dog",), "train"),)
     prepare(Source(("dog",), clips), CONFIG, tmp_path / "records")
     assert list(all_clips(tmp_path / "records", "train")) == [b"caf\xe9.wav"]

@@ -21,7 +21,7 @@ BEGIN, END = 3.0, 4.0
 def segment(path: Path, secs: float, begin: float = BEGIN, **how) -> tuple[Clip, np.ndarray]:
     waveform = noise(secs, RATE_HZ)[:, 0]
     write(path, waveform, RATE_HZ, **how)
-    return Clip(path.name, path, ("dog",), "train", begin, begin + 1.0), waveform
+    return Clip(path.name, str(path), ("dog",), "train", begin, begin + 1.0), waveform
 
 
 def decoded(clip: Clip, samples: int = RATE_HZ) -> np.ndarray:

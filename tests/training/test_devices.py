@@ -1,10 +1,7 @@
 """One device, two logical devices and two processes on loopback train alike."""
 
 import json
-import os
 import socket
-import subprocess
-import sys
 from pathlib import Path
 from unittest import mock
 
@@ -15,8 +12,7 @@ import tensorflow as tf
 from aec_ofa_tf.layers import prefix
 from aec_ofa_tf.training import config
 from aec_ofa_tf.training.devices import Devices, open_devices, peers_watched
-
-ROOT = Path(__file__).parents[2]
+from tests.programs import Running
 
 
 def cluster(workers: int) -> list[dict[str, str]]:
@@ -29,18 +25,12 @@ def cluster(workers: int) -> list[dict[str, str]]:
         one.close()
     tasks = ({"type": "worker", "index": index} for index in range(workers))
     return [
-        {**os.environ, "TF_CONFIG": json.dumps({"cluster": {"worker": hosts}, "task": task})}
-        for task in tasks
+        {"TF_CONFIG": json.dumps({"cluster": {"worker": hosts}, "task": task})} for task in tasks
     ]
 
 
-def start(strategy: str, path: Path, environment=None) -> subprocess.Popen:
-    return subprocess.Popen(
-        [sys.executable, "-m", "tests.training.replicas", strategy, str(path)],
-        cwd=ROOT,
-        env=environment,
-        stderr=subprocess.DEVNULL,
-    )
+def replicas(strategy: str, path: Path, environment=None) -> Running:
+    return Running("tests.training.replicas", [strategy, path], environment)
 
 
 @pytest.fixture(scope="module")
@@ -48,16 +38,15 @@ def runs(tmp_path_factory) -> dict[str, dict[str, np.ndarray]]:
     folder = tmp_path_factory.mktemp("replicas")
     paths = {name: folder / f"{name}.npz" for name in ("none", "mirrored", "multiworker")}
     for name in ("none", "mirrored"):
-        assert start(name, paths[name]).wait() == 0
-    workers = [start("multiworker", paths["multiworker"], one) for one in cluster(2)]
-    assert [worker.wait() for worker in workers] == [0, 0]
+        assert replicas(name, paths[name]).finished().code == 0
+    workers = [replicas("multiworker", paths["multiworker"], one) for one in cluster(2)]
+    assert [worker.finished().code for worker in workers] == [0, 0]
     return {name: dict(np.load(path)) for name, path in paths.items()}
 
 
 @pytest.mark.parametrize(
     ("name", "run", "bound"),
     [
-        ("mirrored", "float32", 1e-5),
         ("multiworker", "float32", 1e-5),
         ("mirrored", "float64", 1e-10),
         ("mirrored", "masks", 1e-10),

@@ -235,7 +235,7 @@ def _row(segment: Segment, split: str, audio: AudioFiles, cut: str) -> Row:
     stem = next((stem for stem in names_of(segment) if stem in audio.name_of), None)
     name = audio.name_of[stem] if stem else f"{segment.id}.wav"
     path = inside(audio.folder, name, segment.place)
-    clip = Clip(segment.id, path, segment.labels, split)
+    clip = Clip(segment.id, str(path), segment.labels, split)
     # A name with times is that of the segment alone.
     if cut == SEGMENT and stem in plain_names(segment.id):
         clip = replace(clip, begin_secs=segment.start_secs, end_secs=segment.end_secs)

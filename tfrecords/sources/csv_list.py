@@ -98,7 +98,7 @@ def _rows(
         clip_id = str(PurePosixPath(row["path"]))
         if group_by:
             group_of[clip_id] = row[group_by] or clip_id
-        clip = Clip(clip_id, path, _labels(row), row["split"] if split else TRAIN)
+        clip = Clip(clip_id, str(path), _labels(row), row["split"] if split else TRAIN)
         yield Row(clip, row.place)
 
 

@@ -45,7 +45,7 @@ def read_esc50(
         _add_category(category_of, row)
         path = inside(root / "audio", row["filename"], row.place)
         split = split_of.get(fold, TRAIN)
-        rows.append(Row(Clip(row["filename"], path, (row["category"],), split), row.place))
+        rows.append(Row(Clip(row["filename"], str(path), (row["category"],), split), row.place))
     absent = sorted(split_of.keys() - folds)
     if absent:
         raise SourceError(

@@ -219,7 +219,7 @@ def _class_rows(root: Path, place: str, split: str) -> Iterable[Row]:
     label = place.rpartition("/")[2]
     for path in files_below(root / place, root):
         name = path.relative_to(root).as_posix()
-        clip = Clip(name, inside(root, name, str(root)), (label,), split)
+        clip = Clip(name, str(inside(root, name, str(root))), (label,), split)
         yield Row(clip, str(path))
 
 

@@ -38,7 +38,7 @@ def rows_by_hash(
             share = share_of(recording_of(path))
             split = EVALUATION if share < validation + evaluation else TRAIN
             split = VALIDATION if share < validation else split
-            rows.append(Row(Clip(name, path, (label,), split), str(path)))
+            rows.append(Row(Clip(name, str(path), (label,), split), str(path)))
     return labels, rows
 
 

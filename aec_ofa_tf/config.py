@@ -135,12 +135,15 @@ def from_values(kind: type[Config], values: Mapping[str, object]) -> Config:
 
     Args:
         kind: a dataclass.
-        values: JSON values by field; fields of other configurations are ignored.
+        values: JSON values by field, those of nested configurations among them; fields of other
+            configurations are ignored.
     """
-    known = {}
+    known: dict[str, Any] = {}
     for field in dataclasses.fields(kind):  # type: ignore[arg-type]
         value = values.get(field.name)
-        if field.name in values:
+        if dataclasses.is_dataclass(field.default_factory):
+            known[field.name] = from_values(field.default_factory, values)
+        elif field.name in values:
             known[field.name] = tuple(value) if isinstance(value, list) else value
     return kind(**known)
 

@@ -20,6 +20,7 @@ from aec_ofa_tf.training.config import (
     SupernetConfig,
     TeacherConfig,
     TrainConfig,
+    TransferConfig,
 )
 from aec_ofa_tf.training.device_config import DeviceConfig, check_devices
 
@@ -141,7 +142,10 @@ def test_the_resume_key_is_what_changes_the_outcome():
     assert values["batch_size"] == 8
     assert values["steps"] == 5
     assert not {"checkpoint_every", "execution", "train"} & values.keys()
-    assert from_values(TeacherConfig, values) == TeacherConfig(steps=5)
+    assert from_values(TeacherConfig, values) == TeacherConfig(TrainConfig(batch_size=8), steps=5)
+    transfer = TransferConfig("mn04.keras", classifier_steps=3)
+    pretrained = SupernetConfig(init="pretrained", transfer=transfer)
+    assert from_values(SupernetConfig, outcome(pretrained)) == pretrained
 
 
 def test_pairs_that_cannot_be_made_are_left_out_where_others_can(caplog):

@@ -7,12 +7,12 @@ import pytest
 
 from aec_ofa_tf.audio.front_end import PRESETS
 from aec_ofa_tf.averaging import average
-from aec_ofa_tf.models.cnn10 import search_space
+from aec_ofa_tf.models.cnn10 import cnn10_space
 from aec_ofa_tf.models.family import to_config
 from aec_ofa_tf.training.config import SupernetConfig
 from aec_ofa_tf.workdir import Workdir
 
-SPACE = search_space("[2,2,X]")
+SPACE = cnn10_space("[2,2,X]")
 CONFIG = {
     "space": to_config(SPACE),
     "network": to_config(SPACE.network(2, 100, 64, task="multi_label")),

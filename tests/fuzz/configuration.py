@@ -14,7 +14,7 @@ from aec_ofa_tf.audio.front_end import PANNS
 from aec_ofa_tf.averaging import average
 from aec_ofa_tf.config import outcome
 from aec_ofa_tf.costs.latency import LatencyTable
-from aec_ofa_tf.models.cnn10 import search_space
+from aec_ofa_tf.models.cnn10 import cnn10_space
 from aec_ofa_tf.models.family import to_config
 from aec_ofa_tf.ownership import MARKER_NAME, RUN, claim
 from aec_ofa_tf.search.results import SearchResult
@@ -28,7 +28,7 @@ from tests.costs.tables import uniform_table
 from tests.fuzz.damage_text import damaged_json, damaged_text
 from tests.fuzz.reader import Case, Reader, is_clear
 
-_SPACE = search_space("[2,2,X]", base_channels=8)
+_SPACE = cnn10_space("[2,2,X]", base_channels=8)
 _NETWORK = _SPACE.network(classes=2, frames=100, mel_bins=64, task="multi_label")
 _CONFIG = {
     "space": to_config(_SPACE),

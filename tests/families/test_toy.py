@@ -16,6 +16,7 @@ from aec_ofa_tf.models.supernet import Supernet
 from aec_ofa_tf.search.algorithms import search
 from aec_ofa_tf.search.analyses import sensitivity
 from aec_ofa_tf.search.evolutionary import EvolutionarySearch, EvolutionSettings
+from aec_ofa_tf.search.members import ListedMembers
 from aec_ofa_tf.search.tree_evaluator import TreeEvaluator
 from aec_ofa_tf.training.evaluation import SubnetEvaluator
 from aec_ofa_tf.training.gradients import separate_gradients, shared_gradients
@@ -142,9 +143,10 @@ def test_costs_are_keras_counts(evaluator):
 def test_evolution_and_analyses_follow_from_the_stages():
     members = SPACE.subnets()
     settings = EvolutionSettings(4, 3, 0, "sqlite://", "toy", "one")
-    algorithm = EvolutionarySearch(SPACE, members, lambda one: 0.0, settings, "accuracy")
+    budget, cost = Budget.parse("params<=1M"), lambda one: subnet_costs(one, NETWORK)
+    listed = ListedMembers(budget, cost, members)
+    algorithm = EvolutionarySearch(SPACE, listed, settings, "accuracy")
     score = lambda one: {"accuracy": params(one, NETWORK)}  # noqa: E731
-    budget = Budget.parse("params<=1M")
     found = search(
         {budget: algorithm},
         lambda wanted: {one: score(one) for one in wanted},

@@ -1,9 +1,5 @@
 """Checkpoints become folders that train, convert and tag."""
 
-import json
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 import soundfile
@@ -13,6 +9,7 @@ from aec_ofa_tf.config import ConfigError
 from aec_ofa_tf.export.imported import export_imported
 from aec_ofa_tf.models.keras_files import load_model
 from aec_ofa_tf.pretrained.importing import ImportedWeights, audioset_labels
+from tests.programs import run_program
 from tests.recordings import source
 from tfrecords.prepare import PrepareConfig, prepare
 from tfrecords.records import open_records
@@ -32,11 +29,6 @@ def imported(tmp_path_factory) -> ImportedWeights:
     return ofa.import_weights(
         folder / "mn01.pt", folder / "run", clip_secs=SECS, mel_bins=40, labels=LABELS
     )
-
-
-def run(program: str, *arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", f"pipelines.{program}", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
 def test_audioset_has_527_labels():
@@ -64,8 +56,10 @@ def test_what_cannot_be_imported_is_told(imported, tmp_path):
     (tmp_path / "mine" / "notes.txt").write_text("mine")
     with pytest.raises(ValueError, match=r"notes\.txt"):
         ofa.import_weights(checkpoint, tmp_path / "mine", labels=LABELS)
-    told = run("import_weights", f"--checkpoint={checkpoint}", f"--workdir={tmp_path / 'run'}")
-    assert told.returncode == 1
+    told = run_program(
+        "import_weights", f"--checkpoint={checkpoint}", f"--workdir={tmp_path / 'run'}"
+    )
+    assert told.code == 1
     assert "--labels=527 names do not fit" in told.stderr
     assert not (tmp_path / "run").exists()
 
@@ -85,15 +79,16 @@ def test_int8_needs_records_and_records_must_fit(imported, tmp_path):
 def test_a_checkpoint_becomes_a_file_that_tags(imported, tmp_path):
     """The scores of the file are those of the Keras model on the log-mel of the clip."""
     out = tmp_path / "files"
-    converted = run("convert", f"--workdir={imported.folder}", "--input=waveform", f"--out={out}")
-    assert converted.returncode == 0, converted.stderr
+    places = (f"--workdir={imported.folder}", f"--out={out}")
+    converted = run_program("convert", *places, "--input=waveform")
+    assert converted.code == 0, converted.stderr
     clip = np.random.default_rng(3).normal(0, 0.1, 16000).astype(np.float32)
     soundfile.write(tmp_path / "clip.wav", clip, 32000, subtype="FLOAT")
-    tagged = run(
+    tagged = run_program(
         "tag", f"--model={out / 'waveform-float32.tflite'}", "--top_k=7", tmp_path / "clip.wav"
     )
-    assert tagged.returncode == 0, tagged.stderr
-    (file,) = json.loads(tagged.stdout.splitlines()[-1])["files"]
+    assert tagged.code == 0, tagged.stderr
+    (file,) = tagged.result["files"]
     features = ofa.log_mel(clip[None], imported.front_end)
     expected = dict(zip(LABELS, load_model(imported.model_file)(features)[0].numpy(), strict=True))
     assert {tag["label"]: tag["score"] for tag in file["tags"]} == pytest.approx(expected, abs=1e-4)

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     )
     from aec_ofa_tf.training.device_config import DeviceConfig
     from aec_ofa_tf.training.evaluation import SubnetEvaluator
+    from aec_ofa_tf.training.origins import SoftLabelsConfig, TransferConfig
     from aec_ofa_tf.training.sampler import sandwich_sampler, uniform_sampler
     from aec_ofa_tf.training.step_config import StepConfig
     from aec_ofa_tf.training.trainer import Trainer
@@ -63,6 +64,7 @@ __all__ = [
     "PrepareConfig",
     "SearchConfig",
     "SearchSpace",
+    "SoftLabelsConfig",
     "StepConfig",
     "Subnet",
     "SubnetConfig",
@@ -73,6 +75,7 @@ __all__ = [
     "TeacherConfig",
     "TrainConfig",
     "Trainer",
+    "TransferConfig",
     "front_end",
     "get_task",
     "import_weights",
@@ -112,6 +115,7 @@ _MODULES = {
         "TeacherConfig",
         "TrainConfig",
     ),
+    "aec_ofa_tf.training.origins": ("SoftLabelsConfig", "TransferConfig"),
     "aec_ofa_tf.training.device_config": ("DeviceConfig",),
     "aec_ofa_tf.training.evaluation": ("SubnetEvaluator",),
     "aec_ofa_tf.training.sampler": ("sandwich_sampler", "uniform_sampler"),

@@ -119,7 +119,7 @@ class Dataset(Protocol):
         Args:
             split: the split to read.
             batch_size: clips per batch; the last batch may be smaller.
-            features: "log_mel", "waveform" or both.
+            features: any of "log_mel" and "waveform".
             limit: maximum number of clips; the first clips are a random sample.
 
         Returns:
@@ -158,18 +158,20 @@ class Dataset(Protocol):
 
     def write_soft_labels(
         self,
-        predict: Callable[[tf.Tensor], ArrayLike],
+        score: Callable[[Mapping[str, tf.Tensor]], ArrayLike],
         directory: Path,
         fingerprint: str,
         batch_size: int,
+        features: Sequence[str] = ("log_mel",),
     ) -> int:
         """Stores a teacher's scores of all training clips; existing ones of this teacher are kept.
 
         Args:
-            predict: from log-mel, float32 [B, frames, mel_bins], to scores, float32 [B, classes].
+            score: from a batch, as of `evaluation_batches`, to scores, float32 [B, classes].
             directory: directory of the scores.
             fingerprint: identifies the teacher.
-            batch_size: clips per call of `predict`.
+            batch_size: clips per call of `score`.
+            features: what the batches contain besides ids and labels.
 
         Returns:
             The number of clips.

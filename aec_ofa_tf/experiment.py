@@ -23,13 +23,10 @@ from aec_ofa_tf.search.run import run_search
 from aec_ofa_tf.tasks import check_task
 from aec_ofa_tf.trained import TrainedRun
 from aec_ofa_tf.training import stages
-from aec_ofa_tf.training.config import (
-    SubnetConfig,
-    SupernetConfig,
-    TeacherConfig,
-)
+from aec_ofa_tf.training.config import SubnetConfig, SupernetConfig, TeacherConfig
 from aec_ofa_tf.training.device_config import DeviceConfig
 from aec_ofa_tf.training.devices import Devices, open_devices
+from aec_ofa_tf.training.origins import SoftLabelsConfig
 from aec_ofa_tf.training.reset import reset
 from aec_ofa_tf.training.results import (
     SoftLabelsResult,
@@ -118,10 +115,11 @@ class Experiment(TrainedRun):
         with self.workdir.exclusive():
             return stages.train_teacher(self.run, config)
 
-    def soft_labels(self) -> SoftLabelsResult:
-        """Computes the teacher's scores of the training clips and stores them."""
+    def soft_labels(self, config: SoftLabelsConfig = SoftLabelsConfig()) -> SoftLabelsResult:
+        """Stores the scores of the training clips by the teacher, or by another one."""
+        require_type("config", config, SoftLabelsConfig, "a SoftLabelsConfig")
         with self.workdir.exclusive():
-            return stages.write_soft_labels(self.run)
+            return stages.write_soft_labels(self.run, config)
 
     def train_supernet(self, config: SupernetConfig = SupernetConfig()) -> SupernetResult:
         """Trains the supernet."""

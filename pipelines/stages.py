@@ -61,7 +61,7 @@ def _runners(
     search, export = request.search, request.export
     return {
         "teacher": lambda: experiment.train_teacher(teacher) if teacher else None,
-        "soft_labels": experiment.soft_labels,
+        "soft_labels": lambda: experiment.soft_labels(request.soft_labels),
         "supernet": lambda: experiment.train_supernet(supernet) if supernet else None,
         "subnet": lambda: experiment.train_subnet(subnet, alone) if subnet and alone else None,
         "search": lambda: experiment.search(search) if search else None,

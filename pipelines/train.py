@@ -17,7 +17,7 @@ from absl import flags, logging
 
 import pipelines.flags
 from pipelines import preflight, program
-from pipelines.flags import data, experiment, given, naming_flags
+from pipelines.flags import data, experiment, given, naming_flags, used
 from pipelines.flags.experiment import TrainFlags
 
 FLAGS = flags.FLAGS
@@ -32,7 +32,7 @@ def main(_: list[str]) -> dict[str, object]:
     """Runs `--stages`; see the module's docstring."""
     request = experiment.train_flags()
     preflight.check_request(request)
-    experiment.check_given(request.stages, given(sys.argv[1:]))
+    used.check_given(request.stages, given(sys.argv[1:]))
     results: dict[str, object] = {}
     if "prepare" in request.stages:
         results["prepare"] = _timed("prepare", lambda: _prepare(request))

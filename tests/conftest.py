@@ -54,14 +54,13 @@ SLOW_TESTS = (
     "tests/training/test_devices.py",
     "tests/training/test_loop.py::test_killed_at_any_step",
 )
+# What takes longest comes first, so that no process waits for it at the end.
+FIRST = ("tests/training/test_devices.py", "tests/pipelines/", "tests/models/mobilenet/")
 
 
 @pytest.hookimpl(tryfirst=True)  # before pytest deselects by marker
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Marks what is slow, leaves out soaks unless `-m` names them, and begins with the programs.
-
-    Files that take long then keep no process waiting at the end.
-    """
+    """Marks what is slow, leaves out soaks unless `-m` names them, and begins with what is long."""
     for item in items:
         fixtures = set(getattr(item, "fixturenames", ()))
         if fixtures & SLOW_FIXTURES or item.nodeid.startswith(SLOW_TESTS):
@@ -70,4 +69,4 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         soaks = [item for item in items if item.get_closest_marker("soak")]
         config.hook.pytest_deselected(items=soaks)
         items[:] = [item for item in items if item not in soaks]
-    items.sort(key=lambda item: "pipelines" not in item.path.parts)
+    items.sort(key=lambda item: not item.nodeid.startswith(FIRST))

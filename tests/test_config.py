@@ -20,9 +20,9 @@ from aec_ofa_tf.training.config import (
     SupernetConfig,
     TeacherConfig,
     TrainConfig,
-    TransferConfig,
 )
 from aec_ofa_tf.training.device_config import DeviceConfig, check_devices
+from aec_ofa_tf.training.origins import TransferConfig
 
 SMALL, LARGE = Budget("small", (("params", 0, 8e3),)), Budget("large", (("params", 0, 9e3),))
 

@@ -24,6 +24,9 @@ __all__ = [
     "training_batches",
 ]
 
+as_written = tf.autograph.experimental.do_not_convert
+"""Marks a function without control flow of Python over tensors, for which AutoGraph would look."""
+
 # Decoding FLAC takes longer than a training step of a small network. The log-mels of audio records
 # are therefore cached in memory if they need at most this many bytes.
 CACHE_BYTES = 1 << 30
@@ -62,7 +65,7 @@ def evaluation_batches(
         tf.data.Dataset.range(clips)
         .batch(batch_size)
         .map(
-            clip_lookup(records, reader, features),
+            as_written(clip_lookup(records, reader, features)),
             num_parallel_calls=_PARALLEL_BATCHES,
             deterministic=True,
         )
@@ -116,8 +119,10 @@ def training_batches(
         return step, order(step * share.of + replica)
 
     turns = tf.data.Dataset.range(start_step * share.count, np.iinfo(np.int64).max)
-    numbers = turns.map(numbers_of)
-    batches = numbers.map(batch_of, num_parallel_calls=_PARALLEL_BATCHES, deterministic=True)
+    numbers = turns.map(as_written(numbers_of))
+    batches = numbers.map(
+        as_written(batch_of), num_parallel_calls=_PARALLEL_BATCHES, deterministic=True
+    )
     return batches.prefetch(_PREFETCHED_BATCHES)
 
 

@@ -163,15 +163,18 @@ class Records:
 
     def write_soft_labels(
         self,
-        predict: Callable[[tf.Tensor], ArrayLike],
+        score: Callable[[Batch], ArrayLike],
         directory: Path,
         fingerprint: str,
         batch_size: int,
+        features: Sequence[str] = ("log_mel",),
     ) -> int:
         """As `soft_labels.write_soft_labels` of the train split; returns the number of clips."""
         from tfrecords import soft_labels
 
-        written = soft_labels.write_soft_labels(self, predict, directory, fingerprint, batch_size)
+        written = soft_labels.write_soft_labels(
+            self, score, directory, fingerprint, batch_size, features=features
+        )
         return written["clips"]
 
     def read_soft_labels(self, directory: Path, ids: tf.Tensor) -> np.ndarray | None:

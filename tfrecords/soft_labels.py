@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypedDict
@@ -95,11 +95,12 @@ class SoftLabelManifest(TypedDict):
 
 def write_soft_labels(
     records: Records,
-    predict: Callable[[tf.Tensor], ArrayLike],
+    score: Callable[[Batch], ArrayLike],
     out_dir: Path | str,
     fingerprint: str,
     batch_size: int = 32,
     split: str = TRAIN,
+    features: Sequence[str] = ("log_mel",),
 ) -> SoftLabelManifest:
     """Scores every clip of a split, without augmentation, and stores the scores in shards.
 
@@ -108,12 +109,13 @@ def write_soft_labels(
 
     Args:
         records: opened records.
-        predict: from log-mel, float32 [B, frames, mel_bins], to scores, float32 [B, classes], as an
+        score: from a batch, as of `evaluation_batches`, to scores, float32 [B, classes], as an
             array or a tensor.
         out_dir: directory of the soft labels.
         fingerprint: identifies the teacher.
-        batch_size: clips per call of `predict`.
+        batch_size: clips per call of `score`.
         split: the split to score.
+        features: any of "log_mel" and "waveform", what the batches contain besides ids and labels.
 
     Returns:
         The manifest: teacher, records, split, classes, clips and shards.
@@ -131,14 +133,14 @@ def write_soft_labels(
         reports = [Path(name).with_suffix(".json").name for name in names]
         remove_partial(out_dir, [*names, *reports, MANIFEST_NAME])
         ends = [*reader.first[1:].tolist(), len(reader)]
-        lookup = clip_lookup(records, reader)
+        lookup = clip_lookup(records, reader, features)
         shards = []
         for index, name in enumerate(tqdm(names, desc="soft labels", unit="shard")):
             shard = _finished(out_dir, name, key)
             if shard is None:
                 first, end = int(reader.first[index]), ends[index]
                 batches = tf.data.Dataset.range(first, end).batch(batch_size).map(lookup)
-                examples = _examples(records.checked(batches), predict, len(records.labels))
+                examples = _examples(records.checked(batches), score, len(records.labels))
                 shard = _write_shard(out_dir / name, examples, key, end - first)
             shards.append(shard)
         return _write_manifest(out_dir, key, len(records.labels), shards)
@@ -205,10 +207,10 @@ def _write_shard(path: Path, examples: Iterable[bytes], key: dict[str, str], cli
 
 
 def _examples(
-    batches: Iterable[Batch], predict: Callable[[tf.Tensor], ArrayLike], classes: int
+    batches: Iterable[Batch], score: Callable[[Batch], ArrayLike], classes: int
 ) -> Iterator[bytes]:
     for batch in batches:
-        scores = np.asarray(predict(batch["log_mel"]), np.float32)
+        scores = np.asarray(score(batch), np.float32)
         ids = batch["id"].numpy()
         if scores.shape != (len(ids), classes):
             raise ValueError(

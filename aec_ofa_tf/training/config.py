@@ -8,10 +8,11 @@ from typing import Any
 from aec_ofa_tf.config import ConfigError, check_fields, choice, number, outcome, switch
 from aec_ofa_tf.models.cnn10 import cnn10_subnet
 from aec_ofa_tf.models.space import SearchSpace, Subnet
+from aec_ofa_tf.training.origins import TransferConfig, check_pretrained
 from aec_ofa_tf.training.precision import resolve_precision
 
 OBJECTIVES = ("labels", "distill")
-SUBNET_INITS = ("random", "supernet")
+SUBNET_INITS = ("random", "supernet", "pretrained")
 SUPERNET_INITS = ("random", "teacher", "pretrained")
 PRECISIONS = ("auto", "float32", "mixed_bfloat16", "mixed_float16")
 SAMPLERS = ("uniform", "sandwich", "largest")
@@ -120,26 +121,6 @@ class TeacherConfig:
 
 
 @dataclass(frozen=True)
-class TransferConfig:
-    """How a pretrained network is trained on: a new classifier first, then all of it.
-
-    Attributes:
-        pretrained: Keras file of the network to start from, as import_weights writes it.
-        classifier_steps: Steps in which the classifier is trained alone.
-        body_warmup_steps: Steps after these in which the body's learning rate rises linearly.
-        body_rate: The body's learning rate, as a share of the classifier's.
-    """
-
-    pretrained: str | None = None
-    classifier_steps: int = number(0, 0, is_later=True)
-    body_warmup_steps: int = number(0, 0, is_later=True)
-    body_rate: float = number(1.0, 0.0, 1.0, is_later=True)
-
-    def __post_init__(self) -> None:
-        check_fields(self)
-
-
-@dataclass(frozen=True)
 class SupernetConfig:
     """The supernet: the largest subnet alone, then K sampled subnets per step (paper 2.3, 3.3).
 
@@ -181,13 +162,7 @@ class SupernetConfig:
 
     def __post_init__(self) -> None:
         check_fields(self)
-        if (self.init == "pretrained") != bool(self.transfer.pretrained):
-            raise ConfigError(
-                "init='pretrained' and pretrained, the file of a pretrained network, need each "
-                "other: give both or neither",
-                *("init", "pretrained"),
-                owner=SupernetConfig,
-            )
+        check_pretrained(self.init, self.transfer, SupernetConfig)
         if self.sampler == "sandwich" and self.subnets_per_step < 2:
             raise ConfigError(
                 "sampler='sandwich' takes at least two subnets: raise subnets_per_step",
@@ -230,9 +205,11 @@ class SubnetConfig:
         train: settings of training; mixup is not used.
         objective: Targets of the single subnet: labels, or distill: the teacher's cached soft
             labels.
-        init: Initial weights of the single subnet: random, or the supernet's.
+        init: Initial weights of the single subnet: random; the supernet's; or its part of a
+            pretrained network.
         steps: Steps of the single subnet's training.
         label_weight: Weight of the labels in the targets of the objective distill.
+        transfer: how a pretrained network is trained on.
 
     Example:
         >>> ofa.SubnetConfig(objective="labels", init="supernet", steps=500).label_weight
@@ -244,9 +221,11 @@ class SubnetConfig:
     init: str = choice("random", SUBNET_INITS)
     steps: int = number(100_000, 1)
     label_weight: float = number(0.0, 0, 1)
+    transfer: TransferConfig = field(default_factory=TransferConfig)
 
     def __post_init__(self) -> None:
         check_fields(self)
+        check_pretrained(self.init, self.transfer, SubnetConfig)
 
 
 @dataclass(frozen=True)

@@ -18,10 +18,11 @@ from aec_ofa_tf.pinned_keras import keras
 from aec_ofa_tf.reporting.summaries import SummaryLog
 from aec_ofa_tf.tasks import balanced_class_weights
 from aec_ofa_tf.training.checkpoints import CheckpointStore
-from aec_ofa_tf.training.config import TrainConfig, TransferConfig
+from aec_ofa_tf.training.config import TrainConfig
 from aec_ofa_tf.training.device_config import check_divisible
 from aec_ofa_tf.training.loop import Feed, LoopConfig, StepLoop
 from aec_ofa_tf.training.optimizer import new_optimizer
+from aec_ofa_tf.training.origins import TransferConfig
 from aec_ofa_tf.training.precision import resolve_precision
 from aec_ofa_tf.training.results import scalar_names
 from aec_ofa_tf.training.run import Run, Sizes

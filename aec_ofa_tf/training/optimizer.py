@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import tensorflow as tf
 
 from aec_ofa_tf.pinned_keras import keras
-from aec_ofa_tf.training.config import TrainConfig, TransferConfig
+from aec_ofa_tf.training.config import TrainConfig
+from aec_ofa_tf.training.origins import TransferConfig
 
 
 def learning_rate(

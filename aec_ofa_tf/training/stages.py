@@ -7,8 +7,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import tensorflow as tf
-
 from aec_ofa_tf.classes import ClassCounts, check_ranked
 from aec_ofa_tf.costs.costs import params, subnet_costs
 from aec_ofa_tf.dataset import EVALUATION, VALIDATION
@@ -20,13 +18,7 @@ from aec_ofa_tf.models.space import SearchSpace, Subnet
 from aec_ofa_tf.models.supernet import Supernet
 from aec_ofa_tf.pinned_keras import keras
 from aec_ofa_tf.tasks import check_task
-from aec_ofa_tf.training.config import (
-    SubnetConfig,
-    SupernetConfig,
-    TeacherConfig,
-    TransferConfig,
-    resume_key,
-)
+from aec_ofa_tf.training.config import SubnetConfig, SupernetConfig, TeacherConfig, resume_key
 from aec_ofa_tf.training.devices import peers_watched
 from aec_ofa_tf.training.evaluation import all_labels
 from aec_ofa_tf.training.fit import (
@@ -37,6 +29,7 @@ from aec_ofa_tf.training.fit import (
     new_network,
     step_config,
 )
+from aec_ofa_tf.training.origins import SoftLabelsConfig, TransferConfig
 from aec_ofa_tf.training.results import (
     SoftLabelsResult,
     SubnetResult,
@@ -50,6 +43,7 @@ from aec_ofa_tf.training.sampler import (
     sandwich_sampler,
     uniform_sampler,
 )
+from aec_ofa_tf.training.teachers import open_teacher
 
 TEACHER, SOFT_LABELS, SUPERNET = "teacher", "soft_labels", "supernet"
 _TARGETS = {"cache": "soft_labels", "online": "teacher", "largest": "largest"}
@@ -109,23 +103,24 @@ def trained_teacher(run: Run) -> TeacherConfig:
     return run.workdir.stage_config(TEACHER, TeacherConfig)
 
 
-def write_soft_labels(run: Run) -> SoftLabelsResult:
-    """Stores the teacher's scores of the clean training clips; complete shards are not repeated.
+def write_soft_labels(run: Run, config: SoftLabelsConfig = SoftLabelsConfig()) -> SoftLabelsResult:
+    """Stores a teacher's scores of the clean training clips; complete shards are not repeated.
 
     Raises:
-        ValueError: the teacher is not trained, or the stored soft labels are of another teacher.
+        ValueError: the teacher is not trained or does not fit the records, or the stored soft
+            labels are of another teacher.
+        OSError: the teacher's file cannot be read.
     """
-    settings = run.workdir.require_stage(TEACHER).settings
-    teacher = load_model(run.teacher_path)
-    fingerprint = model_fingerprint(teacher)
-    run.workdir.begin_stage(SOFT_LABELS, {"teacher": fingerprint}, begun=True)
+    teacher = open_teacher(run, config)
+    run.workdir.begin_stage(SOFT_LABELS, {"teacher": teacher.fingerprint}, begun=True)
     clips = run.records.write_soft_labels(
-        tf.function(lambda log_mel: teacher(log_mel, training=False), autograph=False),
+        teacher.score,
         run.soft_labels_path,
-        fingerprint,
-        settings["batch_size"],
+        teacher.fingerprint,
+        teacher.batch_size,
+        [teacher.feature] if teacher.feature else [],
     )
-    result = SoftLabelsResult(fingerprint, clips)
+    result = SoftLabelsResult(teacher.fingerprint, clips)
     run.workdir.finish_stage(SOFT_LABELS, asdict(result))
     return result
 
@@ -180,10 +175,15 @@ def train_subnet(run: Run, subnet: Subnet, config: SubnetConfig) -> SubnetResult
     _check_scored(run, [VALIDATION, EVALUATION])
     name = f"subnet-{subnet}-{config.objective}-{config.init}-{config.steps}"
     supernet = run.load_supernet() if config.init == "supernet" else None
-    done = run.begin(name, {**_settings(run, config), **_origins(run, config, supernet)}, config)
+    pretrained = _pretrained(config.transfer)
+    origins = _origins(run, config, {"supernet": supernet, "pretrained": pretrained})
+    done = run.begin(name, {**_settings(run, config), **origins}, config)
     if done:
         return SubnetResult(**done.result or {})
     network = new_network(run, [subnet], run.network, train)
+    if pretrained is not None:
+        supernet = Supernet(run.space, run.network)
+        run.network.start_from(supernet, pretrained)
     if supernet is not None:
         _copy_weights(run, copy_subnet(supernet, subnet), network)
     weight = config.label_weight if distill else 0.0
@@ -191,7 +191,8 @@ def train_subnet(run: Run, subnet: Subnet, config: SubnetConfig) -> SubnetResult
     phases = [Phase(constant_sampler(subnet), config.steps)]
     source = DistillationSource(run.soft_labels_path if distill else None)
     with peers_watched(run.devices):
-        plan = Plan(name, phases, step, {"subnet": subnet}, source)
+        transfer = None if pretrained is None else config.transfer
+        plan = Plan(name, phases, step, {"subnet": subnet}, source, transfer)
         validation = fit(run, network, plan, train)
     result: dict[str, Any] = {}
     if run.devices.chief:
@@ -240,11 +241,13 @@ def _settings(run: Run, config: Any) -> dict[str, Any]:
     return {"records": run.records.fingerprint, **resume_key(config)}
 
 
-def _origins(run: Run, config: SubnetConfig, supernet: Supernet | None) -> dict[str, Any]:
-    """Fingerprints of the trained networks that a subnet learns from."""
-    origins = {}
-    if supernet is not None:
-        origins["supernet"] = model_fingerprint(supernet)
+def _origins(
+    run: Run, config: SubnetConfig, starts: Mapping[str, keras.Model | None]
+) -> dict[str, Any]:
+    """Fingerprints of the trained networks that a subnet starts from and learns from."""
+    origins = {
+        name: model_fingerprint(start) for name, start in starts.items() if start is not None
+    }
     if config.objective == "distill":
         origins["teacher"] = (run.workdir.require_stage(SOFT_LABELS).result or {})["teacher"]
     return origins

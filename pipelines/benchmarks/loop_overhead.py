@@ -130,5 +130,5 @@ def _write_random_soft_labels(records: Records, out_dir: Path) -> None:
     generator = np.random.default_rng(0)
     classes = len(records.labels)
     write_soft_labels(
-        records, lambda log_mel: generator.random((len(log_mel), classes)), out_dir, "random"
+        records, lambda batch: generator.random((len(batch["id"]), classes)), out_dir, "random"
     )

@@ -5,12 +5,11 @@ No TensorFlow here.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from absl import flags, logging
+from absl import flags
 
 from aec_ofa_tf.costs.budget import Budget
 from aec_ofa_tf.export.config import ExportConfig
@@ -25,19 +24,13 @@ from aec_ofa_tf.training.config import (
     SupernetConfig,
     TeacherConfig,
     TrainConfig,
-    TransferConfig,
 )
 from aec_ofa_tf.training.device_config import DeviceConfig
-from pipelines.flags import define, flag_name, own_flags, read
+from aec_ofa_tf.training.origins import SoftLabelsConfig, TransferConfig
+from pipelines.flags import define, own_flags, read
 
 FLAGS = flags.FLAGS
 STAGES = ("prepare", "teacher", "soft_labels", "supernet", "search", "convert")
-_MEANT = {
-    "steps": "; the steps of other stages are --teacher_steps, --largest_steps and "
-    "--supernet_steps",
-    "init": "; that of the supernet is --supernet_init",
-}
-"""What a flag of the stage `subnet` may be mistaken for."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +43,7 @@ class TrainFlags:
         options: the parts of the network that all subnets share.
         devices: the devices for training.
         teacher: configuration of the stage `teacher`; None, as below, without this stage.
+        soft_labels: whose scores the soft labels are.
         supernet: configuration of the stage `supernet`.
         subnet: configuration of the stage `subnet`.
         search: configuration of the stage `search`.
@@ -61,6 +55,7 @@ class TrainFlags:
     options: NetworkOptions
     devices: DeviceConfig
     teacher: TeacherConfig | None
+    soft_labels: SoftLabelsConfig
     supernet: SupernetConfig | None
     subnet: SubnetConfig | None
     search: SearchConfig | None
@@ -149,8 +144,8 @@ def define_train_flags() -> None:
     """Defines all flags of `train` except those of its data."""
     define_workdir_flag()
     define_space_flags()
-    kinds = (TrainConfig, TeacherConfig, SupernetConfig, TransferConfig, DeviceConfig, SubnetConfig)
-    for kind in kinds:
+    learning = (TrainConfig, TeacherConfig, SoftLabelsConfig, SupernetConfig, TransferConfig)
+    for kind in (*learning, DeviceConfig, SubnetConfig):
         define(kind)
     define_subnet_flag()
     define_search_flags()
@@ -183,8 +178,9 @@ def train_flags() -> TrainFlags:
         read(NetworkOptions),
         devices,
         read(TeacherConfig, train=train) if "teacher" in stages else None,
+        read(SoftLabelsConfig),
         _supernet_config(train) if "supernet" in stages else None,
-        read(SubnetConfig, train=train) if "subnet" in stages else None,
+        _subnet_config(train) if "subnet" in stages else None,
         search_from_flags(evaluation) if "search" in stages else None,
         read(ExportConfig, evaluation=evaluation) if "convert" in stages else None,
     )
@@ -194,12 +190,20 @@ def _supernet_config(train: TrainConfig) -> SupernetConfig:
     return read(SupernetConfig, train=train, transfer=read(TransferConfig))
 
 
+def _subnet_config(train: TrainConfig) -> SubnetConfig:
+    # A flagfile names the pretrained network for the supernet; a subnet may start otherwise.
+    transfer = read(TransferConfig) if FLAGS.init == "pretrained" else TransferConfig()
+    return read(SubnetConfig, train=train, transfer=transfer)
+
+
 def needed_stages() -> tuple[str, ...]:
     """All stages except those whose results the flags leave unused."""
     unused = {"online": {"soft_labels"}, "largest": {"teacher", "soft_labels"}}
     left_out = unused.get(FLAGS.distill_from, set())
     if FLAGS.supernet_init == "teacher":
         left_out = left_out - {"teacher"}
+    if read(SoftLabelsConfig).is_foreign:
+        left_out = left_out | {"teacher"}
     if FLAGS.strategy == "multiworker":
         left_out = left_out | {"prepare"}  # the hosts share records that were prepared before
     return tuple(stage for stage in STAGES if stage not in left_out)
@@ -240,56 +244,6 @@ def width_ratios() -> tuple[float, ...] | None:
         return tuple(float(ratio) for ratio in FLAGS.width_ratios)
     except ValueError as error:
         raise ValueError(f"--width_ratios takes numbers, received {FLAGS.width_ratios}") from error
-
-
-def check_given(stages: tuple[str, ...], given: Iterable[str]) -> None:
-    """Checks that the flags of a command line are used by the stages that run.
-
-    The stage `subnet` is not one of the default stages: flags for it without this stage are a
-    mistake. The same command line with fewer stages is not, so other unused flags are only logged.
-
-    Args:
-        stages: the stages to run.
-        given: names of flags on the command line, without those of flagfiles.
-
-    Raises:
-        ValueError: a flag is used by the stage `subnet` only, which does not run.
-    """
-    users: dict[str, set[str]] = {}
-    for stage, own in _own_flags_of_stages().items():
-        for name in own:
-            users.setdefault(name, set()).add(stage)
-    unused = [name for name in dict.fromkeys(given) if name in users]
-    unused = [name for name in unused if not users[name] & set(stages)]
-    for name in unused:
-        if users[name] == {"subnet"}:
-            raise ValueError(
-                f"--{name} is for the stage subnet, which trains one network alone and does not "
-                f"run: add --stages=subnet, or leave out --{name}{_MEANT.get(name, '')}"
-            )
-    if unused:
-        names = ", ".join(f"--{name}" for name in unused)
-        logging.warning("not used, because their stages do not run: %s", names)
-
-
-def _own_flags_of_stages() -> dict[str, set[str]]:
-    """The flags that a stage uses and training in general does not."""
-    kinds: dict[str, type] = {
-        "teacher": TeacherConfig,
-        "supernet": SupernetConfig,
-        "subnet": SubnetConfig,
-        "search": SearchConfig,
-        "convert": ExportConfig,
-    }
-    own = {stage: _flags_of(kind) - _flags_of(TrainConfig) for stage, kind in kinds.items()}
-    own["supernet"] |= _flags_of(TransferConfig)
-    own["subnet"] |= {"subnet"}
-    own["search"] |= {"params", "tolerance"}
-    return own
-
-
-def _flags_of(kind: type) -> set[str]:
-    return {flag_name(kind, field.name) for field in dataclasses.fields(kind)}
 
 
 def write_flags(path: Path, stages: tuple[str, ...]) -> None:

@@ -51,7 +51,7 @@ def _make(folder: Path) -> dict[str, list[bytes]]:
     for payload in ("log_mel", "audio"):
         prepare(_source(folder), _config(payload), folder / payload)
     records = open_records(folder / "log_mel")
-    records.write_soft_labels(lambda x: np.zeros((len(x), 3)), folder / "soft", "teacher", 4)
+    records.write_soft_labels(lambda x: np.zeros((len(x["id"]), 3)), folder / "soft", "teacher", 4)
     return {kind: [(folder / place).read_bytes()] for kind, place in _PLACES.items()}
 
 

@@ -20,7 +20,15 @@ from aec_ofa_tf.training.config import (
 )
 from aec_ofa_tf.training.device_config import DeviceConfig
 from pipelines import train  # noqa: F401 - defines the flags
-from pipelines.flags import documentation, experiment, flag_name, given, naming_flags, with_flags
+from pipelines.flags import (
+    documentation,
+    experiment,
+    flag_name,
+    given,
+    naming_flags,
+    used,
+    with_flags,
+)
 from pipelines.preflight import check_request
 
 FLAGS = flags.FLAGS
@@ -176,15 +184,15 @@ def test_flags_of_a_single_network_need_its_stage(parse, arguments, expected):
     found = given(arguments.split())
 
     with pytest.raises(ValueError, match=expected):
-        experiment.check_given(experiment.STAGES, found)
-    experiment.check_given(("subnet",), found)
+        used.check_given(experiment.STAGES, found)
+    used.check_given(("subnet",), found)
 
 
 def test_flags_whose_stage_does_not_run_are_told(parse, caplog):
     arguments = "--teacher_steps=5", "--norank_correlation", "--batch_size=8", "--label_weight=1"
     parse(*arguments)
 
-    experiment.check_given(("supernet",), given(arguments))
+    used.check_given(("supernet",), given(arguments))
 
     assert caplog.messages == [
         "not used, because their stages do not run: --teacher_steps, --rank_correlation"

@@ -100,7 +100,7 @@ def test_examples_of_other_contents_are_named_by_their_directory(data_dir, examp
 @pytest.mark.parametrize("classes", [2**31, -1, "3", None])
 def test_soft_labels_of_another_number_of_classes_are_refused(data_dir, tmp_path, classes):
     records, soft = open_records(data_dir), tmp_path / "soft"
-    records.write_soft_labels(lambda x: np.zeros((len(x), 3)), soft, "teacher", 2)
+    records.write_soft_labels(lambda x: np.zeros((len(x["id"]), 3)), soft, "teacher", 2)
     change(soft / "soft_labels.json", "classes", classes)
     with pytest.raises(ManifestError, match=r"soft_labels\.json is damaged"):
         open_soft_labels(records, soft)

@@ -16,7 +16,7 @@ sys.path.insert(0, here)
 import numpy as np
 from tfrecords.dataset import open_records
 records = open_records(records)
-records.write_soft_labels(lambda batch: np.zeros((len(batch), 3)), scores, "teacher", 4)
+records.write_soft_labels(lambda batch: np.zeros((len(batch['id']), 3)), scores, "teacher", 4)
 idle = len(os.listdir("/proc/self/fd"))
 resource.setrlimit(resource.RLIMIT_NOFILE, (idle + 12, idle + 12))
 for split in ("train", "validation", "evaluation"):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 from absl import flags
@@ -13,7 +12,6 @@ from aec_ofa_tf.dataset import EVALUATION, VALIDATION
 from aec_ofa_tf.export.child import require_temporary_folder
 from aec_ofa_tf.search.config import require_validation
 from aec_ofa_tf.training.device_config import check_devices
-from aec_ofa_tf.training.stored_scores import StoredScores
 from pipelines.flags import data
 from pipelines.flags.experiment import TrainFlags
 from tfrecords.clip import Source
@@ -38,7 +36,7 @@ def check_request(request: TrainFlags) -> None:
             "--strategy=multiworker needs prepared records: run `python -m pipelines.prepare` "
             "once, then train without the stage prepare"
         )
-    check_foreign_teacher(request)
+    _check_teacher_file(request)
     if request.supernet and request.teacher:
         request.supernet.check_teacher(request.teacher, request.space)
     if "subnet" in request.stages and not FLAGS.subnet:
@@ -50,27 +48,6 @@ def check_request(request: TrainFlags) -> None:
         request.search.load_latency_table()  # a missing file fails here
     if request.export:
         _check_export(request)
-
-
-def check_foreign_teacher(request: TrainFlags, labels: Sequence[str] | None = None) -> None:
-    """Checks that the file of a teacher from elsewhere can be read, and its labels.
-
-    Args:
-        request: the request.
-        labels: those of the records, if there are records.
-
-    Raises:
-        ValueError: the file is damaged, or has other labels.
-        OSError: it cannot be read.
-    """
-    config = request.soft_labels
-    if "soft_labels" not in request.stages or not config.is_foreign:
-        return
-    path = Path(config.teacher_scores or config.teacher_model or "")
-    if not path.is_file():
-        raise ValueError(f"there is no file {path}, from which the soft labels should come")
-    if config.teacher_scores and labels is not None:
-        StoredScores.read(config.teacher_scores).of_classes(labels, single_label=False)
 
 
 def check_source(source: Source, front_end: FrontEndConfig, request: TrainFlags) -> None:
@@ -107,7 +84,6 @@ def check_records(request: TrainFlags) -> None:
     check_classes(manifest.class_counts, request)
     if "prepare" not in request.stages:  # which has told them
         data.warn_of_gaps(manifest.class_counts)
-    check_foreign_teacher(request, manifest.labels)
     if request.search:
         require_validation(manifest.clips.get(VALIDATION, 0))
     clip_secs = manifest.configuration["clip_secs"]
@@ -154,3 +130,12 @@ def _check_export(request: TrainFlags) -> None:
         request.export.check_payload(FLAGS.payload)
     if request.export and request.search:
         request.export.check_budgets(request.search.parsed_budgets)
+
+
+def _check_teacher_file(request: TrainFlags) -> None:
+    # What it holds is checked by the stage itself, which is the first to train or score anything.
+    config = request.soft_labels
+    if "soft_labels" in request.stages and config.is_foreign:
+        path = Path(config.teacher_scores or config.teacher_model or "")
+        if not path.is_file():
+            raise ValueError(f"there is no file {path}, from which the soft labels should come")

@@ -24,8 +24,8 @@ __all__ = [
     "training_batches",
 ]
 
-as_written = tf.autograph.experimental.do_not_convert
-"""Marks a function without control flow of Python over tensors, for which AutoGraph would look."""
+without_autograph = tf.autograph.experimental.do_not_convert
+"""Marks a function that has no Python control flow over tensors, for which AutoGraph looks."""
 
 # Decoding FLAC takes longer than a training step of a small network. The log-mels of audio records
 # are therefore cached in memory if they need at most this many bytes.
@@ -65,7 +65,7 @@ def evaluation_batches(
         tf.data.Dataset.range(clips)
         .batch(batch_size)
         .map(
-            as_written(clip_lookup(records, reader, features)),
+            without_autograph(clip_lookup(records, reader, features)),
             num_parallel_calls=_PARALLEL_BATCHES,
             deterministic=True,
         )
@@ -119,9 +119,9 @@ def training_batches(
         return step, order(step * share.of + replica)
 
     turns = tf.data.Dataset.range(start_step * share.count, np.iinfo(np.int64).max)
-    numbers = turns.map(as_written(numbers_of))
+    numbers = turns.map(without_autograph(numbers_of))
     batches = numbers.map(
-        as_written(batch_of), num_parallel_calls=_PARALLEL_BATCHES, deterministic=True
+        without_autograph(batch_of), num_parallel_calls=_PARALLEL_BATCHES, deterministic=True
     )
     return batches.prefetch(_PREFETCHED_BATCHES)
 

@@ -89,8 +89,7 @@ class _Filling:
         kernel = self._state.take(f"{place}.0.weight", there).transpose(axes)
         layer.set_weights([kernel])
         channels = norm.get_weights()[0].shape
-        parts = ("weight", "bias", "running_mean", "running_var")
-        norm.set_weights([self._state.take(f"{place}.1.{part}", channels) for part in parts])
+        norm.set_weights(self._state.take_norm(f"{place}.1", channels))
 
     def _squeeze_excitation(self, name: str, place: str) -> None:
         for part, dense in (("squeeze", "fc1"), ("excite", "fc2")):

@@ -82,6 +82,4 @@ def panns_model(
 
 def _fill_norm(model: keras.Model, name: str, state: StateDict, place: str) -> None:
     layer = model.get_layer(name)
-    shape = layer.get_weights()[0].shape
-    parts = ("weight", "bias", "running_mean", "running_var")
-    layer.set_weights([state.take(f"{place}.{part}", shape) for part in parts])
+    layer.set_weights(state.take_norm(place, layer.get_weights()[0].shape))

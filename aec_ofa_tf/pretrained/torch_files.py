@@ -52,6 +52,15 @@ class StateDict:
         self._taken.add(name)
         return np.asarray(array, np.float32)
 
+    def take_norm(self, place: str, shape: tuple[int, ...]) -> list[np.ndarray]:
+        """Scale, shift, mean and variance of a batch norm, in Keras' order.
+
+        Raises:
+            CheckpointError: one is missing, or has another shape or type.
+        """
+        parts = ("weight", "bias", "running_mean", "running_var")
+        return [self.take(f"{place}.{part}", shape) for part in parts]
+
     def check_all_taken(self, ignored: tuple[str, ...] = ()) -> None:
         """Checks that the checkpoint has no tensors but those that were taken.
 

@@ -24,7 +24,7 @@ class StoredScores:
     Attributes:
         path: the file.
         labels: the classes, in the order of the columns; None if the file does not name them.
-        scores: float32 [clips, classes], in [0, 1].
+        scores: float32 [clips, classes].
         row_of: the row of every clip, by its id.
     """
 
@@ -42,7 +42,7 @@ class StoredScores:
         `labels`, text [classes].
 
         Raises:
-            ValueError: the file is neither, an id occurs twice, or a score is not in [0, 1].
+            ValueError: the file is neither, or an id or a label occurs twice.
             OSError: the file cannot be read.
         """
         path = Path(path)
@@ -55,16 +55,10 @@ class StoredScores:
             raise
         except (csv.Error, *DAMAGE_ERRORS) as error:
             raise ValueError(f"{path} does not hold clip ids and scores ({error})") from error
-        if len(set(ids)) < len(ids):
-            twice = next(one for one, after in pairwise(sorted(ids)) if one == after)
-            raise ValueError(f"{path}: clip {twice!r} has two rows of scores; remove one")
-        outside = ~((scores >= 0) & (scores <= 1)).all(axis=1)  # NaN is neither
-        if outside.any():
-            clip = ids[int(np.flatnonzero(outside)[0])]
-            raise ValueError(
-                f"{path}: the scores of clip {clip!r} are not all in [0, 1]: store probabilities, "
-                "not logits"
-            )
+        for what, names in (("clip", ids), ("label", labels or ())):
+            twice = [one for one, after in pairwise(sorted(names)) if one == after]
+            if twice:
+                raise ValueError(f"{path}: the {what} {twice[0]!r} occurs twice; remove one")
         return cls(path, labels, scores, {clip: row for row, clip in enumerate(ids)})
 
     def of_classes(self, labels: Sequence[str], single_label: bool) -> StoredScores:
@@ -75,19 +69,12 @@ class StoredScores:
             single_label: whether the scores of a clip must sum to 1.
 
         Raises:
-            ValueError: the file has other classes, or the scores of a clip do not sum to 1.
+            ValueError: the file has other classes, or scores that are no probabilities.
         """
         check_classes(self.path, self.labels, self.scores.shape[1], labels, exact=single_label)
         columns = [self.labels.index(label) for label in labels] if self.labels else slice(None)
         scores = self.scores[:, columns]
-        sums = scores.sum(axis=1)
-        if single_label and np.abs(sums - 1).max(initial=0) > _SUM_TOLERANCE:
-            row = int(np.abs(sums - 1).argmax())
-            clip = next(name for name, number in self.row_of.items() if number == row)
-            raise ValueError(
-                f"{self.path}: the scores of clip {clip!r} sum to {sums[row]:.3f}; with one label "
-                "per clip they sum to 1 (a softmax)"
-            )
+        check_probabilities(self.path, list(self.row_of), scores, single_label)
         return StoredScores(self.path, tuple(labels), scores, self.row_of)
 
     def check_covers(self, ids: Sequence[str]) -> None:
@@ -143,6 +130,35 @@ def check_classes(
             if names
         ]
         raise ValueError(f"{path} scores other labels than the records: {'; '.join(told)}")
+
+
+def check_probabilities(
+    path: Path, ids: Sequence[str], scores: np.ndarray, single_label: bool
+) -> None:
+    """Checks a teacher's scores.
+
+    Args:
+        path: the teacher's file, for the message.
+        ids: of the clips.
+        scores: [clips, classes].
+        single_label: whether the scores of a clip must sum to 1.
+
+    Raises:
+        ValueError: scores are outside [0, 1] or do not sum to 1; names the first clip.
+    """
+    outside = ~((scores >= 0) & (scores <= 1)).all(axis=1)  # NaN is neither
+    if outside.any():
+        raise ValueError(
+            f"{path}: the scores of clip {ids[outside.argmax()]!r} are not all in [0, 1]: a "
+            "teacher gives probabilities, not logits"
+        )
+    errors = np.abs(scores.sum(axis=1) - 1)
+    if single_label and errors.max(initial=0) > _SUM_TOLERANCE:
+        first = int((errors > _SUM_TOLERANCE).argmax())
+        raise ValueError(
+            f"{path}: the scores of clip {ids[first]!r} sum to {scores[first].sum():.3f}; with one "
+            "label per clip they sum to 1 (a softmax)"
+        )
 
 
 def _read_csv(path: Path) -> tuple[list[str], np.ndarray, tuple[str, ...]]:

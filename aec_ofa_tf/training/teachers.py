@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,13 +18,14 @@ from aec_ofa_tf.tagging.interpreter import TFLiteModel
 from aec_ofa_tf.tagging.tagger import Tagger
 from aec_ofa_tf.training.origins import SoftLabelsConfig
 from aec_ofa_tf.training.run import Run
-from aec_ofa_tf.training.stored_scores import StoredScores, check_classes
+from aec_ofa_tf.training.stored_scores import StoredScores, check_classes, check_probabilities
 
 _BATCH_SIZE = 32
 LABELS_FILE = "labels.txt"
 """The labels of a `.keras` file, in its folder."""
 
 Batch = Mapping[str, tf.Tensor]
+Score = Callable[[Batch], np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ class Teacher:
     """
 
     fingerprint: str
-    score: Callable[[Batch], np.ndarray]
+    score: Score
     feature: str | None = "log_mel"
     batch_size: int = _BATCH_SIZE
 
@@ -55,9 +56,19 @@ def open_teacher(run: Run, config: SoftLabelsConfig) -> Teacher:
         return _stored(run, StoredScores.read(config.teacher_scores))
     if config.teacher_model:
         path = Path(config.teacher_model)
-        return _tflite(run, path) if path.suffix == ".tflite" else _keras(run, path)
+        teacher = _tflite(run, path) if path.suffix == ".tflite" else _keras(run, path)
+        return replace(teacher, score=_checked(path, teacher.score, run.task.single_label))
     batch_size = run.workdir.require_stage("teacher").settings["batch_size"]
     return _of_model(load_model(run.teacher_path), "log_mel", batch_size)
+
+
+def _checked(path: Path, score: Score, single_label: bool) -> Score:
+    def checked(batch: Batch) -> np.ndarray:
+        scores = score(batch)
+        check_probabilities(path, _texts(batch["id"]), scores, single_label)
+        return scores
+
+    return checked
 
 
 def _stored(run: Run, stored: StoredScores) -> Teacher:
@@ -89,7 +100,7 @@ def _keras(run: Run, path: Path) -> Teacher:
     check_classes(path, known, model.output_shape[-1], records.labels, exact)
     columns = _columns(known or records.labels, records.labels)
     teacher = _of_model(model, feature)
-    return Teacher(teacher.fingerprint, lambda batch: teacher.score(batch)[:, columns], feature)
+    return replace(teacher, score=lambda batch: teacher.score(batch)[:, columns])
 
 
 def _of_model(

@@ -87,7 +87,10 @@ def test_what_is_wrong_with_stored_scores_is_told(records, experiment, tmp_path)
         experiment.soft_labels(SoftLabelsConfig(teacher_scores=str(others)))
     with pytest.raises(ValueError, match=r"sum to 1\.500"):
         StoredScores.read(lacking).of_classes(records.labels, single_label=True)
-    write_csv(tmp_path / "logits.csv", ids, records.labels, half * 3)
+    logits = write_csv(tmp_path / "logits.csv", ids, records.labels, half * 3)
+    with pytest.raises(ValueError, match=r"are not all in \[0, 1\]"):
+        experiment.soft_labels(SoftLabelsConfig(teacher_scores=str(logits)))
+    write_csv(tmp_path / "labels.csv", ids, ["dog", "rain", "dog"], half)
     write_csv(tmp_path / "twice.csv", [*ids, ids[2]], records.labels, [*half, half[0]])
     (tmp_path / "torn.csv").write_text("id,dog,rain\na.wav,0.1\n")
     (tmp_path / "words.csv").write_text("id,dog\na.wav,loud\n")
@@ -95,8 +98,8 @@ def test_what_is_wrong_with_stored_scores_is_told(records, experiment, tmp_path)
     np.savez(tmp_path / "other.npz", scores=half)
     (tmp_path / "torn.npz").write_bytes(b"PK")
     for name, message in {
-        "logits.csv": r"are not all in \[0, 1\]",
-        "twice.csv": f"clip '{ids[2]}' has two rows",
+        "twice.csv": f"the clip '{ids[2]}' occurs twice",
+        "labels.csv": "the label 'dog' occurs twice",
         "torn.csv": "line 2 has 2 cells instead of 3",
         "words.csv": "does not hold clip ids and scores",
         "no.csv": "the first line must be id and the labels",
@@ -124,7 +127,11 @@ def test_a_keras_file_teaches(experiment, records, tmp_path, feature):
     np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
-def test_a_keras_file_of_other_clips_is_refused(experiment, tmp_path):
+def test_a_keras_file_of_logits_or_of_other_clips_is_refused(experiment, records, tmp_path):
+    layers = [keras.Input([records.clip_samples]), keras.layers.Dense(3, bias_initializer="ones")]
+    keras.Sequential(layers).save(tmp_path / "logits.keras")
+    with pytest.raises(ValueError, match=r"logits\.keras: the scores of clip .* not all in"):
+        experiment.soft_labels(SoftLabelsConfig(teacher_model=str(tmp_path / "logits.keras")))
     keras.Sequential([keras.Input([99]), keras.layers.Dense(3)]).save(tmp_path / "t.keras")
     with pytest.raises(ValueError, match=r"takes clips of shape \(99,\); the records have log_mel"):
         experiment.soft_labels(SoftLabelsConfig(teacher_model=str(tmp_path / "t.keras")))

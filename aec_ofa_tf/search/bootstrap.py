@@ -22,7 +22,8 @@ def bootstrap_mean_average_precision(
 ) -> np.ndarray:
     """The mAP of resamples of the clips, drawn with replacement (Efron's bootstrap).
 
-    A class counts only in resamples that contain clips with it and clips without it.
+    A class counts only in resamples that contain clips with it and clips without it. Resamples
+    in which no class counts, which few clips have, are left out.
 
     Args:
         scores: float [clips, classes].
@@ -31,7 +32,7 @@ def bootstrap_mean_average_precision(
         seed: seed of the draws.
 
     Returns:
-        float64 [resamples]; its standard deviation is the standard error of the mAP.
+        float64 [at most resamples]; its standard deviation is the standard error of the mAP.
     """
     clips = len(labels)
     generator = np.random.default_rng(seed)
@@ -39,11 +40,14 @@ def bootstrap_mean_average_precision(
     for start in range(0, resamples, _RESAMPLES_AT_ONCE):
         count = min(_RESAMPLES_AT_ONCE, resamples - start)
         weights = generator.multinomial(clips, np.full(clips, 1 / clips), size=count)
-        precisions = [
-            weighted_average_precision(scores[:, index], labels[:, index], weights)
-            for index in range(labels.shape[1])
-        ]
-        parts.append(np.nanmean(precisions, axis=0))
+        precisions = np.array(
+            [
+                weighted_average_precision(scores[:, index], labels[:, index], weights)
+                for index in range(labels.shape[1])
+            ]
+        )
+        is_defined = ~np.isnan(precisions).all(axis=0)
+        parts.append(np.nanmean(precisions[:, is_defined], axis=0))
     return np.concatenate(parts)
 
 
@@ -83,6 +87,8 @@ def bootstrap_interval(
     if figure == "accuracy":
         return _binomial_interval(*_correct(scores, labels))
     drawn = bootstrap_mean_average_precision(scores, labels, resamples, seed)
+    if len(drawn) < 2:  # nothing is known
+        return 0.0, 1.0
     margin = _NORMAL_QUANTILE * float(np.std(drawn, ddof=1))
     return max(0.0, value - margin), min(1.0, value + margin)
 

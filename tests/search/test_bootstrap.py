@@ -31,3 +31,11 @@ def test_figures_that_are_not_there_are_refused():
         bootstrap_interval(scores, labels, 0.5, figure="mAUC")
     with pytest.raises(ValueError, match="4 of 4 clips do not have exactly one label"):
         bootstrap_interval(scores, np.ones_like(labels), 0.5, figure="accuracy")
+
+
+def test_few_clips_have_an_interval_although_resamples_lack_the_class():
+    scores, labels = np.array([[0.9], [0.2], [0.4]]), np.array([[1], [0], [0]])
+    low, high = bootstrap_interval(scores, labels, 1.0, resamples=50)
+    assert low == high == 1.0  # the class is first in every resample that has it
+    one = bootstrap_interval(scores[:2], np.array([[0], [0]]), 0.5, resamples=50)
+    assert one == (0.0, 1.0)

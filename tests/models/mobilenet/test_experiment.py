@@ -1,0 +1,52 @@
+"""A pretrained MobileNet from recordings to a tagged clip."""
+
+import keras
+import pytest
+
+from aec_ofa_tf.audio.front_end import front_end
+from aec_ofa_tf.experiment import Experiment
+from aec_ofa_tf.export.config import ExportConfig
+from aec_ofa_tf.models.materialise import build_plain
+from aec_ofa_tf.models.mobilenet import mobilenet_space
+from aec_ofa_tf.search.config import SearchConfig
+from aec_ofa_tf.tagging.tagger import Tagger
+from aec_ofa_tf.training.config import SubnetConfig, SupernetConfig, TrainConfig
+from aec_ofa_tf.training.origins import TransferConfig
+from tests.recordings import source
+from tfrecords.prepare import PrepareConfig, prepare
+from tfrecords.records import open_records
+
+SPACE = mobilenet_space("mn01 width=1 expand=0.5,1 last=0.5,1 hidden=0.5,1 kernel=full")
+TRAIN = TrainConfig(batch_size=4, calibration_clips=8, precision="float32", mixup_alpha=0.3)
+
+
+@pytest.mark.slow
+def test_pretrained_weights_become_files_that_tag(tmp_path):
+    features = front_end("efficientat_32k", mel_bins=32)
+    config = PrepareConfig("folder", 0.5, payload="audio", front_end=features)
+    prepare(source(tmp_path / "raw", train=8), config, tmp_path / "records")
+    records = open_records(tmp_path / "records")
+    pretrained = tmp_path / "pretrained.keras"
+    network = SPACE.network(7, records.frames, 32, task="multi_label")  # of other classes
+    build_plain(SPACE.largest, network).save(pretrained)
+    transfer = TransferConfig(str(pretrained), classifier_steps=1, body_warmup_steps=1)
+
+    experiment = Experiment(tmp_path / "run", records, SPACE)
+    how = {"sampler": "sandwich", "distill_from": "largest", "subnets_per_step": 2}
+    experiment.train_supernet(
+        SupernetConfig(TRAIN, largest_steps=0, steps=3, init="pretrained", transfer=transfer, **how)
+    )
+    budget = "params<=70k"
+    (found,) = experiment.search(SearchConfig([budget], algorithm="random", population=3)).budgets
+    assert found.best.costs["params"] <= 70_000
+    exported = experiment.export(
+        ExportConfig(["waveform"], ["int8"], max_map_drop=1.0, representative_clips=4)
+    )
+    (file,) = exported.files
+    tags = Tagger(file.path).tag_file(tmp_path / "raw" / "0.wav").tags
+    assert {tag.label for tag in tags} == set(records.labels)
+
+    config = SubnetConfig(TRAIN, objective="labels", init="pretrained", steps=2, transfer=transfer)
+    alone = experiment.train_subnet(found.best.subnet, config)
+    assert alone.costs["params"] == file.params
+    assert keras.models.load_model(alone.file).output_shape == (None, len(records.labels))

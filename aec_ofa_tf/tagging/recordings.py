@@ -9,7 +9,6 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -24,6 +23,8 @@ from aec_ofa_tf.tagging.windows import OverallScores
 
 RECENT_WINDOWS = 10_000
 """Maximum number of windows in the result of a recording; the last ones are kept."""
+
+_BEGAN_SECS = time.monotonic() - time.process_time()
 
 _log = logging.getLogger(__name__)
 
@@ -166,9 +167,7 @@ class RecordingTagger:
     def _note_first_score(self, reader: WaveformReader) -> None:
         if not self._has_scored:
             self._has_scored = True
-            age_secs = process_age_secs()
-            if age_secs is not None:
-                self.startup_secs = round(age_secs - reader.waited_secs, 3)
+            self.startup_secs = round(process_age_secs() - reader.waited_secs, 3)
 
     def _check_hop(self) -> None:
         hop_secs, info = self._windows.hop_secs, self._tagger.info
@@ -248,18 +247,13 @@ def tag_file(
     return result
 
 
-def process_age_secs() -> float | None:
-    """Seconds since the start of this process, including the start of the Python interpreter.
+def process_age_secs() -> float:
+    """Seconds since the start of Python in this process.
 
-    They are read from /proc with a resolution of 0.01 s; None if there is no /proc.
+    The system reports the start of a process only. A shell or a container may have waited in it
+    before Python took its place, so Python's own start counts by the CPU time that it took.
     """
-    try:
-        stat = Path("/proc/self/stat").read_text(encoding="utf-8", errors="replace")
-        started_ticks = int(stat.rpartition(")")[2].split()[19])
-        ticks_per_sec = os.sysconf("SC_CLK_TCK")
-        return time.clock_gettime(time.CLOCK_BOOTTIME) - started_ticks / ticks_per_sec
-    except (OSError, AttributeError, ValueError, IndexError):
-        return None
+    return time.monotonic() - _BEGAN_SECS
 
 
 def _not_reached(file: str) -> TagResult:

@@ -85,8 +85,8 @@ class TaggingResult:
 
     Attributes:
         files: the result of each recording.
-        startup_secs: seconds from the start of the process to the first score, without waiting for
-            standard input; None if the system does not report the start.
+        startup_secs: seconds from the start of Python to the first score, without waiting for
+            standard input; None if nothing was scored.
     """
 
     files: tuple[TagResult, ...]

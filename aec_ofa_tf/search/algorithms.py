@@ -120,6 +120,6 @@ def choose(
 
     def order(subnet: Subnet) -> tuple[float, float, float, Subnet]:
         found = metrics[subnet]
-        return -found[figure], -found["mAP"], size(subnet), subnet
+        return -found[figure], -found.get("mAP", 0.0), size(subnet), subnet
 
     return {subnet: metrics[subnet] for subnet in sorted(metrics, key=order)}

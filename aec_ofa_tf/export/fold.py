@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from aec_ofa_tf.export.folded_graph import INPUT, SCALE, SHIFT, FoldedGraph, FoldedLayer
+from aec_ofa_tf.export.folded_graph import FIXED, INPUT, SCALE, SHIFT, FoldedGraph, FoldedLayer
 from aec_ofa_tf.export.keras_graph import DROPOUT, KerasGraph, Node, affine, set_affine
 from aec_ofa_tf.pinned_keras import keras
 
@@ -47,6 +47,7 @@ _SUPPORTED = ", ".join(
     for layer in (
         keras.layers.InputLayer,
         keras.layers.BatchNormalization,
+        keras.layers.Rescaling,
         *_WEIGHTED,
         *_PLAIN,
         *_ACTIVATIONS,
@@ -168,6 +169,9 @@ class _Folding:
             return inputs[0]
         if kind is keras.layers.BatchNormalization:
             return self._add_norm(layer, inputs[0])
+        if kind is keras.layers.Rescaling:
+            scaled = self._append(f"{node.name}_scale", SCALE, inputs, {FIXED: layer.scale})
+            return self._append(f"{node.name}_shift", SHIFT, (scaled,), {FIXED: layer.offset})
         if kind in _WEIGHTED:
             return self._add_weighted(layer, inputs)
         if kind in _ACTIVATIONS:

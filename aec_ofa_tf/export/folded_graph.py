@@ -10,6 +10,8 @@ from aec_ofa_tf.files import JsonObject
 INPUT, SCALE, SHIFT = "Input", "Scale", "Shift"
 """Kinds of layers that are not Keras classes: the input, and the two halves of a batch norm that
 could not be folded, which multiply by a number per channel and add a number per channel."""
+FIXED = "fixed"
+"""Setting of the last two for one number that is not trained, that of a `Rescaling`."""
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ _MAX_ENUMERATED = 12
 _BEFORE = (
     keras.layers.InputLayer,
     keras.layers.BatchNormalization,
+    keras.layers.Rescaling,
     keras.layers.Reshape,
     keras.layers.ZeroPadding2D,
     *DROPOUT,

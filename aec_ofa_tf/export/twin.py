@@ -6,135 +6,70 @@ it sets TF_USE_LEGACY_KERAS for the whole process.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
-from typing import TypeAlias
 
 import numpy as np
 import tensorflow as tf
 import tensorflow_model_optimization as tfmot
 import tf_keras
 
-from aec_ofa_tf.export.folded_graph import INPUT, SCALE, SHIFT, FoldedGraph, FoldedLayer
+from aec_ofa_tf.export.folded_graph import FIXED, INPUT, SCALE, SHIFT, FoldedGraph, FoldedLayer
+from aec_ofa_tf.export.quantizers import (
+    ChannelQuantizer,
+    DepthwiseQuantizer,
+    LayerQuantization,
+    Quantizer,
+    moving_range,
+    tensor_range,
+    unit_range,
+)
 
-Quantizer: TypeAlias = tfmot.quantization.keras.quantizers.Quantizer
 
+class _PerChannel(tf_keras.layers.Layer):
+    """A number per channel.
 
-class Scale(tf_keras.layers.Layer):
-    """Multiplies every channel by a trainable scale: the first half of a batch norm."""
+    Args:
+        fixed: the number of all channels, which is then not trained.
+    """
+
+    weight, initial = "", 0.0
+
+    def __init__(self, fixed: float | None = None, **kwargs) -> None:
+        super().__init__(**kwargs)
+        self.fixed = fixed
 
     def build(self, input_shape: tf.TensorShape) -> None:
-        """Creates `scale`, float32 [channels]."""
-        self.scale = self.add_weight("scale", shape=(input_shape[-1],), initializer="ones")
+        """Creates `scale` or `shift`, float32 [channels]."""
+        value = tf_keras.initializers.Constant(self.initial if self.fixed is None else self.fixed)
+        numbers = {"shape": (input_shape[-1],), "initializer": value}
+        trained = self.fixed is None
+        setattr(self, self.weight, self.add_weight(self.weight, trainable=trained, **numbers))
         super().build(input_shape)
+
+    def get_config(self) -> dict[str, object]:
+        """Mirrors the constructor."""
+        return {**super().get_config(), FIXED: self.fixed}
+
+
+class Scale(_PerChannel):
+    """Multiplies every channel by its scale: the first half of a batch norm or a `Rescaling`."""
+
+    weight, initial = "scale", 1.0
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
         """[batch, ..., channels] to the same."""
         return inputs * self.scale
 
 
-class Shift(tf_keras.layers.Layer):
-    """Adds a trainable shift to every channel: the second half of a batch norm."""
+class Shift(_PerChannel):
+    """Adds its shift to every channel: the second half."""
 
-    def build(self, input_shape: tf.TensorShape) -> None:
-        """Creates `shift`, float32 [channels]."""
-        self.shift = self.add_weight("shift", shape=(input_shape[-1],), initializer="zeros")
-        super().build(input_shape)
+    weight = "shift"
 
     def call(self, inputs: tf.Tensor) -> tf.Tensor:
         """[batch, ..., channels] to the same."""
         return inputs + self.shift
-
-
-class LayerQuantization(tfmot.quantization.keras.QuantizeConfig):
-    """Which values of a layer become 8-bit integers: its weights, its output, both or none.
-
-    Args:
-        weight: name of the weight's attribute, or "".
-        weight_quantizer: quantizer of the weight; biases are int32 and need none.
-        output_quantizer: quantizer of the output; None if the output has the scale of the input,
-            as TFLite requires for pooling and reshaping.
-    """
-
-    def __init__(
-        self,
-        weight: str = "",
-        weight_quantizer: Quantizer | None = None,
-        output_quantizer: Quantizer | None = None,
-    ) -> None:
-        self.weight, self.weight_quantizer = weight, weight_quantizer
-        self.output_quantizer = output_quantizer
-
-    def get_weights_and_quantizers(
-        self, layer: tf_keras.layers.Layer
-    ) -> list[tuple[tf.Variable, Quantizer]]:
-        """Returns the weight, if any, with its quantizer."""
-        return [(getattr(layer, self.weight), self.weight_quantizer)] if self.weight else []
-
-    def set_quantize_weights(
-        self, layer: tf_keras.layers.Layer, quantize_weights: list[tf.Tensor]
-    ) -> None:
-        """Replaces the weight by the quantized weight during a call."""
-        for weight in quantize_weights:
-            setattr(layer, self.weight, weight)
-
-    def get_activations_and_quantizers(
-        self, layer: tf_keras.layers.Layer
-    ) -> list[tuple[tf.Tensor, Quantizer]]:
-        """Returns nothing: the values of an activation function are the layer's output."""
-        return []
-
-    def set_quantize_activations(
-        self, layer: tf_keras.layers.Layer, quantize_activations: list[tf.Tensor]
-    ) -> None:
-        """Does nothing."""
-
-    def get_output_quantizers(self, layer: tf_keras.layers.Layer) -> list[Quantizer]:
-        """Returns the output's quantizer, if any."""
-        return [self.output_quantizer] if self.output_quantizer else []
-
-    def get_config(self) -> dict[str, object]:
-        """The constructor's arguments."""
-        names = "weight", "weight_quantizer", "output_quantizer"
-        return {name: getattr(self, name) for name in names}
-
-
-class _ChannelQuantizer(tfmot.quantization.keras.quantizers.LastValueQuantizer):
-    """A symmetric scale per output channel, as TFLite's convolutions require."""
-
-    def __init__(self) -> None:
-        super().__init__(num_bits=8, per_axis=True, symmetric=True, narrow_range=True)
-
-    def build(
-        self, tensor_shape: Sequence[int], name: str, layer: tf_keras.layers.Layer
-    ) -> dict[str, tf.Variable]:
-        # The parent class passes an integer as shape, which tf_keras refuses.
-        def add(end: str) -> tf.Variable:
-            shape = (tensor_shape[-1],)
-            return layer.add_weight(f"{name}_{end}", shape=shape, trainable=False)
-
-        return {"min_var": add("min"), "max_var": add("max")}
-
-
-class _DepthwiseQuantizer(_ChannelQuantizer):
-    """A symmetric scale per output channel of a kernel [height, width, channels, multiplier].
-
-    TFLite's depthwise kernel is [1, height, width, channels * multiplier], with a scale per entry
-    of its last axis.
-    """
-
-    def build(
-        self, tensor_shape: Sequence[int], name: str, layer: tf_keras.layers.Layer
-    ) -> dict[str, tf.Variable]:
-        return super().build((tensor_shape[-2] * tensor_shape[-1],), name, layer)
-
-    def __call__(
-        self, inputs: tf.Tensor, training: bool, weights: dict[str, tf.Variable], **kwargs: object
-    ) -> tf.Tensor:
-        shape = inputs.shape
-        # This is TFLite's layout, so that the converter's reshape and this one cancel out.
-        kernel = tf.reshape(inputs, [1, *shape[:2], shape[2] * shape[3]])
-        return tf.reshape(super().__call__(kernel, training, weights, **kwargs), shape)
 
 
 def hard_swish(x: tf.Tensor) -> tf.Tensor:
@@ -163,7 +98,7 @@ def build_twin(
         if layer.kind == INPUT:
             clip = tf_keras.layers.Input(graph.input_shape, name=layer.name)
             first = tf_keras.layers.Activation("linear", name=_input_name(graph))
-            quantization = LayerQuantization(output_quantizer=_moving_range())
+            quantization = LayerQuantization(output_quantizer=moving_range())
             built, inputs = first, [clip]
         else:
             built, quantization = _build(layer), _quantization_of(layer, graph)
@@ -210,40 +145,23 @@ def _quantization_of(layer: FoldedLayer, graph: FoldedGraph) -> LayerQuantizatio
     """
     consumers = graph.consumers(layer.name)
     has_relu = len(consumers) == 1 and consumers[0].kind == "ReLU"
-    output = None if has_relu else _moving_range()
+    output = None if has_relu else moving_range()
     if layer.kind in _KERNELS:
         attribute, quantizer = _KERNELS[layer.kind]
         return LayerQuantization(attribute, quantizer(), output)
     if layer.kind == "Activation" and layer.activation in ("sigmoid", "softmax"):
-        return LayerQuantization(output_quantizer=_unit_range())
+        return LayerQuantization(output_quantizer=unit_range())
     if layer.kind in _OWN_RANGE:
         return LayerQuantization(output_quantizer=output)
     return LayerQuantization()
 
 
-def _moving_range() -> Quantizer:
-    return tfmot.quantization.keras.quantizers.MovingAverageQuantizer(
-        8, per_axis=False, symmetric=False, narrow_range=False
-    )
-
-
-def _unit_range() -> Quantizer:
-    # TFLite's LOGISTIC and SOFTMAX require a scale of 1 / 256.
-    return tfmot.quantization.keras.quantizers.FixedQuantizer(8, 0.0, 255 / 256, narrow_range=False)
-
-
-def _tensor_range(symmetric: bool) -> Quantizer:
-    return tfmot.quantization.keras.quantizers.LastValueQuantizer(
-        8, per_axis=False, symmetric=symmetric, narrow_range=symmetric
-    )
-
-
 _KERNELS: dict[str, tuple[str, Callable[[], Quantizer]]] = {
-    "Conv2D": ("kernel", _ChannelQuantizer),
-    "DepthwiseConv2D": ("depthwise_kernel", _DepthwiseQuantizer),
-    "Dense": ("kernel", partial(_tensor_range, symmetric=True)),
-    SCALE: ("scale", partial(_tensor_range, symmetric=False)),
-    SHIFT: ("shift", partial(_tensor_range, symmetric=False)),
+    "Conv2D": ("kernel", ChannelQuantizer),
+    "DepthwiseConv2D": ("depthwise_kernel", DepthwiseQuantizer),
+    "Dense": ("kernel", partial(tensor_range, symmetric=True)),
+    SCALE: ("scale", partial(tensor_range, symmetric=False)),
+    SHIFT: ("shift", partial(tensor_range, symmetric=False)),
 }
 """The weight that becomes 8-bit integers, and its quantizer, by kind of layer."""
 

@@ -137,6 +137,16 @@ def test_a_norm_of_its_own_becomes_scale_and_shift():
     assert graph.layers[-1].inputs == ("conv", "branch_shift")
 
 
+def test_a_rescaling_becomes_a_scale_and_a_shift_that_are_not_trained():
+    model = _model(layers.Rescaling(0.25, 0.5, name="input"), layers.Conv2D(3, 3, name="conv"))
+    folded = fold(model)
+
+    scale, shift = folded.graph.layers[1:3]
+    assert (scale.kind, scale.settings) == ("Scale", {"fixed": 0.25})
+    assert (shift.kind, shift.settings) == ("Shift", {"fixed": 0.5})
+    assert set(folded.weights) == {"conv/kernel", "conv/bias"}
+
+
 @pytest.mark.parametrize(
     ("sequence", "message"),
     [

@@ -40,11 +40,19 @@ def test_pretrained_weights_become_files_that_tag(tmp_path):
     (found,) = experiment.search(SearchConfig([budget], algorithm="random", population=3)).budgets
     assert found.best.costs["params"] <= 70_000
     exported = experiment.export(
-        ExportConfig(["waveform"], ["int8"], max_map_drop=1.0, representative_clips=4)
+        ExportConfig(
+            ["waveform"],
+            ["int8", "int8_qat"],
+            max_map_drop=1.0,
+            representative_clips=4,
+            qat_steps=2,
+            qat_clips=4,
+        )
     )
-    (file,) = exported.files
-    tags = Tagger(file.path).tag_file(tmp_path / "raw" / "0.wav").tags
-    assert {tag.label for tag in tags} == set(records.labels)
+    assert [file.quantization for file in exported.files] == ["int8", "int8_qat"]
+    for file in exported.files:
+        tags = Tagger(file.path).tag_file(tmp_path / "raw" / "0.wav").tags
+        assert {tag.label for tag in tags} == set(records.labels)
 
     config = SubnetConfig(TRAIN, objective="labels", init="pretrained", steps=2, transfer=transfer)
     alone = experiment.train_subnet(found.best.subnet, config)

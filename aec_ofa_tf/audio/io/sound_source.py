@@ -13,18 +13,21 @@ from typing import BinaryIO
 
 import numpy as np
 
+from aec_ofa_tf.audio.io.behind import (
+    BYTES_TO_LOOK_AT,
+    FEW_BYTES_TO_LOOK_AT,
+    goes_on,
+    usable_bytes,
+)
 from aec_ofa_tf.audio.io.containers import Header, header_of_file, header_of_stream
 from aec_ofa_tf.audio.io.errors import DecodeError, StartError, UnusableSoundError
 from aec_ofa_tf.audio.io.ffmpeg import FFmpegSound, sniff
 from aec_ofa_tf.audio.io.lengths import (
-    BYTES_TO_LOOK_AT,
     MAX_MISSING_SHARE,
     UNKNOWN_LENGTH_NOTE,
-    goes_on,
     is_filler,
     length_note,
     missing_note,
-    usable_bytes,
 )
 from aec_ofa_tf.audio.io.libsndfile import SndfileSound, UnknownFormatError
 from aec_ofa_tf.audio.io.pcm_stream import FileChunks, PcmBlocks, PcmFormat, ReadAhead
@@ -166,8 +169,10 @@ class SoundSource:
             note = missing_note(blocks.missing_bytes, stated, "bytes", self._max_missing)
             self.notes.append(note)
         else:
-            following = stream.read(BYTES_TO_LOOK_AT)
-            if goes_on(header, following):
+            ahead_bytes = BYTES_TO_LOOK_AT if stated else FEW_BYTES_TO_LOOK_AT
+            following = stream.read(ahead_bytes)
+            is_whole = len(following) < ahead_bytes
+            if goes_on(header, io.BytesIO(following), 0, is_whole):
                 self.notes.append(length_note(stated))
                 stream.put_back(blocks.leftover + following)
                 yield from PcmBlocks(stream, form, None)

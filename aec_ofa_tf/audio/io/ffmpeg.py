@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from aec_ofa_tf.audio.io.boxes import refuse_joined_boxes
-from aec_ofa_tf.audio.io.errors import UnusableSoundError
+from aec_ofa_tf.audio.io.errors import UnusableSoundError, machine_error
 from aec_ofa_tf.audio.io.lengths import UNKNOWN_LENGTH_NOTE, missing_note
 from aec_ofa_tf.audio.io.parts import id3_bytes
 from aec_ofa_tf.audio.io.pcm_stream import MAX_CHANNELS, check_rate
@@ -102,6 +102,8 @@ class FFmpegSound:
             ) as opened:
                 yield from self._decoded(opened)
         except av.error.FFmpegError as error:
+            if machine_error("", error):
+                raise
             reason = f"undecodable: {self.container}: {error.strerror}"
             raise UnusableSoundError(reason) from error
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import io
 import os
-import tempfile
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -26,6 +25,7 @@ from aec_ofa_tf.audio.io.mpeg import begins_as_mp3, mp3_parts
 from aec_ofa_tf.audio.io.parts import Part, footed_id3_bytes, part_bytes
 from aec_ofa_tf.audio.io.pcm_stream import check_rate
 from aec_ofa_tf.audio.io.start import Start
+from aec_ofa_tf.audio.io.temporary import copied, write_all
 
 # libsndfile reports at least this many frames if it does not know the number.
 _UNKNOWN_FRAMES = 1 << 48
@@ -217,15 +217,6 @@ def opened(file: BinaryIO) -> Iterator[soundfile.SoundFile]:
 
 
 @contextmanager
-def copied(data: Iterable[bytes]) -> Iterator[BinaryIO]:
-    """A temporary file with the given bytes."""
-    with tempfile.TemporaryFile(buffering=0) as raw, io.BufferedReader(raw) as file:
-        for piece in data:
-            raw.write(piece)
-        yield file
-
-
-@contextmanager
 def piped(data: Iterable[bytes]) -> Iterator[soundfile.SoundFile]:
     """Opens bytes as a pipe, so that libsndfile decodes an MP3 to its end."""
     reading, writing = os.pipe()
@@ -233,9 +224,7 @@ def piped(data: Iterable[bytes]) -> Iterator[soundfile.SoundFile]:
     def feed() -> None:
         with contextlib.suppress(BrokenPipeError), io.FileIO(writing, "w") as pipe:
             for piece in data:
-                view = memoryview(piece)
-                while view:
-                    view = view[pipe.write(view) :]
+                write_all(pipe, piece)
 
     thread = threading.Thread(target=feed, daemon=True)
     thread.start()

@@ -151,9 +151,12 @@ def _leads_to_end(file: BinaryIO, starts: list[int], end: int, form: _Chunks) ->
             position not in starts and _is_zero(file, position)
         ):
             return True
-        following = [place for place in _following(file, position, form) if place not in seen]
-        joined = [place for place in following if place < end]
-        _refuse_recordings(file, joined)
+        following = [
+            place
+            for place in _following(file, position, form)
+            if place < end + form.unit_bytes and place not in seen
+        ]
+        _refuse_recordings(file, following)
         waiting += following
         seen.update(following)
     return False

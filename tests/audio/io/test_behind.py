@@ -75,6 +75,13 @@ def test_sound_behind_a_wrong_length_is_not_taken_for_chunks(tmp_path, seed):
     assert len(decoded.notes) == 1
 
 
+@pytest.mark.parametrize("size", [1 << 40, 1 << 63, (1 << 64) - 1])
+def test_a_chunk_longer_than_any_file_is_sound(tmp_path, size):
+    behind = struct.pack("<Q", size) + NOISE[:32]
+    for data in (w64(pcm(), BYTES) + MARKER + behind, caf(BIG, BYTES) + b"abcd" + behind):
+        assert len(by_file(tmp_path, data).waveform) > FRAMES
+
+
 @both_ways
 def test_silence_without_a_length_is_read(tmp_path, read):
     assert len(read(tmp_path, wav(bytes(2000), size=0)).waveform) == 1000

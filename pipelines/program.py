@@ -31,7 +31,7 @@ def run(
     """Runs `main` under absl and prints its result as a JSON object, the last line of stdout.
 
     The log goes to stderr. A ValueError, an OSError or a RuntimeError, whose messages name the
-    remedy, ends the program with the message and exit code 1. So does a missing package.
+    remedy, ends the program with the message and exit code 1. So does a missing package, or memory.
 
     Args:
         main: receives the positional arguments and returns a JSON-serialisable dict.
@@ -55,12 +55,12 @@ def run(
                 file=sys.stderr,
             )
             sys.exit(1)
-        except (ValueError, OSError, RuntimeError) as error:
+        except (ValueError, OSError, RuntimeError, MemoryError) as error:
             if flags.FLAGS.traceback:
                 raise
             if sys.stdout is not None:
                 sys.stdout.flush()
-            print(f"error: {error}", file=sys.stderr)
+            print(f"error: {str(error) or 'the memory is exhausted'}", file=sys.stderr)
             sys.exit(1)
         except KeyboardInterrupt:
             print("interrupted", file=sys.stderr)

@@ -6,6 +6,7 @@ import struct
 from collections.abc import Iterable
 from pathlib import Path
 
+from aec_ofa_tf.audio.io.errors import MachineError
 from tfrecords.shards import masked_crc
 
 
@@ -23,6 +24,8 @@ def write_examples(examples: Iterable[bytes], file: Path, name: Path) -> None:
     try:
         with file.open("wb") as stream:
             stream.writelines(_framed(example) for example in examples)
+    except MachineError:  # of the recording that was to become the next record
+        raise
     except OSError as error:
         raise OSError(f"{name} could not be written: {error}") from error
 

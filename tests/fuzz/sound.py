@@ -29,6 +29,7 @@ from tests.fuzz.reader import Case, Reader
 MAX_SAMPLES = 32000
 
 _ID3 = b"ID3\x03\0\0\0\0\x01\x00" + bytes(128)
+_FOOTED_ID3 = b"ID3\x04\0\x10\0\0\x01\x00" + bytes(138)
 
 
 def _noise(frames: int = 1200, channels: int = 1) -> np.ndarray:
@@ -42,11 +43,13 @@ def _recordings(_: Path) -> dict[str, list[bytes]]:
     flac, mp3 = encoded("FLAC", noise), encoded("MP3", noise)
     ogg, opus = encoded("OGG", noise), encoded("OGG", noise, subtype="OPUS")
     info = max(mp3.find(b"Info"), mp3.find(b"Xing"))
+    without_info = mp3[:info] + bytes(120) + mp3[info + 120 :]
     big = pcm(800, big_endian=True)
     return {
         "WAV": [
             wav(pcm(800)),
             wav(pcm(800), size=0xFFFFFFFF, behind=b"LIST\x04\0\0\0abcd"),
+            wav(pcm(800), behind=b"guan\x03\0\0\0abc\0DGDA\x08\0\0\0" + bytes(8)),
             rf64(pcm(800), 1600),
             *(encoded("WAV", stereo, subtype=name) for name in ("PCM_24", "FLOAT", "IMA_ADPCM")),
             *(encoded("WAV", noise, subtype=name) for name in ("GSM610", "ULAW", "PCM_U8")),
@@ -66,9 +69,12 @@ def _recordings(_: Path) -> dict[str, list[bytes]]:
             encoded("AU", noise, subtype="G721_32"),
             encoded("W64", noise, subtype="MS_ADPCM"),
         ],
-        "FLAC": [flac, without_frame_count(flac), _ID3 + flac, encoded("FLAC", stereo), 2 * flac],
+        "FLAC": [
+            *(flac, without_frame_count(flac), _ID3 + flac, encoded("FLAC", stereo)),
+            *(2 * flac, 2 * without_frame_count(flac)),
+        ],
         "Ogg": [ogg, opus, ogg_of_flac(flac), ogg_of_flac(without_frame_count(flac)), 2 * ogg],
-        "MP3": [mp3, _ID3 + mp3, 2 * mp3, mp3[:info] + bytes(120) + mp3[info + 120 :]],
+        "MP3": [mp3, _ID3 + mp3, _FOOTED_ID3 + mp3, 2 * mp3, without_info, without_info[:-100]],
     }
 
 

@@ -7,12 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from aec_ofa_tf.audio.io.folders import files_below
-from aec_ofa_tf.audio.io.suffixes import preference, suffix_of
+from aec_ofa_tf.audio.io.suffixes import is_no_sound, preference
 
-# What downloaders leave beside the audio of the same name.
-_TEXTS = {".csv", ".description", ".html", ".json", ".log", ".md", ".srt", ".txt", ".vtt", ".xml"}
-_PICTURES = {".jpeg", ".jpg", ".png", ".webp"}
-_NO_AUDIO = {*_TEXTS, *_PICTURES, ".npy", ".part", ".temp", ".tmp", ".ytdl"}
 _UNKNOWN_SUFFIX = 2
 _NAMED = 5
 
@@ -44,7 +40,7 @@ class AudioFiles:
             raise FileNotFoundError(f"{folder} is missing; --source needs a folder of audio files")
         best: dict[str, tuple[int, str]] = {}
         for path in files_below(folder, folder):
-            if suffix_of(path) in _NO_AUDIO:
+            if is_no_sound(path):
                 continue
             rank = preference(path)
             rank = _UNKNOWN_SUFFIX if rank is None else rank

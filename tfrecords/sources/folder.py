@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from aec_ofa_tf.audio.io.folders import files_below, subfolders
+from aec_ofa_tf.audio.io.folders import files_below
+from aec_ofa_tf.audio.io.suffixes import is_no_sound, suffix_of
 from aec_ofa_tf.files import inside
 from tfrecords.clip import EVALUATION, TRAIN, VALIDATION, Clip, Row, Source, SourceError, collect
+from tfrecords.sources.class_folders import ClassFolders, find_class_folders
 from tfrecords.sources.folder_by_hash import rows_by_hash
 from tfrecords.sources.splits import (
     absent_splits,
@@ -18,6 +20,7 @@ from tfrecords.sources.splits import (
     coverage_notes,
     drawn_rows,
 )
+from tfrecords.sources.twins import twins
 
 # By default each file is a recording of its own.
 WHOLE_NAME = "(.*)"
@@ -26,12 +29,6 @@ BY_FOLDER = "folder"
 
 STRATIFIED, BY_HASH = "stratified", "by_hash"
 SPLIT_RULES = (STRATIFIED, BY_HASH)
-
-_SPLIT_NAMES = {
-    **dict.fromkeys(("train", "training"), TRAIN),
-    **dict.fromkeys(("validation", "valid", "val", "dev"), VALIDATION),
-    **dict.fromkeys(("evaluation", "eval", "test", "testing"), EVALUATION),
-}
 
 
 @dataclass(frozen=True)
@@ -73,22 +70,27 @@ class Grouping:
         except re.error as error:
             raise SourceError(f"source pattern {self.source_pattern!r}: {error}") from error
 
-    def recording_of(self, path: Path) -> str:
-        """The name of a file's recording."""
-        found = self._pattern.match(path.stem)
-        name = found.group(1) if found else None
-        return path.stem if name is None else name
+    def recording_of(self, path: Path) -> str | None:
+        """The name of a file's recording; None if the file is a recording of its own."""
+        return None if self.source_pattern == WHOLE_NAME else self._found(path, 1)
 
-    def group_of(self, path: Path, class_folder: Path) -> str:
-        """The name of a file's group."""
+    def group_of(self, path: Path, class_folder: Path) -> str | None:
+        """The name of a file's group; None for a group of its own."""
         if self.group_by == BY_FOLDER:
             parent = path.relative_to(class_folder).parent.as_posix()
             return self.recording_of(path) if parent == "." else parent
         if self.group_by is None:
             return self.recording_of(path)
+        return self._found(path, self.group_by)
+
+    def name_in_first_version(self, path: Path) -> str:
+        """The name of a file's recording by which the first version split."""
+        found = self._found(path, 1)
+        return path.stem if found is None else found
+
+    def _found(self, path: Path, group: int | str) -> str | None:
         found = self._pattern.match(path.stem)
-        name = found.group(self.group_by) if found else None
-        return path.stem if name is None else name
+        return found.group(group) if found else None
 
 
 def read_folder(
@@ -101,11 +103,14 @@ def read_folder(
 ) -> Source:
     """Reads `root/<class>/**/<file>`, or `root/<split>/<class>/**/<file>`.
 
-    A folder whose subfolders are all named like splits, such as train and test, has the splits of
-    these folders; a split without a folder is drawn from training. Otherwise splits are drawn as
+    Subfolders named like splits, such as train and test, with class folders inside, are splits; a
+    split without a folder is drawn from training. Otherwise splits are drawn as
     `splits.draw_splits` says: class by class, with all files of a recording in one split, across
-    classes too. Hidden folders, folders of operating systems and archives (`__MACOSX`, `@eaDir`,
-    `lost+found`) and folders without files are no classes. Links are followed within the root.
+    classes too. Each file is a recording of its own, whatever other folders call theirs, except for
+    copies in the folders of several classes and for what `source_pattern` takes together. Hidden
+    folders, folders of operating systems and archives (`__MACOSX`, `@eaDir`, `lost+found`) and
+    folders without sound are no classes. Texts, pictures and the like (by suffix) are left out.
+    Links are followed within the root.
 
     Args:
         root: folder of class folders.
@@ -117,7 +122,8 @@ def read_folder(
 
     Raises:
         SourceError: the fractions leave nothing for training, the pattern has no such group, the
-            rule is unknown, or there are no class folders; or as `clip.collect`.
+            rule is unknown, there are no class folders, or other recordings lie beside folders of
+            splits; or as `clip.collect`.
         ValueError: a link leads out of the root, or in a circle.
         OSError: a folder cannot be read.
 
@@ -134,17 +140,11 @@ def read_folder(
     fractions = (validation_fraction, evaluation_fraction)
     check_fractions(*fractions)
     if split_rule == BY_HASH:
-        labels, rows = rows_by_hash(root, fractions, grouping.recording_of)
+        labels, rows = rows_by_hash(root, fractions, grouping.name_in_first_version)
         source = collect(labels, rows, source_pattern=source_pattern)
     else:
         source = _read(root, fractions, grouping)
     return replace(source, searched=root)
-
-
-def has_split_folders(names: Sequence[str]) -> bool:
-    """Whether folders of these names are splits, not classes."""
-    splits = [_SPLIT_NAMES.get(name.lower()) for name in names]
-    return len(splits) > 1 and TRAIN in splits and None not in splits
 
 
 @dataclass(frozen=True)
@@ -154,54 +154,78 @@ class _Found:
     Attributes:
         rows: a row per file; without folders of splits, all are in training.
         group_of: the group of every row, by the clip's id.
-        empty: class folders without files, relative to the root.
-        split_folders: whether folders of splits are above the class folders.
+        order_of: a group of one recording -> its name without folders, by which it is ordered.
+        folders: where they were found.
+        no_sound: files that are left out because of their suffix.
+        copies: each file that repeats one of another class -> that file.
     """
 
     rows: list[Row]
     group_of: dict[str, str]
-    empty: list[str]
-    split_folders: bool
+    order_of: dict[str, str]
+    folders: ClassFolders
+    no_sound: list[Path]
+    copies: dict[Path, Path]
 
 
 def _find(root: Path, grouping: Grouping) -> _Found:
-    top = subfolders(root)
-    given = has_split_folders(top) and all(subfolders(root / name) for name in top)
-    group_of: dict[str, str] = {}
-    rows: list[Row] = []
-    empty: list[str] = []
-    for name in top:
-        classes = [f"{name}/{label}" for label in subfolders(root / name)] if given else [name]
-        for place in classes:
-            split = _SPLIT_NAMES[name.lower()] if given else TRAIN
-            found = list(_class_rows(root, place, split))
-            rows += found
-            if not found:
-                empty.append(place)
-            for row in found:
-                group_of[row.clip.id] = grouping.group_of(row.clip.path, root / place)
-    if not rows:
+    folders = find_class_folders(root)
+    if not folders.split_of:
         raise SourceError(
             f"{root} has no class folders with files; expected a folder per class, or train, "
             "validation and test with a folder per class in each"
         )
-    return _Found(rows, group_of, empty, given)
+    rows: list[Row] = []
+    group_of: dict[str, str] = {}
+    no_sound: list[Path] = []
+    places: dict[Path, str] = {}  # of recordings of their own
+    for folder, split in folders.split_of.items():
+        for path in files_below(root / folder, root):
+            if is_no_sound(path):
+                no_sound.append(path)
+                continue
+            rows.append(_row(root, path, folder, split))
+            group = grouping.group_of(path, root / folder)
+            if group is None:
+                places[path] = path.relative_to(root / folder).as_posix()
+            else:
+                group_of[rows[-1].clip.id] = group
+    copies, order_of = twins(places), {}
+    for path in places:
+        # The formats of one recording have one name but for the suffix.
+        name = copies.get(path, path).relative_to(root).with_suffix("").as_posix()
+        group_of[path.relative_to(root).as_posix()] = name
+        order_of[name] = path.stem
+    return _Found(rows, group_of, order_of, folders, no_sound, copies)
+
+
+def _row(root: Path, path: Path, place: str, split: str) -> Row:
+    name = path.relative_to(root).as_posix()
+    label = place.rpartition("/")[2]
+    return Row(Clip(name, str(inside(root, name, str(root))), (label,), split), str(path))
 
 
 def _read(root: Path, fractions: tuple[float, float], grouping: Grouping) -> Source:
     found = _find(root, grouping)
+    has_splits = found.folders.has_splits
     drawn = {VALIDATION: fractions[0], EVALUATION: fractions[1]}
-    if found.split_folders:
+    if has_splits:
         absent = absent_splits(found.rows)
         drawn = {split: share if split in absent else 0.0 for split, share in drawn.items()}
-    rows = drawn_rows(found.rows, found.group_of, drawn[VALIDATION], drawn[EVALUATION])
+    rows = drawn_rows(
+        found.rows,
+        found.group_of,
+        drawn[VALIDATION],
+        drawn[EVALUATION],
+        order_of=found.order_of,
+    )
     wanted = [split for split, share in drawn.items() if share > 0]
     remedy = f"source_pattern={grouping.source_pattern!r} groups the files"
     covered = [row for row in rows if row.clip.split in (TRAIN, *wanted)]
-    may_leak = found.split_folders and grouping != Grouping()
     notes = [
-        *([f"not a class, for lack of files: {', '.join(found.empty)}"] if found.empty else []),
-        *(_leak_notes(rows, found.group_of) if may_leak else []),
+        *found.folders.notes,
+        *_file_notes(found),
+        *(_split_notes(rows, found.group_of, wanted) if has_splits else []),
         *coverage_notes(covered, found.group_of, wanted, remedy),
     ]
     return collect(
@@ -211,16 +235,33 @@ def _read(root: Path, fractions: tuple[float, float], grouping: Grouping) -> Sou
         source_pattern=grouping.source_pattern,
         group_by=grouping.group_by,
         split_rule=STRATIFIED,
-        split_folders=found.split_folders,
+        split_folders=has_splits,
     )
 
 
-def _class_rows(root: Path, place: str, split: str) -> Iterable[Row]:
-    label = place.rpartition("/")[2]
-    for path in files_below(root / place, root):
-        name = path.relative_to(root).as_posix()
-        clip = Clip(name, str(inside(root, name, str(root))), (label,), split)
-        yield Row(clip, str(path))
+def _file_notes(found: _Found) -> list[str]:
+    notes = []
+    if found.no_sound:
+        counts = Counter(suffix_of(path) for path in found.no_sound).most_common()
+        named = ", ".join(f"{count} {suffix}" for suffix, count in counts)
+        notes.append(
+            f"left out, because their suffix is not that of sound: {named}, such as "
+            f"{found.no_sound[0]}"
+        )
+    if found.copies:
+        copy, first = next(iter(found.copies.items()))
+        notes.append(
+            f"{len(found.copies)} files are copies of files in other folders, such as "
+            f"{copy} of {first}: copies count as one recording"
+        )
+    return notes
+
+
+def _split_notes(rows: Sequence[Row], group_of: dict[str, str], wanted: Sequence[str]) -> list[str]:
+    notes = _leak_notes(rows, group_of)
+    if wanted:
+        notes.append(f"{' and '.join(wanted)} clips are drawn from training: they have no folder")
+    return notes
 
 
 def _leak_notes(rows: Sequence[Row], group_of: dict[str, str]) -> list[str]:

@@ -8,6 +8,7 @@ from aec_ofa_tf.audio.io.folders import sounds_below, subfolders
 from aec_ofa_tf.files import read_json
 from tfrecords.clip import SourceError
 from tfrecords.sources.audioset import AudiosetFiles
+from tfrecords.sources.class_folders import find_class_folders
 from tfrecords.sources.csv_list import COLUMNS
 from tfrecords.sources.mixer import SETTINGS_NAME
 from tfrecords.sources.synthetic import SyntheticEvents
@@ -58,13 +59,28 @@ def layouts_of(source: Path) -> dict[str, str]:
     for path in sorted(source.glob("*.csv")):
         if _is_clip_list(path):
             found["csv"] = f"with --source={path}"
-    classes = [
-        name for name in subfolders(source) if next(sounds_below(source / name), None) is not None
-    ]
-    if classes:
-        more = ", ..." if len(classes) > _NAMED else ""
-        found["folder"] = f"recordings in {', '.join(classes[:_NAMED])}{more}"
+    if reason := _folder_reason(source):
+        found["folder"] = reason
     return found
+
+
+def _folder_reason(source: Path) -> str | None:
+    """What looks like a folder per class, with or without splits above; None without recordings."""
+    names = [name for name in subfolders(source) if next(sounds_below(source / name), None)]
+    if not names:
+        return None
+    try:
+        folders = find_class_folders(source)
+    except SourceError as error:  # the reader refuses the folder, for this reason
+        return f"recordings in {_listed(names)}; but {error}"
+    if not folders.has_splits:
+        return f"recordings in {_listed(names)}"
+    labels = sorted({place.partition("/")[2] for place in folders.split_of})
+    return f"splits {_listed(names)} of recordings in {_listed(labels)}"
+
+
+def _listed(names: list[str]) -> str:
+    return ", ".join(names[:_NAMED]) + (", ..." if len(names) > _NAMED else "")
 
 
 def _has_synthetic_scenes(settings: Path) -> bool:

@@ -6,6 +6,7 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 
 from tfrecords.clip import EVALUATION, SPLITS, TRAIN, VALIDATION, Row, SourceError, stable_hash
 
@@ -15,7 +16,11 @@ _NAMED = 10
 
 
 def draw_splits(
-    groups: Mapping[str, Collection[str]], validation_fraction: float, evaluation_fraction: float
+    groups: Mapping[str, Collection[str]],
+    validation_fraction: float,
+    evaluation_fraction: float,
+    *,
+    order_of: Mapping[str, str] = MappingProxyType({}),
 ) -> dict[str, str]:
     """Divides groups of clips among the splits, class by class.
 
@@ -36,6 +41,7 @@ def draw_splits(
         groups: name -> classes of its clips, which may be none.
         validation_fraction: share of the groups for validation.
         evaluation_fraction: share of the groups for evaluation.
+        order_of: name of a group -> the text by whose hash it is ordered, if it is not its name.
 
     Returns:
         Name of every group -> split.
@@ -45,7 +51,7 @@ def draw_splits(
     """
     check_fractions(validation_fraction, evaluation_fraction)
     split_of: dict[str, str] = {}
-    for members in _by_class(groups).values():
+    for members in _by_class(groups, order_of).values():
         validation, evaluation = _quotas(len(members), validation_fraction, evaluation_fraction)
         for rank, name in enumerate(members):
             if rank < validation:
@@ -56,7 +62,7 @@ def draw_splits(
     wanted = {VALIDATION: validation_fraction, EVALUATION: evaluation_fraction}
     for split, fraction in wanted.items():
         if fraction > 0 and split not in split_of.values():
-            _fill(split, split_of, groups)
+            _fill(split, split_of, groups, order_of)
     return split_of
 
 
@@ -99,6 +105,8 @@ def drawn_rows(
     group_of: Mapping[str, str],
     validation_fraction: float,
     evaluation_fraction: float,
+    *,
+    order_of: Mapping[str, str] = MappingProxyType({}),
 ) -> list[Row]:
     """Rows in which clips for training are divided by `draw_splits`.
 
@@ -107,12 +115,13 @@ def drawn_rows(
         group_of: id of a clip -> its group.
         validation_fraction: share of the groups for validation.
         evaluation_fraction: share of the groups for evaluation.
+        order_of: as for `draw_splits`.
     """
     classes: dict[str, set[str]] = defaultdict(set)
     for row in rows:
         if row.clip.split == TRAIN:
             classes[group_of[row.clip.id]].update(row.clip.labels)
-    split_of = draw_splits(classes, validation_fraction, evaluation_fraction)
+    split_of = draw_splits(classes, validation_fraction, evaluation_fraction, order_of=order_of)
 
     def drawn(row: Row) -> Row:
         split = split_of[group_of[row.clip.id]] if row.clip.split == TRAIN else row.clip.split
@@ -170,13 +179,19 @@ def share_of(name: str) -> float:
     return int.from_bytes(stable_hash(name)[:8], "big") / 2.0**64
 
 
-def _by_class(groups: Mapping[str, Collection[str]]) -> dict[str, list[str]]:
+def _by_class(
+    groups: Mapping[str, Collection[str]], order_of: Mapping[str, str]
+) -> dict[str, list[str]]:
     """Class -> the groups that count for it, in the order of their hashes."""
     counts = Counter(label for labels in groups.values() for label in set(labels))
     members: dict[str, list[str]] = defaultdict(list)
     for name, labels in groups.items():
         members[min(labels, key=lambda label: (counts[label], label), default="")].append(name)
-    return {label: sorted(names, key=_order) for label, names in sorted(members.items())}
+
+    def order(name: str) -> tuple[bytes, bytes, str]:
+        return stable_hash(order_of.get(name, name)), stable_hash(name), name
+
+    return {label: sorted(names, key=order) for label, names in sorted(members.items())}
 
 
 def _quotas(count: int, validation_fraction: float, evaluation_fraction: float) -> tuple[int, int]:
@@ -194,17 +209,18 @@ def _quotas(count: int, validation_fraction: float, evaluation_fraction: float) 
     return validation, evaluation
 
 
-def _fill(split: str, split_of: dict[str, str], groups: Mapping[str, Collection[str]]) -> None:
+def _fill(
+    split: str,
+    split_of: dict[str, str],
+    groups: Mapping[str, Collection[str]],
+    order_of: Mapping[str, str],
+) -> None:
     """Moves one training group to a split that has none, unless its class has no other."""
     training = {name: labels for name, labels in groups.items() if split_of[name] == TRAIN}
-    classes = _by_class(training)
+    classes = _by_class(training, order_of)
     largest = max(classes, key=lambda label: len(classes[label]), default="")
     if len(classes.get(largest, ())) > 1:
         split_of[classes[largest][0 if split == VALIDATION else -1]] = split
-
-
-def _order(name: str) -> tuple[bytes, str]:
-    return stable_hash(name), name
 
 
 def _listed(names: list[str]) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from aec_ofa_tf.audio.io.compressed import id3_bytes
+from aec_ofa_tf.audio.io.parts import id3_bytes
 from aec_ofa_tf.audio.io.pcm_stream import PcmFormat, Readable, ReadAhead
 
 _MAX_STREAM_HEADER_BYTES = 1 << 20

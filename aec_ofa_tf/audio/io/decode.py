@@ -78,7 +78,7 @@ def decode(
         StartError: the recording ends before `start_secs`.
         DecodeError: the file is missing, empty, without frames, truncated or undecodable, or it
             contains NaN or infinite samples.
-        ValueError: as `WaveformReader`.
+        MachineError, ValueError: as `WaveformReader`.
     """
     reader = WaveformReader(
         path,

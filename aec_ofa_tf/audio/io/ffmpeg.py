@@ -11,9 +11,10 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from aec_ofa_tf.audio.io.compressed import id3_bytes
-from aec_ofa_tf.audio.io.errors import UnusableSoundError
+from aec_ofa_tf.audio.io.boxes import refuse_joined_boxes
+from aec_ofa_tf.audio.io.errors import UnusableSoundError, machine_error
 from aec_ofa_tf.audio.io.lengths import UNKNOWN_LENGTH_NOTE, missing_note
+from aec_ofa_tf.audio.io.parts import id3_bytes
 from aec_ofa_tf.audio.io.pcm_stream import MAX_CHANNELS, check_rate
 from aec_ofa_tf.audio.io.start import Start, StartBeyondEndError
 
@@ -64,7 +65,7 @@ class FFmpegSound:
 
     Raises:
         UnusableSoundError: while iterating: PyAV is not installed, the file contains no audio, it
-            is cut or damaged, or its rate or channels change.
+            is cut or damaged, another recording is joined to it, or its rate or channels change.
     """
 
     def __init__(
@@ -93,6 +94,7 @@ class FFmpegSound:
             raise UnusableSoundError(
                 f"contains {self.container} audio, which only FFmpeg reads: {INSTALL}"
             ) from error
+        refuse_joined_boxes(self._file, self.container)
         self._file.seek(0)
         try:
             with av.open(
@@ -100,6 +102,8 @@ class FFmpegSound:
             ) as opened:
                 yield from self._decoded(opened)
         except av.error.FFmpegError as error:
+            if machine_error("", error):
+                raise
             reason = f"undecodable: {self.container}: {error.strerror}"
             raise UnusableSoundError(reason) from error
 

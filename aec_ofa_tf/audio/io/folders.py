@@ -40,6 +40,15 @@ def subfolders(folder: Path) -> list[str]:
     return [entry.name for entry in _entries(folder) if entry.is_dir()]
 
 
+def files_in(folder: Path) -> list[Path]:
+    """The files that lie directly in a folder and are not foreign, sorted.
+
+    Raises:
+        OSError: the folder cannot be read; the message names it.
+    """
+    return [folder / entry.name for entry in _entries(folder) if not entry.is_dir()]
+
+
 def files_below(folder: Path, root: Path | None = None) -> Iterator[Path]:
     """The files in a folder and its subfolders that are not foreign, in a fixed order.
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import io
 import os
-import tempfile
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -20,11 +19,13 @@ import numpy as np
 import soundfile
 
 from aec_ofa_tf.audio.io import compressed
-from aec_ofa_tf.audio.io.compressed import Part
 from aec_ofa_tf.audio.io.errors import UnusableSoundError
 from aec_ofa_tf.audio.io.lengths import UNKNOWN_LENGTH_NOTE, missing_note
+from aec_ofa_tf.audio.io.mpeg import begins_as_mp3, mp3_parts
+from aec_ofa_tf.audio.io.parts import Part, footed_id3_bytes, part_bytes
 from aec_ofa_tf.audio.io.pcm_stream import check_rate
 from aec_ofa_tf.audio.io.start import Start
+from aec_ofa_tf.audio.io.temporary import copied, write_all
 
 # libsndfile reports at least this many frames if it does not know the number.
 _UNKNOWN_FRAMES = 1 << 48
@@ -77,21 +78,31 @@ class SndfileSound:
 
     def __iter__(self) -> Iterator[np.ndarray]:
         """Blocks of float32 [frames, channels]; none is empty."""
+        tag = footed_id3_bytes(self._file)
+        if not tag:
+            yield from self._without_tag()
+            return
+        with copied(part_bytes(self._file, tag, self._file.seek(0, os.SEEK_END))) as self._file:
+            yield from self._without_tag()
+
+    def _without_tag(self) -> Iterator[np.ndarray]:
         self._file.seek(0)
         if self._file.read(4) == b"OggS":
             yield from self._ogg()
             return
-        if compressed.begins_as_mp3(self._file):
+        if begins_as_mp3(self._file):
             yield from self._mp3()
             return
         with opened(self._file) as sound:
-            container = sound.format
-            if container != "MP3":
+            container, known = sound.format, sound.frames < _UNKNOWN_FRAMES
+            # libsndfile reads a FLAC without a number of samples into the next one.
+            if container not in ("MP3", "FLAC") or (container == "FLAC" and known):
                 yield from self._blocks(sound)
+            decoded_to = os.lseek(self._file.fileno(), 0, os.SEEK_CUR)
         if container == "MP3":  # whose headers do not contain the bit rate
             yield from self._mp3()
         elif container == "FLAC":
-            yield from self._joined_flac()
+            yield from self._flac(decoded_to if known else None)
 
     def _ogg(self) -> Iterator[np.ndarray]:
         parts = compressed.ogg_parts(self._file)
@@ -102,23 +113,25 @@ class SndfileSound:
                 with copied(flac) if flac else nullcontext(file) as plain, opened(plain) as sound:
                     yield from self._blocks(sound, "OGG")
 
-    def _joined_flac(self) -> Iterator[np.ndarray]:
-        """The recordings after the first FLAC, which is decoded already."""
-        parts = compressed.flac_parts(self._file)
+    def _flac(self, decoded_to: int | None) -> Iterator[np.ndarray]:
+        """The recordings of joined FLACs, without the first one if it is decoded already."""
+        parts = compressed.flac_parts(self._file, decoded_to or 0)
         self._note_joined(parts)
-        for part in parts[1:]:
-            with self._part_file(part) as file, opened(file) as sound:
+        for part in parts if decoded_to is None else parts[1:]:
+            with self._part_file(part, is_whole=len(parts) == 1) as file, opened(file) as sound:
                 yield from self._blocks(sound)
 
     def _mp3(self) -> Iterator[np.ndarray]:
-        parts = compressed.mp3_parts(self._file)
+        parts = mp3_parts(self._file)
         self._note_joined(parts)
         for part in parts:
             stated, found = part.stated_frames, part.found_frames
             # Some encoders count the Info header as a frame.
             if stated is None or found > stated + 1:
                 self._note(UNKNOWN_LENGTH_NOTE if stated is None else _info_note(stated, found))
-                with piped(compressed.part_bytes(self._file, part.info_end, part.end)) as sound:
+                # Without its rest, libsndfile reports an error for a frame that is cut.
+                end = part.sound_end or part.end
+                with piped(part_bytes(self._file, part.info_end, end)) as sound:
                     yield from self._blocks(sound)
                 continue
             if found < stated - 1:
@@ -129,7 +142,7 @@ class SndfileSound:
     def _part_file(self, part: Part, is_whole: bool = False) -> AbstractContextManager[BinaryIO]:
         if is_whole:
             return nullcontext(self._file)
-        return copied(compressed.part_bytes(self._file, part.start, part.end))
+        return copied(part_bytes(self._file, part.start, part.end))
 
     def _blocks(self, sound: soundfile.SoundFile, container: str = "") -> Iterator[np.ndarray]:
         check_rate(sound.samplerate)
@@ -204,15 +217,6 @@ def opened(file: BinaryIO) -> Iterator[soundfile.SoundFile]:
 
 
 @contextmanager
-def copied(data: Iterable[bytes]) -> Iterator[BinaryIO]:
-    """A temporary file with the given bytes."""
-    with tempfile.TemporaryFile(buffering=0) as raw, io.BufferedReader(raw) as file:
-        for piece in data:
-            raw.write(piece)
-        yield file
-
-
-@contextmanager
 def piped(data: Iterable[bytes]) -> Iterator[soundfile.SoundFile]:
     """Opens bytes as a pipe, so that libsndfile decodes an MP3 to its end."""
     reading, writing = os.pipe()
@@ -220,9 +224,7 @@ def piped(data: Iterable[bytes]) -> Iterator[soundfile.SoundFile]:
     def feed() -> None:
         with contextlib.suppress(BrokenPipeError), io.FileIO(writing, "w") as pipe:
             for piece in data:
-                view = memoryview(piece)
-                while view:
-                    view = view[pipe.write(view) :]
+                write_all(pipe, piece)
 
     thread = threading.Thread(target=feed, daemon=True)
     thread.start()

@@ -61,6 +61,8 @@ class WaveformReader:
         DecodeError: while iterating: the file is missing, empty, without frames, truncated or
             undecodable, or it contains NaN or infinite samples. For invalid samples, and for a cut
             FLAC or MP3, the blocks before the damage are returned first.
+        MachineError: while iterating: the machine lacks space, memory, open files or a folder for
+            temporary files.
     """
 
     def __init__(

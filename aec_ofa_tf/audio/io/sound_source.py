@@ -6,29 +6,37 @@ import io
 import logging
 import math
 import os
-import tempfile
 from collections.abc import Generator, Iterator
 from contextlib import closing
 from typing import BinaryIO
 
 import numpy as np
 
+from aec_ofa_tf.audio.io.behind import (
+    BYTES_TO_LOOK_AT,
+    FEW_BYTES_TO_LOOK_AT,
+    goes_on,
+    usable_bytes,
+)
 from aec_ofa_tf.audio.io.containers import Header, header_of_file, header_of_stream
-from aec_ofa_tf.audio.io.errors import DecodeError, StartError, UnusableSoundError
+from aec_ofa_tf.audio.io.errors import (
+    DecodeError,
+    StartError,
+    UnusableSoundError,
+    machine_error,
+)
 from aec_ofa_tf.audio.io.ffmpeg import FFmpegSound, sniff
 from aec_ofa_tf.audio.io.lengths import (
-    BYTES_TO_LOOK_AT,
     MAX_MISSING_SHARE,
     UNKNOWN_LENGTH_NOTE,
-    goes_on,
     is_filler,
     length_note,
     missing_note,
-    usable_bytes,
 )
 from aec_ofa_tf.audio.io.libsndfile import SndfileSound, UnknownFormatError
 from aec_ofa_tf.audio.io.pcm_stream import FileChunks, PcmBlocks, PcmFormat, ReadAhead
 from aec_ofa_tf.audio.io.start import Start, StartBeyondEndError
+from aec_ofa_tf.audio.io.temporary import copied
 
 STANDARD_INPUT = "-"
 """The name that means standard input."""
@@ -65,6 +73,8 @@ class SoundSource:
     Raises:
         StartError: while iterating: the recording ends before `start_secs`.
         DecodeError: while iterating: the file is missing, empty, truncated or undecodable.
+        MachineError: while iterating: the machine lacks space, memory, open files or a folder for
+            temporary files.
     """
 
     def __init__(
@@ -96,10 +106,13 @@ class SoundSource:
         try:
             with closing(self._blocks()) as blocks:
                 yield from self._start.trimmed((block, self.rate_hz) for block in blocks)
-        except FileNotFoundError as error:
-            raise DecodeError(self._path, "missing") from error
-        except OSError as error:
-            raise DecodeError(self._path, f"unreadable: {error.strerror or error}") from error
+        except (OSError, MemoryError) as error:
+            if reason := machine_error(self._path, error):
+                raise reason from error
+            if isinstance(error, FileNotFoundError):
+                raise DecodeError(self._path, "missing") from error
+            detail = getattr(error, "strerror", None) or error
+            raise DecodeError(self._path, f"unreadable: {detail}") from error
         except StartBeyondEndError as error:
             raise StartError(self._path, str(error)) from error
         except UnusableSoundError as error:
@@ -137,9 +150,8 @@ class SoundSource:
         if header is not None and header.form is not None:
             yield from self._piped_blocks(self._ahead, header, header.form)
             return
-        # Unbuffered, because libsndfile moves the descriptor without the buffer's knowledge.
-        with tempfile.TemporaryFile(buffering=0) as spool, io.BufferedReader(spool) as file:
-            self._spool(self._ahead, spool)
+        _log.info("%s is a pipe and not PCM: reading it to its end first", self._path)
+        with copied(self._bounded(self._ahead)) as file:
             yield from self._file_blocks(file)
 
     def _raw_blocks(self, stream: ReadAhead, form: PcmFormat) -> Iterator[np.ndarray]:
@@ -166,14 +178,15 @@ class SoundSource:
             note = missing_note(blocks.missing_bytes, stated, "bytes", self._max_missing)
             self.notes.append(note)
         else:
-            following = stream.read(BYTES_TO_LOOK_AT)
-            if goes_on(header, following):
+            ahead_bytes = BYTES_TO_LOOK_AT if stated else FEW_BYTES_TO_LOOK_AT
+            following = stream.read(ahead_bytes)
+            is_whole = len(following) < ahead_bytes
+            if goes_on(header, io.BytesIO(following), 0, is_whole):
                 self.notes.append(length_note(stated))
                 stream.put_back(blocks.leftover + following)
                 yield from PcmBlocks(stream, form, None)
 
-    def _spool(self, stream: ReadAhead, spool: BinaryIO) -> None:
-        _log.info("%s is a pipe and not PCM: reading it to its end first", self._path)
+    def _bounded(self, stream: ReadAhead) -> Iterator[bytes]:
         size = 0
         while chunk := stream.read_some():
             size += len(chunk)
@@ -183,7 +196,7 @@ class SoundSource:
                     f"a stream of more than {_MAX_SPOOLED_BYTES >> 30} GiB that is not PCM; pipe "
                     "it as WAV, for example through `ffmpeg -i - -f wav -`",
                 )
-            spool.write(chunk)
+            yield chunk
 
     def _file_blocks(self, file: BinaryIO) -> Iterator[np.ndarray]:
         if not file.seek(0, os.SEEK_END):

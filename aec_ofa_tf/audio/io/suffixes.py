@@ -29,6 +29,20 @@ _LIBSNDFILE = {".w64", ".au", ".snd", ".caf"}.union(
 )
 
 
+# What programs and people leave beside recordings.
+_TEXTS = {
+    *(".cfg", ".csv", ".cue", ".description", ".doc", ".docx", ".html", ".ini", ".jams", ".json"),
+    *(".jsonl", ".lab", ".log", ".m3u", ".md", ".md5", ".nfo", ".pdf", ".py", ".rtf", ".sha256"),
+    *(".srt", ".textgrid", ".toml", ".tsv", ".txt", ".vtt", ".xls", ".xlsx", ".xml", ".yaml"),
+    ".yml",
+}
+_PICTURES = {".bmp", ".gif", ".jpeg", ".jpg", ".png", ".svg", ".tif", ".tiff", ".webp"}
+_DATA = {".gz", ".h5", ".hdf5", ".npy", ".npz", ".parquet", ".pickle", ".pkl", ".tar", ".zip"}
+# Peaks and settings of sound editors, unfinished downloads.
+_AUXILIARY = {".asd", ".part", ".pek", ".pkf", ".reapeaks", ".sfk", ".temp", ".tmp", ".ytdl"}
+_NO_SOUND = {*_TEXTS, *_PICTURES, *_DATA, *_AUXILIARY}
+
+
 def suffix_of(path: str | os.PathLike[str]) -> str:
     """The suffix in lower case, with its dot; names that are not UTF-8 are allowed."""
     return os.path.splitext(os.fspath(path))[1].lower()  # noqa: PTH122 - keeps surrogates
@@ -45,3 +59,8 @@ def preference(path: str | os.PathLike[str]) -> int | None:
     if suffix in _LIBSNDFILE:
         return 0
     return 1 if suffix in _FFMPEG else None
+
+
+def is_no_sound(path: str | os.PathLike[str]) -> bool:
+    """Whether the suffix says that a file is a text, a picture or the like."""
+    return suffix_of(path) in _NO_SOUND

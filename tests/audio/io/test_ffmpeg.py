@@ -6,7 +6,9 @@ import sys
 import numpy as np
 import pytest
 
+from aec_ofa_tf.audio.io.boxes import refuse_joined_boxes
 from aec_ofa_tf.audio.io.decode import DecodeError, decode
+from aec_ofa_tf.audio.io.errors import UnusableSoundError
 from tests.audio.io.files import RATE_HZ, pipe, tone
 
 # (suffix, FFmpeg's muxer, codec, rate).
@@ -88,6 +90,14 @@ def test_a_cut_file_is_refused(av, tmp_path, kind):
         decode(tmp_path / f"cut.{suffix}")
 
 
+@pytest.mark.parametrize("kind", [KINDS[0], KINDS[4], KINDS[5]], ids=lambda kind: kind[0])
+def test_joined_files_are_refused(av, tmp_path, kind):
+    suffix, *how = kind
+    (tmp_path / f"joined.{suffix}").write_bytes(2 * encoded(av, *how))
+    with pytest.raises(DecodeError, match="another recording is joined to its end"):
+        decode(tmp_path / f"joined.{suffix}")
+
+
 def test_only_what_is_needed_is_decoded(av, tmp_path):
     (tmp_path / "x.m4a").write_bytes(encoded(av, "ipod", "aac", 16000))
     whole = decode(tmp_path / "x.m4a", 32000).waveform
@@ -116,6 +126,22 @@ def test_a_playlist_opens_no_other_file(av, tmp_path, text):
     (tmp_path / "list.m4a").write_text(text.format(tmp_path / "other.m4a"))
     with pytest.raises(DecodeError, match="undecodable: Format not recognised"):
         decode(tmp_path / "list.m4a")
+
+
+@pytest.mark.parametrize(
+    ("container", "data"),
+    [
+        ("MP4", b"\0\0\0\x0cftypM4A \0\0\0\1mdat" + (24).to_bytes(8, "big") + bytes(8)),
+        ("WebM", b"\x1a\x45\xdf\xa3\x82ab\x18\x53\x80\x67\x40\x03abc"),
+        ("WMA", FIRST_BYTES["wma"][:8] + bytes(8) + (30).to_bytes(8, "little") + bytes(6)),
+    ],
+)
+def test_the_outermost_boxes_lead_to_a_joined_recording(container, data):
+    refuse_joined_boxes(io.BytesIO(data), container)
+    refuse_joined_boxes(io.BytesIO(data + data[:3]), container)
+    for follower in (data, b"RIFF" + bytes(40)):
+        with pytest.raises(UnusableSoundError, match="another recording is joined"):
+            refuse_joined_boxes(io.BytesIO(data + follower), container)
 
 
 @pytest.mark.parametrize("suffix", FIRST_BYTES)

@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 
 from aec_ofa_tf.audio.io.decode import DecodeError, decode
-from tests.audio.io.files import RATE_HZ, encoded, ogg_of_flac, pipe
+from tests.audio.io.files import (
+    RATE_HZ,
+    encoded,
+    ogg_of_flac,
+    pipe,
+    wav,
+    without_frame_count,
+)
 
 SECS = 1.0
 
@@ -134,3 +141,63 @@ def test_an_ogg_flac_whose_first_page_is_too_short_is_refused(tmp_path):
     data[27] = 5  # bytes of its only segment: the mark alone, without what must follow it
     with pytest.raises(DecodeError, match="damaged Ogg FLAC"):
         by_file(tmp_path, bytes(data))
+
+
+@pytest.mark.parametrize("read", [by_file, by_pipe])
+@pytest.mark.parametrize("counted", [(False, False), (True, False), (False, True)])
+def test_joined_flacs_without_a_number_of_samples_are_read(tmp_path, read, counted):
+    parts = [
+        part if has_count else without_frame_count(part)
+        for part, has_count in zip(PARTS["flac"], counted, strict=True)
+    ]
+    decoded = read(tmp_path, b"".join(parts))
+    assert len(decoded.waveform) == 4 * RATE_HZ
+    assert decoded.notes == (
+        "2 recordings joined in one file: all were read",
+        "its header gives no length: it was read to its end",
+    )
+
+
+FOREIGN = {
+    "flac, mp3": (PARTS["flac"][0] + PARTS["mp3"][0], "MP3"),
+    "flac, tagged mp3": (PARTS["flac"][0] + b"ID3\x03" + bytes(6) + without_info(mp3()), "MP3"),
+    "flac, ogg": (PARTS["flac"][0] + PARTS["ogg"][0], "Ogg"),
+    "flac, wav": (PARTS["flac"][0] + wav(), "WAV"),
+    "flac without a count, mp3": (without_frame_count(PARTS["flac"][0]) + mp3(), "MP3"),
+    "mp3, ogg": (PARTS["mp3"][0] + PARTS["ogg"][0], "Ogg"),
+    "mp3, tag, flac": (PARTS["mp3"][0] + b"TAG" + bytes(125) + PARTS["flac"][0], "FLAC"),
+    "ogg, mp3": (PARTS["ogg"][0] + PARTS["mp3"][0], "MP3"),
+    "ogg, flac": (PARTS["ogg"][0] + PARTS["flac"][0], "FLAC"),
+}
+
+
+@pytest.mark.parametrize("case", FOREIGN)
+def test_a_second_recording_of_another_format_is_refused(tmp_path, case):
+    data, container = FOREIGN[case]
+    message = rf"another recording is joined to its end \({container}\).*split the file"
+    with pytest.raises(DecodeError, match=message):
+        by_file(tmp_path, data)
+
+
+def test_what_a_flac_keeps_of_a_wav_is_no_second_recording(tmp_path):
+    flac = PARTS["flac"][0]
+    application = b"\x02\0\0\x10" + b"riff" + wav()[:12]  # flac --keep-foreign-metadata
+    decoded = by_file(tmp_path, flac[:42] + application + flac[42:])
+    assert (len(decoded.waveform), decoded.notes) == (RATE_HZ, ())
+
+
+@pytest.mark.parametrize("read", [by_file, by_pipe])
+def test_an_mp3_that_stops_within_a_frame_is_read_to_its_last_whole_frame(tmp_path, read):
+    whole = without_info(mp3(secs=3.0))
+    decoded = read(tmp_path, whole[: len(whole) * 2 // 3])
+    assert abs(len(decoded.waveform) - 2 * RATE_HZ) < 3 * 576
+    assert decoded.notes == ("its header gives no length: it was read to its end",)
+
+
+@pytest.mark.parametrize("form", ["mp3", "flac", "ogg"])
+def test_a_tag_with_a_footer_is_passed_over(tmp_path, form):
+    tag = b"ID3\x04\0\x10\0\0\x01\x00" + bytes(128) + b"3DI\x04\0\x10\0\0\x01\x00"
+    plain = by_file(tmp_path, PARTS[form][0])
+    tagged = by_file(tmp_path, tag + PARTS[form][0])
+    np.testing.assert_array_equal(tagged.waveform, plain.waveform)
+    assert tagged.notes == ()

@@ -1,9 +1,9 @@
 """Programs in processes of their own that need not import TensorFlow again.
 
-A server imports TensorFlow, which takes about four seconds and starts no thread. Every program runs
-in a fork of the server, as `python -m MODULE` would run it, and so does what `tests/forked_python`
-is asked to run: the child processes of an export. What a program imports and what it prints at its
-start is tested in new interpreters instead: `run_afresh`.
+A server imports TensorFlow and others, which takes four seconds and starts no thread. Every program
+runs in a fork of the server, as `python -m MODULE` would run it, and so does what
+`tests/forked_python` is asked to run: the child processes of an export. What a program imports and
+what it prints at its start is tested in new interpreters instead: `run_afresh`.
 """
 
 from __future__ import annotations
@@ -32,7 +32,9 @@ from aec_ofa_tf.export import child
 
 ROOT = Path(__file__).parents[1]
 _FORKS = multiprocessing.get_context("forkserver")
-_FORKS.set_forkserver_preload(["pipelines", "tensorflow", "aec_ofa_tf.pinned_keras"])
+_FORKS.set_forkserver_preload(
+    ["pipelines", "tensorflow", "aec_ofa_tf.pinned_keras", "aec_ofa_tf.experiment", "optuna"]
+)
 FORKED_PYTHON = str(ROOT / "tests" / "forked_python")
 _ADDRESS = "TESTS_FORKED_PYTHON"
 

@@ -58,9 +58,11 @@ def number(
     return dataclasses.field(default=default, metadata=bounds)
 
 
-def choice(default: str, choices: Sequence[str], changes_outcome: bool = True) -> Any:
-    """A dataclass field for one of several strings."""
-    metadata = {"choices": tuple(choices), "changes_outcome": changes_outcome}
+def choice(
+    default: str, choices: Sequence[str], changes_outcome: bool = True, is_later: bool = False
+) -> Any:
+    """A dataclass field for one of several strings; `is_later` as for `number`."""
+    metadata = {"choices": tuple(choices), "changes_outcome": changes_outcome, "is_later": is_later}
     return dataclasses.field(default=default, metadata=metadata)
 
 

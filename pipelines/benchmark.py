@@ -7,6 +7,10 @@ minute:
 python -m pipelines.benchmark --base_channels=4 --frames=40 --draws=2 --repetitions=1 \
     --loop_steps=20
 
+Of MobileNets on clips of 5 s:
+python -m pipelines.benchmark --space=mn04 --front_end=efficientat_32k --frames=500 \
+    --precisions=float32 --out=docs/results/train_step_mn04.json
+
 python -m pipelines.benchmark --suite=search --out=docs/results/search.json
 
 Recordings to records, beside a plain script; records to batches, beside a training step:

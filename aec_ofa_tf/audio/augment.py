@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import tensorflow as tf
 
 from aec_ofa_tf.audio.front_end import PANNS
+
+_SILENCE_DB = 1.0
+"""A frame is silent if none of its mel bins exceeds the floor by more."""
+_EVENED_DB = 20.0
+"""The greatest change of a clip's level before it is mixed."""
 
 
 def per_clip(
@@ -110,6 +116,76 @@ def random_gain(
         lambda s: tf.random.stateless_uniform([1, 1], s, -gain_db, gain_db), positions, seed
     )
     return tf.maximum(log_mel + tf.cast(gains, log_mel.dtype), floor_db)
+
+
+def random_crop(
+    log_mel: tf.Tensor,
+    positions: tf.Tensor,
+    seed: tf.Tensor,
+    frames: int,
+    floor_db: float = PANNS.floor_db,
+) -> tf.Tensor:
+    """Cuts a window out of each clip, which repeats without end and without silence around it.
+
+    Digital silence before the first and after the last sound, such as padding, is left out: a
+    window of nothing else would have the clip's label. A silent clip is taken whole.
+
+    Args:
+        log_mel: [batch, frames of a clip, mel bins] in dB.
+        positions: int32 [batch] in the global batch.
+        seed: int32 [2], stateless.
+        frames: frames of the window; may be more than the clip's.
+        floor_db: `FrontEndConfig.floor_db` of the clips' front end.
+
+    Returns:
+        [batch, frames, mel bins] in dB.
+    """
+    first, length = _sounding(log_mel, floor_db)
+    draws = per_clip(lambda s: tf.random.stateless_uniform([], s), positions, seed)
+    starts = tf.cast(draws * tf.cast(length, tf.float32), tf.int32)
+    window = starts[:, None] + tf.range(frames)
+    return tf.gather(log_mel, first[:, None] + window % length[:, None], axis=1, batch_dims=1)
+
+
+def _sounding(log_mel: tf.Tensor, floor_db: float) -> tuple[tf.Tensor, tf.Tensor]:
+    """First frame and number of frames of what is left of a clip without silence at its ends."""
+    frames = tf.shape(log_mel)[1]
+    loud = tf.reduce_max(log_mel, axis=2) > tf.cast(floor_db + _SILENCE_DB, log_mel.dtype)
+    first = tf.argmax(loud, axis=1, output_type=tf.int32)
+    last = frames - tf.argmax(loud[:, ::-1], axis=1, output_type=tf.int32)
+    silent = ~tf.reduce_any(loud, axis=1)
+    return tf.where(silent, 0, first), tf.where(silent, frames, last - first)
+
+
+def mix_power(
+    log_mel: tf.Tensor, weights: tf.Tensor, floor_db: float = PANNS.floor_db
+) -> tf.Tensor:
+    """Mixes neighbours as sounds: their powers, at levels that are evened out (between-class).
+
+    Two clips with the weights w and 1 - w sound together as w^2 and (1 - w)^2 of their powers,
+    divided by the sum of both (Tokozume et al. 2018, "Learning from between-class examples").
+    Before that their mean powers are made equal, for which each is changed by at most 20 dB.
+
+    Args:
+        log_mel: [2 * pairs, frames, mel bins] in dB.
+        weights: float32 [pairs], see `mixup_lambda`.
+        floor_db: `FrontEndConfig.floor_db` of the clips' front end.
+
+    Returns:
+        float32 [pairs, frames, mel bins] in dB.
+    """
+    power = tf.pow(10.0, tf.cast(log_mel, tf.float32) / 10.0)
+    level = _decibels(tf.reduce_mean(power, axis=[1, 2], keepdims=True))
+    half_difference = tf.clip_by_value((level[1::2] - level[0::2]) / 2, -_EVENED_DB, _EVENED_DB)
+    gain = tf.pow(10.0, half_difference / 10.0)
+    first = tf.square(weights)[:, None, None]
+    second = tf.square(1.0 - weights)[:, None, None]
+    mixed = (first * gain * power[0::2] + second / gain * power[1::2]) / (first + second)
+    return tf.maximum(_decibels(mixed), floor_db)
+
+
+def _decibels(power: tf.Tensor) -> tf.Tensor:
+    return 10.0 / math.log(10.0) * tf.math.log(power)
 
 
 @dataclass(frozen=True)

@@ -121,10 +121,9 @@ class Supernet(keras.Model):
         """The number of integers in the longest choice."""
         return max(len(size.choices[0]) for size in self.sizes)
 
-    @property
-    def dropout_sites(self) -> tuple[DropoutSite, ...]:
-        """Where dropout is applied: after units, in order, then in the head."""
-        sites, shape = [], self.network.image
+    def dropout_sites(self, frames: int) -> tuple[DropoutSite, ...]:
+        """Where dropout is applied, for an input of `frames`: after units in order, in the head."""
+        sites, shape = [], (frames, *self.network.image[1:])
         for unit, size in zip(self.units, self.sizes, strict=True):
             sides = unit.output_shape(size.choices[-1], shape)[:2]
             shape = (*sides, size.channels_out)

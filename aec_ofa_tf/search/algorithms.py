@@ -85,7 +85,7 @@ def search(
     Args:
         algorithms: the algorithm of every budget.
         evaluate: called in every round with the distinct candidates of all budgets.
-        size: of candidates with equal figures, the one of least size is the best.
+        size: of equally good candidates, the one of least size is the best.
         figure: the metric that candidates are ranked by.
 
     Returns:
@@ -113,6 +113,13 @@ def choose(
     size: Callable[[Subnet], float],
     figure: str = "mAP",
 ) -> dict[Subnet, SubnetMetrics]:
-    """The candidates by descending figure; of equally good ones the smaller comes first."""
-    order = sorted(metrics, key=lambda subnet: (-metrics[subnet][figure], size(subnet), subnet))
-    return {subnet: metrics[subnet] for subnet in order}
+    """The candidates by descending figure, then by descending mAP, then by size.
+
+    Few clips give many candidates the same accuracy; their mAP still tells them apart.
+    """
+
+    def order(subnet: Subnet) -> tuple[float, float, float, Subnet]:
+        found = metrics[subnet]
+        return -found[figure], -found.get("mAP", 0.0), size(subnet), subnet
+
+    return {subnet: metrics[subnet] for subnet in sorted(metrics, key=order)}

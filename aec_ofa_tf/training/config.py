@@ -19,6 +19,8 @@ SAMPLERS = ("uniform", "sandwich", "largest")
 DISTILL_FROM = ("cache", "online", "largest")
 EXECUTIONS = ("slices", "masks")
 SCHEDULES = ("constant", "cosine")
+POWER = "power"
+MIXUP_DOMAINS = ("log_mel", POWER)
 CLASS_WEIGHTS = ("none", "balanced")
 _TEACHER_BLOCKS = 4
 
@@ -37,6 +39,9 @@ class TrainConfig:
             instructions, else float32.
         seed: Seed of all random numbers.
         mixup_alpha: Concentration of mixup's Beta distribution; 0 for no mixup.
+        mixup_domain: What mixup mixes; log_mel: the normalised input, as PANNs; power: the sounds,
+            at levels that are evened out (between-class learning).
+        crop_secs: Length of a random window of each training clip, in seconds; 0 for whole clips.
         time_roll: Rotate training clips over time.
         gain_db: Greatest random gain or attenuation of training clips, in decibels.
         time_mask_frames: SpecAugment's time masks have fewer frames than this; 1 for no masks.
@@ -67,6 +72,8 @@ class TrainConfig:
     precision: str = choice("auto", PRECISIONS)
     seed: int = number(0, 0, 2**31 - 1)
     mixup_alpha: float = number(1.0, 0.0, 100.0)
+    mixup_domain: str = choice("log_mel", MIXUP_DOMAINS, is_later=True)
+    crop_secs: float = number(0.0, 0.0, 3600.0, is_later=True)
     time_roll: bool = switch(False)
     gain_db: float = number(0.0, 0.0, 100.0)
     time_mask_frames: int = number(64, 1)

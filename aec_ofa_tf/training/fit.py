@@ -82,14 +82,18 @@ def step_config(
     run: Run, train: TrainConfig, target: str, mixup: bool, label_weight: float
 ) -> StepConfig:
     """The train step that a configuration describes."""
+    front_end = run.records.front_end
+    crop = round(train.crop_secs * front_end.sample_rate_hz / front_end.hop_samples)
     return StepConfig(
         target=target,
         seed=train.seed,
         mixup=mixup and train.mixup_alpha > 0,
         mixup_alpha=train.mixup_alpha,
+        mixup_domain=train.mixup_domain,
+        crop_frames=max(crop, 1) if train.crop_secs else 0,
         time_roll=train.time_roll,
         gain_db=train.gain_db,
-        floor_db=run.records.front_end.floor_db,
+        floor_db=front_end.floor_db,
         label_weight=label_weight,
         spec_augment=SpecAugmentConfig(
             time_frames=train.time_mask_frames, mel_bins=train.mel_mask_bins

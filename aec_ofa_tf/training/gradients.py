@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+from aec_ofa_tf.layers.batch_norm import replica_count
 from aec_ofa_tf.models.draws import Draws
 from aec_ofa_tf.models.supernet import Supernet
 
@@ -98,14 +99,10 @@ def _accumulate(
     by_inputs: bool = True,
 ) -> tuple[tf.Tensor, list[tf.Tensor]]:
     """Sums losses and gradients (inputs first, unless `by_inputs` is False) over the subnets."""
-    losses: list[tf.Tensor] = []
-    sums: list[tf.Tensor] = []
-    # Unrolled: a loop in the graph must not contain the collectives of synchronised batch norm.
-    # An inner function, traced once for all subnets, raised peak memory by a fifth.
-    for index, subnet in enumerate(tf.unstack(subnets)):
-        # Without a fixed order the activations of all subnets could be in memory at once.
-        with tf.control_dependencies(sums):
-            own = tf.identity(inputs)
+
+    def one(
+        own: tf.Tensor, subnet: tf.Tensor, targets: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor, list[tf.Tensor]]:
         with tf.GradientTape() as tape:
             tape.watch(own)
             logits = forward(own, subnet)
@@ -116,8 +113,30 @@ def _accumulate(
             [own, *variables] if by_inputs else variables,
             unconnected_gradients=tf.UnconnectedGradients.ZERO,
         )
+        return loss, logits, gradients
+
+    one = _traced_once(one)
+    losses: list[tf.Tensor] = []
+    sums: list[tf.Tensor] = []
+    for index, subnet in enumerate(tf.unstack(subnets)):
+        # Without a fixed order the activations of all subnets could be in memory at once.
+        with tf.control_dependencies(sums):
+            own = tf.identity(inputs)
+        loss, logits, gradients = one(own, subnet, targets)
         sums = [a + b for a, b in zip(sums, gradients, strict=True)] if sums else gradients
         losses.append(loss)
         if index == 0 and config.inplace_targets is not None:
             targets = tf.stop_gradient(config.inplace_targets(logits))
     return tf.add_n(losses), sums
+
+
+def _traced_once(compute: Callable) -> Callable:
+    """A function that is one part of the graph for all subnets, traced and optimised once.
+
+    It is not inlined: the optimiser would see K copies, and their buffers took more memory. Eager
+    steps need none, and with several replicas it would contain the collectives of batch norm,
+    which TensorFlow forbids.
+    """
+    if not tf.inside_function() or replica_count() > 1:
+        return compute
+    return tf.function(compute, autograph=False, experimental_attributes={"_noinline": True})

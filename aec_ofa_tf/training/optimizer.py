@@ -56,15 +56,15 @@ def new_optimizer(
     return keras.optimizers.Adam(rate)
 
 
-class TransferAdamW(keras.optimizers.AdamW):
+class TransferAdamW(keras.optimizers.Adam):
     """AdamW for a new head on a pretrained body.
 
     The body rests for the first steps, in which the head is trained alone. Then its rate rises
-    linearly to a share of the head's.
+    linearly to a share of the head's. Decay goes by the rate of the variable, as its update does.
 
     Args:
         rate: the head's learning rate, by step.
-        weight_decay: of head and body.
+        weight_decay: of head and body, as a share per unit of the learning rate.
         transfer: the body's schedule.
         head: the weights of the head.
     """
@@ -76,28 +76,31 @@ class TransferAdamW(keras.optimizers.AdamW):
         transfer: TransferConfig,
         head: Sequence[keras.Variable],
     ) -> None:
-        super().__init__(rate, weight_decay=weight_decay)
+        super().__init__(rate)
+        self._decay = weight_decay
         self._transfer = transfer
-        self._head = {id(variable) for variable in head}
+        self._head = head
+        self._head_indices: set[int] = set()
+
+    def build(self, variables: Sequence[keras.Variable]) -> None:
+        """Creates the moments of all variables, of head and body."""
+        super().build(variables)
+        self._head_indices = {self._get_variable_index(variable) for variable in self._head}
 
     def update_step(
-        self, gradient: tf.Tensor, variable: keras.Variable, learning_rate: tf.Tensor
+        self, gradient: tf.Tensor, variable: tf.Variable, learning_rate: tf.Tensor
     ) -> None:
-        """One variable's update, by its own rate."""
-        share = self._share(variable)
-        super().update_step(gradient, variable, learning_rate * tf.cast(share, variable.dtype))
+        """One variable's decay and update, by its own rate."""
+        rate = tf.cast(learning_rate, variable.dtype) * self._share(variable)
+        # Here the variable is a replica's own; elsewhere a strategy forbids changes.
+        self.assign_sub(variable, variable * rate * tf.cast(self._decay, variable.dtype))
+        super().update_step(gradient, variable, rate)
 
-    def _apply_weight_decay(self, variables: Sequence[keras.Variable]) -> None:
-        # Decay goes by the rate of the variable, as its update does.
-        for variable in variables:
-            if self._use_weight_decay(variable):
-                rate = self._get_current_learning_rate() * self._share(variable)
-                decay = tf.cast(rate * self.weight_decay, variable.dtype)
-                variable.assign_sub(variable * decay)
-
-    def _share(self, variable: keras.Variable) -> tf.Tensor | float:
-        if id(variable) in self._head:
-            return 1.0
+    def _share(self, variable: tf.Variable) -> tf.Tensor:
+        """The variable's rate, relative to the head's, in its dtype."""
+        # Keras passes on TensorFlow's variable, not its own: only the index tells them apart.
+        if self._get_variable_index(variable) in self._head_indices:
+            return tf.ones([], variable.dtype)
         rest, rise = self._transfer.classifier_steps, max(1, self._transfer.body_warmup_steps)
         risen = (tf.cast(self.iterations.value, tf.float32) + 1.0 - rest) / rise
-        return self._transfer.body_rate * tf.clip_by_value(risen, 0.0, 1.0)
+        return tf.cast(self._transfer.body_rate * tf.clip_by_value(risen, 0.0, 1.0), variable.dtype)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from aec_ofa_tf.audio.augment import SpecAugmentConfig
 from aec_ofa_tf.audio.front_end import PANNS
 from aec_ofa_tf.config import check_fields, choice, number
+from aec_ofa_tf.training.config import MIXUP_DOMAINS, POWER
 
 TARGETS = ("labels", "soft_labels", "teacher", "largest")
 
@@ -24,6 +25,10 @@ class StepConfig:
         seed: seed of all draws, which depend on it, the step number and the position of a clip.
         mixup: mix pairs of neighbouring clips and their targets; 2B clips become B pairs.
         mixup_alpha: parameter of the mixing weight's Beta distribution.
+        mixup_domain: what is mixed: "log_mel", the normalised input; or "power", the clips' sounds
+            (`audio.augment.mix_power`).
+        crop_frames: frames of a random window of each clip (`audio.augment.random_crop`); 0 for
+            whole clips.
         time_roll: rotate each clip over time.
         gain_db: greatest random gain or attenuation of a clip, in dB; 0 for none.
         floor_db: level of digital silence in the records' front end, the minimum after a gain.
@@ -46,6 +51,8 @@ class StepConfig:
     seed: int = 0
     mixup: bool = False
     mixup_alpha: float = number(1.0, 0.0)
+    mixup_domain: str = choice("log_mel", MIXUP_DOMAINS)
+    crop_frames: int = number(0, 0)
     time_roll: bool = False
     gain_db: float = number(0.0, 0.0)
     floor_db: float = PANNS.floor_db
@@ -53,6 +60,11 @@ class StepConfig:
     class_weights: tuple[float, ...] = ()
     spec_augment: SpecAugmentConfig = field(default_factory=SpecAugmentConfig)
     jit_compile: bool = False
+
+    @property
+    def mixes_power(self) -> bool:
+        """Whether clips are mixed before the network, as sounds."""
+        return self.mixup and self.mixup_domain == POWER
 
     def __post_init__(self) -> None:
         check_fields(self)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 import tensorflow as tf
 
 from aec_ofa_tf.audio.augment import (
     mix_pairs,
+    mix_power,
     mixup_lambda,
+    random_crop,
     random_gain,
     spec_augment_mask,
     time_roll,
@@ -28,7 +31,7 @@ from aec_ofa_tf.training.keras_methods import KerasMethods, as_batch, entry
 from aec_ofa_tf.training.sampler import Sampler, check_sampler
 from aec_ofa_tf.training.step_config import StepConfig
 
-_SEEDS_PER_STEP = 5
+_SEEDS_PER_STEP = 6
 
 
 class Trainer(KerasMethods):
@@ -63,8 +66,8 @@ class Trainer(KerasMethods):
     Raises:
         TypeError: an argument is of another class.
         ValueError: XLA is wanted and the supernet is not executed by masks, the target is a
-            teacher and there is none, there are not as many class weights as classes, or the
-            sampler does not fit the supernet or the target.
+            teacher and there is none, there are not as many class weights as classes, crops are
+            shorter than the network needs, or the sampler does not fit the supernet or the target.
     """
 
     def __init__(
@@ -95,6 +98,8 @@ class Trainer(KerasMethods):
         self.config = config
         self.teacher = teacher
         self.gradients = gradients
+        self.frames = config.crop_frames or supernet.network.frames
+        replace(supernet.network, frames=self.frames)  # raises if the network needs more
         self.watch(supernet.space.largest)
         self.built = True
 
@@ -171,7 +176,7 @@ class Trainer(KerasMethods):
         batch = as_batch(batch, self.supernet.network)
         step = batch.get("step", self.optimizer.iterations)
         seed = tf.stack([self.config.seed, tf.cast(step, tf.int32)])
-        # One seed each for subnets, augmentation, dropout, time roll and gain.
+        # One seed each for subnets, augmentation, dropout, time roll, gain and crop.
         seeds = [tf.random.experimental.stateless_fold_in(seed, n) for n in range(_SEEDS_PER_STEP)]
         subnets = self.sampler(seeds[0])
         inputs = self.inputs(batch, seeds)
@@ -193,33 +198,41 @@ class Trainer(KerasMethods):
             batch: as for `step`.
             seeds: stateless seeds, int32 [2] each; the first is not used.
         """
-        log_mel = batch["log_mel"]
-        clips = tf.shape(log_mel)[0]
-        positions = _global_positions(clips)
-        if self.config.time_roll:
-            log_mel = time_roll(log_mel, positions, seeds[3])
-        if self.config.gain_db:
-            log_mel = random_gain(
-                log_mel, positions, seeds[4], self.config.gain_db, self.config.floor_db
-            )
-        draws = self._draws(clips, seeds[1], seeds[2])
-        return StepInputs(log_mel, self._targets(batch, log_mel, draws.mixup), draws)
-
-    def _draws(self, clips: tf.Tensor, augment_seed: tf.Tensor, dropout_seed: tf.Tensor) -> Draws:
-        network, config = self.supernet.network, self.config
-        mask_seed, mixup_seed = tf.unstack(tf.random.experimental.stateless_split(augment_seed, 2))
-        mixed = _global_positions(clips // 2 if config.mixup else clips)
-        return Draws(
+        log_mel, clips = batch["log_mel"], tf.shape(batch["log_mel"])[0]
+        log_mel = self._augmented(log_mel, _global_positions(clips), seeds)
+        mask_seed, mixup_seed = tf.unstack(tf.random.experimental.stateless_split(seeds[1], 2))
+        mixed = _global_positions(clips // 2 if self.config.mixup else clips)
+        weights = None
+        if self.config.mixup:
+            weights = mixup_lambda(mixed, mixup_seed, self.config.mixup_alpha)
+        mixes_power = self.config.mixes_power
+        if weights is not None and mixes_power:
+            log_mel = mix_power(log_mel, weights, self.config.floor_db)
+        draws = Draws(
             spec_augment_mask(
-                _global_positions(clips),
-                network.frames,
-                network.mel_bins,
+                mixed if mixes_power else _global_positions(clips),
+                self.frames,
+                self.supernet.network.mel_bins,
                 mask_seed,
-                config.spec_augment,
+                self.config.spec_augment,
             ),
-            mixup_lambda(mixed, mixup_seed, config.mixup_alpha) if config.mixup else None,
-            dropout_masks(mixed, self.supernet.dropout_sites, dropout_seed),
+            None if mixes_power else weights,
+            dropout_masks(mixed, self.supernet.dropout_sites(self.frames), seeds[2]),
         )
+        return StepInputs(log_mel, self._targets(batch, log_mel, weights), draws)
+
+    def _augmented(
+        self, log_mel: tf.Tensor, positions: tf.Tensor, seeds: list[tf.Tensor]
+    ) -> tf.Tensor:
+        """The clips' own augmentation, before they are mixed."""
+        config, floor = self.config, self.config.floor_db
+        if config.crop_frames:
+            log_mel = random_crop(log_mel, positions, seeds[5], config.crop_frames, floor)
+        if config.time_roll:
+            log_mel = time_roll(log_mel, positions, seeds[3])
+        if config.gain_db:
+            log_mel = random_gain(log_mel, positions, seeds[4], config.gain_db, floor)
+        return log_mel
 
     def _targets(
         self, batch: dict[str, tf.Tensor], log_mel: tf.Tensor, weights: tf.Tensor | None
@@ -229,10 +242,11 @@ class Trainer(KerasMethods):
 
         if self.config.target in ("labels", "largest"):
             return mixed(entry(batch, "labels", f"the target {self.config.target!r}"))
+        heard = log_mel if self.config.mixes_power else mixed(log_mel)
         soft = (
             mixed(entry(batch, "soft_labels", "the target 'soft_labels' (see StepConfig.target)"))
             if self.teacher is None
-            else tf.stop_gradient(self.teacher(mixed(log_mel)))
+            else tf.stop_gradient(self.teacher(heard))
         )
         weight = self.config.label_weight
         labels = entry(batch, "labels", f"label_weight={weight}") if weight else None

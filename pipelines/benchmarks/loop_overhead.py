@@ -84,7 +84,7 @@ def _feed(settings: TrainStepSettings, folder: Path) -> Feed:
 
 
 def _loop(settings: TrainStepSettings, folder: Path) -> StepLoop:
-    sampler = uniform_sampler(settings.space.subnets(), settings.subnets_per_step)
+    sampler = uniform_sampler(settings.space, settings.subnets_per_step)
     trainer = new_trainer(settings, sampler)
     store = CheckpointStore(folder / "checkpoints", trainer.supernet, trainer.optimizer)
     log = SummaryLog(folder / "events")

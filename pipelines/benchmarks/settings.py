@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from aec_ofa_tf.audio.front_end import PANNS, FrontEndConfig
-from aec_ofa_tf.models.cnn10 import Cnn10Network, Cnn10Space
+from aec_ofa_tf.models.network import NetworkConfig
 from aec_ofa_tf.models.space import SearchSpace
 
 FLOAT32, BFLOAT16 = "float32", "mixed_bfloat16"
@@ -34,8 +34,8 @@ class TrainStepSettings:
         ValueError: a precision is unknown, or float32 is not among them.
     """
 
-    space: Cnn10Space
-    network: Cnn10Network
+    space: SearchSpace
+    network: NetworkConfig
     batch_size: int
     subnets_per_step: int
     draws: int
@@ -81,8 +81,8 @@ class SearchSettings:
         walks: number of walks of the tree; their median is reported.
     """
 
-    space: Cnn10Space
-    network: Cnn10Network
+    space: SearchSpace
+    network: NetworkConfig
     batch_size: int
     clips: int
     random_draws: int
@@ -108,7 +108,7 @@ class TFLiteSettings:
 
     models: tuple[Path, ...]
     space: SearchSpace
-    network: Cnn10Network
+    network: NetworkConfig
     threads: int
     warm_up: int
     repetitions: int

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 import tensorflow as tf
 
 from aec_ofa_tf.layers.prefix import SLICES
-from aec_ofa_tf.models.space import Subnet
+from aec_ofa_tf.models.space import SearchSpace, Subnet
 from aec_ofa_tf.models.supernet import Supernet
 from aec_ofa_tf.pinned_keras import keras
 from aec_ofa_tf.training.gradients import Gradients, shared_gradients
@@ -23,13 +24,25 @@ Draw = tuple[Subnet, ...]
 
 def draw_subnets(settings: TrainStepSettings) -> list[Draw]:
     """The draws of the uniform sampler for the seeds 0, 1, ..."""
-    subnets = settings.space.subnets()
-    sample = uniform_sampler(subnets, settings.subnets_per_step)
-    member = {str(spec.row()): spec for spec in subnets}
-    return [
-        tuple(member[str(row)] for row in sample(tf.constant([seed, 0])).numpy().tolist())
-        for seed in range(settings.draws)
-    ]
+    space = settings.space
+    sample = uniform_sampler(space, settings.subnets_per_step)
+    rows = [sample(tf.constant([seed, 0])).numpy().tolist() for seed in range(settings.draws)]
+    return [tuple(_subnet_of(row, space) for row in draw) for draw in rows]
+
+
+def _subnet_of(row: list[list[int]], space: SearchSpace) -> Subnet:
+    """The member with the row `Subnet.row`."""
+    left, options = iter(row), []
+    for stage in space.stages:
+        wanted = list(itertools.islice(left, len(stage[0].choices)))
+        options.append(next(o for o in stage if _starts_with(wanted, o.choices)))
+    return space.build(options)
+
+
+def _starts_with(rows: Sequence[Sequence[int]], choices: Sequence[Sequence[int]]) -> bool:
+    """Whether the rows are the choices, which may be shorter."""
+    pairs = zip(rows, choices, strict=True)
+    return all(tuple(row[: len(choice)]) == tuple(choice) for row, choice in pairs)
 
 
 def random_batch(settings: TrainStepSettings) -> dict[str, tf.Tensor]:

@@ -6,7 +6,10 @@ from pathlib import Path
 
 from absl import flags
 
-from aec_ofa_tf.models.cnn10 import Cnn10Network, Cnn10Space, cnn10_space
+from aec_ofa_tf.models.family import search_space
+from aec_ofa_tf.models.network import NetworkConfig
+from aec_ofa_tf.models.space import SearchSpace
+from aec_ofa_tf.tasks import TASKS
 from pipelines.benchmarks.settings import (
     PRECISIONS,
     PrepareSettings,
@@ -46,7 +49,9 @@ _OF_SOME_SUITES = {
 
 flags.DEFINE_enum("suite", TRAIN_STEP, SUITES, "Suite of measurements to run.")
 flags.DEFINE_string("space", "[2,2,X]", "Search space, as for train.")
-flags.DEFINE_integer("base_channels", 64, "Channels of the first block; each next doubles.", 1)
+flags.DEFINE_integer(
+    "base_channels", None, "CNN10s: channels of the first block; each next doubles.", 1
+)
 flags.DEFINE_integer("classes", 527, "Classes of the classifier.", 1)
 flags.DEFINE_integer(
     "frames",
@@ -186,12 +191,8 @@ def _check_suite() -> None:
             )
 
 
-def _space_and_network(frames: int) -> tuple[Cnn10Space, Cnn10Network]:
+def _space_and_network(frames: int) -> tuple[SearchSpace, NetworkConfig]:
     _check_suite()
-    space = cnn10_space(FLAGS.space, FLAGS.base_channels)
-    return space, Cnn10Network(
-        FLAGS.classes,
-        FLAGS.frames or frames,
-        embedding_units=space.full_widths[-1],
-        mel_bins=front_end_flags.front_end_from_flags().mel_bins,
-    )
+    space = search_space(FLAGS.space, FLAGS.base_channels)
+    mel_bins = front_end_flags.front_end_from_flags().mel_bins
+    return space, space.network(FLAGS.classes, FLAGS.frames or frames, mel_bins, task=TASKS[0])

@@ -34,12 +34,18 @@ def define_source_flags() -> None:
 
 def _define_shares() -> None:
     """What belongs to the validation split and to the evaluation split."""
-    flags.DEFINE_list("validation_folds", ["4"], "esc50, scenes: folds of the validation split.")
+    flags.DEFINE_list(
+        "validation_folds",
+        ["4"],
+        "esc50, scenes: folds of the validation split. esc50: if empty, the split is drawn from "
+        "the training folds, see --validation_fraction.",
+    )
     flags.DEFINE_list("eval_folds", ["5"], "esc50, scenes: folds of the evaluation split.")
     flags.DEFINE_float(
         "validation_fraction",
         0.1,
-        "folder, csv with --group_by: share of recordings for validation.",
+        "folder, csv with --group_by, esc50 without --validation_folds: share of recordings for "
+        "validation.",
     )
     flags.DEFINE_float(
         "evaluation_fraction",

@@ -5,7 +5,9 @@ import tensorflow as tf
 from aec_ofa_tf.audio.augment import (
     SpecAugmentConfig,
     mix_pairs,
+    mix_power,
     mixup_lambda,
+    random_crop,
     random_gain,
     spec_augment_mask,
     time_roll,
@@ -72,6 +74,7 @@ def test_the_same_seed_draws_the_same_and_another_does_not():
         lambda positions: mixup_lambda(positions, tf.constant([0, 1])),
         lambda positions: time_roll(CLIPS[: len(positions)] * 0 + RAMP, positions, [0, 1]),
         lambda positions: random_gain(CLIPS[: len(positions)] * 0, positions, [0, 1], 6.0),
+        lambda positions: random_crop(CLIPS[: len(positions)] * 0 + RAMP, positions, [0, 1], 5),
     ],
 )
 def test_a_clip_s_draws_depend_on_its_position_alone(function):
@@ -124,3 +127,49 @@ def test_time_roll_rotates_every_clip_by_its_own_shift():
         for clip, result in zip(clips, rolled, strict=True)
     ]
     assert len(set(shifts)) > 1
+
+
+def crops(clip: np.ndarray, frames: int, count: int = 50) -> np.ndarray:
+    clips = tf.constant(np.repeat(clip[None], count, axis=0))
+    return random_crop(clips, tf.range(count), tf.constant([0, 1]), frames, -50.0).numpy()
+
+
+def test_a_crop_is_a_window_of_the_clip_which_repeats_without_the_silence_around_it():
+    clip = np.full([20, 3], -50.0, np.float32)
+    clip[4:16, 1] = np.arange(12) - 20.0
+    clip[9] = -50.0  # a pause is part of the sound
+    sound = clip[4:16]
+
+    windows = crops(clip, 8)
+    starts = {
+        next(s for s in range(12) if np.array_equal(window, np.roll(sound, -s, axis=0)[:8]))
+        for window in windows
+    }
+    assert starts == set(range(12))
+    longer = crops(clip, 30)
+    assert longer.shape == (50, 30, 3)
+    np.testing.assert_array_equal(longer[:, :18], longer[:, 12:])
+
+
+def test_a_silent_clip_is_taken_whole():
+    clip = np.full([20, 3], -50.0, np.float32) + np.arange(20, dtype=np.float32)[:, None] / 40
+
+    assert {float(window[0, 0]) for window in crops(clip, 5, 200)} == set(clip[:, 0].tolist())
+
+
+def test_sounds_are_mixed_at_equal_levels_by_the_square_of_their_weights():
+    tones = np.full([4, 10, 4], -90.0, np.float32)
+    tones[0, :, 1], tones[1, :, 2] = -30.0, 0.0  # 30 dB apart: each is changed by 15 dB
+    tones[2], tones[3] = -20.0, 10.0
+    mixed = mix_power(tf.constant(tones), tf.constant([0.75, 1.0]), -90.0).numpy()
+
+    power = np.array([0.75, 0.25]) ** 2 / (0.75**2 + 0.25**2)
+    np.testing.assert_allclose(mixed[0, 0, 1:3], -15.0 + 10 * np.log10(power), atol=0.1)
+    np.testing.assert_allclose(mixed[1], -5.0, atol=1e-4)
+
+
+def test_silence_is_not_raised_to_the_level_of_a_sound():
+    pair = tf.constant(np.stack([np.full([10, 4], 30.0), np.full([10, 4], -50.0)]), tf.float32)
+    mixed = mix_power(pair, tf.constant([0.0]), -50.0).numpy()
+
+    np.testing.assert_allclose(mixed, -30.0, atol=1e-4)

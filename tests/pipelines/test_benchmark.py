@@ -4,7 +4,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from aec_ofa_tf.models.family import search_space
+from aec_ofa_tf.training.sampler import uniform_sampler
 from pipelines.benchmarks.measuring import median_seconds, ratio
+from pipelines.benchmarks.operations import counted_ratios
+from pipelines.benchmarks.settings import TrainStepSettings
+from pipelines.benchmarks.workload import draw_subnets
 from tests.programs import run_program, run_without_tensorflow
 
 TINY = (
@@ -49,6 +54,20 @@ def test_train_step_reports_every_figure_of_the_suite(tmp_path):
     assert result["bfloat16"]["draws"] == 1
     assert isinstance(result["machine"]["bfloat16_units"], bool)
     assert 0 <= result["machine"]["share_of_other_programs"] < 1
+
+
+@pytest.mark.parametrize("name", ["[2,2,X]", "mn01"])
+def test_draws_are_those_of_the_sampler_in_every_family(name):
+    space = search_space(name)
+    network = space.network(5, 64, 64, task="multi_label")
+    settings = TrainStepSettings(space, network, 2, 3, 4, 1, 1, ("float32",), None)
+    draws = draw_subnets(settings)
+
+    sample = uniform_sampler(space, 3)
+    for seed, draw in enumerate(draws):
+        assert [subnet.row() for subnet in draw] == sample(tf.constant([seed, 0])).numpy().tolist()
+        assert all(subnet in space for subnet in draw)
+    assert counted_ratios(settings, draws)["ratio_over_standalone"] < 1
 
 
 def test_search_compares_the_tree_with_evaluating_subnets_alone():

@@ -199,3 +199,11 @@ def test_a_storage_that_cannot_be_opened_is_told_with_an_example():
         evolutionary("sqlite:////nowhere/at/all/search.db")
     with pytest.raises(ValueError, match="storage"):
         evolutionary("nonsense")
+
+
+def test_of_equally_accurate_candidates_the_one_with_the_higher_map_is_first_and_then_the_smaller():
+    small, middle, large = sorted(MEMBERS[:3], key=size)
+    figures = {small: (0.9, 0.7), middle: (0.9, 0.8), large: (0.9, 0.8)}
+    found = {s: {"accuracy": accuracy, "mAP": value} for s, (accuracy, value) in figures.items()}
+
+    assert list(algorithms.choose(found, size, "accuracy")) == [middle, large, small]

@@ -113,6 +113,30 @@ def test_esc50_splits_by_fold_and_orders_classes_by_target(tmp_path):
     assert [clip.id for clip in source.split(TRAIN)] == ["4-x.wav", "5-x.wav"]
 
 
+def test_esc50_draws_validation_recordings_from_the_training_folds(tmp_path):
+    rows = [
+        f"{fold}-{kind}{recording}-{take}.wav,{fold},{kind},kind{kind},True,{kind}{recording},{take}"
+        for fold in range(1, 6)
+        for kind in range(2)
+        for recording in range(10 * fold, 10 * fold + 5)
+        for take in "AB"
+    ]
+    root = esc50(tmp_path, *rows)
+    source = read_esc50(root, (), (5,), validation_fraction=0.2)
+
+    recordings = {
+        split: {clip.id.split("-")[1] for clip in source.split(split)}
+        for split in (TRAIN, VALIDATION, EVALUATION)
+    }
+    assert {clip.id[0] for clip in source.split(EVALUATION)} == {"5"}
+    assert not recordings[TRAIN] & recordings[VALIDATION]
+    # A fifth of each class' 20 training recordings, of two takes.
+    assert [len(source.split(split)) for split in recordings] == [64, 16, 20]
+    kinds = [clip.labels[0] for clip in source.split(VALIDATION)]
+    assert kinds.count("kind0") == kinds.count("kind1") == 8
+    assert not read_esc50(root, (), (5,)).split(VALIDATION)
+
+
 def test_esc50_faults_are_named(tmp_path):
     root = esc50(tmp_path, "1-x.wav,1,0,dog,True,x,A", "2-x.wav,2,0,cat,True,x,A")
     with pytest.raises(SourceError, match=r"esc50.csv:3: target 0 is 'cat' here and 'dog' above"):

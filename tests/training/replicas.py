@@ -11,6 +11,8 @@ import tensorflow as tf
 
 from aec_ofa_tf.models.supernet import Supernet
 from aec_ofa_tf.training.devices import Devices, open_devices
+from aec_ofa_tf.training.optimizer import TransferAdamW
+from aec_ofa_tf.training.origins import TransferConfig
 from aec_ofa_tf.training.sampler import sandwich_sampler
 from aec_ofa_tf.training.step_config import StepConfig
 from aec_ofa_tf.training.trainer import Trainer
@@ -44,10 +46,7 @@ def main(strategy: str, path: str) -> None:
         dtype, execution, learning_rate = RUNS[name]
         keras.utils.set_random_seed(0)
         with devices.strategy.scope():
-            optimizer = keras.optimizers.Adam(learning_rate)
-            if dtype == "mixed_float16":
-                optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
-            trainer = new_trainer(name, dtype, execution, optimizer)
+            trainer = new_trainer(name, dtype, execution, learning_rate)
         results[f"{name}_losses"] = train(trainer, devices)
         weight = tf.convert_to_tensor(trainer.supernet.unit_layers[0].conv.kernel)
         results[f"{name}_weight"] = weight.numpy()
@@ -56,15 +55,26 @@ def main(strategy: str, path: str) -> None:
     devices.wait_for_all()
 
 
-def new_trainer(name: str, dtype: str, execution: str, optimizer: keras.Optimizer) -> Trainer:
+def new_trainer(name: str, dtype: str, execution: str, learning_rate: float) -> Trainer:
     toy = name.startswith("toy")  # of several batch norms and a residual connection per unit
     subnets = 3 if name == "toy" else 2  # the third is drawn
     space, network = (ToySpace(), ToyNetwork(5, 40)) if toy else (SPACE, NETWORK)
     supernet = Supernet(space, network, dtype, execution)
     trainer = Trainer(supernet, sandwich_sampler(space, subnets), CONFIG)
+    optimizer = new_optimizer(supernet, learning_rate, is_pretrained=toy)
     trainer.compile(optimizer=optimizer, auto_scale_loss=False)
     optimizer.build(supernet.trainable_variables)
     return trainer
+
+
+def new_optimizer(supernet: Supernet, learning_rate: float, is_pretrained: bool) -> keras.Optimizer:
+    if is_pretrained:
+        transfer = TransferConfig("mn04.keras", classifier_steps=2, body_warmup_steps=4)
+        head = supernet.head_layer.trainable_variables
+        return TransferAdamW(learning_rate, 1e-3, transfer, head)
+    optimizer = keras.optimizers.Adam(learning_rate)
+    is_scaled = supernet.compute_dtype == "float16"
+    return keras.optimizers.LossScaleOptimizer(optimizer) if is_scaled else optimizer
 
 
 def train(trainer: Trainer, devices: Devices) -> np.ndarray:

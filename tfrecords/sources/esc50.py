@@ -7,27 +7,36 @@ from pathlib import Path
 
 from aec_ofa_tf.files import inside
 from tfrecords.clip import EVALUATION, TRAIN, VALIDATION, Clip, Row, Source, SourceError, collect
+from tfrecords.sources.splits import drawn_rows
 from tfrecords.sources.table import TableRow, read_table
 
 COLUMNS = ("filename", "fold", "target", "category")
+RECORDING = "src_file"
 
 
 def read_esc50(
-    root: Path | str, validation_folds: Sequence[int] = (4,), evaluation_folds: Sequence[int] = (5,)
+    root: Path | str,
+    validation_folds: Sequence[int] = (4,),
+    evaluation_folds: Sequence[int] = (5,),
+    validation_fraction: float = 0.0,
 ) -> Source:
     """Reads the layout. The label of a clip is its category.
 
     Folds in neither list are for training. Clips of one recording are in the same fold, so no
-    recording is in two splits.
+    recording is in two splits; nor is one if the validation split is drawn.
 
     Args:
         root: folder with `meta/esc50.csv` and `audio/`.
         validation_folds: folds of the validation split.
         evaluation_folds: folds of the evaluation split.
+        validation_fraction: share of the training recordings that is drawn, by class, for the
+            validation split if it has no folds (`splits.draw_splits`); recordings are told apart
+            by the column `src_file` if there is one.
 
     Raises:
-        SourceError: a fold is in both lists or absent from the table, or a target has two
-            categories; or as `table.read_table` and `clip.collect`.
+        SourceError: a fold is in both lists or absent from the table, a target has two
+            categories, or the fraction is outside [0, 1); or as `table.read_table` and
+            `clip.collect`.
 
     Example:
         >>> source = ofa.read_esc50("ESC-50-master", validation_folds=[4], evaluation_folds=[5])
@@ -38,19 +47,22 @@ def read_esc50(
     split_of = _split_of(validation_folds, evaluation_folds)
     table = root / "meta" / "esc50.csv"
     category_of: dict[int, str] = {}
-    rows, folds = [], set()
+    rows, folds, recordings = [], set(), {}
     for row in read_table(table, COLUMNS):
         fold = row.integer("fold")
         folds.add(fold)
         _add_category(category_of, row)
         path = inside(root / "audio", row["filename"], row.place)
         split = split_of.get(fold, TRAIN)
+        recordings[row["filename"]] = row.cells.get(RECORDING) or row["filename"]
         rows.append(Row(Clip(row["filename"], str(path), (row["category"],), split), row.place))
     absent = sorted(split_of.keys() - folds)
     if absent:
         raise SourceError(
             f"{table}: fold {absent[0]} does not occur; the folds are {sorted(folds)}"
         )
+    if not validation_folds and validation_fraction:
+        rows = drawn_rows(rows, recordings, validation_fraction, 0.0)
     labels = [category_of[target] for target in sorted(category_of)]
     return collect(labels, rows, folds={str(fold): split_of.get(fold, TRAIN) for fold in folds})
 

@@ -31,7 +31,8 @@ class SourceOptions:
         clips: numbers of train, validation and evaluation scenes to mix (for AudioSet: of
             validation clips to draw); None for the layout's default.
         folds: folds of validation and of evaluation.
-        fractions: shares of validation and of evaluation (`folder`, `csv`).
+        fractions: shares of validation and of evaluation (`folder`, `csv`; `esc50` without
+            validation folds).
         source_pattern: regular expression that finds a file's recording (`folder`).
         group_by: what no two splits share (`folder`, `csv`).
         split_rule: how splits are drawn (`folder`).
@@ -89,7 +90,7 @@ def _audioset(options: SourceOptions) -> Source:
 
 
 def _esc50(options: SourceOptions) -> Source:
-    return read_esc50(options.root, *options.folds)
+    return read_esc50(options.root, *options.folds, options.fractions[0])
 
 
 def _csv(options: SourceOptions) -> Source:

@@ -1,0 +1,48 @@
+from collections.abc import Callable, Sequence
+from functools import partial
+
+import numpy as np
+import tensorflow as tf
+
+from aec_ofa_tf.pinned_keras import keras
+from aec_ofa_tf.training.config import TrainConfig
+from aec_ofa_tf.training.optimizer import TransferAdamW, new_optimizer
+from aec_ofa_tf.training.origins import TransferConfig
+
+TRANSFER = TransferConfig("mn.keras", classifier_steps=2, body_warmup_steps=2, body_rate=0.5)
+RATE = 0.1
+
+
+def train(
+    new: Callable[[Sequence[keras.Variable]], keras.Optimizer], count: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Values of head and body, which both begin at 1, before each step and after the last."""
+    head, body = (keras.Variable(np.ones(1, np.float32)) for _ in range(2))
+    optimizer = new([head])
+    optimizer.build([body, head])
+    values = [(1.0, 1.0)]
+    apply = tf.function(
+        lambda: optimizer.apply([tf.ones([1]), tf.ones([1])], [body, head]), autograph=False
+    )
+    for _ in range(count):
+        apply()
+        values.append((float(head.numpy()[0]), float(body.numpy()[0])))
+    return tuple(np.array(values).T)
+
+
+def test_only_the_head_is_trained_at_first_and_then_the_body_at_its_rate():
+    head, body = train(partial(TransferAdamW, RATE, 0.0, TRANSFER), 5)
+    # Adam's step is the rate where all gradients are equal.
+    np.testing.assert_allclose(np.diff(head), [-RATE] * 5, rtol=1e-4)
+    np.testing.assert_allclose(
+        np.diff(body), np.array([0, 0, -0.25, -0.5, -0.5]) * RATE, rtol=1e-4, atol=1e-9
+    )
+
+
+def test_the_head_is_trained_as_by_adamw_and_decay_goes_by_the_rate_of_the_variable():
+    config = TrainConfig(learning_rate=RATE, weight_decay=0.3)
+    reference, _ = train(lambda _: new_optimizer(config, 5), 5)
+    head, body = train(partial(TransferAdamW, RATE, 0.3, TRANSFER), 5)
+    np.testing.assert_allclose(head, reference, rtol=1e-6)
+    np.testing.assert_array_equal(body[:3], 1.0)
+    np.testing.assert_allclose(body[3], 1 - 0.25 * RATE * (0.3 + 1), rtol=1e-4)

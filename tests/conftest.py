@@ -5,12 +5,16 @@ from pathlib import Path
 
 import pytest
 
+from tests.programs import serve_forked_python
+
 pytest_plugins = ["tests.exported"]
 
 ROOT = Path(__file__).resolve().parents[1]
 
 # Programs that tests start import this clone, in whatever folder they run.
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), os.getenv("PYTHONPATH")]))
+
+serve_forked_python()
 
 # A whole training run, files of many subnets, a new virtual environment.
 SLOW_FIXTURES = {"trained", "exported", "core_python", "installed"}

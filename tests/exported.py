@@ -17,6 +17,7 @@ from aec_ofa_tf.export.request import Conversion, ConversionRequest
 from aec_ofa_tf.models.cnn10 import Cnn10Network, parse_subnet
 from aec_ofa_tf.models.materialise import build_plain
 from aec_ofa_tf.tagging.model_file import ModelInfo
+from tests.programs import new_interpreters
 from tests.shared import made_once
 
 FRAMES = 64
@@ -168,4 +169,5 @@ def converted(folder: Path, models: dict[str, keras.Model], info: ModelInfo) -> 
         )
         for spec, form, quantization in wanted
     ]
-    return dict(zip(wanted, convert_models(work), strict=True))
+    with new_interpreters():
+        return dict(zip(wanted, convert_models(work), strict=True))

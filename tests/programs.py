@@ -1,8 +1,9 @@
 """Programs in processes of their own that need not import TensorFlow again.
 
-A server imports TensorFlow, which takes about four seconds and starts no thread. Every program runs
-in a fork of the server, as `python -m MODULE` would run it. What a program imports and what it
-prints at its start is tested in new interpreters instead: `run_afresh`.
+A server imports TensorFlow and others, which takes four seconds and starts no thread. Every program
+runs in a fork of the server, as `python -m MODULE` would run it, and so does what
+`tests/forked_python` is asked to run: the child processes of an export. What a program imports and
+what it prints at its start is tested in new interpreters instead: `run_afresh`.
 """
 
 from __future__ import annotations
@@ -12,19 +13,30 @@ import json
 import multiprocessing
 import os
 import runpy
+import shutil
 import signal
+import socketserver
 import subprocess
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest import mock
+
+from aec_ofa_tf.export import child
 
 ROOT = Path(__file__).parents[1]
 _FORKS = multiprocessing.get_context("forkserver")
-_FORKS.set_forkserver_preload(["pipelines", "tensorflow", "aec_ofa_tf.pinned_keras"])
+_FORKS.set_forkserver_preload(
+    ["pipelines", "tensorflow", "aec_ofa_tf.pinned_keras", "aec_ofa_tf.experiment", "optuna"]
+)
+FORKED_PYTHON = str(ROOT / "tests" / "forked_python")
+_ADDRESS = "TESTS_FORKED_PYTHON"
 
 
 @dataclass(frozen=True)
@@ -94,21 +106,57 @@ class Running:
 
 
 def _run(
-    module: str, arguments: list[str], outputs: list[Path], environment: dict[str, str]
+    module: str,
+    arguments: list[str],
+    outputs: list[Path],
+    environment: dict[str, str],
+    folder: Path = ROOT,
 ) -> None:
     for number, path in enumerate(outputs, start=1):
         file = os.open(path, os.O_WRONLY)
         os.dup2(file, number)
         os.close(file)
-    os.chdir(ROOT)
+    os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)
+    child.INTERPRETER = FORKED_PYTHON
     sys.argv = [str(ROOT.joinpath(*module.split(".")).with_suffix(".py")), *arguments]
     try:
         runpy.run_module(module, run_name="__main__", alter_sys=True)
     finally:
         # Python calls these at the end of an interpreter, but not of a fork.
         atexit._run_exitfuncs()
+
+
+class _Request(socketserver.StreamRequestHandler):
+    """What a `tests/forked_python` asks for: a module, to be run in its place."""
+
+    def handle(self) -> None:
+        asked = json.loads(self.rfile.readline())
+        outputs = [Path(f"/proc/{asked['pid']}/fd/{number}") for number in (1, 2)]
+        work = (asked["module"], asked["arguments"], outputs, asked["environment"], asked["folder"])
+        process = _FORKS.Process(target=_run, args=work)
+        process.start()
+        process.join()
+        self.wfile.write(f"{process.exitcode}\n".encode())
+
+
+def serve_forked_python() -> None:
+    """Lets the child processes of exports run in forks, those of programs and those of tests."""
+    folder = tempfile.mkdtemp()
+    os.environ[_ADDRESS] = f"{folder}/socket"
+    os.environ["TESTS_PYTHON"] = sys.executable
+    server = socketserver.ThreadingUnixStreamServer(os.environ[_ADDRESS], _Request)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    child.INTERPRETER = FORKED_PYTHON
+
+
+@contextmanager
+def new_interpreters() -> Iterator[None]:
+    """Lets the child processes of exports start as they do outside tests."""
+    with mock.patch.object(child, "INTERPRETER", sys.executable):
+        yield
 
 
 def run_program(name: str, *arguments: object) -> Finished:

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from aec_ofa_tf.dataset import Share
 from tfrecords.clip import TRAIN
-from tfrecords.python_functions import python_function
+from tfrecords.python_functions import python_function, without_autograph
 from tfrecords.records import Batch, Records, clip_lookup, open_records
 from tfrecords.shards import ShardReader
 from tfrecords.soft_labels import open_soft_labels
@@ -23,9 +23,6 @@ __all__ = [
     "open_records",
     "training_batches",
 ]
-
-without_autograph = tf.autograph.experimental.do_not_convert
-"""Marks a function that has no Python control flow over tensors, for which AutoGraph looks."""
 
 # Decoding FLAC takes longer than a training step of a small network. The log-mels of audio records
 # are therefore cached in memory if they need at most this many bytes.
@@ -65,7 +62,7 @@ def evaluation_batches(
         tf.data.Dataset.range(clips)
         .batch(batch_size)
         .map(
-            without_autograph(clip_lookup(records, reader, features)),
+            clip_lookup(records, reader, features),
             num_parallel_calls=_PARALLEL_BATCHES,
             deterministic=True,
         )

@@ -17,6 +17,9 @@ from typing import Any
 
 import tensorflow as tf
 
+without_autograph = tf.autograph.experimental.do_not_convert
+"""Marks a function that has no Python control flow over tensors, for which AutoGraph looks."""
+
 _IDLE_SECS = 0.2
 """Without a call for so long, every buffer is full."""
 

@@ -17,8 +17,8 @@ from aec_ofa_tf.config import ConfigError
 from aec_ofa_tf.dataset import TRAIN, DatasetSummary, Share
 from tfrecords.checked import Batch, CheckedBatches
 from tfrecords.manifest import Manifest, ManifestError, damage, load_manifest
-from tfrecords.python_functions import python_function
-from tfrecords.schema import parse_batch
+from tfrecords.python_functions import python_function, without_autograph
+from tfrecords.schema import batch_parser
 from tfrecords.shards import RecordError, ShardReader, open_shards
 
 
@@ -233,14 +233,14 @@ def clip_lookup(
     """
     _check_features(records, features)
     read = read_function(reader)
-    return lambda numbers: parse_batch(
-        read(numbers),
-        features,
+    parse = batch_parser(
+        tuple(features),
         records.payload,
         len(records.labels),
         records.clip_samples,
         records.front_end,
     )
+    return without_autograph(lambda numbers: parse(read(numbers)))
 
 
 def read_function(reader: ShardReader) -> Callable[[tf.Tensor], tf.Tensor]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import lru_cache
 
 import tensorflow as tf
 
@@ -11,19 +12,21 @@ from aec_ofa_tf.audio.log_mel import log_mel
 from tfrecords.flac import INT32_SCALE
 from tfrecords.flac_batch import decode_batch
 
+_PARSERS = 16
+"""Number of kinds of records whose traced parsers are kept."""
 
-def parse_batch(
-    serialized: tf.Tensor,
-    features: Sequence[str],
+
+@lru_cache(_PARSERS)
+def batch_parser(
+    features: tuple[str, ...],
     payload: str,
     classes: int,
     clip_samples: int,
     front_end: FrontEndConfig,
-) -> dict[str, tf.Tensor]:
-    """Parses a batch of records inside tf.data.
+) -> Callable[[tf.Tensor], dict[str, tf.Tensor]]:
+    """A function for tf.data that parses a batch of records; all datasets share its one trace.
 
     Args:
-        serialized: string [batch].
         features: "log_mel", "waveform" or both ("waveform" needs the payload "audio").
         payload: what the records contain, one of `clip_format.PAYLOADS`.
         classes: size of the label set.
@@ -31,10 +34,27 @@ def parse_batch(
         front_end: the parameters of the log-mel.
 
     Returns:
-        id: string [batch]; labels: float32 [batch, classes], 1 for the clip's labels, else 0;
-        log_mel: float32 [batch, frames, mel_bins] in dB, rounded to float16 for either payload,
-        so that both give the same values; waveform: float32 [batch, clip_samples].
+        From serialised records, string [batch], to id: string [batch]; labels: float32
+        [batch, classes], 1 for the clip's labels, else 0; log_mel: float32 [batch, frames,
+        mel_bins] in dB, rounded to float16 for either payload, so that both give the same values;
+        waveform: float32 [batch, clip_samples].
     """
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string)], autograph=False)
+    def parse(serialized: tf.Tensor) -> dict[str, tf.Tensor]:
+        return _parse(serialized, features, payload, classes, clip_samples, front_end)
+
+    return parse
+
+
+def _parse(
+    serialized: tf.Tensor,
+    features: Sequence[str],
+    payload: str,
+    classes: int,
+    clip_samples: int,
+    front_end: FrontEndConfig,
+) -> dict[str, tf.Tensor]:
     parsed = tf.io.parse_example(serialized, _feature_spec(payload))
     clips = {
         "id": parsed["id"],

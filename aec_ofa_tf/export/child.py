@@ -37,6 +37,9 @@ TARGETS_FILE = "targets.npy"
 CALIBRATION_FILE = "calibration.npy"
 TUNED_FILE = "tuned.npz"
 TWIN_FOLDER = "twin"
+INTERPRETER = sys.executable
+"""The Python that runs child processes."""
+
 PROGRESS = "fine-tuning"
 """First word of the lines in which the fine-tuning process reports its progress."""
 
@@ -183,7 +186,7 @@ def run_child(
     with (
         log.open("wb") as stream,
         subprocess.Popen(
-            [sys.executable, *arguments],
+            [INTERPRETER, *arguments],
             cwd=folder,
             env=_child_environment(),
             stdin=subprocess.DEVNULL,

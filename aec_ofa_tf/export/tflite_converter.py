@@ -23,6 +23,9 @@ from aec_ofa_tf.pinned_keras import keras
 Network: TypeAlias = keras.Model | tf.Module
 """A Keras model, or the module that `qat_trainer` saved."""
 
+SIGNATURE = "serving_default"
+"""Name of the only signature of a file."""
+
 
 def main() -> None:
     """Runs every job of the working directory."""
@@ -51,17 +54,18 @@ def _load(job: ConversionJob, folder: Path) -> Network | None:
 def _save(network: Network | None, job: ConversionJob, saved_model: str) -> None:
     """Writes the job's graph as a SavedModel with a batch size of 1.
 
-    The converter aborts if it is given a Keras 3 model directly, or a SavedModel whose variables
-    Keras has not tracked. `ExportArchive` tracks them.
+    The converter aborts if it is given a Keras 3 model directly. Keras' `ExportArchive` writes the
+    same graph, but traces it twice and looks for lookup tables in every layer.
     """
     function, shape = _graph(network, job)
-    archive = keras.export.ExportArchive()
-    if network is not None:
-        archive.track(network)
     name = "log_mel" if job.content == "log_mel" else "waveform"
-    signature = tf.TensorSpec(shape, tf.float32, name=name)
-    archive.add_endpoint("serve", function, input_signature=[signature])
-    archive.write_out(saved_model, verbose=False)
+    graph = tf.function(
+        function, input_signature=[tf.TensorSpec(shape, tf.float32, name=name)], autograph=False
+    ).get_concrete_function()
+    module = tf.Module()
+    module.kept = graph.variables
+    # Tensors have the names that they would have with `ExportArchive`, which adds "serve" as well.
+    tf.saved_model.save(module, saved_model, {"serve": graph, SIGNATURE: graph})
 
 
 def _graph(
@@ -89,7 +93,7 @@ def _graph(
 
 
 def _convert(job: ConversionJob, saved_model: str, folder: Path) -> bytes:
-    converter = tf.lite.TFLiteConverter.from_saved_model(saved_model)
+    converter = _open(saved_model)
     if job.quantization == "float32":
         return converter.convert()
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
@@ -115,6 +119,10 @@ def _convert(job: ConversionJob, saved_model: str, folder: Path) -> bytes:
     return _quantize_after_front_end(converter, representative, saved_model)
 
 
+def _open(saved_model: str) -> tf.lite.TFLiteConverter:
+    return tf.lite.TFLiteConverter.from_saved_model(saved_model, signature_keys=[SIGNATURE])
+
+
 def _with_io_types(
     converter: tf.lite.TFLiteConverter, job: ConversionJob
 ) -> tf.lite.TFLiteConverter:
@@ -132,7 +140,7 @@ def _quantize_after_front_end(
 
     Only TensorFlow's quantisation debugger can keep selected operators in float32.
     """
-    float_model = tf.lite.TFLiteConverter.from_saved_model(saved_model).convert()
+    float_model = _open(saved_model).convert()
     options = tf.lite.experimental.QuantizationDebugOptions(
         denylisted_nodes=_front_end_tensors(float_model)
     )

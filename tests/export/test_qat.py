@@ -17,6 +17,7 @@ from aec_ofa_tf.models.cnn10 import Cnn10Network, parse_subnet
 from aec_ofa_tf.tagging.interpreter import TFLiteModel
 from tests.export.graphs import open_graph, operator_details, operators
 from tests.exported import FRAMES, LABELS, make_waveforms
+from tests.programs import new_interpreters
 
 SPEC = "8x2-5+6-9x1-12x1"
 SETTINGS = FineTuning(steps=12, learning_rate=5e-4, batch_size=8, seed=3)
@@ -38,7 +39,8 @@ def data(model):
 
 @pytest.fixture(scope="module")
 def tuned(tmp_path_factory, model, data):
-    return fine_tune(model, data, SETTINGS, tmp_path_factory.mktemp("tuned"))
+    with new_interpreters():
+        return fine_tune(model, data, SETTINGS, tmp_path_factory.mktemp("tuned"))
 
 
 @pytest.fixture(scope="module")

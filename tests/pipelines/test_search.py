@@ -234,9 +234,8 @@ def test_a_latency_budget_needs_a_table_of_this_network_and_then_holds(trained, 
     assert "latency_ms" not in result["largest"]
 
 
-@pytest.mark.parametrize("name", ["[2,2,X]", "what? 100%"])
-def test_a_run_is_searched_whatever_characters_its_path_has(trained, tmp_path, name):
-    workdir = tmp_path / name
+def test_a_run_is_searched_whatever_characters_its_path_has(trained, tmp_path):
+    workdir = tmp_path / "[2,2,X] what? 100%"
     shutil.copytree(trained.workdir, workdir)
     places = (f"--workdir={workdir}", f"--data_dir={trained.data_dir}")
     flags = ("--budget=params<=9k", "--algorithm=evolutionary", "--population=2")

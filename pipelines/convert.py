@@ -28,7 +28,7 @@ from aec_ofa_tf.training.config import EvaluationConfig
 from aec_ofa_tf.workdir import Workdir
 from pipelines import program
 from pipelines.flags import data, define, experiment, naming_flags, read
-from pipelines.preflight import check_evaluated
+from pipelines.preflight import check_evaluated, check_export_folders
 from tfrecords.manifest import load_manifest
 
 FLAGS = flags.FLAGS
@@ -67,6 +67,8 @@ def main(_: list[str]) -> dict[str, object]:
     space, network = workdir.space_and_network()
     if FLAGS.family:
         config.check_budgets(map(Budget.parse, workdir.winners()))
+        if not FLAGS.out:
+            check_export_folders(workdir.path, workdir.winners())
     elif FLAGS.subnet:
         space.parse_subnet(FLAGS.subnet)
     if FLAGS.score:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from absl import flags
 
 from aec_ofa_tf.audio.front_end import FrontEndConfig
 from aec_ofa_tf.classes import ClassCounts, check_ranked, check_trainable
+from aec_ofa_tf.costs.budget import budget_folder
 from aec_ofa_tf.dataset import EVALUATION, VALIDATION
 from aec_ofa_tf.export.child import require_temporary_folder
+from aec_ofa_tf.ownership import MODELS, require_claimable
 from aec_ofa_tf.search.config import require_validation
 from aec_ofa_tf.training.device_config import check_devices
 from pipelines.flags import data
@@ -114,6 +117,17 @@ def check_budgets(
         request.search.members(request.space, network, front_end)
 
 
+def check_export_folders(workdir: Path, budgets: Iterable[str]) -> None:
+    """Checks that the winners of budgets can be written to a run's export folder.
+
+    Raises:
+        ForeignFolderError: one of the folders there is somebody else's.
+    """
+    root = workdir / "export"
+    for name in (".", *map(budget_folder, budgets)):
+        require_claimable(root / name, MODELS)
+
+
 def check_evaluated(manifest: Manifest, task: str, *splits: str) -> None:
     """Checks that networks can be scored on splits of records, and warns of classes left out.
 
@@ -130,6 +144,7 @@ def _check_export(request: TrainFlags) -> None:
         request.export.check_payload(FLAGS.payload)
     if request.export and request.search:
         request.export.check_budgets(request.search.parsed_budgets)
+        check_export_folders(Path(FLAGS.workdir), map(str, request.search.budgets))
 
 
 def _check_teacher_file(request: TrainFlags) -> None:

@@ -8,7 +8,12 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from types import ModuleType
+
+from aec_ofa_tf.files import DAMAGE_ERRORS
 
 BACKEND = "tensorflow"
 SETTINGS = {"image_data_format": "channels_last", "floatx": "float32", "epsilon": 1e-7}
@@ -32,6 +37,26 @@ def require_backend() -> None:
             f"{_VARIABLE}={wanted} in the environment, but these networks need TensorFlow: run "
             f"`unset {_VARIABLE}`, or set {_VARIABLE}={BACKEND}"
         )
+
+
+@contextmanager
+def naming_settings() -> Iterator[None]:
+    """Raises what values in `keras.json` that Keras does not know cause when it is imported.
+
+    Raises:
+        RuntimeError: Keras could not be imported; names the file.
+    """
+    try:
+        yield
+    except (AssertionError, *DAMAGE_ERRORS) as error:
+        home = Path(os.environ.get("KERAS_HOME") or Path("~/.keras").expanduser())
+        path = home / "keras.json"
+        if not path.is_file():
+            raise
+        raise RuntimeError(
+            f"Keras cannot be imported ({error or type(error).__name__}): {path} may have values "
+            f"that it does not know. These networks need none of them; correct or remove the file"
+        ) from error
 
 
 def pin(keras: ModuleType) -> None:

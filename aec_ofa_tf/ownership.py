@@ -148,7 +148,7 @@ def claim(folder: Path, kind: Kind) -> None:
 
 def mark(folder: Path, kind: Kind) -> None:
     """Marks a folder that is known to be ours, because it lies in a folder of ours."""
-    kinds = _kinds(folder)
+    kinds = kinds_of(folder)
     if kind.name not in kinds or not (folder / MARKER_NAME).is_file():
         write_json(folder / MARKER_NAME, {"kinds": sorted({*kinds, kind.name})})
 
@@ -161,11 +161,9 @@ def require_claimable(folder: Path, kind: Kind) -> None:
     Raises:
         ForeignFolderError: the folder belongs to somebody else, or holds another kind of outputs.
     """
-    if not folder.exists():
+    if not _is_there(folder, kind):
         return
-    if not folder.is_dir():
-        raise ForeignFolderError(f"{folder} is a file; give a folder for {kind.name}")
-    kinds = _kinds(folder)
+    kinds = kinds_of(folder)
     if kind.name in kinds:
         return
     if kinds:
@@ -183,7 +181,20 @@ def require_claimable(folder: Path, kind: Kind) -> None:
         )
 
 
-def _kinds(folder: Path) -> set[str]:
+def _is_there(folder: Path, kind: Kind) -> bool:
+    """Whether a folder exists; an error if it is none and cannot become one."""
+    for place in (folder, *folder.parents):
+        if place.is_dir():
+            return place == folder
+        if place.is_symlink() or place.exists():
+            link = place.is_symlink() and not place.exists()
+            what = f"is a link to {place.readlink()}, which does not exist" if link else "is a file"
+            within = "" if place == folder else f", so there can be no folder {folder}"
+            raise ForeignFolderError(f"{place} {what}{within}; give a folder for {kind.name}")
+    return False
+
+
+def kinds_of(folder: Path) -> set[str]:
     """What a folder holds, by its marker or by the signs of earlier versions."""
     marked = _json(folder / MARKER_NAME).get("kinds")
     known = {kind.name for kind in KINDS if isinstance(marked, list) and kind.name in marked}
@@ -205,7 +216,7 @@ def _ignored(folder: Path) -> set[str]:
 
 
 def _is_ours(folder: Path) -> bool:
-    return bool(_kinds(folder)) or not any(_foreign(folder))
+    return bool(kinds_of(folder)) or not any(_foreign(folder))
 
 
 def _keys(path: Path) -> frozenset[str]:

@@ -22,6 +22,7 @@ from aec_ofa_tf.costs.budget import Budget
 from aec_ofa_tf.dataset import EVALUATION
 from aec_ofa_tf.export.child import require_temporary_folder
 from aec_ofa_tf.export.config import ExportConfig
+from aec_ofa_tf.files import require_writable
 from aec_ofa_tf.ownership import MODELS, require_claimable
 from aec_ofa_tf.pretrained import DESCRIPTION
 from aec_ofa_tf.training.config import EvaluationConfig
@@ -57,6 +58,9 @@ for module in (pipelines.flags, data, experiment):
 def main(_: list[str]) -> dict[str, object]:
     """Converts `--subnet`, `--teacher` or `--family`; see the module's docstring."""
     config = read(ExportConfig, evaluation=read(EvaluationConfig))
+    if FLAGS.out:
+        require_claimable(Path(FLAGS.out), MODELS)
+    require_writable(Path(FLAGS.out or Path(FLAGS.workdir, "export")))
     if (Path(FLAGS.workdir) / DESCRIPTION).is_file():
         return _convert_imported(config)
     _check_flags()
@@ -114,8 +118,6 @@ def _check_flags() -> None:
         raise ValueError("--data_licence is for the model cards of --family: add --family")
     if FLAGS.family and not FLAGS.score:
         raise ValueError("the table of --family needs the files' scores: leave out --noscore")
-    if FLAGS.out:
-        require_claimable(Path(FLAGS.out), MODELS)
 
 
 if __name__ == "__main__":

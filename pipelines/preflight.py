@@ -10,13 +10,14 @@ from absl import flags
 from aec_ofa_tf.audio.front_end import FrontEndConfig
 from aec_ofa_tf.classes import ClassCounts, check_ranked, check_trainable
 from aec_ofa_tf.costs.budget import budget_folder
-from aec_ofa_tf.dataset import EVALUATION, VALIDATION
+from aec_ofa_tf.dataset import EVALUATION, TRAIN, VALIDATION
 from aec_ofa_tf.export.child import require_temporary_folder
 from aec_ofa_tf.ownership import MODELS, require_claimable
 from aec_ofa_tf.search.config import require_validation
 from aec_ofa_tf.training.device_config import check_devices
 from pipelines.flags import data
 from pipelines.flags.experiment import TrainFlags
+from pipelines.room import check_room
 from tfrecords.clip import Source
 from tfrecords.manifest import Manifest, load_manifest
 
@@ -58,10 +59,15 @@ def check_source(source: Source, front_end: FrontEndConfig, request: TrainFlags)
 
     Raises:
         ValueError: a stage would refuse its classes, or no subnet meets a budget.
-        OSError: the latency table cannot be read.
+        OSError: the latency table cannot be read, or the disk has too little room for all stages.
     """
-    check_classes(source.class_counts, request)
-    check_budgets(request, len(source.labels), front_end, data.clip_secs())
+    counts = source.class_counts
+    check_classes(counts, request)
+    if request.search:
+        require_validation(counts.clips[VALIDATION])
+    facts = len(source.labels), front_end, data.clip_secs()
+    check_budgets(request, *facts)
+    check_room(request, *facts, counts.clips[TRAIN], len(source.clips))
 
 
 def check_classes(counts: ClassCounts, request: TrainFlags) -> None:
@@ -82,6 +88,7 @@ def check_records(request: TrainFlags) -> None:
 
     Raises:
         ValueError: a stage does not.
+        OSError: the disk has too little room for all stages.
     """
     manifest = load_manifest(Path(FLAGS.data_dir))
     check_classes(manifest.class_counts, request)
@@ -90,7 +97,9 @@ def check_records(request: TrainFlags) -> None:
     if request.search:
         require_validation(manifest.clips.get(VALIDATION, 0))
     clip_secs = manifest.configuration["clip_secs"]
-    check_budgets(request, len(manifest.labels), manifest.front_end, clip_secs)
+    facts = len(manifest.labels), manifest.front_end, clip_secs
+    check_budgets(request, *facts)
+    check_room(request, *facts, manifest.clips[TRAIN])
     if request.export:
         request.export.check_payload(manifest.configuration["payload"])
 

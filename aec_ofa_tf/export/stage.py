@@ -32,7 +32,7 @@ from aec_ofa_tf.export.run import (
     trained_subnets,
 )
 from aec_ofa_tf.export.scoring import log_files, with_latency, with_scores
-from aec_ofa_tf.export.size_bounds import within_budgets
+from aec_ofa_tf.export.size_bounds import require_any, within_budgets
 from aec_ofa_tf.files import JsonObject, sha256_of
 from aec_ofa_tf.models.space import Subnet
 from aec_ofa_tf.ownership import MODELS, claim, require_claimable
@@ -59,7 +59,8 @@ def export_winners(run: Run, config: ExportConfig) -> ExportResult:
 
     Raises:
         ValueError: there is no search result, or mAP is not defined on the evaluation split.
-        RuntimeError: a conversion failed, or a file differs from Keras beyond its bound.
+        RuntimeError: a conversion failed, a file differs from Keras beyond its bound, or every
+            file is larger than its budget allows.
     """
     check_ranked(ClassCounts.of(run.records), run.network.task, [EVALUATION])
     winners, sizes = run.workdir.winners(), run.sizes(config.evaluation)
@@ -82,6 +83,7 @@ def export_winners(run: Run, config: ExportConfig) -> ExportResult:
     earlier.add(planned)
     files, left_out = _converted(run, config, folders, sizes)
     earlier.remove_replaced(folders, planned)
+    require_any(files, left_out)
     budgets = {budget_folder(budget): budget for budget in winners}
     files = [replace(file, budget=budgets[file.path.parent.name]) for file in files]
     files = _write_cards(run, files)
@@ -153,7 +155,8 @@ def export_family(
     Raises:
         ValueError: there is no search result, or `out` contains files of other subnets or of
             somebody else.
-        RuntimeError: a conversion failed, or a file differs from Keras beyond its bound.
+        RuntimeError: a conversion failed, a file differs from Keras beyond its bound, or every
+            file is larger than its budget allows.
     """
     root = out or run.export_path
     result = _export_in(run, config, out) if out else export_winners(run, config)
@@ -237,6 +240,7 @@ def _export_in(run: Run, config: ExportConfig, out: Path) -> ExportResult:
         require_no_others(run, folder, subnet, SUPERNET)
     _claim_folders(out, *folders)
     files, left_out = _converted(run, config, folders, run.sizes(config.evaluation))
+    require_any(files, left_out)
     return ExportResult(tuple(files), left_out)
 
 

@@ -1,10 +1,10 @@
 """Keras with the settings that networks need; every other module imports `keras` from here."""
 
-from aec_ofa_tf.keras_settings import BACKEND, naming_settings, pin, require_backend
+from aec_ofa_tf.keras_settings import BACKEND, pin, require_backend
 
 require_backend()
-with naming_settings():
-    import keras  # the backend is chosen when Keras is imported
+
+import keras  # noqa: E402 - the backend is chosen when Keras is imported
 
 if keras.config.backend() != BACKEND:
     raise RuntimeError(

@@ -12,6 +12,7 @@ from aec_ofa_tf.classes import ClassCounts, check_ranked, check_trainable
 from aec_ofa_tf.costs.budget import budget_folder
 from aec_ofa_tf.dataset import EVALUATION, TRAIN, VALIDATION
 from aec_ofa_tf.export.child import require_temporary_folder
+from aec_ofa_tf.files import require_writable
 from aec_ofa_tf.ownership import MODELS, require_claimable
 from aec_ofa_tf.search.config import require_validation
 from aec_ofa_tf.training.device_config import check_devices
@@ -29,9 +30,12 @@ def check_request(request: TrainFlags) -> None:
 
     Raises:
         ValueError: flags contradict each other or the environment.
-        OSError: there is no folder for temporary files, which conversion needs.
+        OSError: there is no folder for temporary files, which conversion needs, or the run
+            directory cannot be written to.
     """
     data.check_outputs(FLAGS.data_dir if "prepare" in request.stages else None, FLAGS.workdir)
+    if set(request.stages) - {"prepare"}:
+        require_writable(Path(FLAGS.workdir))
     for config in (request.teacher, request.supernet, request.subnet):
         if config is not None:
             check_devices(config.train, request.devices)

@@ -116,7 +116,7 @@ def _check_known(beam_args: Sequence[str], options: PipelineOptions) -> None:
         nearest = difflib.get_close_matches(name, known, 1)
         hint = f"; did you mean --{nearest[0]}?" if nearest else ""
         raise PrepareError(
-            f"Apache Beam has no option --{name}, received beam_args={list(beam_args)}{hint}"
+            f"Apache Beam has no option --{name}, which was given in beam_args{hint}"
         )
     if stray:
         raise PrepareError(

@@ -1,8 +1,6 @@
 """What would fail after hours of work is said before the first stage writes anything."""
 
 import shutil
-import subprocess
-import sys
 
 import pytest
 
@@ -95,19 +93,17 @@ def test_an_output_file_that_cannot_be_written_is_refused_before_the_measurement
     assert f"{tmp_path / 'file'} is no folder" in message
 
 
-def test_values_in_keras_json_that_keras_does_not_know_are_told(tmp_path):
-    (tmp_path / "keras.json").write_text('{"floatx": "float8"}')
-    code = (
-        "from aec_ofa_tf.keras_settings import naming_settings\n"
-        "try:\n with naming_settings():\n  import keras\n"
-        "except RuntimeError as error:\n print(error)\n"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        env={"KERAS_HOME": str(tmp_path), "KERAS_BACKEND": "tensorflow"},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        ('{"floatx": "float8"}', "floatx 'float8', not one of float16"),
+        ('{"epsilon": "small"}', "epsilon 'small', not a number"),
+        ("[1]", "[1], not an object"),
+    ],
+)
+def test_values_with_which_keras_cannot_be_imported_are_told(tmp_path, content, problem):
+    (tmp_path / "keras.json").write_text(content)
+    done = run("evaluate", "--model=m", f"--data_dir={tmp_path}", KERAS_HOME=str(tmp_path))
 
-    assert f"{tmp_path / 'keras.json'} may have values that it does not know" in done.stdout
+    assert done.code == 1
+    assert f"{tmp_path / 'keras.json'} has {problem}" in done.stderr.splitlines()[-1]

@@ -22,14 +22,12 @@ from aec_ofa_tf.costs.budget import Budget
 from aec_ofa_tf.dataset import EVALUATION
 from aec_ofa_tf.export.child import require_temporary_folder
 from aec_ofa_tf.export.config import ExportConfig
-from aec_ofa_tf.files import require_writable
-from aec_ofa_tf.ownership import MODELS, require_claimable
 from aec_ofa_tf.pretrained import DESCRIPTION
 from aec_ofa_tf.training.config import EvaluationConfig
 from aec_ofa_tf.workdir import Workdir
 from pipelines import program
 from pipelines.flags import data, define, experiment, naming_flags, read
-from pipelines.preflight import check_evaluated, check_export_folders
+from pipelines.preflight import check_evaluated, check_export_folders, check_export_place
 from tfrecords.manifest import load_manifest
 
 FLAGS = flags.FLAGS
@@ -58,9 +56,7 @@ for module in (pipelines.flags, data, experiment):
 def main(_: list[str]) -> dict[str, object]:
     """Converts `--subnet`, `--teacher` or `--family`; see the module's docstring."""
     config = read(ExportConfig, evaluation=read(EvaluationConfig))
-    if FLAGS.out:
-        require_claimable(Path(FLAGS.out), MODELS)
-    require_writable(Path(FLAGS.out or Path(FLAGS.workdir, "export")))
+    check_export_place(Path(FLAGS.workdir), FLAGS.out)
     if (Path(FLAGS.workdir) / DESCRIPTION).is_file():
         return _convert_imported(config)
     _check_flags()

@@ -130,6 +130,18 @@ def check_budgets(
         request.search.members(request.space, network, front_end)
 
 
+def check_export_place(workdir: Path, out: str | None) -> None:
+    """Checks that models can be written to a folder of the user's choice, or to the run's.
+
+    Raises:
+        ForeignFolderError: the folder is somebody else's.
+        OSError: it cannot be written to.
+    """
+    if out:
+        require_claimable(Path(out), MODELS)
+    require_writable(Path(out) if out else workdir / "export")
+
+
 def check_export_folders(workdir: Path, budgets: Iterable[str]) -> None:
     """Checks that the winners of budgets can be written to a run's export folder.
 

@@ -120,7 +120,7 @@ def _check_known(beam_args: Sequence[str], options: PipelineOptions) -> None:
         )
     if stray:
         raise PrepareError(
-            f"Apache Beam's options are written --name=value, received beam_args={stray}"
+            f"Apache Beam's options begin with two dashes, received beam_args={stray}"
         )
 
 

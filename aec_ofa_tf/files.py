@@ -97,10 +97,20 @@ def replacing(path: Path) -> Iterator[Path]:
 
 def free_bytes(directory: Path) -> int:
     """Free bytes of the disk that a directory, which need not exist yet, is or would be on."""
-    place = directory.absolute()
+    return shutil.disk_usage(_nearest(directory)).free
+
+
+def disk_of(path: Path) -> int:
+    """The number of the disk that a file or folder, which need not exist yet, is or would be on."""
+    return _nearest(path).stat().st_dev
+
+
+def _nearest(path: Path) -> Path:
+    """The path, or the nearest of its folders that exists."""
+    place = path.absolute()
     while not place.exists():
         place = place.parent
-    return shutil.disk_usage(place).free
+    return place
 
 
 def require_room(directory: Path, needed_bytes: int, what: str) -> None:
@@ -119,6 +129,28 @@ def require_room(directory: Path, needed_bytes: int, what: str) -> None:
         raise OSError(
             f"the {what} need about {needed_bytes / 1e9:.2g} GB and the disk has {free / 1e9:.2g} "
             f"GB free, at {directory}; make room or use another disk"
+        )
+
+
+def require_writable(path: Path) -> None:
+    """Checks, before the work for it, that a file or folder can be written.
+
+    Args:
+        path: where it will be; neither it nor its folder need exist yet.
+
+    Raises:
+        ValueError: a file lies where a folder is needed.
+        OSError: this process may not write there.
+    """
+    place = path.absolute()
+    while not place.exists() and not place.is_symlink():
+        place = place.parent
+    if place != path.absolute() and not place.is_dir():
+        raise ValueError(f"{place} is no folder, so {path} cannot be written; give another path")
+    if not os.access(place, os.W_OK):
+        raise PermissionError(
+            f"{path} cannot be written: {place} is read-only for this process; give another place, "
+            "or change its permissions"
         )
 
 

@@ -10,18 +10,27 @@ from __future__ import annotations
 import json
 import os
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from aec_ofa_tf.files import LOCK_NAME, exclusive, is_read_only, partial_path, write_json
+from aec_ofa_tf.files import (
+    DAMAGE_ERRORS,
+    LOCK_NAME,
+    exclusive,
+    is_read_only,
+    partial_path,
+    write_json,
+)
 
 MARKER_NAME = ".aec_ofa.json"
 
 # What file systems, file managers and we ourselves leave in a folder that is otherwise empty.
 _NOTHING = {LOCK_NAME, ".DS_Store", "Thumbs.db", "desktop.ini", "lost+found"}
 _NAMED = 3
+_MODEL_CARD, _LABELS_NAME, _TABLE_NAME = "model.json", "labels.txt", "family.json"
 
 
 class ForeignFolderError(ValueError):
@@ -54,8 +63,43 @@ def _has_soft_labels(folder: Path) -> bool:
     return any({"key", "shard"} <= _keys(path) for path in reports)
 
 
-def _has_our_model(folder: Path) -> bool:
-    return any("model.json" in _zip_names(path) for path in folder.glob("*.tflite"))
+def _holds_only_our_models(folder: Path) -> bool:
+    """Whether a folder holds models and tables of ours, and nothing else.
+
+    One of our files among others is a copy of the user's, whose own files may have the same names
+    as ours (`model.keras`).
+    """
+    if not folder.is_dir():
+        return False
+    paths = [path for path in folder.iterdir() if path.name not in _ignored(folder)]
+    own = any(path.suffix == ".tflite" or path.name == _TABLE_NAME for path in paths)
+    return own and all(map(_is_our_model, paths))
+
+
+def _is_our_model(path: Path) -> bool:
+    """Whether something in a folder of models was written by this project."""
+    if path.is_symlink():
+        return False
+    if path.is_dir():
+        return _is_ours(path)
+    if path.suffix == ".tflite":
+        return _MODEL_CARD in _zip_names(path)
+    if path.name == _LABELS_NAME or path.name.endswith(".tflite.md"):
+        return any(map(_is_our_model, path.parent.glob("*.tflite")))
+    if path.suffix == ".keras":
+        return _is_our_keras(path)
+    table = path.with_name(_TABLE_NAME)
+    return path.stem == table.stem and _keys(table) >= {"machine", "runtime", "rows"}
+
+
+def _is_our_keras(path: Path) -> bool:
+    """Whether a Keras file has the input and the first layer of our networks."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            layers = json.loads(archive.read("config.json"))["config"]["layers"]
+        return [layer["config"]["name"] for layer in layers[:2]] == ["log_mel", "input_norm"]
+    except (OSError, zipfile.BadZipFile, zlib.error, EOFError, *DAMAGE_ERRORS):
+        return False
 
 
 RECORDS = Kind(
@@ -73,9 +117,7 @@ SOFT_LABELS = Kind(
     _has_soft_labels,
 )
 RUN = Kind("a run", {"config.json": frozenset({"space", "network", "labels"})})
-MODELS = Kind(
-    "converted models", {"family.json": frozenset({"machine", "runtime", "rows"})}, _has_our_model
-)
+MODELS = Kind("converted models", {}, _holds_only_our_models)
 KINDS = (RECORDS, SCENES, SOFT_LABELS, RUN, MODELS)
 
 
@@ -106,7 +148,7 @@ def claim(folder: Path, kind: Kind) -> None:
 
 def mark(folder: Path, kind: Kind) -> None:
     """Marks a folder that is known to be ours, because it lies in a folder of ours."""
-    kinds = _kinds(folder)
+    kinds = kinds_of(folder)
     if kind.name not in kinds or not (folder / MARKER_NAME).is_file():
         write_json(folder / MARKER_NAME, {"kinds": sorted({*kinds, kind.name})})
 
@@ -119,11 +161,9 @@ def require_claimable(folder: Path, kind: Kind) -> None:
     Raises:
         ForeignFolderError: the folder belongs to somebody else, or holds another kind of outputs.
     """
-    if not folder.exists():
+    if not _is_there(folder, kind):
         return
-    if not folder.is_dir():
-        raise ForeignFolderError(f"{folder} is a file; give a folder for {kind.name}")
-    kinds = _kinds(folder)
+    kinds = kinds_of(folder)
     if kind.name in kinds:
         return
     if kinds:
@@ -141,7 +181,20 @@ def require_claimable(folder: Path, kind: Kind) -> None:
         )
 
 
-def _kinds(folder: Path) -> set[str]:
+def _is_there(folder: Path, kind: Kind) -> bool:
+    """Whether a folder exists; an error if it is none and cannot become one."""
+    for place in (folder, *folder.parents):
+        if place.is_dir():
+            return place == folder
+        if place.is_symlink() or place.exists():
+            link = place.is_symlink() and not place.exists()
+            what = f"is a link to {place.readlink()}, which does not exist" if link else "is a file"
+            within = "" if place == folder else f", so there can be no folder {folder}"
+            raise ForeignFolderError(f"{place} {what}{within}; give a folder for {kind.name}")
+    return False
+
+
+def kinds_of(folder: Path) -> set[str]:
     """What a folder holds, by its marker or by the signs of earlier versions."""
     marked = _json(folder / MARKER_NAME).get("kinds")
     known = {kind.name for kind in KINDS if isinstance(marked, list) and kind.name in marked}
@@ -150,7 +203,7 @@ def _kinds(folder: Path) -> set[str]:
 
 def _foreign(folder: Path) -> Iterator[str]:
     """Names in a folder that are neither ours nor folders of ours."""
-    ignored = _NOTHING | {partial_path(folder / MARKER_NAME).name}
+    ignored = _ignored(folder)
     with os.scandir(folder) as entries:
         for entry in entries:
             is_folder = entry.is_dir(follow_symlinks=False)
@@ -158,8 +211,12 @@ def _foreign(folder: Path) -> Iterator[str]:
                 yield f"{entry.name}/" if is_folder else entry.name
 
 
+def _ignored(folder: Path) -> set[str]:
+    return _NOTHING | {partial_path(folder / MARKER_NAME).name}
+
+
 def _is_ours(folder: Path) -> bool:
-    return bool(_kinds(folder)) or not any(_foreign(folder))
+    return bool(kinds_of(folder)) or not any(_foreign(folder))
 
 
 def _keys(path: Path) -> frozenset[str]:

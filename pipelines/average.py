@@ -28,6 +28,7 @@ def main(runs: list[str]) -> dict[str, object]:
     """Averages the searches and conversions of `runs`; see the module's docstring."""
     if not runs:
         raise ValueError("no runs given: name the --workdir of each")
+    program.check_out(FLAGS.out)
     from aec_ofa_tf.reporting.tables import markdown  # needs more than the core install
 
     averages = average([Workdir(Path(run)) for run in runs])

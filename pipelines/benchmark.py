@@ -41,6 +41,7 @@ flags.adopt_module_key_flags(benchmark)
 
 def main(_: list[str]) -> dict[str, object]:
     """Runs `--suite`; see the module's docstring."""
+    program.check_out(FLAGS.out)
     suites = {
         benchmark.TRAIN_STEP: _train_step,
         benchmark.SEARCH: _search,

@@ -22,13 +22,12 @@ from aec_ofa_tf.costs.budget import Budget
 from aec_ofa_tf.dataset import EVALUATION
 from aec_ofa_tf.export.child import require_temporary_folder
 from aec_ofa_tf.export.config import ExportConfig
-from aec_ofa_tf.ownership import MODELS, require_claimable
 from aec_ofa_tf.pretrained import DESCRIPTION
 from aec_ofa_tf.training.config import EvaluationConfig
 from aec_ofa_tf.workdir import Workdir
 from pipelines import program
 from pipelines.flags import data, define, experiment, naming_flags, read
-from pipelines.preflight import check_evaluated
+from pipelines.preflight import check_evaluated, check_export_folders, check_export_place
 from tfrecords.manifest import load_manifest
 
 FLAGS = flags.FLAGS
@@ -57,6 +56,7 @@ for module in (pipelines.flags, data, experiment):
 def main(_: list[str]) -> dict[str, object]:
     """Converts `--subnet`, `--teacher` or `--family`; see the module's docstring."""
     config = read(ExportConfig, evaluation=read(EvaluationConfig))
+    check_export_place(Path(FLAGS.workdir), FLAGS.out)
     if (Path(FLAGS.workdir) / DESCRIPTION).is_file():
         return _convert_imported(config)
     _check_flags()
@@ -67,6 +67,8 @@ def main(_: list[str]) -> dict[str, object]:
     space, network = workdir.space_and_network()
     if FLAGS.family:
         config.check_budgets(map(Budget.parse, workdir.winners()))
+        if not FLAGS.out:
+            check_export_folders(workdir.path, workdir.winners())
     elif FLAGS.subnet:
         space.parse_subnet(FLAGS.subnet)
     if FLAGS.score:
@@ -112,8 +114,6 @@ def _check_flags() -> None:
         raise ValueError("--data_licence is for the model cards of --family: add --family")
     if FLAGS.family and not FLAGS.score:
         raise ValueError("the table of --family needs the files' scores: leave out --noscore")
-    if FLAGS.out:
-        require_claimable(Path(FLAGS.out), MODELS)
 
 
 if __name__ == "__main__":

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from absl import flags
 
 from aec_ofa_tf.audio.front_end import FrontEndConfig
 from aec_ofa_tf.classes import ClassCounts, check_ranked, check_trainable
-from aec_ofa_tf.dataset import EVALUATION, VALIDATION
+from aec_ofa_tf.costs.budget import budget_folder
+from aec_ofa_tf.dataset import EVALUATION, TRAIN, VALIDATION
 from aec_ofa_tf.export.child import require_temporary_folder
+from aec_ofa_tf.files import require_writable
+from aec_ofa_tf.ownership import MODELS, require_claimable
 from aec_ofa_tf.search.config import require_validation
 from aec_ofa_tf.training.device_config import check_devices
 from pipelines.flags import data
 from pipelines.flags.experiment import TrainFlags
+from pipelines.room import check_room
 from tfrecords.clip import Source
 from tfrecords.manifest import Manifest, load_manifest
 
@@ -25,9 +30,12 @@ def check_request(request: TrainFlags) -> None:
 
     Raises:
         ValueError: flags contradict each other or the environment.
-        OSError: there is no folder for temporary files, which conversion needs.
+        OSError: there is no folder for temporary files, which conversion needs, or the run
+            directory cannot be written to.
     """
     data.check_outputs(FLAGS.data_dir if "prepare" in request.stages else None, FLAGS.workdir)
+    if set(request.stages) - {"prepare"}:
+        require_writable(Path(FLAGS.workdir))
     for config in (request.teacher, request.supernet, request.subnet):
         if config is not None:
             check_devices(config.train, request.devices)
@@ -55,10 +63,15 @@ def check_source(source: Source, front_end: FrontEndConfig, request: TrainFlags)
 
     Raises:
         ValueError: a stage would refuse its classes, or no subnet meets a budget.
-        OSError: the latency table cannot be read.
+        OSError: the latency table cannot be read, or the disk has too little room for all stages.
     """
-    check_classes(source.class_counts, request)
-    check_budgets(request, len(source.labels), front_end, data.clip_secs())
+    counts = source.class_counts
+    check_classes(counts, request)
+    if request.search:
+        require_validation(counts.clips[VALIDATION])
+    facts = len(source.labels), front_end, data.clip_secs()
+    check_budgets(request, *facts)
+    check_room(request, *facts, counts.clips[TRAIN], len(source.clips))
 
 
 def check_classes(counts: ClassCounts, request: TrainFlags) -> None:
@@ -79,6 +92,7 @@ def check_records(request: TrainFlags) -> None:
 
     Raises:
         ValueError: a stage does not.
+        OSError: the disk has too little room for all stages.
     """
     manifest = load_manifest(Path(FLAGS.data_dir))
     check_classes(manifest.class_counts, request)
@@ -87,7 +101,9 @@ def check_records(request: TrainFlags) -> None:
     if request.search:
         require_validation(manifest.clips.get(VALIDATION, 0))
     clip_secs = manifest.configuration["clip_secs"]
-    check_budgets(request, len(manifest.labels), manifest.front_end, clip_secs)
+    facts = len(manifest.labels), manifest.front_end, clip_secs
+    check_budgets(request, *facts)
+    check_room(request, *facts, manifest.clips[TRAIN])
     if request.export:
         request.export.check_payload(manifest.configuration["payload"])
 
@@ -114,6 +130,29 @@ def check_budgets(
         request.search.members(request.space, network, front_end)
 
 
+def check_export_place(workdir: Path, out: str | None) -> None:
+    """Checks that models can be written to a folder of the user's choice, or to the run's.
+
+    Raises:
+        ForeignFolderError: the folder is somebody else's.
+        OSError: it cannot be written to.
+    """
+    if out:
+        require_claimable(Path(out), MODELS)
+    require_writable(Path(out) if out else workdir / "export")
+
+
+def check_export_folders(workdir: Path, budgets: Iterable[str]) -> None:
+    """Checks that the winners of budgets can be written to a run's export folder.
+
+    Raises:
+        ForeignFolderError: one of the folders there is somebody else's.
+    """
+    root = workdir / "export"
+    for name in (".", *map(budget_folder, budgets)):
+        require_claimable(root / name, MODELS)
+
+
 def check_evaluated(manifest: Manifest, task: str, *splits: str) -> None:
     """Checks that networks can be scored on splits of records, and warns of classes left out.
 
@@ -130,6 +169,7 @@ def _check_export(request: TrainFlags) -> None:
         request.export.check_payload(FLAGS.payload)
     if request.export and request.search:
         request.export.check_budgets(request.search.parsed_budgets)
+        check_export_folders(Path(FLAGS.workdir), map(str, request.search.budgets))
 
 
 def _check_teacher_file(request: TrainFlags) -> None:

@@ -50,6 +50,7 @@ flags.adopt_module_key_flags(experiment)
 @naming_flags
 def main(_: list[str]) -> dict[str, object]:
     """Writes `--out`; see the module's docstring."""
+    program.check_out(FLAGS.out)
     space, network = _space_and_network()
     from pipelines.benchmarks.device_profile import ProfileSettings, profile_device
 

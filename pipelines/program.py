@@ -8,9 +8,11 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 from logging import WARNING, LogRecord
+from pathlib import Path
 
 from absl import app, flags, logging
 
+from aec_ofa_tf.files import require_replaceable, require_writable
 from aec_ofa_tf.keras_settings import require_backend
 from pipelines.flagfiles import expanded
 
@@ -92,6 +94,18 @@ def _parse_flags(arguments: list[str]) -> list[str]:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(1)
     return app.parse_flags_with_usage(given)
+
+
+def check_out(path: str | None) -> None:
+    """Checks, before the work, that a program's result can be written to a file.
+
+    Raises:
+        ValueError: the path is no ordinary file, or lies below one.
+        OSError: this process may not write there.
+    """
+    if path:
+        require_replaceable(Path(path))
+        require_writable(Path(path))
 
 
 def print_line(line: str) -> bool:

@@ -79,8 +79,14 @@ def _filtered_stderr() -> Iterator[None]:
         yield
         return
     command = [sys.executable, "-I", "-S", "-c", _FILTER]
-    # In a session of its own, Ctrl-C does not reach it.
-    with subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True) as process:
+    try:
+        # In a session of its own, Ctrl-C does not reach it.
+        process = subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)
+    except (OSError, ValueError):  # no interpreter, memory or processes: noise is the lesser evil
+        os.close(stderr)
+        yield
+        return
+    with process:
         os.dup2(process.stdin.fileno(), 2)  # type: ignore[union-attr]
         try:
             yield

@@ -11,9 +11,10 @@ from absl import flags
 
 import pipelines.flags
 from aec_ofa_tf.dataset import EVALUATION, VALIDATION
+from aec_ofa_tf.files import require_writable
 from aec_ofa_tf.search.config import require_validation, subspace
 from aec_ofa_tf.training.config import EvaluationConfig
-from aec_ofa_tf.workdir import Workdir
+from aec_ofa_tf.workdir import SEARCH, Workdir
 from pipelines import program
 from pipelines.flags import data, define, experiment, naming_flags, read
 from pipelines.preflight import check_evaluated
@@ -33,6 +34,7 @@ for module in (pipelines.flags, data, experiment):
 def main(_: list[str]) -> dict[str, object]:
     """Searches every budget; see the module's docstring."""
     workdir = Workdir(Path(FLAGS.workdir))
+    require_writable(workdir.path / SEARCH)
     trained, network = workdir.space_and_network()
     ratios = experiment.width_ratios()
     space = subspace(trained, FLAGS.space, ratios)

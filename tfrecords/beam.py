@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import io
 import logging
 import os
@@ -91,7 +92,36 @@ def beam_options(beam_args: Sequence[str]) -> PipelineOptions:
         raise PrepareError(
             f"Apache Beam does not accept beam_args={list(beam_args)}: {reason}"
         ) from error
+    _check_known(beam_args, options)
     return options
+
+
+def _check_known(beam_args: Sequence[str], options: PipelineOptions) -> None:
+    """Refuses options that Beam would drop; other runners than the local one have their own.
+
+    Raises:
+        PrepareError: Beam has no option of such a name, or an argument is none.
+    """
+    if any(argument.startswith("--runner") for argument in beam_args):
+        return
+    known = set(options.get_all_options())
+    unknown = set(options.get_all_options(retain_unknown_options=True)) - known
+    before = ("", *beam_args)
+    stray = [
+        argument
+        for last, argument in zip(before, beam_args, strict=False)
+        if not argument.startswith("--") and (not last.startswith("--") or "=" in last)
+    ]
+    for name in sorted(unknown):
+        nearest = difflib.get_close_matches(name, known, 1)
+        hint = f"; did you mean --{nearest[0]}?" if nearest else ""
+        raise PrepareError(
+            f"Apache Beam has no option --{name}, which was given in beam_args{hint}"
+        )
+    if stray:
+        raise PrepareError(
+            f"Apache Beam's options begin with two dashes, received beam_args={stray}"
+        )
 
 
 def _import_beam() -> ModuleType:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -27,7 +27,7 @@ from aec_ofa_tf.models.materialise import materialise
 from aec_ofa_tf.models.network import NetworkConfig
 from aec_ofa_tf.models.space import Subnet
 from aec_ofa_tf.pinned_keras import keras
-from aec_ofa_tf.tagging.model_file import ModelInfo, read_info
+from aec_ofa_tf.tagging.model_file import LABELS_FILE, ModelInfo, read_info
 from aec_ofa_tf.tagging.tagger import FRONT_END_FILE
 from aec_ofa_tf.training.run import Run, Sizes
 from aec_ofa_tf.training.stages import SUPERNET, TEACHER, teacher_network, trained_teacher
@@ -115,6 +115,14 @@ def convert_networks(
             save_model(tuned[id(network)].model, folder / FINE_TUNED_FILE)
     requests = [request for _, request in work]
     return [converted_file(*pair) for pair in zip(requests, conversions, strict=True)]
+
+
+def planned_files(config: ExportConfig, payload: str, folders: Iterable[Path]) -> list[Path]:
+    """The files that an export of this configuration writes into folders, cards apart."""
+    names = [file_name(*kind, config.io_type) for kind in config.kinds(payload)]
+    names += [MODEL_FILE, LABELS_FILE, FRONT_END_FILE]
+    names += [FINE_TUNED_FILE] if config.uses_qat else []
+    return [folder / name for folder in folders for name in names]
 
 
 def files_of_others(run: Run, folder: Path, network: Subnet, stage: str) -> list[Path]:

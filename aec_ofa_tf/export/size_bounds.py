@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from aec_ofa_tf.costs.budget import Budget
@@ -40,6 +40,16 @@ def within_budgets(
         left_out.append(LeftOutFile(file.file, file.bytes, str(budget), _reason(file, bound)))
         _log.warning("%s", left_out[-1])
     return kept, tuple(left_out)
+
+
+def require_any(files: Sequence[ConvertedFile], left_out: Sequence[LeftOutFile]) -> None:
+    """Checks that an export has a file.
+
+    Raises:
+        RuntimeError: all of them are larger than their budgets allow.
+    """
+    if left_out and not files:
+        raise RuntimeError(f"no file is within its budget; {left_out[0]}")
 
 
 def _reason(file: ConvertedFile, bound: float) -> str:

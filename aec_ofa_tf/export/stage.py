@@ -13,6 +13,7 @@ from aec_ofa_tf.classes import ClassCounts, check_ranked
 from aec_ofa_tf.costs.budget import Budget, budget_folder
 from aec_ofa_tf.dataset import EVALUATION
 from aec_ofa_tf.export.config import ExportConfig
+from aec_ofa_tf.export.earlier import EarlierFiles
 from aec_ofa_tf.export.model_card import CardContext, card_path, write_card
 from aec_ofa_tf.export.results import (
     FINE_TUNED_FILE,
@@ -25,16 +26,16 @@ from aec_ofa_tf.export.results import (
 from aec_ofa_tf.export.run import (
     TrainedNetwork,
     convert_networks,
-    files_of_others,
+    planned_files,
     require_no_others,
     teacher,
     trained_subnets,
 )
 from aec_ofa_tf.export.scoring import log_files, with_latency, with_scores
-from aec_ofa_tf.export.size_bounds import within_budgets
+from aec_ofa_tf.export.size_bounds import require_any, within_budgets
 from aec_ofa_tf.files import JsonObject, sha256_of
 from aec_ofa_tf.models.space import Subnet
-from aec_ofa_tf.ownership import MODELS, claim, mark
+from aec_ofa_tf.ownership import MODELS, claim, require_claimable
 from aec_ofa_tf.reporting.machine import describe_machine
 from aec_ofa_tf.reporting.tables import write_tables
 from aec_ofa_tf.tagging.interpreter import runtime_version
@@ -58,7 +59,8 @@ def export_winners(run: Run, config: ExportConfig) -> ExportResult:
 
     Raises:
         ValueError: there is no search result, or mAP is not defined on the evaluation split.
-        RuntimeError: a conversion failed, or a file differs from Keras beyond its bound.
+        RuntimeError: a conversion failed, a file differs from Keras beyond its bound, or every
+            file is larger than its budget allows.
     """
     check_ranked(ClassCounts.of(run.records), run.network.task, [EVALUATION])
     winners, sizes = run.workdir.winners(), run.sizes(config.evaluation)
@@ -75,12 +77,13 @@ def export_winners(run: Run, config: ExportConfig) -> ExportResult:
     if done and all(_is_unchanged(row, run.export_path) for row in rows):
         return _as_result(done)
     folders = _winner_folders(run, run.export_path)
-    _claim_folders(None, run.export_path, *folders)
+    _claim_folders(run.export_path, *folders)
+    earlier = EarlierFiles(run, NAME)
+    planned = planned_files(config, run.records.payload, folders)
+    earlier.add(planned)
     files, left_out = _converted(run, config, folders, sizes)
-    for folder, subnet in folders.items():
-        for stale in files_of_others(run, folder, subnet, SUPERNET):
-            stale.unlink()
-            card_path(stale).unlink(missing_ok=True)
+    earlier.remove_replaced(folders, planned)
+    require_any(files, left_out)
     budgets = {budget_folder(budget): budget for budget in winners}
     files = [replace(file, budget=budgets[file.path.parent.name]) for file in files]
     files = _write_cards(run, files)
@@ -113,8 +116,9 @@ def export_subnet(
         RuntimeError: a conversion failed, or a file differs from Keras beyond its bound.
     """
     folder = out or run.export_path / str(subnet)
-    _claim_folders(out, folder)
+    require_claimable(folder, MODELS)
     require_no_others(run, folder, subnet, SUPERNET)
+    claim(folder, MODELS)
     sizes = run.sizes(config.evaluation)
     return _export_one(run, config, folder, trained_subnets(run, [subnet], sizes)[subnet], score)
 
@@ -130,8 +134,9 @@ def export_teacher(
         RuntimeError: a conversion failed, or a file differs from Keras beyond its bound.
     """
     folder, network = out or run.export_path / TEACHER, teacher(run)
-    _claim_folders(out, folder)
+    require_claimable(folder, MODELS)
     require_no_others(run, folder, network.subnet, TEACHER)
+    claim(folder, MODELS)
     return _export_one(run, config, folder, network, score)
 
 
@@ -150,7 +155,8 @@ def export_family(
     Raises:
         ValueError: there is no search result, or `out` contains files of other subnets or of
             somebody else.
-        RuntimeError: a conversion failed, or a file differs from Keras beyond its bound.
+        RuntimeError: a conversion failed, a file differs from Keras beyond its bound, or every
+            file is larger than its budget allows.
     """
     root = out or run.export_path
     result = _export_in(run, config, out) if out else export_winners(run, config)
@@ -181,13 +187,12 @@ def export_family(
     return FamilyResult(str(root / f"{_TABLE}.md"), tuple(rows), result.left_out)
 
 
-def _claim_folders(out: Path | None, *folders: Path) -> None:
-    """Claims folders of the user's choice; those within the run directory are ours already."""
+def _claim_folders(*folders: Path) -> None:
+    """Claims all folders or, if one is somebody else's, none."""
     for folder in folders:
-        if out is None:
-            mark(folder, MODELS)
-        else:
-            claim(folder, MODELS)
+        require_claimable(folder, MODELS)
+    for folder in folders:
+        claim(folder, MODELS)
 
 
 def _columns(figure: str) -> dict[str, str]:
@@ -230,10 +235,12 @@ def _winner_folders(run: Run, root: Path) -> dict[Path, Subnet]:
 
 def _export_in(run: Run, config: ExportConfig, out: Path) -> ExportResult:
     folders = _winner_folders(run, out)
-    _claim_folders(out, out, *folders)
     for folder, subnet in folders.items():
+        require_claimable(folder, MODELS)
         require_no_others(run, folder, subnet, SUPERNET)
+    _claim_folders(out, *folders)
     files, left_out = _converted(run, config, folders, run.sizes(config.evaluation))
+    require_any(files, left_out)
     return ExportResult(tuple(files), left_out)
 
 

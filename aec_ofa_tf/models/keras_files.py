@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +31,11 @@ def load_model(path: Path) -> keras.Model:
     """
     if not path.is_file():
         raise ValueError(f"there is no model at {path}")
+    if path.suffix == ".keras" and not zipfile.is_zipfile(path):
+        raise ValueError(
+            f"{path} is no Keras model: it is cut short or damaged, or another kind of file; "
+            "restore it from a copy"
+        )
     try:
         return keras.models.load_model(path, compile=False, safe_mode=True)
     except MemoryError:

@@ -3,10 +3,26 @@
 from __future__ import annotations
 
 import pickle
+import struct
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
+
+from aec_ofa_tf.files import DAMAGE_ERRORS
+
+_FOREIGN_ERRORS = (
+    *DAMAGE_ERRORS,
+    AssertionError,
+    EOFError,
+    ImportError,
+    OSError,  # of reading at an offset that the file does not have; it was opened before
+    MemoryError,
+    RuntimeError,
+    pickle.UnpicklingError,
+    struct.error,
+)
+"""What PyTorch's reader raises for a file that PyTorch did not write; a size may be anything."""
 
 
 class CheckpointError(ValueError):
@@ -105,10 +121,10 @@ def read_state_dict(path: Path) -> StateDict:
         pass
     try:
         value = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, ValueError, KeyError, EOFError, pickle.UnpicklingError) as error:
+    except _FOREIGN_ERRORS as error:
         raise CheckpointError(
-            f"{path} cannot be read as a PyTorch checkpoint of tensors: it is cut or damaged, or "
-            f"it holds other Python objects ({type(error).__name__})"
+            f"{path} cannot be read as a PyTorch checkpoint of tensors: it is another kind of "
+            f"file, cut or damaged, or it holds other Python objects ({type(error).__name__})"
         ) from error
     if isinstance(value, Mapping) and isinstance(value.get("model"), Mapping):
         value = value["model"]

@@ -219,7 +219,9 @@ def require_validation(clips: int) -> None:
     """
     if not clips:
         raise ConfigError(
-            "search ranks subnets on validation clips and the records have none: prepare with a "
-            "validation split (validation_folds, validation_fraction)",
-            *("validation_folds", "validation_fraction"),
+            "search ranks subnets on validation clips, and there are none. In a list (csv), give "
+            "rows the split validation; in other layouts, draw some: validation_fraction "
+            "(folder, or a list without splits), validation_folds (esc50), validation_clips "
+            "(audioset, synthetic, scenes)",
+            *("validation_fraction", "validation_folds", "validation_clips"),
         )

@@ -13,7 +13,7 @@ from aec_ofa_tf.classes import ClassCounts, check_ranked
 from aec_ofa_tf.costs.budget import Budget
 from aec_ofa_tf.costs.costs import subnet_costs
 from aec_ofa_tf.dataset import EVALUATION, VALIDATION
-from aec_ofa_tf.files import fingerprint
+from aec_ofa_tf.files import fingerprint, require_writable
 from aec_ofa_tf.models.space import SearchSpace, Subnet
 from aec_ofa_tf.search import algorithms
 from aec_ofa_tf.search.algorithms import Algorithm, search
@@ -23,6 +23,7 @@ from aec_ofa_tf.search.members import ListedMembers, Members
 from aec_ofa_tf.search.report import Findings, report
 from aec_ofa_tf.search.results import BudgetResult, SearchResult, SubnetScores
 from aec_ofa_tf.training.run import Run
+from aec_ofa_tf.workdir import SEARCH
 
 _MANY = 2000
 
@@ -41,8 +42,10 @@ def run_search(run: Run, config: SearchConfig, space: SearchSpace | None = None)
     Raises:
         ValueError: no subnet meets a budget, there are no validation clips, or the supernet is not
             trained.
+        OSError: the run directory cannot be written to.
     """
     space = space or run.space
+    require_writable(run.workdir.path / SEARCH)
     require_validation(run.records.clips(VALIDATION))
     check_ranked(ClassCounts.of(run.records), run.network.task, [VALIDATION, EVALUATION])
     front_end = run.records.front_end

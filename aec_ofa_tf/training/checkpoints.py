@@ -21,6 +21,9 @@ _LOST_WORKER_ERRORS = (tf.errors.UnavailableError, tf.errors.AbortedError, tf.er
 _PARTIAL = ".partial"
 _WILDCARDS = re.compile(r"[*?\[\]\\]")
 _STEP = re.compile(r"step-(\d+)\.index")
+_DATA = re.compile(r"step-(\d+)\.data-\d+-of-\d+")
+# What TensorFlow puts around a reason: the node that failed, and the operation.
+_NODE = re.compile(r"\{\{.*?\}\}\s*|\s*\[Op:\w+\]")
 
 
 class CheckpointStore:
@@ -122,10 +125,13 @@ class CheckpointStore:
             Its step; 0 if there are no checkpoints.
 
         Raises:
-            OSError: there are checkpoints, but none can be read.
+            OSError: there are checkpoints, but none can be read; or there are only parts of them.
             ValueError: the checkpoint has another seed or another position in the data.
         """
+        if self._position and self._writable:  # others only read, perhaps while one is written
+            self._finish_move()
         steps, reasons = self.steps(), []
+        self._check_parts(steps)
         for step in steps:
             path = self.directory / f"step-{step}"
             try:
@@ -147,6 +153,29 @@ class CheckpointStore:
                 "Restore them from a copy, or train in another run directory"
             )
         return 0
+
+    def _finish_move(self) -> None:
+        """Moves the index of a checkpoint whose data a killed `save` had moved already."""
+        partial = self.directory / _PARTIAL
+        for index in partial.glob("step-*.index"):
+            left = any(partial.glob(f"{index.stem}.data-*"))
+            if not left and any(self.directory.glob(f"{index.stem}.data-*")):
+                index.replace(self.directory / index.name)
+
+    def _check_parts(self, steps: list[int]) -> None:
+        """Tells of checkpoints that lost their index, which a careless copy leaves behind."""
+        found = (_DATA.fullmatch(path.name) for path in self.directory.glob("step-*.data-*"))
+        newest = max(steps, default=-1)
+        parts = sorted({step for m in found if m and (step := int(m.group(1))) > newest})
+        if not parts:
+            return
+        what = f"{self.directory} has data of the steps {parts} without their step-N.index files"
+        if not steps:
+            raise OSError(
+                f"{what}, so it was copied in part: copy the *.index files too, or train in "
+                "another run directory"
+            )
+        logging.warning("%s; going on from an earlier checkpoint", what)
 
     def _check_position(self, step: int) -> None:
         stored = {name: int(tf.convert_to_tensor(value)) for name, value in self._position.items()}
@@ -183,4 +212,5 @@ def _readable(directory: Path) -> Iterator[Path]:
 def _reason(error: Exception) -> str:
     """The first line of a message of TensorFlow's, which may go on with a stack or a graph."""
     lines = str(getattr(error, "message", None) or error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__
+    reason = _NODE.sub("", lines[0]) if lines else ""
+    return reason or type(error).__name__

@@ -19,7 +19,7 @@ _FILES = {
 def reset(workdir: Workdir, stage: str) -> list[str]:
     """Removes a stage's results and those of the stages that depend on it.
 
-    Exported files remain; the next export replaces those of other subnets.
+    Exported files remain; the next export replaces those that exports of other subnets wrote.
 
     Args:
         workdir: the run directory, which the caller has locked.

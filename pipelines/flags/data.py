@@ -11,7 +11,7 @@ from aec_ofa_tf.audio.front_end import FrontEndConfig
 from aec_ofa_tf.audio.io.decode import LENGTH_POLICIES
 from aec_ofa_tf.audio.io.lengths import MAX_MISSING_SHARE
 from aec_ofa_tf.classes import ClassCounts
-from aec_ofa_tf.ownership import RECORDS, RUN, require_claimable
+from aec_ofa_tf.ownership import RECORDS, RUN, kinds_of, require_claimable
 from pipelines.flags import front_end, sources
 from tfrecords.clip import Source
 from tfrecords.manifest import Manifest
@@ -107,7 +107,7 @@ def check_outputs(data_dir: str | None = None, workdir: str | None = None) -> No
         _check_outside_source(name, path)
         require_claimable(path, kind)
     places = [path.resolve() for path, _ in given.values()]
-    if len(set(places)) < len(places) and not places[0].exists():
+    if len(set(places)) < len(places) and len(kinds_of(places[0])) < len(places):
         raise ValueError(
             f"--data_dir and --workdir are both {places[0]}; give the records a folder of their "
             f"own, for example --data_dir={places[0] / 'data'}"

@@ -50,3 +50,11 @@ def test_a_configuration_that_is_no_model_is_an_error_that_names_the_file(path):
             archive.writestr(name, content)
     with pytest.raises(ValueError, match=r"model\.keras cannot be opened"):
         load_model(path)
+
+
+@pytest.mark.parametrize("size", [0, 100, -100])
+def test_a_cut_file_is_not_called_missing(path, size):
+    path.write_bytes(path.read_bytes()[:size])
+    with pytest.raises(ValueError, match=r"model\.keras is no Keras model: it is cut") as caught:
+        load_model(path)
+    assert "not found" not in str(caught.value)

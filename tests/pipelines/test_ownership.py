@@ -1,14 +1,29 @@
 """The programs leave alone what they did not write."""
 
+import json
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 
-from tests.pipelines.conftest import TINY
+from aec_ofa_tf.experiment import Experiment
+from aec_ofa_tf.export.config import ExportConfig
+from aec_ofa_tf.export.earlier import EarlierFiles
+from aec_ofa_tf.models.family import search_space
+from aec_ofa_tf.ownership import MARKER_NAME, MODELS, ForeignFolderError, require_claimable
+from tests.pipelines.conftest import TINY, changed, export
 from tests.programs import run_program
 from tests.test_ownership import content
+from tfrecords.records import open_records
+
+FLOAT32 = {
+    "inputs": ["log_mel"],
+    "quantizations": ["float32"],
+    "max_map_drop": 1.0,
+    "parity_clips": 8,
+}
 
 
 @pytest.fixture
@@ -94,3 +109,85 @@ def test_convert_does_not_replace_the_models_of_others(tmp_path, trained, name):
         message = refused("convert", *places, what, f"--out={tmp_path}")
         assert f"{tmp_path} holds files that this project did not write ({name})" in message
     assert content(tmp_path) == {name: b"theirs"}
+
+
+@pytest.fixture
+def copied(tmp_path, trained) -> Path:
+    shutil.copytree(trained.workdir, tmp_path / "run")
+    return tmp_path / "run"
+
+
+def searched_again(run: Path, data_dir: Path) -> Experiment:
+    """The winner of params<=8k becomes another subnet, as after another training."""
+    with changed(run / "search" / "result.json") as result:
+        space = search_space("[2,2,X]", 4)
+        others = {str(space.smallest), str(space.largest)}
+        row = next(row for row in result["budgets"] if row["budget"] == "params<=8k")
+        row["subnet"] = min(others - {row["subnet"]})
+        result["budgets"] = [row]
+    return Experiment.open(run, open_records(data_dir))
+
+
+def test_an_export_keeps_the_models_that_a_user_put_beside_its_own(trained, copied, caplog):
+    folder = copied / "export" / "params_max_8k"
+    for name in ("log_mel-float32.tflite", "log_mel-float32.tflite.md"):
+        shutil.copy(folder / name, folder / name.replace("log_mel-float32", "keep_v1"))
+    before = content(folder)
+    experiment = searched_again(copied, trained.data_dir)
+    experiment.reset("convert")  # and with it the record of the files
+    experiment.export(ExportConfig(**FLOAT32))
+    after = content(folder)
+    assert {n: after.get(n) for n in before if n.startswith("keep")} == {
+        n: before[n] for n in before if n.startswith("keep")
+    }
+    assert f"{folder / 'keep_v1.tflite'} is of another subnet" in caplog.text
+    # Files of ours that the new model.keras would belie are removed, with their cards.
+    assert after["log_mel-float32.tflite"] != before["log_mel-float32.tflite"]
+    gone = {n for n in before if n.startswith(("log_mel-int8", "waveform"))}
+    assert gone
+    assert not gone & after.keys()
+
+
+def test_files_of_runs_without_a_list_of_them_are_those_of_the_record(trained, copied):
+    listed = copied / "export" / ".files.json"
+    written = json.loads(listed.read_text())["files"]
+    listed.unlink()
+    run = Experiment.open(copied, open_records(trained.data_dir)).run
+    EarlierFiles(run, "convert").add([])
+    assert json.loads(listed.read_text())["files"] == written
+    assert "params_max_8k/log_mel-int8.tflite" in written
+
+
+def test_an_export_does_not_replace_the_models_of_others_in_the_run(trained, copied):
+    theirs = copied / "export" / "params_max_9k"
+    theirs.mkdir()
+    (theirs / "model.keras").write_bytes(b"theirs")
+    with changed(copied / "search" / "result.json") as result:
+        result["budgets"][0]["budget"] = "params<=9k"
+    before = content(copied / "export")
+    places = [f"--workdir={copied}", f"--data_dir={trained.data_dir}"]
+    assert "(model.keras)" in refused("convert", *places, "--family")
+    with pytest.raises(ForeignFolderError, match=r"\(model\.keras\)"):
+        Experiment.open(copied, open_records(trained.data_dir)).family(ExportConfig(**FLOAT32))
+    assert content(copied / "export") == before
+    flags = [flag for flag in trained.flags if not flag.startswith("--workdir")]
+    assert "(model.keras)" in refused("train", *flags, f"--workdir={copied}", "--budget=params<=9k")
+
+
+def test_a_copied_model_does_not_make_a_folder_ours(tmp_path, trained):
+    own, theirs = export(trained), tmp_path / "theirs"
+    theirs.mkdir()
+    shutil.copy(own / "log_mel-float32.tflite", theirs)
+    (theirs / "model.keras").write_bytes(b"theirs")
+    before = content(theirs)
+    experiment = Experiment.open(trained.workdir, open_records(trained.data_dir))
+    with pytest.raises(ForeignFolderError, match=r"log_mel-float32\.tflite, model\.keras"):
+        experiment.export(ExportConfig(**FLOAT32), "smallest", out=theirs)
+    assert content(theirs) == before
+    # A folder of a version without markers, of which every file is ours, is recognised.
+    shutil.copytree(own, tmp_path / "ours")
+    (tmp_path / "ours" / MARKER_NAME).unlink()
+    require_claimable(tmp_path / "ours", MODELS)
+    shutil.copy(theirs / "model.keras", tmp_path / "ours")
+    with pytest.raises(ForeignFolderError):
+        require_claimable(tmp_path / "ours", MODELS)

@@ -19,7 +19,9 @@ NOISE = (
 FATAL = "F0000 00:00:1795661643.091992    1105 cpu.cc:52] The library was compiled for AVX\n"
 
 
-def import_tensorflow(tmp_path, ending: str, **environment: str) -> subprocess.CompletedProcess:
+def import_tensorflow(
+    tmp_path, ending: str, before: str = "", **environment: str
+) -> subprocess.CompletedProcess:
     package = tmp_path / "tensorflow"
     package.mkdir()
     code = f"import os, sys\nos.write(2, {NOISE!r}.encode())\nprint('ours', file=sys.stderr)\n"
@@ -27,7 +29,11 @@ def import_tensorflow(tmp_path, ending: str, **environment: str) -> subprocess.C
     clean = {key: value for key, value in os.environ.items() if not key.startswith("TF_CPP")}
     paths = {"PYTHONPATH": os.pathsep.join([str(ROOT), str(tmp_path)])}
     return subprocess.run(
-        [sys.executable, "-c", "import pipelines, tensorflow, os; os.write(2, b'after\\n')"],
+        [
+            sys.executable,
+            "-c",
+            f"{before}\nimport pipelines, tensorflow, os; os.write(2, b'after\\n')",
+        ],
         env={**clean, **paths, **environment},
         capture_output=True,
         text=True,
@@ -42,6 +48,13 @@ def test_only_tensorflow_s_messages_are_hidden(tmp_path):
 def test_all_messages_are_shown_to_those_who_ask(tmp_path):
     done = import_tensorflow(tmp_path, "", TF_CPP_MIN_LOG_LEVEL="0")
 
+    assert done.stderr == f"{NOISE}ours\nafter\n"
+
+
+def test_without_a_process_for_the_filter_all_messages_are_shown(tmp_path):
+    done = import_tensorflow(tmp_path, "", before="import sys; sys.executable = '/no/python'")
+
+    assert done.returncode == 0
     assert done.stderr == f"{NOISE}ours\nafter\n"
 
 

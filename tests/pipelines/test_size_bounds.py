@@ -2,9 +2,14 @@
 
 import json
 import shutil
+from dataclasses import replace
 
+import pytest
+
+from aec_ofa_tf.costs.budget import Budget
 from aec_ofa_tf.experiment import Experiment
 from aec_ofa_tf.export.config import ExportConfig
+from aec_ofa_tf.export.size_bounds import require_any, within_budgets
 from aec_ofa_tf.search.config import SearchConfig
 from tfrecords.records import open_records
 
@@ -30,5 +35,12 @@ def test_a_family_has_no_file_over_its_own_budget(trained, tmp_path):
     assert str(left_out) in table.with_suffix(".md").read_text()
     assert json.loads(table.with_suffix(".json").read_text())["left_out"][0]["budget"] == bound
     assert not list(workdir.glob(f"export/{left_out.file.split('/')[-2]}/waveform*"))
+    # Where no file is within its budget, there is no export.
+    nothing = within_budgets(
+        [replace(file, file=shutil.copy(workdir / "export" / file.file, tmp_path))],
+        {tmp_path: Budget.parse("tflite_bytes_int8<=1k")},
+    )
+    with pytest.raises(RuntimeError, match="no file is within its budget; left out"):
+        require_any(*nothing)
     # A second call finds the export done, and still knows what is left out.
     assert experiment.export(config).left_out == result.left_out

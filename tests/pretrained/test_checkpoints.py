@@ -6,6 +6,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+import soundfile
 
 from aec_ofa_tf.audio.front_end import front_end
 from aec_ofa_tf.audio.io.decode import decode
@@ -139,6 +140,23 @@ def test_a_wrong_file_is_one_clear_sentence(tmp_path):
             efficientat_model(read_state_dict(tmp_path / f"{name}.pt"), 50, 40, "multi_label")
     with pytest.raises(FileNotFoundError):
         read_state_dict(tmp_path / "none.pt")
+
+
+def test_foreign_and_cut_files_are_refused_with_one_sentence(tmp_path):
+    whole = tmp_path / "whole.pt"
+    torch.save({"weight": torch.ones(64, 64)}, whole)
+    legacy = tmp_path / "legacy.pt"
+    torch.save({"weight": torch.ones(4)}, legacy, _use_new_zipfile_serialization=False)
+    sound = tmp_path / "sound.wav"
+    soundfile.write(sound, np.zeros(8000), 8000)
+    contents = [sound.read_bytes(), b"", b"\x80", b"PK\x03\x04", b"\x80\x02\x8a\x0a" + b"x" * 64]
+    for path in (whole, legacy):
+        size = path.stat().st_size
+        contents += [path.read_bytes()[: size * part // 8] for part in range(1, 8)]
+    for content in contents:
+        sound.write_bytes(content)
+        with pytest.raises(CheckpointError, match=r"sound\.wav cannot be read as a PyTorch"):
+            read_state_dict(sound)
 
 
 @pytest.mark.skipif(not REAL.exists(), reason="the real weights are not here")

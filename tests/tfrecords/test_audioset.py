@@ -5,6 +5,8 @@ import pytest
 
 from tests.recordings import noise, write
 from tfrecords.clip import EVALUATION, TRAIN, VALIDATION, SourceError
+from tfrecords.prepare import prepare
+from tfrecords.prepare_config import PrepareConfig, PrepareError
 from tfrecords.sources.audioset import AudiosetFiles, read_audioset, read_class_labels
 
 LABELS = (
@@ -200,3 +202,12 @@ def test_official_labels_are_read_whole():
     names = read_class_labels(path)
     assert len(names) == 527
     assert names["/m/05zppz"] == "Male speech, man speaking"
+
+
+def test_records_are_not_written_among_the_recordings(tmp_path):
+    files = replace(dataset(tmp_path), audio=str(tmp_path / "audio"))
+    source = read_audioset(files, validation_clips=0)
+    records = tmp_path / "audio" / "records"
+    with pytest.raises(PrepareError, match="lies in the folder of recordings"):
+        prepare(source, PrepareConfig("audioset", clip_secs=0.1), records)
+    assert not records.exists()

@@ -1,4 +1,6 @@
 import hashlib
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -105,3 +107,33 @@ def test_scenes_take_events_from_their_own_folds(tmp_path):
     assert source.labels == esc50.labels
     assert source.facts["unusable_recordings"] == {}
     assert all(read_waveform(clip.path).any() for clip in source.clips)
+
+
+def test_scenes_that_the_disk_cannot_hold_are_refused_before_the_first(tmp_path):
+    with pytest.raises(OSError, match=r"the scenes need about 2\.9e\+05 GB and the disk has"):
+        mix(ToneBank(), MixerConfig({"train": 3}, clip_secs=3e9), tmp_path / "scenes")
+    assert not (tmp_path / "scenes" / "audio").exists()
+
+
+FULL_DISK = """
+import resource, signal, sys
+from pathlib import Path
+here, folder = sys.argv[1:]
+sys.path.insert(0, here)
+from tfrecords.sources.synthetic import read_synthetic
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (5000, 5000))
+try:
+    read_synthetic(Path(folder), {"train": 2}, 1.0, 0)
+except OSError as error:
+    print(error)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="limits of processes")
+def test_a_disk_that_fills_up_is_one_sentence_and_leaves_no_half_scene(tmp_path):
+    command = [sys.executable, "-c", FULL_DISK, str(Path(__file__).parents[2]), str(tmp_path / "s")]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "train-000000.flac could not be written" in done.stdout
+    assert "make room on its disk" in done.stdout
+    assert not list((tmp_path / "s" / "audio").iterdir())

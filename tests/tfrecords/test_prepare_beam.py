@@ -15,6 +15,7 @@ from tfrecords.clip import Clip, Source
 from tfrecords.clip_table import TABLE_NAME
 from tfrecords.plan import plan_shards
 from tfrecords.prepare import PrepareConfig, prepare
+from tfrecords.prepare_config import PrepareError
 
 CONFIG = PrepareConfig("folder", SECS, clips_per_shard=4)
 
@@ -74,3 +75,18 @@ def test_options_of_other_runners_pass_through():
     dataflow = beam_options(cloud)
     assert dataflow.view_as(StandardOptions).runner == "DataflowRunner"
     assert dataflow.view_as(GoogleCloudOptions).project == "p"
+
+
+@pytest.mark.parametrize(
+    ("argument", "message"),
+    [
+        ("--direct_num_wrkers=3", "no option --direct_num_wrkers.*did you mean --direct_num_work"),
+        ("direct_num_workers=3", "begin with two dashes"),
+        ("-direct_num_workers=3", "begin with two dashes"),
+    ],
+)
+def test_options_that_beam_would_drop_are_refused(argument, message):
+    with pytest.raises(PrepareError, match=message):
+        beam_options(["--direct_running_mode=in_memory", argument])
+    options = beam_options(["--direct_num_workers", "3", "--no_pipeline_type_check"])
+    assert options.get_all_options()["direct_num_workers"] == 3

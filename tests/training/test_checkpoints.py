@@ -1,4 +1,5 @@
 import logging
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -95,9 +96,31 @@ def test_a_save_that_is_cut_short_leaves_the_earlier_checkpoint(tmp_path, monkey
         with pytest.raises(InterruptedError):
             kept.save(8)
     assert kept.steps() == [7]
-    assert_restores(tmp_path, 7)
+    _, again = store(tmp_path)
+    assert again.restore() == 7 + moves  # with its data in place, the new one is complete
     kept.save(9)
-    assert kept.steps() == [9, 7]
+    assert kept.steps() == ([9, 8, 7] if moves else [9, 7])
+
+
+def test_checkpoints_that_were_copied_without_their_index_are_not_passed_over(tmp_path, caplog):
+    saved(tmp_path, 4, 8)
+    (tmp_path / "step-8.index").unlink()
+    logging.getLogger("absl").propagate = True
+    assert_restores(tmp_path, 4)
+    assert "has data of the steps [8] without their step-N.index files" in caplog.text
+    (tmp_path / "step-4.index").unlink()
+    with pytest.raises(OSError, match=r"steps \[4, 8\].*copy the \*\.index files too") as caught:
+        assert_restores(tmp_path, 0)
+    assert "remove" not in str(caught.value)
+    assert len(list(tmp_path.glob("step-*.data-*"))) == 2
+
+
+def test_the_reason_of_a_failed_save_is_free_of_tensorflow_s_own_names(tmp_path):
+    _, kept = store(tmp_path / "file" / "checkpoints")
+    (tmp_path / "file").touch()
+    with pytest.raises(OSError, match="checkpoint of step 1 could not be written") as caught:
+        kept.save(1)
+    assert not re.search(r"\{\{|__wrapped__|\[Op:", str(caught.value))
 
 
 def test_nothing_but_damaged_checkpoints_is_an_error(tmp_path):
@@ -148,6 +171,7 @@ def test_a_full_disk_is_one_sentence_and_leaves_the_earlier_checkpoint(tmp_path)
     command = [sys.executable, "-c", FULL_DISK, str(Path(__file__).parents[2]), str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert f"checkpoint of step 2 could not be written to {tmp_path}: " in done.stdout
+    assert "{{" not in done.stdout
     assert "make room and run the same command again" in done.stdout
     assert len(done.stdout.splitlines()) == 1
     assert not (tmp_path / ".partial").exists()

@@ -113,13 +113,14 @@ def read_audioset(
         for segment in found
     ]
     listed = [segment for found in (*segments.values(), pool) for segment in found]
-    return collect(
+    source = collect(
         list(names.values()),
         rows,
         notes=audio.strays(names_of(segment) for segment in listed),
         validation_drawn=len(drawn),
         audioset_cut=SEGMENT if any(row.clip.begin_secs for row in rows) else BEGINNING,
     )
+    return replace(source, searched=root / files.audio)
 
 
 def _pool(

@@ -16,7 +16,14 @@ from typing import Protocol
 import numpy as np
 import soundfile
 
-from aec_ofa_tf.files import is_read_only, read_json, remove_partial, replacing, write_json
+from aec_ofa_tf.files import (
+    is_read_only,
+    read_json,
+    remove_partial,
+    replacing,
+    require_room,
+    write_json,
+)
 from aec_ofa_tf.ownership import SCENES, owned
 from tfrecords.clip import SPLITS, Source, SourceError
 from tfrecords.sources.csv_list import COLUMNS, LABEL_SEPARATOR, read_csv
@@ -34,6 +41,8 @@ _EVENT_OVER_BACKGROUND_DB = (8.0, 30.0)
 _BACKGROUND_TILT = (0.0, 1.5)
 _FADE_SECS = 0.01
 _PEAK_LIMIT = 0.98
+_FLAC_BYTES = 1.0
+"""Per sample of a scene, at least: its noise compresses to little more."""
 
 
 class EventBank(Protocol):
@@ -98,6 +107,7 @@ def mix(bank: EventBank, config: MixerConfig, out_dir: Path) -> Source:
         SourceError: `out_dir` contains scenes of other settings.
         ForeignFolderError: `out_dir` holds files of somebody else.
         BusyError: another job writes to the directory.
+        OSError: the disk has too little room.
     """
     with owned(out_dir, SCENES):
         remove_partial(out_dir, (CLIP_LIST_NAME, LABELS_NAME, SETTINGS_NAME))
@@ -105,6 +115,8 @@ def mix(bank: EventBank, config: MixerConfig, out_dir: Path) -> Source:
         scenes = list(_scenes(bank.labels, config))
         remove_partial(out_dir / _AUDIO, (Path(scene.path).name for scene in scenes))
         missing = [scene for scene in scenes if not (out_dir / scene.path).is_file()]
+        room = round(_FLAC_BYTES * config.clip_samples * len(missing))
+        require_room(out_dir, room, "scenes")
         from tqdm import tqdm  # not in the core install
 
         bar = tqdm(missing, desc="mix", unit="scene", disable=not missing, mininterval=1)
@@ -168,9 +180,15 @@ def tilted_noise(samples: int, exponent: float, rng: np.random.Generator) -> np.
 
 def _write_audio(path: Path, waveform: np.ndarray, config: MixerConfig) -> None:
     with replacing(path) as temporary:
-        soundfile.write(
-            os.fspath(temporary), waveform, config.sample_rate_hz, "PCM_16", format="FLAC"
-        )
+        try:
+            soundfile.write(
+                os.fspath(temporary), waveform, config.sample_rate_hz, "PCM_16", format="FLAC"
+            )
+        except soundfile.LibsndfileError as error:  # gives no reason when a disk is full
+            raise OSError(
+                f"the scene {path} could not be written ({error}): make room on its disk, and run "
+                "the same command again, which goes on with the scenes that are missing"
+            ) from error
 
 
 def _write_lists(out_dir: Path, labels: tuple[str, ...], scenes: list[_Scene]) -> None:

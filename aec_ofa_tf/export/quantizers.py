@@ -78,6 +78,7 @@ class ChannelQuantizer(tfmot.quantization.keras.quantizers.LastValueQuantizer):
         self, tensor_shape: Sequence[int], name: str, layer: tf_keras.layers.Layer
     ) -> dict[str, tf.Variable]:
         """Creates the ends of the ranges, float32 [channels] each."""
+
         # The parent class passes an integer as shape, which tf_keras refuses.
         def add(end: str) -> tf.Variable:
             shape = (tensor_shape[-1],)

@@ -16,7 +16,7 @@ SUBNET_INITS = ("random", "supernet", "pretrained")
 SUPERNET_INITS = ("random", "teacher", "pretrained")
 PRECISIONS = ("auto", "float32", "mixed_bfloat16", "mixed_float16")
 SAMPLERS = ("uniform", "sandwich", "largest")
-DISTILL_FROM = ("cache", "online", "largest")
+DISTILL_FROM = ("cache", "online", "largest", "frozen_largest")
 EXECUTIONS = ("slices", "masks")
 SCHEDULES = ("constant", "cosine")
 POWER = "power"
@@ -144,7 +144,8 @@ class SupernetConfig:
         distill_from: Source of the soft labels: cache: the teacher's scores of clean clips,
             computed once; online: the teacher's scores of the students' augmented clips; largest:
             the scores of the step's largest subnet, whose own targets are the labels (in-place
-            distillation, with the sandwich sampler).
+            distillation, with the sandwich sampler); frozen_largest: the scores that the largest
+            subnet, as phase 1 left it, gives to the students' augmented clips.
         student_mixup: Mix the students' clips and targets too.
         label_weight: Weight of the labels in the students' targets.
 
@@ -181,6 +182,14 @@ class SupernetConfig:
                 "distill_from='largest' needs the largest subnet in every step, and others that "
                 "learn from it: add sampler='sandwich'",
                 *("distill_from", "sampler"),
+                owner=SupernetConfig,
+            )
+
+        if self.distill_from == "frozen_largest" and not self.largest_steps:
+            raise ConfigError(
+                "distill_from='frozen_largest' learns from the largest subnet of phase 1: give it "
+                "largest_steps",
+                *("distill_from", "largest_steps"),
                 owner=SupernetConfig,
             )
 

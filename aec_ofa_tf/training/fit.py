@@ -30,6 +30,9 @@ from aec_ofa_tf.training.sampler import Sampler
 from aec_ofa_tf.training.step_config import StepConfig
 from aec_ofa_tf.training.trainer import Trainer
 
+Teacher = Callable[[tf.Tensor], tf.Tensor]
+"""From log-mel, float32 [clips, frames, mel bins], to scores [clips, classes]."""
+
 
 @dataclass(frozen=True)
 class Phase:
@@ -38,10 +41,15 @@ class Phase:
     Attributes:
         sampler: samples the subnets of a step.
         until: the step number at which the phase ends, counted from the start of training.
+        step: the configuration of its train steps; None for the plan's.
+        teacher: makes the teacher at the step at which the phase begins or is resumed; None for
+            the plan's.
     """
 
     sampler: Sampler
     until: int
+    step: StepConfig | None = None
+    teacher: Callable[[int], Teacher] | None = None
 
 
 @dataclass(frozen=True)
@@ -54,7 +62,7 @@ class DistillationSource:
     """
 
     soft_labels: Path | None = None
-    teacher: Callable[[tf.Tensor], tf.Tensor] | None = None
+    teacher: Teacher | None = None
 
 
 @dataclass(frozen=True)
@@ -82,18 +90,16 @@ def step_config(
     run: Run, train: TrainConfig, target: str, mixup: bool, label_weight: float
 ) -> StepConfig:
     """The train step that a configuration describes."""
-    front_end = run.records.front_end
-    crop = round(train.crop_secs * front_end.sample_rate_hz / front_end.hop_samples)
     return StepConfig(
         target=target,
         seed=train.seed,
         mixup=mixup and train.mixup_alpha > 0,
         mixup_alpha=train.mixup_alpha,
         mixup_domain=train.mixup_domain,
-        crop_frames=max(crop, 1) if train.crop_secs else 0,
+        crop_frames=crop_frames(run, train),
         time_roll=train.time_roll,
         gain_db=train.gain_db,
-        floor_db=front_end.floor_db,
+        floor_db=run.records.front_end.floor_db,
         label_weight=label_weight,
         spec_augment=SpecAugmentConfig(
             time_frames=train.time_mask_frames, mel_bins=train.mel_mask_bins
@@ -101,6 +107,13 @@ def step_config(
         jit_compile=train.jit_compile,
         **_class_weights(run, train),
     )
+
+
+def crop_frames(run: Run, train: TrainConfig) -> int:
+    """Frames of the crops that are trained on; 0 for whole clips."""
+    front_end = run.records.front_end
+    frames = round(train.crop_secs * front_end.sample_rate_hz / front_end.hop_samples)
+    return max(frames, 1) if train.crop_secs else 0
 
 
 def _class_weights(run: Run, train: TrainConfig) -> dict[str, Any]:
@@ -148,9 +161,10 @@ def fit(run: Run, supernet: Supernet, plan: Plan, train: TrainConfig) -> dict[st
     def scalars() -> dict[str, float]:
         return scalar_names(run.task.figure, validate())
 
-    for phase in plan.phases:
+    for phase in (phase for phase in plan.phases if step < phase.until):
+        teacher = phase.teacher(step) if phase.teacher else plan.source.teacher
         with devices.strategy.scope():
-            trainer = Trainer(supernet, phase.sampler, plan.step, plan.source.teacher)
+            trainer = Trainer(supernet, phase.sampler, phase.step or plan.step, teacher)
             trainer.compile(optimizer=optimizer, auto_scale_loss=False)
         loop = StepLoop(trainer, devices, store, log, scalars, name)
         every = train.checkpoint_every, train.summary_every, train.validate_every

@@ -11,6 +11,7 @@ EXPORT = "convert"
 _FILES = {
     "teacher": ("teacher.keras",),
     "soft_labels": ("soft_labels",),
+    "supernet": ("frozen_largest.keras",),
     SEARCH: ("search",),
 }
 """What a stage writes besides its record, its checkpoints and its events."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +21,13 @@ from aec_ofa_tf.pinned_keras import keras
 from aec_ofa_tf.tasks import check_task
 from aec_ofa_tf.training.config import SubnetConfig, SupernetConfig, TeacherConfig, resume_key
 from aec_ofa_tf.training.devices import peers_watched
+from aec_ofa_tf.training.distillation import TARGETS, frozen_largest, stored_or_online
 from aec_ofa_tf.training.evaluation import all_labels
 from aec_ofa_tf.training.fit import (
     DistillationSource,
     Phase,
     Plan,
+    crop_frames,
     fit,
     new_network,
     step_config,
@@ -46,7 +49,6 @@ from aec_ofa_tf.training.sampler import (
 from aec_ofa_tf.training.teachers import open_teacher
 
 TEACHER, SOFT_LABELS, SUPERNET = "teacher", "soft_labels", "supernet"
-_TARGETS = {"cache": "soft_labels", "online": "teacher", "largest": "largest"}
 
 
 def train_teacher(run: Run, config: TeacherConfig) -> TeacherResult:
@@ -94,6 +96,11 @@ def teacher_network(run: Run, config: TeacherConfig) -> NetworkConfig:
     )
 
 
+def _trained_teacher(run: Run) -> tuple[TeacherConfig, NetworkConfig]:
+    config = trained_teacher(run)
+    return config, teacher_network(run, config)
+
+
 def trained_teacher(run: Run) -> TeacherConfig:
     """The configuration of the trained teacher: its widths and steps.
 
@@ -135,7 +142,8 @@ def train_supernet(run: Run, config: SupernetConfig) -> SupernetResult:
     """
     train = config.train
     _check_scored(run, [VALIDATION])
-    source, teacher = _source(run, config)
+    frames = crop_frames(run, train) or run.network.frames
+    source, teacher = stored_or_online(run, config, partial(_trained_teacher, run), frames)
     settings = {**_settings(run, config), "teacher": teacher}
     pretrained = _pretrained(config.transfer)
     if pretrained is not None:
@@ -150,12 +158,17 @@ def train_supernet(run: Run, config: SupernetConfig) -> SupernetResult:
         _copy_teacher(run, supernet)
     if pretrained is not None:
         run.network.start_from(supernet, pretrained)
+    step = step_config(
+        run, train, TARGETS[config.distill_from], config.student_mixup, config.label_weight
+    )
+    first = last = None
+    if config.distill_from == "frozen_largest":
+        first = step_config(run, train, "labels", config.student_mixup, 0.0)
+        last = partial(frozen_largest, run, supernet, config, frames)
     phases = [
-        Phase(constant_sampler(run.space.largest), config.largest_steps),
-        Phase(_sampler(run.space, config), config.last_step),
+        Phase(constant_sampler(run.space.largest), config.largest_steps, first),
+        Phase(_sampler(run.space, config), config.last_step, teacher=last),
     ]
-    target = _TARGETS[config.distill_from]
-    step = step_config(run, train, target, config.student_mixup, config.label_weight)
     with peers_watched(run.devices):
         transfer = None if pretrained is None else config.transfer
         plan = Plan(SUPERNET, phases, step, run.space.landmarks, source, transfer)
@@ -251,20 +264,6 @@ def _origins(
     if config.objective == "distill":
         origins["teacher"] = (run.workdir.require_stage(SOFT_LABELS).result or {})["teacher"]
     return origins
-
-
-def _source(run: Run, config: SupernetConfig) -> tuple[DistillationSource, str | None]:
-    """The source of the teacher's scores, and the teacher's fingerprint."""
-    if config.distill_from == "largest":
-        return DistillationSource(), None
-    if config.distill_from == "cache":
-        result = run.workdir.require_stage(SOFT_LABELS).result or {}
-        return DistillationSource(run.soft_labels_path), result["teacher"]
-    run.workdir.require_stage(TEACHER)
-    with run.devices.strategy.scope():
-        model = load_model(run.teacher_path)
-    teacher = DistillationSource(teacher=lambda log_mel: model(log_mel, training=False))
-    return teacher, model_fingerprint(model)
 
 
 def _pretrained(transfer: TransferConfig) -> keras.Model | None:

@@ -198,7 +198,8 @@ def _subnet_config(train: TrainConfig) -> SubnetConfig:
 
 def needed_stages() -> tuple[str, ...]:
     """All stages except those whose results the flags leave unused."""
-    unused = {"online": {"soft_labels"}, "largest": {"teacher", "soft_labels"}}
+    both = {"teacher", "soft_labels"}
+    unused = {"online": {"soft_labels"}, "largest": both, "frozen_largest": both}
     left_out = unused.get(FLAGS.distill_from, set())
     if FLAGS.supernet_init == "teacher":
         left_out = left_out - {"teacher"}

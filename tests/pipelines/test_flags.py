@@ -157,6 +157,7 @@ def test_a_cluster_that_is_not_one_is_refused_with_an_example(parse, monkeypatch
         ("", "prepare teacher soft_labels supernet search convert"),
         ("--distill_from=online", "prepare teacher supernet search convert"),
         ("--distill_from=largest", "prepare supernet search convert"),
+        ("--distill_from=frozen_largest", "prepare supernet search convert"),
         (
             "--distill_from=largest --supernet_init=teacher",
             "prepare teacher supernet search convert",

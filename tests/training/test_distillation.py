@@ -1,0 +1,145 @@
+"""The largest subnet of phase 1, frozen, teaches phase 2."""
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from aec_ofa_tf.config import ConfigError
+from aec_ofa_tf.experiment import Experiment
+from aec_ofa_tf.models.cnn10 import Cnn10Network, cnn10_space, parse_subnet
+from aec_ofa_tf.models.materialise import build_plain, materialise
+from aec_ofa_tf.models.supernet import Supernet
+from aec_ofa_tf.training.config import SupernetConfig, TeacherConfig, TrainConfig
+from aec_ofa_tf.training.distillation import FROZEN, scorer
+from aec_ofa_tf.training.run import Sizes
+from tests.recordings import source
+from tfrecords.prepare import PrepareConfig, prepare
+from tfrecords.records import open_records
+
+SPACE = cnn10_space("[2,2,2]", 4)
+TRAIN = TrainConfig(
+    batch_size=2,
+    calibration_clips=8,
+    precision="float32",
+    checkpoint_every=1,
+    crop_secs=0.25,
+    mixup_domain="power",
+)
+CONFIG = SupernetConfig(
+    TRAIN,
+    largest_steps=2,
+    steps=2,
+    subnets_per_step=2,
+    sampler="sandwich",
+    distill_from="frozen_largest",
+    student_mixup=True,
+)
+
+
+@pytest.fixture(scope="module")
+def records(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("frozen")
+    prepare(source(folder / "raw", train=8), PrepareConfig("folder", 0.5), folder / "records")
+    return open_records(folder / "records")
+
+
+@pytest.fixture(scope="module")
+def trained(records, tmp_path_factory) -> Experiment:
+    experiment = Experiment(tmp_path_factory.mktemp("run"), records, SPACE)
+    experiment.train_supernet(CONFIG)
+    return experiment
+
+
+def interrupted(trained: Experiment, folder: Path, step: int) -> Experiment:
+    """A copy of the run that has not got further than a step."""
+    shutil.copytree(trained.run.workdir.path, folder)
+    for path in (folder / "checkpoints" / "supernet").glob("step-*"):
+        if int(path.name.split(".")[0].removeprefix("step-")) > step:
+            path.unlink()
+    record = folder / "stages" / "supernet.json"
+    record.write_text(json.dumps({**json.loads(record.read_text()), "result": None}))
+    return Experiment(folder, trained.run.records, SPACE)
+
+
+def test_the_teacher_is_the_largest_subnet_as_phase_1_left_it(trained, records, tmp_path):
+    at_two = interrupted(trained, tmp_path / "two", 2).run
+    supernet = Supernet(SPACE, at_two.network)
+    at_two.restore("supernet", supernet, 2)
+    statistics = at_two.evaluator(supernet, Sizes(2, 8)).recalibrate(SPACE.largest)
+    expected = materialise(supernet, SPACE.largest, statistics)
+    frozen = keras.models.load_model(trained.run.workdir.path / FROZEN)
+
+    for one, other in zip(frozen.weights, expected.weights, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.slow
+def test_phase_1_learns_the_labels(trained, records, tmp_path):
+    inplace = Experiment(tmp_path / "run", records, SPACE)
+    inplace.train_supernet(replace(CONFIG, distill_from="largest", steps=1))
+    weights = [Supernet(SPACE, trained.run.network) for _ in range(2)]
+    for experiment, network, name in zip(
+        (trained, inplace), weights, ("frozen", "inplace"), strict=True
+    ):
+        interrupted(experiment, tmp_path / name, 2).run.restore("supernet", network, 2)
+
+    for one, other in zip(*(network.weights for network in weights), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("step", [2, 3])
+def test_a_resumed_run_has_the_same_teacher(trained, tmp_path, step):
+    resumed = interrupted(trained, tmp_path / "run", step)
+    resumed.train_supernet(CONFIG)
+
+    pairs = zip(
+        resumed.run.load_supernet().weights, trained.run.load_supernet().weights, strict=True
+    )
+    for one, other in pairs:
+        np.testing.assert_array_equal(one, other)
+
+
+def test_a_resumed_run_without_its_teacher_is_refused(trained, tmp_path):
+    resumed = interrupted(trained, tmp_path / "run", 3)
+    (resumed.run.workdir.path / FROZEN).unlink()
+    with pytest.raises(OSError, match=r"frozen_largest\.keras is missing, from which the run lear"):
+        resumed.train_supernet(CONFIG)
+
+
+def test_the_stage_is_removed_with_its_teacher(trained, tmp_path):
+    copy = interrupted(trained, tmp_path / "run", 4)
+    copy.reset("supernet")
+    assert not (copy.run.workdir.path / FROZEN).exists()
+
+
+def test_without_phase_1_there_is_no_teacher():
+    with pytest.raises(ConfigError, match="give it largest_steps"):
+        replace(CONFIG, largest_steps=0)
+
+
+@pytest.mark.slow
+def test_an_online_teacher_scores_crops(records, tmp_path):
+    experiment = Experiment(tmp_path / "run", records, SPACE)
+    experiment.train_teacher(TeacherConfig(TRAIN, base_channels=4, steps=1))
+    result = experiment.train_supernet(
+        replace(CONFIG, distill_from="online", largest_steps=0, steps=1)
+    )
+    assert result.subnets == SPACE.size
+
+
+def test_a_model_scores_clips_of_other_lengths():
+    subnet = parse_subnet("4x2-4x2-4x2-4x2")
+    network = Cnn10Network(3, 40, embedding_units=8, task="multi_label")
+    model = build_plain(subnet, network)
+    teach = scorer(model, subnet, network, 20)
+    clips = np.random.default_rng(0).normal(-30, 5, (2, 20, 64)).astype(np.float32)
+    shorter = build_plain(subnet, replace(network, frames=20))
+    shorter.set_weights(model.get_weights())
+
+    np.testing.assert_array_equal(teach(clips), shorter(clips, training=False))

@@ -73,9 +73,9 @@ class Trained:
         return [*TINY, f"--data_dir={self.data_dir}", f"--workdir={self.workdir}"]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def trained(tmp_path_factory) -> Trained:
-    """A run that is made once; every test process has a copy of its own."""
+    """A run that is made once; every file of tests has a copy of its own."""
     made = made_once(tmp_path_factory, "experiment", train)
     workdir = tmp_path_factory.mktemp("experiment") / "run"
     shutil.copytree(made.workdir, workdir)

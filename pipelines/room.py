@@ -11,7 +11,6 @@ from absl import flags
 from aec_ofa_tf.audio.front_end import FrontEndConfig
 from aec_ofa_tf.costs.costs import params, tflite_bytes
 from aec_ofa_tf.files import disk_of, require_room
-from aec_ofa_tf.models.cnn10 import Cnn10Network
 from aec_ofa_tf.models.network import NetworkConfig
 from pipelines.flags.experiment import TrainFlags
 
@@ -71,7 +70,7 @@ def _parts(
 ) -> Iterator[tuple[str, int]]:
     """Places in the run directory, with the bytes that a stage writes there at least."""
     if request.teacher:
-        size = params(request.teacher.subnet, _teacher_network(request, network))
+        size = params(request.teacher.subnet, request.teacher.network(network))
         yield "checkpoints/teacher", _checkpoint_bytes(size)
         yield "teacher.keras", _FLOAT32_BYTES * size
     if "soft_labels" in request.stages:
@@ -87,12 +86,6 @@ def _parts(
         size = _FLOAT32_BYTES * params(smallest, network)  # model.keras
         size += sum(tflite_bytes(smallest, network, quantization) for _, quantization in kinds)
         yield "export", len(request.search.budgets) * size
-
-
-def _teacher_network(request: TrainFlags, network: NetworkConfig) -> Cnn10Network:
-    units = request.teacher.embedding_units if request.teacher else 1
-    sizes = network.classes, network.frames
-    return Cnn10Network(*sizes, units, mel_bins=network.mel_bins, pool_last=True)
 
 
 def _checkpoint_bytes(weights: int) -> int:

@@ -30,7 +30,7 @@ from aec_ofa_tf.pinned_keras import keras
 from aec_ofa_tf.tagging.model_file import LABELS_FILE, ModelInfo, read_info
 from aec_ofa_tf.tagging.tagger import FRONT_END_FILE
 from aec_ofa_tf.training.run import Run, Sizes
-from aec_ofa_tf.training.stages import SUPERNET, TEACHER, teacher_network, trained_teacher
+from aec_ofa_tf.training.stages import SUPERNET, TEACHER
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,9 +76,10 @@ def teacher(run: Run) -> TrainedNetwork:
     Raises:
         ValueError: the teacher is not trained.
     """
-    config = trained_teacher(run)
+    config = run.trained_teacher()
     model = load_model(run.teacher_path)
-    return TrainedNetwork(config.subnet, teacher_network(run, config), model, TEACHER, config.steps)
+    network = config.network(run.network)
+    return TrainedNetwork(config.subnet, network, model, TEACHER, config.steps)
 
 
 def convert_networks(

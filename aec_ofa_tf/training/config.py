@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from aec_ofa_tf.config import ConfigError, check_fields, choice, number, outcome, switch
-from aec_ofa_tf.models.cnn10 import cnn10_subnet
+from aec_ofa_tf.models.cnn10 import Cnn10Network, cnn10_subnet
+from aec_ofa_tf.models.network import NetworkConfig
 from aec_ofa_tf.models.space import SearchSpace, Subnet
 from aec_ofa_tf.training.origins import TransferConfig, check_pretrained
 from aec_ofa_tf.training.precision import resolve_precision
@@ -126,6 +127,29 @@ class TeacherConfig:
         """Width of the teacher's fully-connected layer: the width of its last block."""
         return self.base_channels * 2 ** (_TEACHER_BLOCKS - 1)
 
+    def network(self, student: NetworkConfig) -> Cnn10Network:
+        """The teacher's static parts: PANNs' CNN10, which pools after all four blocks.
+
+        Args:
+            student: the network that it teaches, with the same input, classes and, for CNN10s,
+                dropout rates.
+        """
+        is_cnn10 = isinstance(student, Cnn10Network)
+        rates = {
+            name: getattr(student, name)
+            for name in ("block_dropout", "embedding_dropout")
+            if is_cnn10
+        }
+        return Cnn10Network(
+            classes=student.classes,
+            frames=student.frames,
+            embedding_units=self.embedding_units,
+            mel_bins=student.mel_bins,
+            pool_last=True,
+            task=student.task,
+            **rates,
+        )
+
 
 @dataclass(frozen=True)
 class SupernetConfig:
@@ -184,7 +208,6 @@ class SupernetConfig:
                 *("distill_from", "sampler"),
                 owner=SupernetConfig,
             )
-
         if self.distill_from == "frozen_largest" and not self.largest_steps:
             raise ConfigError(
                 "distill_from='frozen_largest' learns from the largest subnet of phase 1: give it "

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
@@ -12,7 +11,7 @@ from aec_ofa_tf.models.network import NetworkConfig
 from aec_ofa_tf.models.space import Subnet
 from aec_ofa_tf.models.supernet import Supernet
 from aec_ofa_tf.pinned_keras import keras
-from aec_ofa_tf.training.config import SupernetConfig, TeacherConfig
+from aec_ofa_tf.training.config import SupernetConfig
 from aec_ofa_tf.training.fit import DistillationSource, Teacher
 from aec_ofa_tf.training.run import Run, Sizes
 
@@ -23,21 +22,16 @@ TARGETS = {
     "frozen_largest": "teacher",
 }
 """The target of a train step (`StepConfig.target`) by `SupernetConfig.distill_from`."""
-FROZEN = "frozen_largest.keras"
 
 
 def stored_or_online(
-    run: Run,
-    config: SupernetConfig,
-    teacher: Callable[[], tuple[TeacherConfig, NetworkConfig]],
-    frames: int,
+    run: Run, config: SupernetConfig, frames: int
 ) -> tuple[DistillationSource, str | None]:
     """The source of the trained teacher's scores, and the teacher's fingerprint; none if unused.
 
     Args:
         run: the experiment.
         config: the supernet's configuration.
-        teacher: the configuration of the trained teacher, and its network.
         frames: frames of the clips in a train step.
 
     Raises:
@@ -50,10 +44,10 @@ def stored_or_online(
     if config.distill_from != "online":
         return DistillationSource(), None
     run.workdir.require_stage("teacher")
-    of_teacher, network = teacher()
+    teacher = run.trained_teacher()
     with run.devices.strategy.scope():
         model = load_model(run.teacher_path)
-        scores = scorer(model, of_teacher.subnet, network, frames)
+        scores = scorer(model, teacher.subnet, teacher.network(run.network), frames)
     return DistillationSource(teacher=scores), model_fingerprint(model)
 
 
@@ -74,7 +68,7 @@ def frozen_largest(
     Raises:
         OSError: the file cannot be read, or a run is resumed and it is missing.
     """
-    path, largest = run.workdir.path / FROZEN, run.space.largest
+    path, largest = run.frozen_path, run.space.largest
     if step > config.largest_steps and not path.exists():
         raise OSError(
             f"{path} is missing, from which the run learnt until step {step}: restore it from a "

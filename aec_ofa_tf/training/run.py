@@ -14,7 +14,7 @@ from aec_ofa_tf.models.space import SearchSpace
 from aec_ofa_tf.models.supernet import Supernet
 from aec_ofa_tf.tasks import Task, get_task
 from aec_ofa_tf.training.checkpoints import CheckpointStore
-from aec_ofa_tf.training.config import EvaluationConfig, SupernetConfig
+from aec_ofa_tf.training.config import EvaluationConfig, SupernetConfig, TeacherConfig
 from aec_ofa_tf.training.devices import Devices
 from aec_ofa_tf.training.evaluation import Batches, SubnetEvaluator
 from aec_ofa_tf.workdir import StageRecord, Workdir
@@ -144,6 +144,14 @@ class Run:
         """An evaluator that recalibrates subnets on this run's training clips."""
         return SubnetEvaluator(supernet, self.calibration(sizes, cache_bytes))
 
+    def trained_teacher(self) -> TeacherConfig:
+        """The configuration of the trained teacher: its widths and steps.
+
+        Raises:
+            ValueError: the teacher is not trained.
+        """
+        return self.workdir.stage_config("teacher", TeacherConfig)
+
     def load_supernet(self) -> Supernet:
         """The trained supernet.
 
@@ -192,6 +200,11 @@ class Run:
     def teacher_path(self) -> Path:
         """File of the trained teacher."""
         return self.workdir.path / "teacher.keras"
+
+    @property
+    def frozen_path(self) -> Path:
+        """File of the largest subnet as phase 1 left it."""
+        return self.workdir.path / "frozen_largest.keras"
 
     @property
     def export_path(self) -> Path:

@@ -11,10 +11,8 @@ from typing import Any
 from aec_ofa_tf.classes import ClassCounts, check_ranked
 from aec_ofa_tf.costs.costs import params, subnet_costs
 from aec_ofa_tf.dataset import EVALUATION, VALIDATION
-from aec_ofa_tf.models.cnn10 import Cnn10Network
 from aec_ofa_tf.models.keras_files import load_model, model_fingerprint, save_model
 from aec_ofa_tf.models.materialise import copy_subnet, materialise
-from aec_ofa_tf.models.network import NetworkConfig
 from aec_ofa_tf.models.space import SearchSpace, Subnet
 from aec_ofa_tf.models.supernet import Supernet
 from aec_ofa_tf.pinned_keras import keras
@@ -63,7 +61,7 @@ def train_teacher(run: Run, config: TeacherConfig) -> TeacherResult:
     done = run.begin(TEACHER, _settings(run, config), config)
     if done:
         return TeacherResult(**done.result or {})
-    subnet, network = config.subnet, teacher_network(run, config)
+    subnet, network = config.subnet, config.network(run.network)
     teacher = new_network(run, [subnet], network, train)
     phases = [Phase(constant_sampler(subnet), config.steps)]
     step = step_config(run, train, "labels", mixup=True, label_weight=0.0)
@@ -76,38 +74,6 @@ def train_teacher(run: Run, config: TeacherConfig) -> TeacherResult:
         save_model(model, run.teacher_path)
     result = TeacherResult(str(subnet), params(subnet, network), run.task.figure, validation)
     return TeacherResult(**run.finish(TEACHER, asdict(result)))
-
-
-def teacher_network(run: Run, config: TeacherConfig) -> NetworkConfig:
-    """The static parts of the teacher: PANNs' CNN10, which pools after all four blocks."""
-    network = run.network
-    is_cnn10 = isinstance(network, Cnn10Network)
-    rates = {
-        name: getattr(network, name) for name in ("block_dropout", "embedding_dropout") if is_cnn10
-    }
-    return Cnn10Network(
-        classes=network.classes,
-        frames=network.frames,
-        embedding_units=config.embedding_units,
-        mel_bins=network.mel_bins,
-        pool_last=True,
-        task=network.task,
-        **rates,
-    )
-
-
-def _trained_teacher(run: Run) -> tuple[TeacherConfig, NetworkConfig]:
-    config = trained_teacher(run)
-    return config, teacher_network(run, config)
-
-
-def trained_teacher(run: Run) -> TeacherConfig:
-    """The configuration of the trained teacher: its widths and steps.
-
-    Raises:
-        ValueError: the teacher is not trained.
-    """
-    return run.workdir.stage_config(TEACHER, TeacherConfig)
 
 
 def write_soft_labels(run: Run, config: SoftLabelsConfig = SoftLabelsConfig()) -> SoftLabelsResult:
@@ -143,7 +109,7 @@ def train_supernet(run: Run, config: SupernetConfig) -> SupernetResult:
     train = config.train
     _check_scored(run, [VALIDATION])
     frames = crop_frames(run, train) or run.network.frames
-    source, teacher = stored_or_online(run, config, partial(_trained_teacher, run), frames)
+    source, teacher = stored_or_online(run, config, frames)
     settings = {**_settings(run, config), "teacher": teacher}
     pretrained = _pretrained(config.transfer)
     if pretrained is not None:
@@ -152,7 +118,7 @@ def train_supernet(run: Run, config: SupernetConfig) -> SupernetResult:
     if done:
         return SupernetResult(**done.result or {})
     if config.init == "teacher":
-        config.check_teacher(trained_teacher(run), run.space)
+        config.check_teacher(run.trained_teacher(), run.space)
     supernet = new_network(run, run.space, run.network, train)
     if config.init == "teacher":
         _copy_teacher(run, supernet)
@@ -280,8 +246,8 @@ def _sampler(space: SearchSpace, config: SupernetConfig) -> Sampler:
 
 def _copy_teacher(run: Run, supernet: Supernet) -> None:
     """Copies the weights of the teacher, which has the widths of the largest subnet."""
-    config = trained_teacher(run)
-    teacher = Supernet([config.subnet], teacher_network(run, config))
+    config = run.trained_teacher()
+    teacher = Supernet([config.subnet], config.network(run.network))
     run.restore(TEACHER, teacher, config.steps)
     _copy_weights(run, teacher, supernet)
 

@@ -3,6 +3,7 @@
 import dataclasses
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -84,6 +85,26 @@ def test_both_networks_start_where_the_model_is_and_learn(model, data, tuned):
     before, after = (_loss(m, data) - entropy.mean() for m in (model, tuned.model))
     assert after < 0.5 * before
     assert len(tuned.losses.float32) == len(tuned.losses.int8_qat) == SETTINGS.steps
+
+
+def test_a_network_whose_input_is_rescaled_starts_where_it_is(tmp_path, data):
+    keras.utils.set_random_seed(4)
+    model = keras.Sequential(
+        [
+            keras.Input((FRAMES, 64)),
+            keras.layers.Rescaling(0.046, 0.9, name="input_norm"),
+            keras.layers.Reshape((FRAMES, 64, 1)),
+            keras.layers.ZeroPadding2D(),
+            keras.layers.Conv2D(8, 3, 2, activation="relu", name="stem"),
+            keras.layers.GlobalAveragePooling2D(),
+            keras.layers.Dense(len(LABELS), activation="sigmoid", name="classifier"),
+        ]
+    )
+    few = TuningData(data.clips[:8], data.targets[:8], data.calibration_clips)
+    losses = fine_tune(model, few, dataclasses.replace(SETTINGS, steps=1), tmp_path).losses
+
+    assert losses.float32[0] == pytest.approx(_loss(model, few), abs=1e-5)
+    assert losses.int8_qat[0] == pytest.approx(_loss(model, few), abs=5e-3)
 
 
 def _loss(model, data):

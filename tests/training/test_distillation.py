@@ -15,7 +15,7 @@ from aec_ofa_tf.models.cnn10 import Cnn10Network, cnn10_space, parse_subnet
 from aec_ofa_tf.models.materialise import build_plain, materialise
 from aec_ofa_tf.models.supernet import Supernet
 from aec_ofa_tf.training.config import SupernetConfig, TeacherConfig, TrainConfig
-from aec_ofa_tf.training.distillation import FROZEN, scorer
+from aec_ofa_tf.training.distillation import scorer
 from aec_ofa_tf.training.run import Sizes
 from tests.recordings import source
 from tfrecords.prepare import PrepareConfig, prepare
@@ -72,7 +72,7 @@ def test_the_teacher_is_the_largest_subnet_as_phase_1_left_it(trained, records, 
     at_two.restore("supernet", supernet, 2)
     statistics = at_two.evaluator(supernet, Sizes(2, 8)).recalibrate(SPACE.largest)
     expected = materialise(supernet, SPACE.largest, statistics)
-    frozen = keras.models.load_model(trained.run.workdir.path / FROZEN)
+    frozen = keras.models.load_model(trained.run.frozen_path)
 
     for one, other in zip(frozen.weights, expected.weights, strict=True):
         np.testing.assert_array_equal(one, other)
@@ -107,7 +107,7 @@ def test_a_resumed_run_has_the_same_teacher(trained, tmp_path, step):
 
 def test_a_resumed_run_without_its_teacher_is_refused(trained, tmp_path):
     resumed = interrupted(trained, tmp_path / "run", 3)
-    (resumed.run.workdir.path / FROZEN).unlink()
+    resumed.run.frozen_path.unlink()
     with pytest.raises(OSError, match=r"frozen_largest\.keras is missing, from which the run lear"):
         resumed.train_supernet(CONFIG)
 
@@ -115,7 +115,7 @@ def test_a_resumed_run_without_its_teacher_is_refused(trained, tmp_path):
 def test_the_stage_is_removed_with_its_teacher(trained, tmp_path):
     copy = interrupted(trained, tmp_path / "run", 4)
     copy.reset("supernet")
-    assert not (copy.run.workdir.path / FROZEN).exists()
+    assert not copy.run.frozen_path.exists()
 
 
 def test_without_phase_1_there_is_no_teacher():

@@ -1,11 +1,8 @@
-from dataclasses import replace
-
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from aec_ofa_tf.audio.augment import mix_pairs, mix_power, mixup_lambda
 from aec_ofa_tf.models.cnn10 import Cnn10Network, blocks_of, parse_subnet
 from aec_ofa_tf.models.supernet import Supernet
 from aec_ofa_tf.tasks import MULTI_LABEL
@@ -75,75 +72,6 @@ def test_a_step_works_under_fit():
 
     assert np.isfinite(history.history["loss"]).all()
     assert int(model.optimizer.iterations) == 6
-
-
-def test_a_step_on_crops_of_uniform_clips_is_a_step_on_shorter_clips():
-    short = replace(PLAIN, frames=32)
-    data = batch(4)
-    level = tf.constant([-20.0, -25.0, -35.0, -40.0])[:, None, None]
-    data["log_mel"] = tf.ones_like(data["log_mel"]) * level
-    cropped = trainer(PLAIN, constant_sampler(SPACE.largest), crop_frames=32)
-    supernet = Supernet(SPACE, short)
-    for target, source in zip(supernet.weights, cropped.supernet.weights, strict=True):
-        target.assign(source)
-    whole = Trainer(supernet, constant_sampler(SPACE.largest), cropped.config)
-    whole.compile(optimizer=keras.optimizers.Adam())
-
-    seeds = [tf.constant([0, n]) for n in range(6)]
-    inputs = cropped.inputs(data, seeds)
-    assert inputs.log_mel.shape == (4, 32, short.mel_bins)
-    loss = float(cropped.step(data))
-    assert loss == pytest.approx(
-        float(whole.step({**data, "log_mel": data["log_mel"][:, :32]})), rel=1e-6
-    )
-
-
-def test_a_crop_that_is_too_short_for_the_network_is_refused():
-    with pytest.raises(ValueError, match="at least 16 frames"):
-        trainer(PLAIN, constant_sampler(SPACE.largest), crop_frames=8)
-
-
-def test_a_step_that_mixes_sounds_sees_them_mixed_and_their_targets_alike():
-    options = {"mixup": True, "mixup_domain": "power", "spec_augment": NO_STRIPES}
-    model = trainer(PLAIN, constant_sampler(SPACE.largest), **options)
-    data = batch(8)
-    seeds = [tf.constant([0, n]) for n in range(6)]
-    inputs = model.inputs(data, seeds)
-    _, mixup_seed = tf.unstack(tf.random.experimental.stateless_split(seeds[1], 2))
-    weights = mixup_lambda(tf.range(4), mixup_seed)
-
-    assert inputs.draws.mixup is None
-    np.testing.assert_array_equal(inputs.log_mel, mix_power(data["log_mel"], weights))
-    np.testing.assert_array_equal(inputs.targets, mix_pairs(data["soft_labels"], weights))
-    assert np.isfinite(float(model.step(data)))
-
-
-def test_mixup_halves_the_batch_and_mixes_the_targets_alike():
-    model = trainer(PLAIN, constant_sampler(SPACE.largest), mixup=True, spec_augment=NO_STRIPES)
-    data = batch(8)
-    # A pair of equal clips with equal targets is the same clip under any weight.
-    doubled = {key: tf.repeat(value[:4], 2, axis=0) for key, value in data.items()}
-    single = {key: value[:4] for key, value in data.items()}
-    plain = trainer(PLAIN, constant_sampler(SPACE.largest), spec_augment=NO_STRIPES)
-
-    mixed, expected = model.step(doubled), plain.step(single)
-    assert float(mixed) == pytest.approx(float(expected), rel=1e-5)
-
-
-def test_clips_and_targets_are_mixed_with_the_same_weights():
-    model, data = trainer(PLAIN, constant_sampler(SPACE.largest), mixup=True), batch(8)
-    seed = tf.constant([0, 0])
-    seeds = [tf.random.experimental.stateless_fold_in(seed, stream) for stream in range(4)]
-    draws = model.inputs(data, seeds).draws
-    widths = tf.constant(SPACE.largest.row())
-    shared, _ = model.supernet.stem(data["log_mel"], widths, draws)
-    logits, _ = model.supernet.branch(shared, widths, draws)
-    weights = draws.mixup.numpy()[:, None]
-    mixed = weights * data["soft_labels"][::2] + (1 - weights) * data["soft_labels"][1::2]
-    expected = float(MULTI_LABEL.loss(logits, mixed))
-
-    assert weights.std() > 0.05
-    assert float(model.step(data)) == pytest.approx(expected, rel=1e-5)
 
 
 def test_a_label_weight_is_a_weighted_sum_of_both_losses():

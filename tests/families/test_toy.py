@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from optuna.storages import InMemoryStorage
 
 from aec_ofa_tf.audio.front_end import PANNS
 from aec_ofa_tf.costs.budget import Budget
@@ -142,7 +143,7 @@ def test_costs_are_keras_counts(evaluator):
 
 def test_evolution_and_analyses_follow_from_the_stages():
     members = SPACE.subnets()
-    settings = EvolutionSettings(4, 3, 0, "sqlite://", "toy", "one")
+    settings = EvolutionSettings(4, 3, 0, InMemoryStorage(), "toy", "one")
     budget, cost = Budget.parse("params<=1M"), lambda one: subnet_costs(one, NETWORK)
     listed = ListedMembers(budget, cost, members)
     algorithm = EvolutionarySearch(SPACE, listed, settings, "accuracy")

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from optuna.storages import InMemoryStorage
 
 from aec_ofa_tf.costs.budget import Budget
 from aec_ofa_tf.costs.costs import params
@@ -43,10 +44,11 @@ def run(algorithm, evaluate=score) -> dict:
 
 
 def evolutionary(
-    storage: str = "sqlite://", members=MEMBERS, space=SPACE, **changes
+    storage: str | None = None, members=MEMBERS, space=SPACE, **changes
 ) -> EvolutionarySearch:
+    """Without a database, Optuna keeps its trials in Python; what it proposes is the same."""
     arguments = {"population": 8, "generations": 4, "seed": 0, "searcher": "one", **changes}
-    settings = EvolutionSettings(storage=storage, name="test", **arguments)
+    settings = EvolutionSettings(storage=storage or InMemoryStorage(), name="test", **arguments)
     return EvolutionarySearch(space, listed(members), settings)
 
 

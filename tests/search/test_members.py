@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from optuna.storages import InMemoryStorage
 
 from aec_ofa_tf.config import ConfigError
 from aec_ofa_tf.costs.budget import Budget, UnsatisfiableBudgetError
@@ -53,7 +54,7 @@ def test_every_subnet_of_a_huge_space_is_refused_and_of_a_part_listed():
 
 def test_evolution_in_a_huge_space_improves_on_its_first_generation():
     members = members_of("params<=131k")
-    settings = EvolutionSettings(20, 6, 0, "sqlite://", "test", "one")
+    settings = EvolutionSettings(20, 6, 0, InMemoryStorage(), "test", "one")
     searcher = EvolutionarySearch(SPACE, members, settings)
     rounds = []
 

@@ -102,7 +102,7 @@ class FFmpegSound:
             ) as opened:
                 yield from self._decoded(opened)
         except av.error.FFmpegError as error:
-            if machine_error("", error):
+            if isinstance(error, OSError | MemoryError) and machine_error("", error):
                 raise
             reason = f"undecodable: {self.container}: {error.strerror}"
             raise UnusableSoundError(reason) from error

@@ -4,13 +4,19 @@ MediaPipe is far too heavy for the tests' own environment; `pip install -e '.[te
 brings it, as `.ci/run` does.
 """
 
+import dataclasses
 import json
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from aec_ofa_tf.audio.front_end import PANNS
+from aec_ofa_tf.audio.front_end import PANNS, front_end
+from aec_ofa_tf.audio.log_mel import log_mel
+from aec_ofa_tf.export.convert import convert_models
+from aec_ofa_tf.export.request import ConversionRequest
+from aec_ofa_tf.models.materialise import build_plain
+from aec_ofa_tf.models.mobilenet import mobilenet_space
 from aec_ofa_tf.tagging.model_file import read_bundle
 from tests.exported import LABELS
 
@@ -55,6 +61,25 @@ def test_audio_classifier_gives_our_labels_and_scores(
         assert scores.keys() == set(LABELS)
         received = [scores[label] for label in LABELS]
         np.testing.assert_allclose(received, tflite_scores(path, clip), atol=bound, rtol=0)
+
+
+@pytest.mark.parametrize(("quantization", "bound"), [("float32", 1e-5), ("int8", 1 / 256 + 1e-6)])
+def test_audio_classifier_takes_a_mobilenet(tmp_path, info, waveforms, quantization, bound):
+    features = front_end("efficientat_32k", mel_bins=40)
+    network = mobilenet_space("mn01").network(
+        len(LABELS), log_mel(waveforms[:1], features).shape[1], 40, task="multi_label"
+    )
+    model = build_plain(mobilenet_space("mn01").largest, network)
+    path = tmp_path / "mn01.tflite"
+    card = dataclasses.replace(
+        info, front_end=features, input="waveform", quantization=quantization, network="MobileNet"
+    )
+    clips = waveforms if quantization == "int8" else None
+    convert_models([(model, ConversionRequest(path, card, waveforms, clips))])
+
+    (scores,) = classify(path, waveforms[3])
+    received = [scores[label] for label in LABELS]
+    np.testing.assert_allclose(received, tflite_scores(path, waveforms[3]), atol=bound, rtol=0)
 
 
 def test_audio_classifier_cuts_a_longer_recording_into_clips(exported, smallest, waveforms):

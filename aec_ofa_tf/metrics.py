@@ -11,6 +11,7 @@ from statistics import NormalDist
 
 import numpy as np
 
+_LEAST_SCORE = 1e-7
 _MAX_AUC = 1.0 - 1e-9
 """Keeps d' finite (at most 8.5) if all clips are ranked correctly."""
 
@@ -28,6 +29,8 @@ class Metrics:
         d_prime: sqrt(2) * ppf(mAUC).
         accuracy: share of clips whose highest score is their label; None unless every clip has
             exactly one label.
+        log_loss: mean of -ln of the label's score; None without an accuracy, or if a score is
+            outside [0, 1]. It still tells apart networks that have few clips equally right.
         clips: number of clips.
         undefined_classes: indices of the classes that were left out.
     """
@@ -36,6 +39,7 @@ class Metrics:
     mAUC: float | None  # noqa: N815
     d_prime: float | None
     accuracy: float | None
+    log_loss: float | None
     clips: int
     undefined_classes: tuple[int, ...]
 
@@ -84,14 +88,16 @@ def evaluate_scores(scores: np.ndarray, labels: np.ndarray, single_label: bool =
         raise ValueError("no class has both a clip with it and a clip without it: nothing to score")
     left_out = tuple(np.flatnonzero(~defined).tolist())
     accuracy = float(hits(scores, labels).mean()) if one_each else None
+    log_loss = _log_loss(scores, labels) if one_each else None
     if not defined.any():
-        return Metrics(None, None, None, accuracy, len(labels), left_out)
+        return Metrics(None, None, None, accuracy, log_loss, len(labels), left_out)
     mean_auc = float(_areas_under_curve(scores[:, defined], labels[:, defined]).mean())
     return Metrics(
         mAP=float(average_precisions(scores[:, defined], labels[:, defined]).mean()),
         mAUC=mean_auc,
         d_prime=math.sqrt(2.0) * NormalDist().inv_cdf(min(max(mean_auc, 1e-9), _MAX_AUC)),
         accuracy=accuracy,
+        log_loss=log_loss,
         clips=len(labels),
         undefined_classes=left_out,
     )
@@ -132,6 +138,14 @@ def not_single_label(labels: np.ndarray) -> str:
 def hits(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Whether the highest score of a clip is its label: bool [clips]; one label per clip."""
     return scores.argmax(1) == labels.argmax(1)
+
+
+def _log_loss(scores: np.ndarray, labels: np.ndarray) -> float | None:
+    """The mean of -ln of the label's score, at least 1e-7; None for scores outside [0, 1]."""
+    if scores.min() < 0 or scores.max() > 1:
+        return None
+    own = scores[np.arange(len(scores)), labels.argmax(1)].astype(np.float64)
+    return float(-np.log(np.maximum(own, _LEAST_SCORE)).mean())
 
 
 def weighted_average_precision(

@@ -2,7 +2,7 @@ import math
 
 import numpy as np
 import pytest
-from sklearn.metrics import accuracy_score, average_precision_score, roc_auc_score
+from sklearn.metrics import accuracy_score, average_precision_score, log_loss, roc_auc_score
 
 from aec_ofa_tf.metrics import evaluate_scores
 
@@ -46,6 +46,18 @@ def test_metrics_are_scikit_learns_also_where_scores_are_equal(levels):
     metrics = evaluate_scores(scores, labels)
     assert metrics.mAP == pytest.approx(average_precision_score(labels, scores))
     assert metrics.mAUC == pytest.approx(roc_auc_score(labels, scores))
+
+
+def test_the_log_loss_is_scikit_learns_where_every_clip_has_one_label():
+    generator = np.random.default_rng(0)
+    classes = generator.integers(0, 5, 40)
+    scores = generator.dirichlet(np.ones(5), 40)
+    labels = np.eye(5)[classes]
+
+    assert evaluate_scores(scores, labels).log_loss == pytest.approx(log_loss(classes, scores))
+    assert evaluate_scores(labels[:, ::-1], labels).log_loss < 20  # finite for a score of 0
+    assert evaluate_scores(np.log(scores), labels).log_loss is None
+    assert evaluate_scores(scores, np.maximum(labels, np.eye(5)[0])).log_loss is None
 
 
 def test_a_perfect_ranking_has_a_finite_d_prime():

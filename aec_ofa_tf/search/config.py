@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 
 from aec_ofa_tf.audio.front_end import FrontEndConfig
 from aec_ofa_tf.config import ConfigError, check_fields, choice, number, switch
 from aec_ofa_tf.costs.budget import Budget, budget_folder
-from aec_ofa_tf.costs.costs import LATENCY, missing_table, subnet_costs
+from aec_ofa_tf.costs.costs import LATENCY, missing_table
 from aec_ofa_tf.costs.latency import LatencyTable
+from aec_ofa_tf.costs.members import LISTED, Members, members_within
 from aec_ofa_tf.models.cnn10 import Cnn10Space, cnn10_space
 from aec_ofa_tf.models.network import NetworkConfig
 from aec_ofa_tf.models.space import SearchSpace
-from aec_ofa_tf.search.members import LISTED, DrawnMembers, ListedMembers, Members
 from aec_ofa_tf.training.config import EvaluationConfig
 
 ALGORITHMS = ("exhaustive", "random", "evolutionary")
@@ -151,25 +150,8 @@ class SearchConfig:
                 "algorithm",
                 owner=SearchConfig,
             )
-        subnets = space.subnets() if space.size <= LISTED else None
         latency = self.load_latency_table()
-        found: dict[Budget, Members] = {}
-        for budget in self.parsed_budgets:
-            cost = partial(
-                subnet_costs,
-                network=network,
-                latency=latency,
-                metrics=budget.metrics,
-                front_end=front_end,
-            )
-            found[budget] = (
-                DrawnMembers(budget, cost, space)
-                if subnets is None
-                else ListedMembers(
-                    budget, cost, budget.members(subnets, network, latency, front_end)
-                )
-            )
-        return found
+        return members_within(space, self.parsed_budgets, network, latency, front_end)
 
 
 def subspace(

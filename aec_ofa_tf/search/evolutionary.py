@@ -14,8 +14,9 @@ from optuna.storages import BaseStorage, get_storage
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from aec_ofa_tf.config import ConfigError
+from aec_ofa_tf.costs.members import Members
 from aec_ofa_tf.models.space import SearchSpace, Subnet
-from aec_ofa_tf.search.members import Members
+from aec_ofa_tf.search.algorithms import fitness
 from aec_ofa_tf.search.store import SubnetMetrics
 
 _EXCESS, _METRICS, _SEARCHER = "excess", "metrics", "searcher"
@@ -115,7 +116,7 @@ class EvolutionarySearch:
         for subnet, trial in self._asked.items():
             trial.set_constraint(_EXCESS, 0.0)
             trial.set_user_attr(_METRICS, metrics[subnet])
-            self._study.tell(trial, metrics[subnet][self._figure])
+            self._study.tell(trial, fitness(metrics[subnet], self._figure))
         self._asked = {}
 
     def evaluated(self) -> dict[Subnet, SubnetMetrics]:

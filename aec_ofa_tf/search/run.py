@@ -12,6 +12,7 @@ from absl import logging
 from aec_ofa_tf.classes import ClassCounts, check_ranked
 from aec_ofa_tf.costs.budget import Budget
 from aec_ofa_tf.costs.costs import subnet_costs
+from aec_ofa_tf.costs.members import ListedMembers, Members
 from aec_ofa_tf.dataset import EVALUATION, VALIDATION
 from aec_ofa_tf.files import fingerprint, require_writable
 from aec_ofa_tf.models.space import SearchSpace, Subnet
@@ -19,7 +20,6 @@ from aec_ofa_tf.search import algorithms
 from aec_ofa_tf.search.algorithms import Algorithm, search
 from aec_ofa_tf.search.config import SearchConfig, require_validation
 from aec_ofa_tf.search.evaluation import SearchEvaluation
-from aec_ofa_tf.search.members import ListedMembers, Members
 from aec_ofa_tf.search.report import Findings, report
 from aec_ofa_tf.search.results import BudgetResult, SearchResult, SubnetScores
 from aec_ofa_tf.training.run import Run

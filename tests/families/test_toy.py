@@ -11,13 +11,13 @@ from optuna.storages import InMemoryStorage
 from aec_ofa_tf.audio.front_end import PANNS
 from aec_ofa_tf.costs.budget import Budget
 from aec_ofa_tf.costs.costs import layer_macs, params, subnet_costs
+from aec_ofa_tf.costs.members import ListedMembers
 from aec_ofa_tf.models.family import network_from_config, space_from_config, to_config
 from aec_ofa_tf.models.materialise import build_plain, copy_subnet, materialise
 from aec_ofa_tf.models.supernet import Supernet
 from aec_ofa_tf.search.algorithms import search
 from aec_ofa_tf.search.analyses import sensitivity
 from aec_ofa_tf.search.evolutionary import EvolutionarySearch, EvolutionSettings
-from aec_ofa_tf.search.members import ListedMembers
 from aec_ofa_tf.search.tree_evaluator import TreeEvaluator
 from aec_ofa_tf.training.evaluation import SubnetEvaluator
 from aec_ofa_tf.training.gradients import separate_gradients, shared_gradients

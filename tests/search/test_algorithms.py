@@ -6,11 +6,11 @@ from optuna.storages import InMemoryStorage
 
 from aec_ofa_tf.costs.budget import Budget
 from aec_ofa_tf.costs.costs import params
+from aec_ofa_tf.costs.members import ListedMembers
 from aec_ofa_tf.models.cnn10 import Cnn10Network, blocks_of, cnn10_space
 from aec_ofa_tf.search import algorithms
 from aec_ofa_tf.search.algorithms import search
 from aec_ofa_tf.search.evolutionary import EvolutionarySearch, EvolutionSettings
-from aec_ofa_tf.search.members import ListedMembers
 
 NETWORK = Cnn10Network(classes=527, frames=1000)
 SPACE = cnn10_space("[2,2,X]")
@@ -203,9 +203,22 @@ def test_a_storage_that_cannot_be_opened_is_told_with_an_example():
         evolutionary("nonsense")
 
 
-def test_of_equally_accurate_candidates_the_one_with_the_higher_map_is_first_and_then_the_smaller():
+def test_of_equally_accurate_candidates_the_one_of_less_log_loss_is_first_and_then_the_smaller():
     small, middle, large = sorted(MEMBERS[:3], key=size)
-    figures = {small: (0.9, 0.7), middle: (0.9, 0.8), large: (0.9, 0.8)}
-    found = {s: {"accuracy": accuracy, "mAP": value} for s, (accuracy, value) in figures.items()}
+    figures = {small: (0.9, 0.7), middle: (0.9, 0.2), large: (0.9, 0.2)}
+    found = {s: {"accuracy": accuracy, "log_loss": loss} for s, (accuracy, loss) in figures.items()}
 
     assert list(algorithms.choose(found, size, "accuracy")) == [middle, large, small]
+
+
+@pytest.mark.parametrize("clips", [1, 32, 2000])
+def test_fitness_orders_by_accuracy_first_and_then_by_log_loss(clips):
+    right = clips // 2
+    pairs = [(right, 9.0), (right, 0.1), (right, 0.0), (right + 1, 16.2), (right + 1, 0.0)]
+    values = [
+        algorithms.fitness({"accuracy": n / clips, "log_loss": loss, "clips": clips}, "accuracy")
+        for n, loss in pairs
+    ]
+    assert values == sorted(values)
+    assert len(set(values)) == len(values)
+    assert algorithms.fitness({"mAP": 0.5, "log_loss": None}, "mAP") == 0.5

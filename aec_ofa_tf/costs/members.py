@@ -8,11 +8,19 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from aec_ofa_tf.costs.budget import Budget, unsatisfiable
+from aec_ofa_tf.costs.costs import subnet_costs
 from aec_ofa_tf.models.space import SearchSpace, Subnet
+
+if TYPE_CHECKING:
+    from aec_ofa_tf.audio.front_end import FrontEndConfig
+    from aec_ofa_tf.costs.latency import LatencyTable
+    from aec_ofa_tf.models.network import NetworkConfig
 
 LISTED = 200_000
 """Spaces of more subnets are not listed."""
@@ -57,6 +65,44 @@ class Members(ABC):
     @abstractmethod
     def sample(self, count: int, seed: int) -> list[Subnet]:
         """Up to `count` random members, in order."""
+
+
+def members_within(
+    space: SearchSpace,
+    budgets: Sequence[Budget],
+    network: NetworkConfig,
+    latency: LatencyTable | None = None,
+    front_end: FrontEndConfig | None = None,
+) -> dict[Budget, Members]:
+    """The subnets of a space that meet each budget.
+
+    Args:
+        space: the subnets.
+        budgets: the budgets.
+        network: what the subnets have in common.
+        latency: a device's latency table, for bounds on `latency_ms`.
+        front_end: for bounds on files with waveform input.
+
+    Raises:
+        UnsatisfiableBudgetError: no subnet meets a budget; the message names the nearest.
+        ValueError: as `Budget.members`.
+    """
+    subnets = space.subnets() if space.size <= LISTED else None
+    found: dict[Budget, Members] = {}
+    for budget in budgets:
+        cost = partial(
+            subnet_costs,
+            network=network,
+            latency=latency,
+            metrics=budget.metrics,
+            front_end=front_end,
+        )
+        found[budget] = (
+            DrawnMembers(budget, cost, space)
+            if subnets is None
+            else ListedMembers(budget, cost, budget.members(subnets, network, latency, front_end))
+        )
+    return found
 
 
 class ListedMembers(Members):

@@ -7,11 +7,11 @@ from optuna.storages import InMemoryStorage
 from aec_ofa_tf.config import ConfigError
 from aec_ofa_tf.costs.budget import Budget, UnsatisfiableBudgetError
 from aec_ofa_tf.costs.costs import subnet_costs
+from aec_ofa_tf.costs.members import DrawnMembers, ListedMembers
 from aec_ofa_tf.models.mobilenet import mobilenet_space
 from aec_ofa_tf.search.algorithms import search
 from aec_ofa_tf.search.config import SearchConfig
 from aec_ofa_tf.search.evolutionary import EvolutionarySearch, EvolutionSettings
-from aec_ofa_tf.search.members import DrawnMembers, ListedMembers
 
 SPACE = mobilenet_space("mn04")
 NETWORK = SPACE.network(50, 501, 128, task="single_label")

@@ -31,18 +31,13 @@ if TYPE_CHECKING:
     from aec_ofa_tf.search.config import SearchConfig
     from aec_ofa_tf.tagging.tagger import Tagger
     from aec_ofa_tf.tasks import get_task
-    from aec_ofa_tf.training.config import (
-        EvaluationConfig,
-        SubnetConfig,
-        SupernetConfig,
-        TeacherConfig,
-        TrainConfig,
-    )
+    from aec_ofa_tf.training.config import EvaluationConfig, TeacherConfig, TrainConfig
     from aec_ofa_tf.training.device_config import DeviceConfig
     from aec_ofa_tf.training.evaluation import SubnetEvaluator
     from aec_ofa_tf.training.origins import SoftLabelsConfig, TransferConfig
     from aec_ofa_tf.training.sampler import sandwich_sampler, uniform_sampler
     from aec_ofa_tf.training.step_config import StepConfig
+    from aec_ofa_tf.training.student_config import SubnetConfig, SupernetConfig
     from aec_ofa_tf.training.trainer import Trainer
     from tfrecords.prepare import prepare_records as prepare
     from tfrecords.prepare_config import PrepareConfig
@@ -108,18 +103,13 @@ _MODULES = {
     "aec_ofa_tf.search.config": ("SearchConfig",),
     "aec_ofa_tf.tagging.tagger": ("Tagger",),
     "aec_ofa_tf.tasks": ("get_task",),
-    "aec_ofa_tf.training.config": (
-        "EvaluationConfig",
-        "SubnetConfig",
-        "SupernetConfig",
-        "TeacherConfig",
-        "TrainConfig",
-    ),
+    "aec_ofa_tf.training.config": ("EvaluationConfig", "TeacherConfig", "TrainConfig"),
     "aec_ofa_tf.training.origins": ("SoftLabelsConfig", "TransferConfig"),
     "aec_ofa_tf.training.device_config": ("DeviceConfig",),
     "aec_ofa_tf.training.evaluation": ("SubnetEvaluator",),
     "aec_ofa_tf.training.sampler": ("sandwich_sampler", "uniform_sampler"),
     "aec_ofa_tf.training.step_config": ("StepConfig",),
+    "aec_ofa_tf.training.student_config": ("SubnetConfig", "SupernetConfig"),
     "aec_ofa_tf.training.trainer": ("Trainer",),
     "tfrecords.prepare": ("prepare_records",),
     "tfrecords.prepare_config": ("PrepareConfig",),

@@ -66,9 +66,15 @@ def choice(
     return dataclasses.field(default=default, metadata=metadata)
 
 
-def switch(default: bool, changes_outcome: bool = True) -> Any:
-    """A dataclass field for a bool."""
-    return dataclasses.field(default=default, metadata={"changes_outcome": changes_outcome})
+def text(default: str | None, is_later: bool = False) -> Any:
+    """A dataclass field for any string; `is_later` as for `number`."""
+    return dataclasses.field(default=default, metadata={"is_later": is_later})
+
+
+def switch(default: bool, changes_outcome: bool = True, is_later: bool = False) -> Any:
+    """A dataclass field for a bool; `is_later` as for `number`."""
+    metadata = {"changes_outcome": changes_outcome, "is_later": is_later}
+    return dataclasses.field(default=default, metadata=metadata)
 
 
 def check_fields(config: Any) -> None:

@@ -23,7 +23,7 @@ from aec_ofa_tf.search.run import run_search
 from aec_ofa_tf.tasks import check_task
 from aec_ofa_tf.trained import TrainedRun
 from aec_ofa_tf.training import stages
-from aec_ofa_tf.training.config import SubnetConfig, SupernetConfig, TeacherConfig
+from aec_ofa_tf.training.config import TeacherConfig
 from aec_ofa_tf.training.device_config import DeviceConfig
 from aec_ofa_tf.training.devices import Devices, open_devices
 from aec_ofa_tf.training.origins import SoftLabelsConfig
@@ -35,6 +35,7 @@ from aec_ofa_tf.training.results import (
     TeacherResult,
 )
 from aec_ofa_tf.training.run import Run
+from aec_ofa_tf.training.student_config import SubnetConfig, SupernetConfig
 from aec_ofa_tf.workdir import Workdir
 
 PathLike = str | os.PathLike[str]

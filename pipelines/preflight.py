@@ -124,10 +124,14 @@ def check_budgets(
         ValueError: the latency table is of another network.
         OSError: the latency table cannot be read.
     """
+    if not (request.search or request.supernet):
+        return
+    sizes = classes, front_end.frames(clip_secs), front_end.mel_bins
+    network = request.options.network(request.space, *sizes, single_label=False)
     if request.search:
-        sizes = classes, front_end.frames(clip_secs), front_end.mel_bins
-        network = request.options.network(request.space, *sizes, single_label=False)
         request.search.members(request.space, network, front_end)
+    if request.supernet:
+        request.supernet.sampled(request.space, network, front_end)
 
 
 def check_export_place(workdir: Path, out: str | None) -> None:

@@ -14,15 +14,10 @@ from aec_ofa_tf.export.request import check_kind
 from aec_ofa_tf.models.cnn10 import cnn10_space
 from aec_ofa_tf.models.network_options import NetworkOptions
 from aec_ofa_tf.search.config import SearchConfig, subspace
-from aec_ofa_tf.training.config import (
-    EvaluationConfig,
-    SubnetConfig,
-    SupernetConfig,
-    TeacherConfig,
-    TrainConfig,
-)
+from aec_ofa_tf.training.config import EvaluationConfig, TeacherConfig, TrainConfig
 from aec_ofa_tf.training.device_config import DeviceConfig, check_devices
 from aec_ofa_tf.training.origins import TransferConfig
+from aec_ofa_tf.training.student_config import SubnetConfig, SupernetConfig
 
 SMALL, LARGE = Budget("small", (("params", 0, 8e3),)), Budget("large", (("params", 0, 9e3),))
 

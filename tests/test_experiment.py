@@ -18,7 +18,8 @@ from aec_ofa_tf.export.scoring import evaluate_file
 from aec_ofa_tf.models.cnn10 import cnn10_space
 from aec_ofa_tf.search.config import SearchConfig
 from aec_ofa_tf.tagging.tagger import Tagger
-from aec_ofa_tf.training.config import SubnetConfig, SupernetConfig, TeacherConfig, TrainConfig
+from aec_ofa_tf.training.config import TeacherConfig, TrainConfig
+from aec_ofa_tf.training.student_config import SubnetConfig, SupernetConfig
 from tfrecords.prepare import prepare
 from tfrecords.prepare_config import PrepareConfig
 from tfrecords.records import open_records

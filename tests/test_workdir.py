@@ -9,7 +9,7 @@ from aec_ofa_tf.audio.front_end import PRESETS
 from aec_ofa_tf.averaging import average
 from aec_ofa_tf.models.cnn10 import cnn10_space
 from aec_ofa_tf.models.family import to_config
-from aec_ofa_tf.training.config import SupernetConfig
+from aec_ofa_tf.training.student_config import SupernetConfig
 from aec_ofa_tf.workdir import Workdir
 
 SPACE = cnn10_space("[2,2,X]")

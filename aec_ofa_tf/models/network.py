@@ -19,6 +19,7 @@ from aec_ofa_tf.tasks import TASKS, Task, get_task
 if TYPE_CHECKING:
     import keras
 
+    from aec_ofa_tf.layers.elastic_unit import Statistics
     from aec_ofa_tf.models.supernet import Supernet
 
 
@@ -66,12 +67,15 @@ class NetworkConfig(ABC):
             ValueError: the family has no networks with `count` units.
         """
 
-    def start_from(self, supernet: Supernet, model: keras.Model) -> None:
+    def start_from(self, supernet: Supernet, model: keras.Model) -> Statistics:
         """Initialises a supernet of this network with a pretrained model's weights.
 
         Args:
             supernet: changed in place. A head for other classes keeps its weights.
             model: a plain model of the largest subnet, possibly of other classes; it is changed.
+
+        Returns:
+            The model's batch-norm statistics, in the order of the supernet's channels.
 
         Raises:
             ValueError: the model has other layers or widths.
@@ -80,7 +84,7 @@ class NetworkConfig(ABC):
 
         self.sort_channels(model)
         with_head = model.output_shape[-1] == self.classes
-        load_plain(supernet, model, with_head)
+        return load_plain(supernet, model, with_head)
 
     def sort_channels(self, model: keras.Model) -> None:  # noqa: B027 - optional
         """Sorts elastic channels of a plain model of full size by importance, in place.

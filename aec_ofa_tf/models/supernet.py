@@ -15,7 +15,7 @@ from aec_ofa_tf.models.draws import Draws, DropoutSite, drop
 from aec_ofa_tf.models.network import INPUT_NORM, NetworkConfig
 from aec_ofa_tf.models.space import Members, Subnet, as_space
 from aec_ofa_tf.models.supernet_config import arguments, describe
-from aec_ofa_tf.models.unit import stem_length, unit_sizes
+from aec_ofa_tf.models.unit import feature_length, stem_length, unit_sizes
 from aec_ofa_tf.pinned_keras import keras
 
 TASK = "task"
@@ -77,6 +77,7 @@ class Supernet(keras.Model):
         self.units = network.units(len(self.sizes))
         self.head = network.head()
         self.stem_units = stem_length(self.units, self.sizes)
+        self.feature_units = feature_length(self.units)
         self._create_layers()
         self.build()
 
@@ -106,10 +107,6 @@ class Supernet(keras.Model):
 
     def __repr__(self) -> str:
         return f"Supernet({self.network.task}, {self.network.classes} classes, space {self.space})"
-
-    def get_unit(self, name: str) -> keras.layers.Layer:
-        """The layer of the unit called `name`, for example `block2_conv1`."""
-        return next(layer for layer in self.unit_layers if layer.name == name)
 
     @property
     def subnets(self) -> list[Subnet]:
@@ -185,8 +182,8 @@ class Supernet(keras.Model):
             Logits, float32 [batch, classes], and the moments used.
         """
         shared, stem_moments = self.stem(log_mel, subnet, None, statistics)
-        logits, branch_moments = self.branch(shared, subnet, None, statistics)
-        return logits, {**stem_moments, **branch_moments}
+        features, moments = self.features(shared, subnet, None, statistics)
+        return self.classify(features, subnet, None), {**stem_moments, **moments}
 
     def stem(
         self,
@@ -216,14 +213,14 @@ class Supernet(keras.Model):
         x, used = self._run(range(self.stem_units), x, choices, draws, statistics)
         return x, {**moments, **used}
 
-    def branch(
+    def features(
         self,
         shared: tf.Tensor,
         choices: tf.Tensor,
         draws: Draws | None,
         statistics: Statistics | None = None,
     ) -> tuple[tf.Tensor, Statistics]:
-        """Computes one subnet from the stem's output to its logits.
+        """Computes one subnet's branch up to the mean over frames and mel bins.
 
         Args:
             shared: the output of `stem`; the subnet uses its first channels.
@@ -232,15 +229,19 @@ class Supernet(keras.Model):
             statistics: batch-norm moments, or None for the batch's own.
 
         Returns:
-            Logits, float32 [clips or pairs, classes], and the moments used.
+            [clips or pairs, frames, mel bins, channels], with masks all channels; and the moments.
         """
         end = self.stem_units
         if end and len(self.sizes[end - 1].choices) > 1:
             shared = keep_prefix(shared, choices[end - 1, 0], self.execution)
-        units = range(end, len(self.units))
-        x, moments = self._run(units, shared, choices, draws, statistics)
+        return self._run(range(end, self.feature_units), shared, choices, draws, statistics)
+
+    def classify(self, features: tf.Tensor, choices: tf.Tensor, draws: Draws | None) -> tf.Tensor:
+        """Logits, float32 [clips or pairs, classes], from the output of `features`."""
+        units = range(self.feature_units, len(self.units))
+        x, _ = self._run(units, features, choices, draws, None)
         keep = None if draws is None or self.head.dropout is None else draws.dropout[-1]
-        return self.head_layer(x, keep=keep), moments
+        return self.head_layer(x, keep=keep)
 
     def _run(
         self,

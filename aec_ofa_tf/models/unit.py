@@ -85,6 +85,11 @@ class ElasticUnit(ABC):
     name: str
     dropout: float | None = None
 
+    @property
+    def pools(self) -> bool:
+        """Whether the unit begins with the mean over frames and mel bins of its input."""
+        return False
+
     @abstractmethod
     def layer(self, sizes: UnitSizes, execution: str, dtype: object) -> ElasticUnitLayer:
         """The Keras layer that holds the full weights; not built yet.
@@ -169,9 +174,16 @@ def stem_length(units: Sequence[ElasticUnit], sizes: Sequence[UnitSizes]) -> int
     """The number of leading units that are computed once for all subnets of a step.
 
     These are the units for which all subnets have the same choice, and the next one if its choices
-    are prefixes of each other: it is computed at the width of the widest subnet.
+    are prefixes of each other: it is computed at the width of the widest subnet. Units that follow
+    the mean over frames and mel bins cost next to nothing and are none of them.
     """
-    for index, (unit, size) in enumerate(zip(units, sizes, strict=True)):
+    end = feature_length(units)
+    for index, (unit, size) in enumerate(zip(units[:end], sizes[:end], strict=True)):
         if len(size.choices) > 1:
             return index + (len({unit.variant(choice) for choice in size.choices}) == 1)
-    return len(units)
+    return end
+
+
+def feature_length(units: Sequence[ElasticUnit]) -> int:
+    """The number of leading units before the mean over frames and mel bins."""
+    return next((index for index, unit in enumerate(units) if unit.pools), len(units))

@@ -8,16 +8,10 @@ from typing import Any
 from aec_ofa_tf.config import ConfigError, check_fields, choice, number, outcome, switch
 from aec_ofa_tf.models.cnn10 import Cnn10Network, cnn10_subnet
 from aec_ofa_tf.models.network import NetworkConfig
-from aec_ofa_tf.models.space import SearchSpace, Subnet
-from aec_ofa_tf.training.origins import TransferConfig, check_pretrained
+from aec_ofa_tf.models.space import Subnet
 from aec_ofa_tf.training.precision import resolve_precision
 
-OBJECTIVES = ("labels", "distill")
-SUBNET_INITS = ("random", "supernet", "pretrained")
-SUPERNET_INITS = ("random", "teacher", "pretrained")
 PRECISIONS = ("auto", "float32", "mixed_bfloat16", "mixed_float16")
-SAMPLERS = ("uniform", "sandwich", "largest")
-DISTILL_FROM = ("cache", "online", "largest", "frozen_largest")
 EXECUTIONS = ("slices", "masks")
 SCHEDULES = ("constant", "cosine")
 POWER = "power"
@@ -149,122 +143,6 @@ class TeacherConfig:
             task=student.task,
             **rates,
         )
-
-
-@dataclass(frozen=True)
-class SupernetConfig:
-    """The supernet: the largest subnet alone, then K sampled subnets per step (paper 2.3, 3.3).
-
-    Attributes:
-        train: settings of training.
-        largest_steps: Steps of phase 1, which trains the largest subnet alone.
-        steps: Steps of phase 2, which trains K sampled subnets in each step.
-        subnets_per_step: K, the number of subnets sampled in a step of phase 2.
-        init: Initial weights of the supernet: random; the teacher's, which must have the widths of
-            the largest subnet; or those of a pretrained network.
-        transfer: how a pretrained network is trained on.
-        sampler: Subnets of a step of phase 2: uniform: K independent draws; sandwich: the largest,
-            the smallest and K - 2 draws; largest: only the largest.
-        distill_from: Source of the soft labels: cache: the teacher's scores of clean clips,
-            computed once; online: the teacher's scores of the students' augmented clips; largest:
-            the scores of the step's largest subnet, whose own targets are the labels (in-place
-            distillation, with the sandwich sampler); frozen_largest: the scores that the largest
-            subnet, as phase 1 left it, gives to the students' augmented clips.
-        student_mixup: Mix the students' clips and targets too.
-        label_weight: Weight of the labels in the students' targets.
-
-    Raises:
-        ConfigError: a value is outside its bounds, or sampler and distillation do not fit.
-
-    Example:
-        >>> ofa.SupernetConfig(largest_steps=500, steps=2000, sampler="sandwich").last_step
-        2500
-    """
-
-    train: TrainConfig = field(default_factory=TrainConfig)
-    largest_steps: int = number(100_000, 0)
-    steps: int = number(200_000, 1)
-    subnets_per_step: int = number(4, 1)
-    init: str = choice("random", SUPERNET_INITS)
-    sampler: str = choice("uniform", SAMPLERS)
-    distill_from: str = choice("cache", DISTILL_FROM)
-    student_mixup: bool = switch(False)
-    label_weight: float = number(0.0, 0, 1)
-    transfer: TransferConfig = field(default_factory=TransferConfig)
-
-    def __post_init__(self) -> None:
-        check_fields(self)
-        check_pretrained(self.init, self.transfer, SupernetConfig)
-        if self.sampler == "sandwich" and self.subnets_per_step < 2:
-            raise ConfigError(
-                "sampler='sandwich' takes at least two subnets: raise subnets_per_step",
-                *("sampler", "subnets_per_step"),
-                owner=SupernetConfig,
-            )
-        if self.distill_from == "largest" and self.sampler != "sandwich":
-            raise ConfigError(
-                "distill_from='largest' needs the largest subnet in every step, and others that "
-                "learn from it: add sampler='sandwich'",
-                *("distill_from", "sampler"),
-                owner=SupernetConfig,
-            )
-        if self.distill_from == "frozen_largest" and not self.largest_steps:
-            raise ConfigError(
-                "distill_from='frozen_largest' learns from the largest subnet of phase 1: give it "
-                "largest_steps",
-                *("distill_from", "largest_steps"),
-                owner=SupernetConfig,
-            )
-
-    @property
-    def last_step(self) -> int:
-        """The step at which both phases have ended."""
-        return self.largest_steps + self.steps
-
-    def check_teacher(self, teacher: TeacherConfig, space: SearchSpace) -> None:
-        """Checks, for the init "teacher", that the teacher has the largest subnet's widths.
-
-        Raises:
-            ConfigError: the largest subnet and the teacher have different widths.
-        """
-        if self.init == "teacher" and teacher.subnet != space.largest:
-            raise ConfigError(
-                f"init='teacher' needs a teacher with the largest subnet's widths {space.largest}, "
-                f"this one has {teacher.subnet}: set the teacher's base_channels",
-                *("init", "base_channels"),
-                owner=SupernetConfig,
-            )
-
-
-@dataclass(frozen=True)
-class SubnetConfig:
-    """One subnet trained alone: the paper's baselines and fine-tuning (3.2, 4.3).
-
-    Attributes:
-        train: settings of training; mixup is not used.
-        objective: Targets of the single subnet: labels, or distill: the teacher's cached soft
-            labels.
-        init: Initial weights of the single subnet: random; the supernet's; or its part of a
-            pretrained network.
-        steps: Steps of the single subnet's training.
-        label_weight: Weight of the labels in the targets of the objective distill.
-        transfer: how a pretrained network is trained on.
-
-    Example:
-        >>> ofa.SubnetConfig(objective="labels", init="supernet", steps=500).label_weight
-        0.0
-    """
-
-    train: TrainConfig = field(default_factory=TrainConfig)
-    objective: str = choice("distill", OBJECTIVES)
-    init: str = choice("random", SUBNET_INITS)
-    steps: int = number(100_000, 1)
-    label_weight: float = number(0.0, 0, 1)
-    transfer: TransferConfig = field(default_factory=TransferConfig)
-
-    def __post_init__(self) -> None:
-        check_fields(self)
-        check_pretrained(self.init, self.transfer, SubnetConfig)
 
 
 @dataclass(frozen=True)

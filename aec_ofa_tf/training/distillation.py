@@ -5,15 +5,18 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import partial
 
+import tensorflow as tf
+
+from aec_ofa_tf.layers.elastic_unit import Statistics
 from aec_ofa_tf.models.keras_files import load_model, model_fingerprint, save_model
-from aec_ofa_tf.models.materialise import build_plain, materialise
+from aec_ofa_tf.models.materialise import build_plain, load_plain, materialise
 from aec_ofa_tf.models.network import NetworkConfig
 from aec_ofa_tf.models.space import Subnet
 from aec_ofa_tf.models.supernet import Supernet
 from aec_ofa_tf.pinned_keras import keras
-from aec_ofa_tf.training.config import SupernetConfig
 from aec_ofa_tf.training.fit import DistillationSource, Teacher
 from aec_ofa_tf.training.run import Run, Sizes
+from aec_ofa_tf.training.student_config import SubnetConfig, SupernetConfig
 
 TARGETS = {
     "cache": "soft_labels",
@@ -24,45 +27,58 @@ TARGETS = {
 """The target of a train step (`StepConfig.target`) by `SupernetConfig.distill_from`."""
 
 
-def stored_or_online(
-    run: Run, config: SupernetConfig, frames: int
+def source_of(
+    run: Run, config: SupernetConfig | SubnetConfig, frames: int
 ) -> tuple[DistillationSource, str | None]:
-    """The source of the trained teacher's scores, and the teacher's fingerprint; none if unused.
+    """The source of a teacher's scores and the teacher's fingerprint, if there is one already.
+
+    A supernet makes the teacher "frozen_largest" itself (`frozen_largest`).
 
     Args:
         run: the experiment.
-        config: the supernet's configuration.
+        config: the configuration of the networks that learn.
         frames: frames of the clips in a train step.
 
     Raises:
         ValueError: the teacher is not trained, or its scores are not stored.
         OSError: the teacher's file cannot be read.
     """
-    if config.distill_from == "cache":
+    kind = config.distill_from
+    if kind == "cache":
         result = run.workdir.require_stage("soft_labels").result or {}
         return DistillationSource(run.soft_labels_path), result["teacher"]
-    if config.distill_from != "online":
-        return DistillationSource(), None
-    run.workdir.require_stage("teacher")
-    teacher = run.trained_teacher()
-    with run.devices.strategy.scope():
-        model = load_model(run.teacher_path)
-        scores = scorer(model, teacher.subnet, teacher.network(run.network), frames)
-    return DistillationSource(teacher=scores), model_fingerprint(model)
+    if kind == "online":
+        run.workdir.require_stage("teacher")
+        teacher = run.trained_teacher()
+        with run.devices.strategy.scope():
+            model = load_model(run.teacher_path)
+            scores = scorer(model, teacher.subnet, teacher.network(run.network), frames)
+        return DistillationSource(teacher=scores), model_fingerprint(model)
+    if kind == "frozen_largest" and isinstance(config, SubnetConfig):
+        run.workdir.require_stage("supernet")
+        frozen = of_file(run, frames, bool(config.feature_weight))
+        return DistillationSource(teacher=frozen), model_fingerprint(load_model(run.frozen_path))
+    return DistillationSource(), None
 
 
 def frozen_largest(
-    run: Run, supernet: Supernet, config: SupernetConfig, frames: int, step: int
+    run: Run,
+    supernet: Supernet,
+    config: SupernetConfig,
+    frames: int,
+    kept: Statistics | None,
+    step: int,
 ) -> Teacher:
-    """The scores of the largest subnet as phase 1 left it.
+    """The largest subnet as phase 1 left it, as a teacher.
 
-    It is recalibrated and written when phase 2 begins. A run that is resumed in phase 2 reads it.
+    It is written when phase 2 begins. A run that is resumed in phase 2 reads it.
 
     Args:
         run: the experiment.
         supernet: the network at this step.
         config: the supernet's configuration.
         frames: frames of the clips in a train step.
+        kept: its batch-norm statistics; None to recalibrate them.
         step: the step at which phase 2 begins or is resumed.
 
     Raises:
@@ -77,11 +93,37 @@ def frozen_largest(
     if run.devices.chief and step == config.largest_steps:
         train = config.train
         sizes = Sizes(train.batch_size, train.calibration_clips)
-        statistics = run.evaluator(supernet, sizes).recalibrate(largest)
+        statistics = kept or run.evaluator(supernet, sizes).recalibrate(largest)
         save_model(materialise(supernet, largest, statistics), path)
     run.devices.wait_for_all()
+    return of_file(run, frames, bool(config.feature_weight))
+
+
+def of_file(run: Run, frames: int, with_features: bool) -> Teacher:
+    """The teacher that `frozen_largest` wrote.
+
+    Args:
+        run: the experiment.
+        frames: frames of the clips.
+        with_features: whether it gives its features beside its scores (`gradients.feature_error`).
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    largest = run.space.largest
+    row = largest.row()
     with run.devices.strategy.scope():
-        return scorer(load_model(path), largest, run.network, frames)
+        network = Supernet([largest], replace(run.network, frames=frames))
+        statistics = load_plain(network, load_model(run.frozen_path))
+
+    def teach(log_mel: tf.Tensor) -> tf.Tensor | tuple[tf.Tensor, tf.Tensor]:
+        choices = tf.constant(row)
+        shared, _ = network.stem(log_mel, choices, None, statistics)
+        features, _ = network.features(shared, choices, None, statistics)
+        scores = run.task.scores(network.classify(features, choices, None))
+        return (scores, tf.reduce_mean(features, axis=[1, 2])) if with_features else scores
+
+    return teach
 
 
 def scorer(model: keras.Model, subnet: Subnet, network: NetworkConfig, frames: int) -> Teacher:

@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from aec_ofa_tf.audio.augment import SpecAugmentConfig
 from aec_ofa_tf.dataset import TRAIN, VALIDATION, Share
+from aec_ofa_tf.layers.elastic_unit import Statistics
 from aec_ofa_tf.models.network import NetworkConfig
 from aec_ofa_tf.models.space import Members, Subnet
 from aec_ofa_tf.models.supernet import Supernet
@@ -28,10 +29,7 @@ from aec_ofa_tf.training.results import scalar_names
 from aec_ofa_tf.training.run import Run, Sizes
 from aec_ofa_tf.training.sampler import Sampler
 from aec_ofa_tf.training.step_config import StepConfig
-from aec_ofa_tf.training.trainer import Trainer
-
-Teacher = Callable[[tf.Tensor], tf.Tensor]
-"""From log-mel, float32 [clips, frames, mel bins], to scores [clips, classes]."""
+from aec_ofa_tf.training.trainer import Teacher, Trainer
 
 
 @dataclass(frozen=True)
@@ -44,12 +42,14 @@ class Phase:
         step: the configuration of its train steps; None for the plan's.
         teacher: makes the teacher at the step at which the phase begins or is resumed; None for
             the plan's.
+        statistics: batch-norm moments of its train steps; None for those of their clips.
     """
 
     sampler: Sampler
     until: int
     step: StepConfig | None = None
     teacher: Callable[[int], Teacher] | None = None
+    statistics: Statistics | None = None
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class DistillationSource:
 
     Attributes:
         soft_labels: the directory of the teacher's cached scores.
-        teacher: the teacher itself, from log-mel to scores.
+        teacher: the teacher itself.
     """
 
     soft_labels: Path | None = None
@@ -87,7 +87,12 @@ class Plan:
 
 
 def step_config(
-    run: Run, train: TrainConfig, target: str, mixup: bool, label_weight: float
+    run: Run,
+    train: TrainConfig,
+    target: str,
+    mixup: bool,
+    label_weight: float,
+    feature_weight: float = 0.0,
 ) -> StepConfig:
     """The train step that a configuration describes."""
     return StepConfig(
@@ -101,6 +106,7 @@ def step_config(
         gain_db=train.gain_db,
         floor_db=run.records.front_end.floor_db,
         label_weight=label_weight,
+        feature_weight=feature_weight,
         spec_augment=SpecAugmentConfig(
             time_frames=train.time_mask_frames, mel_bins=train.mel_mask_bins
         ),
@@ -164,7 +170,8 @@ def fit(run: Run, supernet: Supernet, plan: Plan, train: TrainConfig) -> dict[st
     for phase in (phase for phase in plan.phases if step < phase.until):
         teacher = phase.teacher(step) if phase.teacher else plan.source.teacher
         with devices.strategy.scope():
-            trainer = Trainer(supernet, phase.sampler, phase.step or plan.step, teacher)
+            step_of = phase.step or plan.step
+            trainer = Trainer(supernet, phase.sampler, step_of, teacher, phase.statistics)
             trainer.compile(optimizer=optimizer, auto_scale_loss=False)
         loop = StepLoop(trainer, devices, store, log, scalars, name)
         every = train.checkpoint_every, train.summary_every, train.validate_every

@@ -8,6 +8,8 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from aec_ofa_tf.layers.batch_norm import replica_count
+from aec_ofa_tf.layers.elastic_unit import Statistics
+from aec_ofa_tf.layers.prefix import keep_prefix
 from aec_ofa_tf.models.draws import Draws
 from aec_ofa_tf.models.supernet import Supernet
 
@@ -19,11 +21,16 @@ class StepInputs(NamedTuple):
         log_mel: float [clips, frames, mel bins] in dB.
         targets: float32 [clips, or pairs with mixup, classes] in [0, 1].
         draws: augmentation and dropout.
+        features: the teacher's features in the weights' dtype, [clips or pairs, channels at full
+            width]; None if they are not learnt.
+        statistics: batch-norm moments; by default those of the clips.
     """
 
     log_mel: tf.Tensor
     targets: tf.Tensor
     draws: Draws
+    features: tf.Tensor | None = None
+    statistics: Statistics | None = None
 
 
 class LossConfig(NamedTuple):
@@ -34,11 +41,13 @@ class LossConfig(NamedTuple):
         inplace_targets: from the first subnet's logits to the targets of the others (in-place
             distillation); None if all subnets have the targets of the inputs.
         scale: from a loss to the scaled loss whose gradients are computed.
+        feature_weight: weight of `feature_error` in the loss, if there are features to learn.
     """
 
     loss: Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
     inplace_targets: Callable[[tf.Tensor], tf.Tensor] | None = None
     scale: Callable[[tf.Tensor], tf.Tensor] = lambda loss: loss
+    feature_weight: float = 0.0
 
 
 Gradients = Callable[
@@ -61,13 +70,11 @@ def shared_gradients(
     branch = [variable.value for variable in supernet.branch_variables]
     with tf.GradientTape() as tape:
         widest = tf.reduce_max(subnets, axis=0)
-        shared, _ = supernet.stem(inputs.log_mel, widest, inputs.draws)
+        shared, _ = supernet.stem(inputs.log_mel, widest, inputs.draws, inputs.statistics)
 
-    def forward(x: tf.Tensor, subnet: tf.Tensor) -> tf.Tensor:
-        return supernet.branch(x, subnet, inputs.draws)[0]
-
+    compute = _loss(supernet, inputs, losses)
     loss, (gradient, *gradients) = _accumulate(
-        forward, shared, branch, inputs.targets, subnets, losses
+        compute, shared, branch, inputs.targets, subnets, losses
     )
     return loss, tape.gradient(shared, stem, output_gradients=gradient) + gradients
 
@@ -78,19 +85,61 @@ def separate_gradients(
     """Runs stem and branch for every subnet: the reference for `shared_gradients`."""
     variables = supernet.stem_variables + supernet.branch_variables
 
-    def forward(log_mel: tf.Tensor, subnet: tf.Tensor) -> tf.Tensor:
-        shared, _ = supernet.stem(log_mel, subnet, inputs.draws)
-        return supernet.branch(shared, subnet, inputs.draws)[0]
+    branch = _loss(supernet, inputs, losses)
+
+    def compute(
+        log_mel: tf.Tensor, subnet: tf.Tensor, targets: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        shared, _ = supernet.stem(log_mel, subnet, inputs.draws, inputs.statistics)
+        return branch(shared, subnet, targets)
 
     sources = [variable.value for variable in variables]
     loss, gradients = _accumulate(
-        forward, inputs.log_mel, sources, inputs.targets, subnets, losses, by_inputs=False
+        compute, inputs.log_mel, sources, inputs.targets, subnets, losses, by_inputs=False
     )
     return loss, gradients
 
 
+def feature_error(features: tf.Tensor, teachers: tf.Tensor) -> tf.Tensor:
+    """The squared error of a subnet's features relative to the teacher's, a mean over clips.
+
+    Features are the means over frames and mel bins of the last convolution's output (FitNets,
+    Romero et al. 2015, without a regressor: a subnet's channels are the first of the largest's).
+
+    Args:
+        features: [clips, frames, mel bins, channels].
+        teachers: [clips, channels], in the dtype of the result.
+    """
+    own = tf.reduce_mean(tf.cast(features, teachers.dtype), axis=[1, 2])
+    errors = tf.reduce_sum(tf.square(own - teachers), axis=1)
+    return tf.reduce_mean(tf.math.divide_no_nan(errors, tf.reduce_sum(tf.square(teachers), axis=1)))
+
+
+_Loss = Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
+"""From inputs, choices and targets to a subnet's loss and logits."""
+
+
+def _loss(supernet: Supernet, inputs: StepInputs, config: LossConfig) -> _Loss:
+    """The loss from the stem's output on."""
+
+    def compute(
+        shared: tf.Tensor, subnet: tf.Tensor, targets: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        features, _ = supernet.features(shared, subnet, inputs.draws, inputs.statistics)
+        logits = supernet.classify(features, subnet, inputs.draws)
+        loss = config.loss(logits, targets)
+        if inputs.features is not None:
+            widths = subnet[: supernet.feature_units, 0]
+            last = tf.reduce_max(tf.where(widths > 0))  # absent units have width 0
+            own = keep_prefix(inputs.features, widths[last], supernet.execution)
+            loss += config.feature_weight * feature_error(features, own)
+        return loss, logits
+
+    return compute
+
+
 def _accumulate(
-    forward: Callable[[tf.Tensor, tf.Tensor], tf.Tensor],
+    compute: _Loss,
     inputs: tf.Tensor,
     variables: list[tf.Variable],
     targets: tf.Tensor,
@@ -105,8 +154,7 @@ def _accumulate(
     ) -> tuple[tf.Tensor, tf.Tensor, list[tf.Tensor]]:
         with tf.GradientTape() as tape:
             tape.watch(own)
-            logits = forward(own, subnet)
-            loss = config.loss(logits, targets)
+            loss, logits = compute(own, subnet, targets)
             scaled = config.scale(loss)
         gradients = tape.gradient(
             scaled,

@@ -16,6 +16,9 @@ _FILES = {
 }
 """What a stage writes besides its record, its checkpoints and its events."""
 
+_TAUGHT_BY = {"cache": {"soft_labels"}, "online": {"teacher"}, "frozen_largest": {"supernet"}}
+"""The stage that the source of a student's targets is of."""
+
 
 def reset(workdir: Workdir, stage: str) -> list[str]:
     """Removes a stage's results and those of the stages that depend on it.
@@ -51,10 +54,10 @@ def _needs(workdir: Workdir, stage: str) -> set[str]:
         return {"supernet", SEARCH} - {stage}
     settings = workdir.settings(stage)
     needed = {"teacher"} if stage == "soft_labels" else set()
-    needed |= {"soft_labels"} if settings.get("objective") == "distill" else set()
-    needed |= {"soft_labels"} if settings.get("distill_from") == "cache" else set()
-    needed |= {"teacher"} if settings.get("distill_from") == "online" else set()
-    return needed | ({settings["init"]} if "init" in settings else set())
+    needed |= {settings["init"]} if "init" in settings else set()
+    if stage == "supernet" or settings.get("objective") == "distill":
+        needed |= _TAUGHT_BY.get(settings.get("distill_from", "cache"), set()) - {stage}
+    return needed
 
 
 def _remove(root: Path, stage: str) -> None:

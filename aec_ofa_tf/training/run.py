@@ -14,9 +14,10 @@ from aec_ofa_tf.models.space import SearchSpace
 from aec_ofa_tf.models.supernet import Supernet
 from aec_ofa_tf.tasks import Task, get_task
 from aec_ofa_tf.training.checkpoints import CheckpointStore
-from aec_ofa_tf.training.config import EvaluationConfig, SupernetConfig, TeacherConfig
+from aec_ofa_tf.training.config import EvaluationConfig, TeacherConfig
 from aec_ofa_tf.training.devices import Devices
 from aec_ofa_tf.training.evaluation import Batches, SubnetEvaluator
+from aec_ofa_tf.training.student_config import SupernetConfig
 from aec_ofa_tf.workdir import StageRecord, Workdir
 
 CACHE_BYTES = 2**30

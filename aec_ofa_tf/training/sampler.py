@@ -55,8 +55,13 @@ def uniform_sampler(members: Members, count: int) -> Sampler:
     return sample
 
 
-def sandwich_sampler(space: SearchSpace, count: int) -> Sampler:
+def sandwich_sampler(space: SearchSpace, count: int, between: Members | None = None) -> Sampler:
     """The largest, the smallest and `count` - 2 uniform draws (universally slimmable networks).
+
+    Args:
+        space: the space.
+        count: number of subnets per step.
+        between: the subnets to draw from; by default the space.
 
     Raises:
         ValueError: `count` is less than 2.
@@ -73,8 +78,8 @@ def sandwich_sampler(space: SearchSpace, count: int) -> Sampler:
     ends = tf.constant([space.largest.row(), space.smallest.row()], tf.int32)
     if count == 2:
         return lambda seed: ends
-    between = uniform_sampler(space, count - 2)
-    return lambda seed: tf.concat([ends, between(seed)], axis=0)
+    draws = uniform_sampler(space if between is None else between, count - 2)
+    return lambda seed: tf.concat([ends, draws(seed)], axis=0)
 
 
 def constant_sampler(subnet: Subnet) -> Sampler:

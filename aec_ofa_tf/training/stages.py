@@ -13,13 +13,13 @@ from aec_ofa_tf.costs.costs import params, subnet_costs
 from aec_ofa_tf.dataset import EVALUATION, VALIDATION
 from aec_ofa_tf.models.keras_files import load_model, model_fingerprint, save_model
 from aec_ofa_tf.models.materialise import copy_subnet, materialise
-from aec_ofa_tf.models.space import SearchSpace, Subnet
+from aec_ofa_tf.models.space import Subnet
 from aec_ofa_tf.models.supernet import Supernet
 from aec_ofa_tf.pinned_keras import keras
 from aec_ofa_tf.tasks import check_task
-from aec_ofa_tf.training.config import SubnetConfig, SupernetConfig, TeacherConfig, resume_key
+from aec_ofa_tf.training.config import TeacherConfig, resume_key
 from aec_ofa_tf.training.devices import peers_watched
-from aec_ofa_tf.training.distillation import TARGETS, frozen_largest, stored_or_online
+from aec_ofa_tf.training.distillation import TARGETS, frozen_largest, source_of
 from aec_ofa_tf.training.evaluation import all_labels
 from aec_ofa_tf.training.fit import (
     DistillationSource,
@@ -44,8 +44,12 @@ from aec_ofa_tf.training.sampler import (
     sandwich_sampler,
     uniform_sampler,
 )
+from aec_ofa_tf.training.step_config import StepConfig
+from aec_ofa_tf.training.student_config import SubnetConfig, SupernetConfig
 from aec_ofa_tf.training.teachers import open_teacher
 
+_DRAWN = 4096
+"""The greatest number of distinct subnets that meet a `sample_budget` and are trained."""
 TEACHER, SOFT_LABELS, SUPERNET = "teacher", "soft_labels", "supernet"
 
 
@@ -109,7 +113,7 @@ def train_supernet(run: Run, config: SupernetConfig) -> SupernetResult:
     train = config.train
     _check_scored(run, [VALIDATION])
     frames = crop_frames(run, train) or run.network.frames
-    source, teacher = stored_or_online(run, config, frames)
+    source, teacher = source_of(run, config, frames)
     settings = {**_settings(run, config), "teacher": teacher}
     pretrained = _pretrained(config.transfer)
     if pretrained is not None:
@@ -122,18 +126,18 @@ def train_supernet(run: Run, config: SupernetConfig) -> SupernetResult:
     supernet = new_network(run, run.space, run.network, train)
     if config.init == "teacher":
         _copy_teacher(run, supernet)
+    kept = None
     if pretrained is not None:
-        run.network.start_from(supernet, pretrained)
-    step = step_config(
-        run, train, TARGETS[config.distill_from], config.student_mixup, config.label_weight
-    )
+        statistics = run.network.start_from(supernet, pretrained)
+        kept = statistics if config.largest_statistics == "pretrained" else None
+    step = _students_step(run, config)
     first = last = None
     if config.distill_from == "frozen_largest":
         first = step_config(run, train, "labels", config.student_mixup, 0.0)
-        last = partial(frozen_largest, run, supernet, config, frames)
+        last = partial(frozen_largest, run, supernet, config, frames, kept)
     phases = [
-        Phase(constant_sampler(run.space.largest), config.largest_steps, first),
-        Phase(_sampler(run.space, config), config.last_step, teacher=last),
+        Phase(constant_sampler(run.space.largest), config.largest_steps, first, statistics=kept),
+        Phase(_sampler(run, config), config.last_step, teacher=last),
     ]
     with peers_watched(run.devices):
         transfer = None if pretrained is None else config.transfer
@@ -155,7 +159,9 @@ def train_subnet(run: Run, subnet: Subnet, config: SubnetConfig) -> SubnetResult
     name = f"subnet-{subnet}-{config.objective}-{config.init}-{config.steps}"
     supernet = run.load_supernet() if config.init == "supernet" else None
     pretrained = _pretrained(config.transfer)
-    origins = _origins(run, config, {"supernet": supernet, "pretrained": pretrained})
+    frames = crop_frames(run, train) or run.network.frames
+    source, teacher = source_of(run, config, frames) if distill else (DistillationSource(), None)
+    origins = _origins({"supernet": supernet, "pretrained": pretrained}, teacher)
     done = run.begin(name, {**_settings(run, config), **origins}, config)
     if done:
         return SubnetResult(**done.result or {})
@@ -165,10 +171,9 @@ def train_subnet(run: Run, subnet: Subnet, config: SubnetConfig) -> SubnetResult
         run.network.start_from(supernet, pretrained)
     if supernet is not None:
         _copy_weights(run, copy_subnet(supernet, subnet), network)
-    weight = config.label_weight if distill else 0.0
-    step = step_config(run, train, "soft_labels" if distill else "labels", False, weight)
+    labels = step_config(run, train, "labels", config.student_mixup, 0.0)
+    step = _students_step(run, config) if distill else labels
     phases = [Phase(constant_sampler(subnet), config.steps)]
-    source = DistillationSource(run.soft_labels_path if distill else None)
     with peers_watched(run.devices):
         transfer = None if pretrained is None else config.transfer
         plan = Plan(name, phases, step, {"subnet": subnet}, source, transfer)
@@ -220,28 +225,39 @@ def _settings(run: Run, config: Any) -> dict[str, Any]:
     return {"records": run.records.fingerprint, **resume_key(config)}
 
 
-def _origins(
-    run: Run, config: SubnetConfig, starts: Mapping[str, keras.Model | None]
-) -> dict[str, Any]:
+def _students_step(run: Run, config: SupernetConfig | SubnetConfig) -> StepConfig:
+    """A train step of networks that learn from a teacher."""
+    return step_config(
+        run,
+        config.train,
+        TARGETS[config.distill_from],
+        config.student_mixup,
+        config.label_weight,
+        config.feature_weight,
+    )
+
+
+def _origins(starts: Mapping[str, keras.Model | None], teacher: str | None) -> dict[str, Any]:
     """Fingerprints of the trained networks that a subnet starts from and learns from."""
     origins = {
         name: model_fingerprint(start) for name, start in starts.items() if start is not None
     }
-    if config.objective == "distill":
-        origins["teacher"] = (run.workdir.require_stage(SOFT_LABELS).result or {})["teacher"]
-    return origins
+    return {**origins, "teacher": teacher} if teacher else origins
 
 
 def _pretrained(transfer: TransferConfig) -> keras.Model | None:
     return load_model(Path(transfer.pretrained)) if transfer.pretrained else None
 
 
-def _sampler(space: SearchSpace, config: SupernetConfig) -> Sampler:
+def _sampler(run: Run, config: SupernetConfig) -> Sampler:
+    space, count = run.space, config.subnets_per_step
     if config.sampler == "largest":
         return constant_sampler(space.largest)
+    members = config.sampled(space, run.network, run.records.front_end)
+    drawn = space if members is None else members.sample(_DRAWN, config.train.seed)
     if config.sampler == "sandwich":
-        return sandwich_sampler(space, config.subnets_per_step)
-    return uniform_sampler(space, config.subnets_per_step)
+        return sandwich_sampler(space, count, drawn)
+    return uniform_sampler(drawn, count)
 
 
 def _copy_teacher(run: Run, supernet: Supernet) -> None:

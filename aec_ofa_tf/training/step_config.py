@@ -33,14 +33,16 @@ class StepConfig:
         gain_db: greatest random gain or attenuation of a clip, in dB; 0 for none.
         floor_db: level of digital silence in the records' front end, the minimum after a gain.
         label_weight: weight of the labels in targets that are a teacher's or subnet's scores.
+        feature_weight: weight of the error of the subnets' features relative to the teacher's
+            (`gradients.feature_error`); for the target "teacher".
         class_weights: weights of the classes in the loss, which divides them by their mean;
             empty for equal weights.
         spec_augment: SpecAugment's masks.
         jit_compile: run forward and backward passes through XLA, which needs execution by masks.
 
     Raises:
-        ValueError: the target is none of these, the label's weight is outside [0, 1], or class
-            weights are negative, not finite or all 0.
+        ValueError: the target is none of these, the label's weight is outside [0, 1], features
+            are to be learnt without a teacher, or class weights are negative, not finite or all 0.
 
     Example:
         >>> ofa.StepConfig("labels", mixup=True, gain_db=6.0).mixup_alpha
@@ -57,6 +59,7 @@ class StepConfig:
     gain_db: float = number(0.0, 0.0)
     floor_db: float = PANNS.floor_db
     label_weight: float = number(0.0, 0.0, 1.0)
+    feature_weight: float = number(0.0, 0.0)
     class_weights: tuple[float, ...] = ()
     spec_augment: SpecAugmentConfig = field(default_factory=SpecAugmentConfig)
     jit_compile: bool = False
@@ -68,6 +71,8 @@ class StepConfig:
 
     def __post_init__(self) -> None:
         check_fields(self)
+        if self.feature_weight and self.target != "teacher":
+            raise ValueError("feature_weight needs the target 'teacher', whose features are learnt")
         weights = self.class_weights
         if weights and (not all(0 <= w < math.inf for w in weights) or not any(weights)):
             raise ValueError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import tensorflow as tf
 
@@ -31,7 +32,10 @@ from aec_ofa_tf.training.keras_methods import KerasMethods, as_batch, entry
 from aec_ofa_tf.training.sampler import Sampler, check_sampler
 from aec_ofa_tf.training.step_config import StepConfig
 
-_SEEDS_PER_STEP = 6
+_SOFT_LABELS = "the target 'soft_labels' (see StepConfig.target)"
+
+Teacher = Callable[[tf.Tensor], Any]
+"""From log-mel [clips, frames, mel bins] to scores [clips, classes], or to scores and features."""
 
 
 class Trainer(KerasMethods):
@@ -59,8 +63,9 @@ class Trainer(KerasMethods):
         supernet: the network to train.
         sampler: samples the subnets of a step.
         config: targets and augmentation.
-        teacher: from log-mel, float32 [clips, frames, mel bins], to scores [clips, classes]; for
-            the target "teacher".
+        teacher: from log-mel, float32 [clips, frames, mel bins], to scores [clips, classes] and,
+            for `feature_weight`, features [clips, channels]; for the target "teacher".
+        statistics: batch-norm moments of all train steps; by default those of their clips.
         gradients: computes loss and gradients of the K subnets.
 
     Raises:
@@ -75,7 +80,8 @@ class Trainer(KerasMethods):
         supernet: Supernet,
         sampler: Sampler,
         config: StepConfig,
-        teacher: Callable[[tf.Tensor], tf.Tensor] | None = None,
+        teacher: Teacher | None = None,
+        statistics: Statistics | None = None,
         gradients: Gradients = shared_gradients,
     ) -> None:
         require_type("supernet", supernet, Supernet, "a Supernet")
@@ -97,6 +103,7 @@ class Trainer(KerasMethods):
         self.sampler = sampler
         self.config = config
         self.teacher = teacher
+        self.kept = statistics
         self.gradients = gradients
         self.frames = config.crop_frames or supernet.network.frames
         replace(supernet.network, frames=self.frames)  # raises if the network needs more
@@ -177,7 +184,7 @@ class Trainer(KerasMethods):
         step = batch.get("step", self.optimizer.iterations)
         seed = tf.stack([self.config.seed, tf.cast(step, tf.int32)])
         # One seed each for subnets, augmentation, dropout, time roll, gain and crop.
-        seeds = [tf.random.experimental.stateless_fold_in(seed, n) for n in range(_SEEDS_PER_STEP)]
+        seeds = [tf.random.experimental.stateless_fold_in(seed, n) for n in range(6)]
         subnets = self.sampler(seeds[0])
         inputs = self.inputs(batch, seeds)
         config = self.loss_config(inputs)
@@ -219,7 +226,8 @@ class Trainer(KerasMethods):
             None if mixes_power else weights,
             dropout_masks(mixed, self.supernet.dropout_sites(self.frames), seeds[2]),
         )
-        return StepInputs(log_mel, self._targets(batch, log_mel, weights), draws)
+        targets, features = self._targets(batch, log_mel, weights)
+        return StepInputs(log_mel, targets, draws, features, self.kept)
 
     def _augmented(
         self, log_mel: tf.Tensor, positions: tf.Tensor, seeds: list[tf.Tensor]
@@ -236,27 +244,33 @@ class Trainer(KerasMethods):
 
     def _targets(
         self, batch: dict[str, tf.Tensor], log_mel: tf.Tensor, weights: tf.Tensor | None
-    ) -> tf.Tensor:
+    ) -> tuple[tf.Tensor, tf.Tensor | None]:
+        """Targets, and the teacher's features if they are learnt."""
+
         def mixed(values: tf.Tensor) -> tf.Tensor:
             return values if weights is None else mix_pairs(values, weights)
 
         if self.config.target in ("labels", "largest"):
-            return mixed(entry(batch, "labels", f"the target {self.config.target!r}"))
-        heard = log_mel if self.config.mixes_power else mixed(log_mel)
-        soft = (
-            mixed(entry(batch, "soft_labels", "the target 'soft_labels' (see StepConfig.target)"))
-            if self.teacher is None
-            else tf.stop_gradient(self.teacher(heard))
-        )
-        weight = self.config.label_weight
-        labels = entry(batch, "labels", f"label_weight={weight}") if weight else None
-        # The loss is linear in its targets: this is the weighted sum of two losses.
-        return (1 - weight) * soft + weight * mixed(labels) if weight else soft
+            return mixed(entry(batch, "labels", f"the target {self.config.target!r}")), None
+        features = None
+        if self.teacher is None:
+            soft = mixed(entry(batch, "soft_labels", _SOFT_LABELS))
+        else:
+            soft = self.teacher(log_mel if self.config.mixes_power else mixed(log_mel))
+            if self.config.feature_weight:
+                soft, features = soft
+                features = tf.stop_gradient(tf.cast(features, self.supernet.variable_dtype))
+        if weight := self.config.label_weight:
+            labels = entry(batch, "labels", f"label_weight={weight}")
+            # The loss is linear in its targets: this is the weighted sum of two losses.
+            soft = (1 - weight) * soft + weight * mixed(labels)
+        return tf.stop_gradient(soft), features
 
     def loss_config(self, inputs: StepInputs) -> LossConfig:
         """How the losses of a step are computed."""
         loss = partial(self.task.loss, class_weights=self.config.class_weights or None)
-        return LossConfig(loss, self._inplace_targets(inputs), self._scale)
+        targets = self._inplace_targets(inputs)
+        return LossConfig(loss, targets, self._scale, self.config.feature_weight)
 
     def _inplace_targets(self, inputs: StepInputs) -> Callable[[tf.Tensor], tf.Tensor] | None:
         if self.config.target != "largest":

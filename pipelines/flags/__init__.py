@@ -18,7 +18,8 @@ from absl import flags
 from aec_ofa_tf.config import ConfigError
 from aec_ofa_tf.export.config import ExportConfig
 from aec_ofa_tf.search.config import SearchConfig
-from aec_ofa_tf.training.config import SupernetConfig, TeacherConfig
+from aec_ofa_tf.training.config import TeacherConfig
+from aec_ofa_tf.training.student_config import SupernetConfig
 
 FLAGS = flags.FLAGS
 Config = TypeVar("Config")

@@ -18,15 +18,10 @@ from aec_ofa_tf.models.family import search_space
 from aec_ofa_tf.models.network_options import NetworkOptions
 from aec_ofa_tf.models.space import SearchSpace
 from aec_ofa_tf.search.config import SearchConfig
-from aec_ofa_tf.training.config import (
-    EvaluationConfig,
-    SubnetConfig,
-    SupernetConfig,
-    TeacherConfig,
-    TrainConfig,
-)
+from aec_ofa_tf.training.config import EvaluationConfig, TeacherConfig, TrainConfig
 from aec_ofa_tf.training.device_config import DeviceConfig
 from aec_ofa_tf.training.origins import SoftLabelsConfig, TransferConfig
+from aec_ofa_tf.training.student_config import SubnetConfig, SupernetConfig
 from pipelines.flags import define, own_flags, read
 
 FLAGS = flags.FLAGS

@@ -9,8 +9,9 @@ from absl import logging
 
 from aec_ofa_tf.export.config import ExportConfig
 from aec_ofa_tf.search.config import SearchConfig
-from aec_ofa_tf.training.config import SubnetConfig, SupernetConfig, TeacherConfig, TrainConfig
+from aec_ofa_tf.training.config import TeacherConfig, TrainConfig
 from aec_ofa_tf.training.origins import SoftLabelsConfig, TransferConfig
+from aec_ofa_tf.training.student_config import SubnetConfig, SupernetConfig
 from pipelines.flags import flag_name
 
 _MEANT = {

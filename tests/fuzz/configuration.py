@@ -19,7 +19,8 @@ from aec_ofa_tf.models.family import to_config
 from aec_ofa_tf.ownership import MARKER_NAME, RUN, claim
 from aec_ofa_tf.search.results import SearchResult
 from aec_ofa_tf.search.store import EvaluationStore
-from aec_ofa_tf.training.config import EvaluationConfig, SupernetConfig
+from aec_ofa_tf.training.config import EvaluationConfig
+from aec_ofa_tf.training.student_config import SupernetConfig
 from aec_ofa_tf.workdir import Workdir
 from pipelines import train  # noqa: F401 - defines the flags
 from pipelines.flagfiles import expanded

@@ -11,14 +11,9 @@ from aec_ofa_tf.costs.costs import missing_table
 from aec_ofa_tf.export.config import ExportConfig
 from aec_ofa_tf.models.network_options import NetworkOptions
 from aec_ofa_tf.search.config import SearchConfig
-from aec_ofa_tf.training.config import (
-    EvaluationConfig,
-    SubnetConfig,
-    SupernetConfig,
-    TeacherConfig,
-    TrainConfig,
-)
+from aec_ofa_tf.training.config import EvaluationConfig, TeacherConfig, TrainConfig
 from aec_ofa_tf.training.device_config import DeviceConfig
+from aec_ofa_tf.training.student_config import SubnetConfig, SupernetConfig
 from pipelines import train  # noqa: F401 - defines the flags
 from pipelines.flags import (
     documentation,

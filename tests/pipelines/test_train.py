@@ -74,6 +74,8 @@ def test_running_again_skips_what_is_done(trained):
     ("budget", "expected"),
     [
         ("--budget=params<=10", "the nearest are"),
+        ("--budget=params<=9k --sample_budget=params<=10", "the nearest are"),
+        ("--budget=params<=9k --sample_budget=wide", "cannot read the budget 'wide'"),
         ("--budget=latency_ms<=9", "give its --latency_table"),
         ("--budget=params<=8k --latency_table=no.json", "cannot read the latency table no.json"),
     ],

@@ -12,11 +12,13 @@ import pytest
 from aec_ofa_tf.config import ConfigError
 from aec_ofa_tf.experiment import Experiment
 from aec_ofa_tf.models.cnn10 import Cnn10Network, cnn10_space, parse_subnet
+from aec_ofa_tf.models.keras_files import load_model, model_fingerprint
 from aec_ofa_tf.models.materialise import build_plain, materialise
 from aec_ofa_tf.models.supernet import Supernet
-from aec_ofa_tf.training.config import SupernetConfig, TeacherConfig, TrainConfig
-from aec_ofa_tf.training.distillation import scorer
+from aec_ofa_tf.training.config import TeacherConfig, TrainConfig
+from aec_ofa_tf.training.distillation import of_file, scorer
 from aec_ofa_tf.training.run import Sizes
+from aec_ofa_tf.training.student_config import SubnetConfig, SupernetConfig
 from tests.recordings import source
 from tfrecords.prepare import PrepareConfig, prepare
 from tfrecords.records import open_records
@@ -38,6 +40,7 @@ CONFIG = SupernetConfig(
     sampler="sandwich",
     distill_from="frozen_largest",
     student_mixup=True,
+    feature_weight=2.0,
 )
 
 
@@ -81,7 +84,7 @@ def test_the_teacher_is_the_largest_subnet_as_phase_1_left_it(trained, records, 
 @pytest.mark.slow
 def test_phase_1_learns_the_labels(trained, records, tmp_path):
     inplace = Experiment(tmp_path / "run", records, SPACE)
-    inplace.train_supernet(replace(CONFIG, distill_from="largest", steps=1))
+    inplace.train_supernet(replace(CONFIG, distill_from="largest", feature_weight=0.0, steps=1))
     weights = [Supernet(SPACE, trained.run.network) for _ in range(2)]
     for experiment, network, name in zip(
         (trained, inplace), weights, ("frozen", "inplace"), strict=True
@@ -118,6 +121,45 @@ def test_the_stage_is_removed_with_its_teacher(trained, tmp_path):
     assert not copy.run.frozen_path.exists()
 
 
+def test_the_frozen_network_teaches_its_scores_and_features(trained):
+    run, crop = trained.run, 25
+    teach = of_file(run, crop, with_features=True)
+    clips = np.random.default_rng(0).normal(-30, 5, (2, crop, 64)).astype(np.float32)
+    frozen = keras.models.load_model(run.frozen_path)
+    plain = build_plain(SPACE.largest, replace(run.network, frames=crop))
+    plain.set_weights(frozen.get_weights())
+    last = plain.get_layer("block4_relu2").output
+    whole = keras.Model(plain.input, [plain.output, keras.ops.mean(last, (1, 2))])
+
+    for received, expected in zip(teach(clips), whole(clips, training=False), strict=True):
+        np.testing.assert_allclose(received, expected, atol=1e-5)
+
+
+def test_one_subnet_learns_from_the_same_teacher(trained, tmp_path):
+    copy = interrupted(trained, tmp_path / "run", 4)
+    copy.train_supernet(CONFIG)
+    config = SubnetConfig(
+        TRAIN, steps=1, distill_from="frozen_largest", student_mixup=True, feature_weight=1.0
+    )
+    result = copy.train_subnet("smallest", config)
+    (stage,) = (name for name in copy.run.workdir.stages() if name.startswith("subnet"))
+    settings = copy.run.workdir.settings(stage)
+    assert settings["teacher"] == model_fingerprint(load_model(copy.run.frozen_path))
+    assert result.subnet == str(SPACE.smallest)
+
+    assert stage in copy.reset("supernet")
+
+
+def test_features_need_the_teacher_that_has_them():
+    for config in (replace(CONFIG, distill_from="frozen_largest"), SubnetConfig(TRAIN)):
+        with pytest.raises(ConfigError, match="feature_weight needs a teacher with the features"):
+            replace(config, feature_weight=1.0, distill_from="cache")
+    with pytest.raises(ConfigError, match="the largest of a step's subnets, and here there is one"):
+        SubnetConfig(TRAIN, distill_from="largest")
+    with pytest.raises(ConfigError, match="are those of a pretrained network: add init"):
+        replace(CONFIG, largest_statistics="pretrained")
+
+
 def test_without_phase_1_there_is_no_teacher():
     with pytest.raises(ConfigError, match="give it largest_steps"):
         replace(CONFIG, largest_steps=0)
@@ -128,7 +170,7 @@ def test_an_online_teacher_scores_crops(records, tmp_path):
     experiment = Experiment(tmp_path / "run", records, SPACE)
     experiment.train_teacher(TeacherConfig(TRAIN, base_channels=4, steps=1))
     result = experiment.train_supernet(
-        replace(CONFIG, distill_from="online", largest_steps=0, steps=1)
+        replace(CONFIG, distill_from="online", feature_weight=0.0, largest_steps=0, steps=1)
     )
     assert result.subnets == SPACE.size
 

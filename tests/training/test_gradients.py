@@ -9,11 +9,11 @@ from aec_ofa_tf.models.cnn10 import Cnn10Network, parse_subnet
 from aec_ofa_tf.models.supernet import Supernet
 from aec_ofa_tf.tasks import MULTI_LABEL
 from aec_ofa_tf.training.gradients import LossConfig, separate_gradients, shared_gradients
-from aec_ofa_tf.training.sampler import uniform_sampler
+from aec_ofa_tf.training.sampler import constant_sampler, uniform_sampler
 from aec_ofa_tf.training.step_config import StepConfig
 from aec_ofa_tf.training.trainer import Trainer
 from tests.models.conftest import randomised
-from tests.training.steps import SPACE, batch, four, trainer, two
+from tests.training.steps import PLAIN, SPACE, batch, four, trainer, two
 
 BOUNDS = {"float64": 1e-10, "float32": 1e-4}
 # Sums over more channels round otherwise, and a scale's gradient of norm 0.01 is a
@@ -109,3 +109,79 @@ def test_masks_have_static_shapes_and_run_through_xla():
 def test_xla_is_refused_where_shapes_are_dynamic():
     with pytest.raises(ValueError, match="static shapes of execution='masks'"):
         trainer(jit_compile=True)
+
+
+def teacher_of(channels: int):
+    """Scores and features that depend on the clips."""
+
+    def teach(log_mel: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        means = tf.reduce_mean(log_mel, axis=1)
+        return tf.sigmoid(means[:, :5]), tf.tile(tf.exp(means), [1, 2])[:, :channels]
+
+    return teach
+
+
+@pytest.mark.parametrize("execution", ["slices", "masks"])
+def test_features_are_learnt_by_every_subnet_in_its_own_channels(execution):
+    channels = SPACE.largest.choices[-1][0]
+    learnt = {"target": "teacher", "feature_weight": 0.5, "mixup": True, "mixup_domain": "power"}
+    teach = teacher_of(channels)
+    common = {"execution": execution, **learnt}
+    model = trainer(PLAIN, four, teacher=teach, **common)
+    common["feature_weight"] = 0.0
+    plain = trainer(PLAIN, four, teacher=lambda log_mel: teach(log_mel)[0], **common)
+    data, seed = batch(8), tf.constant([0, 0])  # those of the first step
+    seeds = [tf.random.experimental.stateless_fold_in(seed, n) for n in range(6)]
+    inputs = model.inputs(data, seeds)
+    teachers = teach(inputs.log_mel)[1]
+    expected = 0.0
+    for row in four(None):
+        shared, _ = model.supernet.stem(inputs.log_mel, row, inputs.draws)
+        features = model.supernet.features(shared, row, inputs.draws)[0].numpy().mean((1, 2))
+        width = max(row[-2:, 0])  # the last convolution may be absent
+        errors = np.square(features[:, :width] - teachers[:, :width]).sum(1)
+        expected += 0.5 * np.mean(errors / np.square(teachers[:, :width]).sum(1))
+
+    difference = float(model.step(data)) - float(plain.step(data))
+    assert difference == pytest.approx(expected, rel=1e-3)
+
+
+@pytest.mark.parametrize("gradients", [shared_gradients, separate_gradients])
+def test_gradients_of_features_are_those_of_separate_passes_by_masks(gradients):
+    results = []
+    for execution in ("slices", "masks"):
+        model = trainer(
+            execution=execution,
+            dtype="float64",
+            target="teacher",
+            feature_weight=2.0,
+            teacher=teacher_of(SPACE.largest.choices[-1][0]),
+        )
+        randomised(model.supernet, 1)
+        inputs = model.inputs(batch(8), [tf.constant([0, n]) for n in range(6)])
+        losses = model.loss_config(inputs)._replace(scale=lambda loss: loss)
+        results.append(gradients(model.supernet, inputs, four(None), losses)[1])
+    assert_same(results[1], results[0], paths(model.supernet), MASKS_BOUNDS["float64"])
+
+
+def test_kept_statistics_are_used_in_the_step():
+    model = trainer(PLAIN, two)
+    _, moments = model.supernet(batch(seed=5)["log_mel"], SPACE.largest)
+    kept = Trainer(
+        model.supernet, constant_sampler(SPACE.largest), StepConfig("labels"), statistics=moments
+    )
+    data = batch()
+    inputs = kept.inputs(data, [tf.constant([0, n]) for n in range(6)])
+    losses = LossConfig(MULTI_LABEL.loss)
+    rows = kept.sampler(tf.constant([0, 0]))
+    logits, _ = model.supernet(data["log_mel"], SPACE.largest, moments)
+    expected = float(MULTI_LABEL.loss(logits, data["labels"]))
+
+    bare = inputs._replace(draws=None)
+    for gradients in (shared_gradients, separate_gradients):
+        assert float(gradients(model.supernet, bare, rows, losses)[0]) == pytest.approx(expected)
+
+
+def test_features_need_a_teacher():
+    with pytest.raises(ValueError, match="feature_weight needs the target 'teacher'"):
+        StepConfig("labels", feature_weight=1.0)

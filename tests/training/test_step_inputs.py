@@ -75,7 +75,8 @@ def test_clips_and_targets_are_mixed_with_the_same_weights():
     draws = model.inputs(data, seeds).draws
     widths = tf.constant(SPACE.largest.row())
     shared, _ = model.supernet.stem(data["log_mel"], widths, draws)
-    logits, _ = model.supernet.branch(shared, widths, draws)
+    features, _ = model.supernet.features(shared, widths, draws)
+    logits = model.supernet.classify(features, widths, draws)
     weights = draws.mixup.numpy()[:, None]
     mixed = weights * data["soft_labels"][::2] + (1 - weights) * data["soft_labels"][1::2]
     expected = float(MULTI_LABEL.loss(logits, mixed))

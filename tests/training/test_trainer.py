@@ -3,13 +3,22 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from aec_ofa_tf.audio.front_end import PANNS
+from aec_ofa_tf.costs.costs import params
 from aec_ofa_tf.models.cnn10 import Cnn10Network, blocks_of, parse_subnet
 from aec_ofa_tf.models.supernet import Supernet
+from aec_ofa_tf.models.unit import unit_sizes
 from aec_ofa_tf.tasks import MULTI_LABEL
-from aec_ofa_tf.training.sampler import constant_sampler, sandwich_sampler, uniform_sampler
+from aec_ofa_tf.training.sampler import (
+    check_sampler,
+    constant_sampler,
+    sandwich_sampler,
+    uniform_sampler,
+)
 from aec_ofa_tf.training.step_config import StepConfig
+from aec_ofa_tf.training.student_config import SupernetConfig
 from aec_ofa_tf.training.trainer import Trainer
-from tests.training.steps import NO_STRIPES, PLAIN, SPACE, batch, trainer
+from tests.training.steps import NETWORK, NO_STRIPES, PLAIN, SPACE, batch, trainer
 
 
 def test_the_loss_is_the_sum_over_subnets_of_the_mean_over_clips_and_classes():
@@ -54,9 +63,9 @@ def test_eager_and_traced_steps_agree():
 
 def test_channels_that_no_sampled_subnet_uses_get_no_gradient():
     model = trainer(PLAIN, constant_sampler(SPACE.smallest))
-    before = model.supernet.get_unit("block3_conv1").get_weights()
+    before = model.supernet.get_layer("block3_conv1").get_weights()
     model.step(batch())
-    after = model.supernet.get_unit("block3_conv1").get_weights()
+    after = model.supernet.get_layer("block3_conv1").get_weights()
     width, inputs = blocks_of(SPACE.smallest)[2][0], blocks_of(SPACE.smallest)[1][-1]
 
     changed = before[0] != after[0]
@@ -140,6 +149,21 @@ def test_the_sandwich_takes_the_ends_of_the_space_and_draws_what_lies_between():
         sandwich_sampler(SPACE, 1)
 
 
+def test_the_sandwich_draws_from_the_subnets_of_a_budget():
+    config = SupernetConfig(sample_budget="params<=5k")
+    members = config.sampled(SPACE, NETWORK, PANNS).sample(30, seed=0)
+    sample = sandwich_sampler(SPACE, 40, members)
+    rows = sample(tf.constant([0, 3])).numpy()
+    allowed = [np.array(subnet.row()) for subnet in members]
+
+    assert all(params(subnet, NETWORK) <= 5000 for subnet in members)
+    assert len(members) == 30
+    for row in rows[2:]:
+        assert any((row == one).all() for one in allowed)
+    assert len(np.unique(rows[2:].reshape(38, -1), axis=0)) > 10
+    check_sampler(sample, SPACE, unit_sizes(SPACE))
+
+
 def test_an_online_teacher_that_answers_as_it_did_for_the_cache_changes_nothing():
     answers = batch()["soft_labels"]
     cached = trainer(mixup=False)
@@ -185,7 +209,7 @@ def test_in_place_distillation_sends_no_gradient_into_its_teacher():
         model.step(batch())
     width = blocks_of(SPACE.smallest)[3][0]
     # What the smallest subnet does not use moved as if the largest had been alone.
-    one, other = (m.supernet.get_unit("block4_conv1").get_weights()[0] for m in (both, alone))
+    one, other = (m.supernet.get_layer("block4_conv1").get_weights()[0] for m in (both, alone))
 
     np.testing.assert_allclose(one[..., width:], other[..., width:], atol=1e-6)
     assert np.abs(one[..., :width] - other[..., :width]).max() > 1e-4

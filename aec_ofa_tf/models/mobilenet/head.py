@@ -23,6 +23,11 @@ if TYPE_CHECKING:
 class PooledDenseUnit(ElasticUnit):
     """Mean over frames and mel bins, dense layer, hard-swish. Its choice is (width,)."""
 
+    @property
+    def pools(self) -> bool:
+        """It does."""
+        return True
+
     def layer(self, sizes: UnitSizes, execution: str, dtype: object) -> PooledDenseLayer:
         """The elastic dense layer at full width."""
         from aec_ofa_tf.models.mobilenet.layers import PooledDenseLayer

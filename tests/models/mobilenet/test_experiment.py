@@ -1,6 +1,9 @@
 """A pretrained MobileNet from recordings to a tagged clip."""
 
+from pathlib import Path
+
 import keras
+import numpy as np
 import pytest
 
 from aec_ofa_tf.audio.front_end import front_end
@@ -8,13 +11,29 @@ from aec_ofa_tf.experiment import Experiment
 from aec_ofa_tf.export.config import ExportConfig
 from aec_ofa_tf.models.materialise import build_plain
 from aec_ofa_tf.models.mobilenet import mobilenet_space
+from aec_ofa_tf.models.network import NetworkConfig
 from aec_ofa_tf.search.config import SearchConfig
 from aec_ofa_tf.tagging.tagger import Tagger
-from aec_ofa_tf.training.config import SubnetConfig, SupernetConfig, TrainConfig
+from aec_ofa_tf.training.config import TrainConfig
 from aec_ofa_tf.training.origins import TransferConfig
+from aec_ofa_tf.training.student_config import SubnetConfig, SupernetConfig
 from tests.recordings import source
 from tfrecords.prepare import PrepareConfig, prepare
 from tfrecords.records import open_records
+
+
+def sorted_model(path: Path, network: NetworkConfig) -> keras.Model:
+    model = keras.models.load_model(path)
+    network.sort_channels(model)
+    return model
+
+
+def assert_same_body(one: keras.Model, other: keras.Model) -> None:
+    for layer in other.layers:
+        if layer.name != "classifier":
+            for a, b in zip(one.get_layer(layer.name).weights, layer.weights, strict=True):
+                np.testing.assert_array_equal(a, b, err_msg=a.path)
+
 
 SPACE = mobilenet_space("mn01 width=1 expand=0.5,1 last=0.5,1 hidden=0.5,1 kernel=full")
 TRAIN = TrainConfig(batch_size=4, calibration_clips=8, precision="float32", mixup_alpha=0.3)
@@ -32,10 +51,21 @@ def test_pretrained_weights_become_files_that_tag(tmp_path):
     transfer = TransferConfig(str(pretrained), classifier_steps=1, body_warmup_steps=1)
 
     experiment = Experiment(tmp_path / "run", records, SPACE)
-    how = {"sampler": "sandwich", "distill_from": "largest", "subnets_per_step": 2}
+    how = {
+        "sampler": "sandwich",
+        "subnets_per_step": 3,
+        "distill_from": "frozen_largest",
+        "feature_weight": 1.0,
+        "largest_statistics": "pretrained",
+        "sample_budget": "params<=70k",
+    }
     experiment.train_supernet(
-        SupernetConfig(TRAIN, largest_steps=0, steps=3, init="pretrained", transfer=transfer, **how)
+        SupernetConfig(TRAIN, largest_steps=1, steps=2, init="pretrained", transfer=transfer, **how)
     )
+    # Phase 1 trained the classifier alone: body and statistics are those of the pretrained network.
+    frozen = keras.models.load_model(experiment.run.frozen_path)
+    given = sorted_model(pretrained, network)
+    assert_same_body(frozen, given)
     budget = "params<=70k"
     (found,) = experiment.search(SearchConfig([budget], algorithm="random", population=3)).budgets
     assert found.best.costs["params"] <= 70_000

@@ -184,7 +184,7 @@ def test_a_pretrained_start_keeps_the_body_and_renews_the_head(supernet):
     for weight, old in zip(fresh.head_layer.weights, head, strict=True):
         np.testing.assert_array_equal(weight, old)
     stem = model.get_layer("stem").get_weights()[0]
-    np.testing.assert_array_equal(fresh.get_unit("stem").conv.kernel, stem)
+    np.testing.assert_array_equal(fresh.get_layer("stem").conv.kernel, stem)
 
 
 def test_costs_are_those_of_the_plain_model():

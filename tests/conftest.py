@@ -54,7 +54,7 @@ SLOW_TESTS = (
     "tests/pipelines/test_train.py",
     "tests/search/test_algorithms.py::test_later_generations_are_better_than_the_first",
     "tests/search/test_algorithms.py::test_searchers_at_work_at_the_same_time",
-    "tests/search/test_members.py::test_evolution_in_a_huge_space",
+    "tests/costs/test_members.py::test_evolution_in_a_huge_space",
     "tests/test_experiment.py",
     "tests/test_library.py::test_the_quick_start",
     "tests/tfrecords/test_many_shards.py",

@@ -1,12 +1,14 @@
-"""Checks of what callers give to networks: subnets, their choices, and log-mel."""
+"""Checks of what callers give to networks: subnets, their choices, log-mel, and units."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
+from aec_ofa_tf.layers.elastic_unit import ElasticUnitLayer
 from aec_ofa_tf.models.network import NetworkConfig
 from aec_ofa_tf.models.space import SearchSpace, Subnet
 
@@ -73,3 +75,16 @@ def check_log_mel(log_mel: object, network: NetworkConfig) -> None:
             f"the network needs log-mel of {network.frames} frames and {network.mel_bins} mel "
             f"bins, [clips, {network.frames}, {network.mel_bins}], received {shape}"
         )
+
+
+def check_no_norms(pooled: Sequence[ElasticUnitLayer]) -> None:
+    """Checks that units have no batch norms: those that follow the mean over frames and mel bins.
+
+    `Supernet.classify` neither takes nor returns moments.
+
+    Raises:
+        ValueError: a unit has one.
+    """
+    for layer in pooled:
+        if layer.norms:
+            raise ValueError(f"{layer.name} follows the mean over frames and has a batch norm")

@@ -10,7 +10,7 @@ from aec_ofa_tf.audio.augment import mix_pairs
 from aec_ofa_tf.layers.batch_norm import ElasticBatchNorm
 from aec_ofa_tf.layers.elastic_unit import Statistics
 from aec_ofa_tf.layers.prefix import SLICES, keep_prefix
-from aec_ofa_tf.models.checks import as_choices, check_log_mel
+from aec_ofa_tf.models.checks import as_choices, check_log_mel, check_no_norms
 from aec_ofa_tf.models.draws import Draws, DropoutSite, drop
 from aec_ofa_tf.models.network import INPUT_NORM, NetworkConfig
 from aec_ofa_tf.models.space import Members, Subnet, as_space
@@ -93,6 +93,7 @@ class Supernet(keras.Model):
             unit.layer(size, self.execution, policy)
             for unit, size in zip(self.units, self.sizes, strict=True)
         ]
+        check_no_norms(self.unit_layers[self.feature_units :])
         self.head_layer = self.head.layer(exact)
 
     def build(self, input_shape: tuple | None = None) -> None:
@@ -238,8 +239,7 @@ class Supernet(keras.Model):
 
     def classify(self, features: tf.Tensor, choices: tf.Tensor, draws: Draws | None) -> tf.Tensor:
         """Logits, float32 [clips or pairs, classes], from the output of `features`."""
-        units = range(self.feature_units, len(self.units))
-        x, _ = self._run(units, features, choices, draws, None)
+        x, _ = self._run(range(self.feature_units, len(self.units)), features, choices, draws, None)
         keep = None if draws is None or self.head.dropout is None else draws.dropout[-1]
         return self.head_layer(x, keep=keep)
 

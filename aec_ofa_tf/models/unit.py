@@ -87,7 +87,7 @@ class ElasticUnit(ABC):
 
     @property
     def pools(self) -> bool:
-        """Whether the unit begins with the mean over frames and mel bins of its input."""
+        """Whether the unit begins with the mean over frames and mel bins; no batch norm follows."""
         return False
 
     @abstractmethod

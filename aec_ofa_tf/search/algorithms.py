@@ -116,12 +116,14 @@ def choose(
 ) -> dict[Subnet, SubnetMetrics]:
     """The candidates by descending figure, then by log loss, then by size.
 
-    Few clips give many candidates the same accuracy; their log loss still tells them apart.
+    Few clips give many candidates the same accuracy; their log loss still tells them apart. One
+    without, evaluated by an earlier version, comes after those with one.
     """
 
     def order(subnet: Subnet) -> tuple[float, float, float, Subnet]:
         found = metrics[subnet]
-        return -found[figure], found.get("log_loss") or 0.0, size(subnet), subnet
+        loss = found.get("log_loss")
+        return -found[figure], math.inf if loss is None else loss, size(subnet), subnet
 
     return {subnet: metrics[subnet] for subnet in sorted(metrics, key=order)}
 

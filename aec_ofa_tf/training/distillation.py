@@ -56,8 +56,9 @@ def source_of(
         return DistillationSource(teacher=scores), model_fingerprint(model)
     if kind == "frozen_largest" and isinstance(config, SubnetConfig):
         run.workdir.require_stage("supernet")
-        frozen = of_file(run, frames, bool(config.feature_weight))
-        return DistillationSource(teacher=frozen), model_fingerprint(load_model(run.frozen_path))
+        frozen = load_model(run.frozen_path)
+        scores = of_largest(run, frozen, frames, bool(config.feature_weight))
+        return DistillationSource(teacher=scores), model_fingerprint(frozen)
     return DistillationSource(), None
 
 
@@ -96,25 +97,23 @@ def frozen_largest(
         statistics = kept or run.evaluator(supernet, sizes).recalibrate(largest)
         save_model(materialise(supernet, largest, statistics), path)
     run.devices.wait_for_all()
-    return of_file(run, frames, bool(config.feature_weight))
+    return of_largest(run, load_model(path), frames, bool(config.feature_weight))
 
 
-def of_file(run: Run, frames: int, with_features: bool) -> Teacher:
-    """The teacher that `frozen_largest` wrote.
+def of_largest(run: Run, model: keras.Model, frames: int, with_features: bool) -> Teacher:
+    """A plain model of the largest subnet as a teacher.
 
     Args:
         run: the experiment.
-        frames: frames of the clips.
+        model: the model.
+        frames: frames of the clips, which its own may differ from.
         with_features: whether it gives its features beside its scores (`gradients.feature_error`).
-
-    Raises:
-        OSError: the file cannot be read.
     """
     largest = run.space.largest
     row = largest.row()
     with run.devices.strategy.scope():
         network = Supernet([largest], replace(run.network, frames=frames))
-        statistics = load_plain(network, load_model(run.frozen_path))
+        statistics = load_plain(network, model)
 
     def teach(log_mel: tf.Tensor) -> tf.Tensor | tuple[tf.Tensor, tf.Tensor]:
         choices = tf.constant(row)

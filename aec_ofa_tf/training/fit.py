@@ -171,7 +171,9 @@ def fit(run: Run, supernet: Supernet, plan: Plan, train: TrainConfig) -> dict[st
         teacher = phase.teacher(step) if phase.teacher else plan.source.teacher
         with devices.strategy.scope():
             step_of = phase.step or plan.step
-            trainer = Trainer(supernet, phase.sampler, step_of, teacher, phase.statistics)
+            trainer = Trainer(
+                supernet, phase.sampler, step_of, teacher, statistics=phase.statistics
+            )
             trainer.compile(optimizer=optimizer, auto_scale_loss=False)
         loop = StepLoop(trainer, devices, store, log, scalars, name)
         every = train.checkpoint_every, train.summary_every, train.validate_every

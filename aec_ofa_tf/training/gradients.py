@@ -84,7 +84,6 @@ def separate_gradients(
 ) -> tuple[tf.Tensor, list[tf.Tensor]]:
     """Runs stem and branch for every subnet: the reference for `shared_gradients`."""
     variables = supernet.stem_variables + supernet.branch_variables
-
     branch = _loss(supernet, inputs, losses)
 
     def compute(
@@ -130,7 +129,8 @@ def _loss(supernet: Supernet, inputs: StepInputs, config: LossConfig) -> _Loss:
         loss = config.loss(logits, targets)
         if inputs.features is not None:
             widths = subnet[: supernet.feature_units, 0]
-            last = tf.reduce_max(tf.where(widths > 0))  # absent units have width 0
+            # The last unit that is not absent, which would have width 0.
+            last = tf.reduce_max(tf.where(widths > 0, tf.range(supernet.feature_units), 0))
             own = keep_prefix(inputs.features, widths[last], supernet.execution)
             loss += config.feature_weight * feature_error(features, own)
         return loss, logits

@@ -65,8 +65,8 @@ class Trainer(KerasMethods):
         config: targets and augmentation.
         teacher: from log-mel, float32 [clips, frames, mel bins], to scores [clips, classes] and,
             for `feature_weight`, features [clips, channels]; for the target "teacher".
-        statistics: batch-norm moments of all train steps; by default those of their clips.
         gradients: computes loss and gradients of the K subnets.
+        statistics: batch-norm moments of all train steps; by default those of their clips.
 
     Raises:
         TypeError: an argument is of another class.
@@ -81,8 +81,8 @@ class Trainer(KerasMethods):
         sampler: Sampler,
         config: StepConfig,
         teacher: Teacher | None = None,
-        statistics: Statistics | None = None,
         gradients: Gradients = shared_gradients,
+        statistics: Statistics | None = None,
     ) -> None:
         require_type("supernet", supernet, Supernet, "a Supernet")
         require_type("config", config, StepConfig, "a StepConfig, such as StepConfig('labels')")

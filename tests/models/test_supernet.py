@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 
 from aec_ofa_tf.costs.costs import params
+from aec_ofa_tf.models.checks import check_no_norms
 from aec_ofa_tf.models.cnn10 import Cnn10Network, cnn10_space, cnn10_subnet, parse_subnet
 from aec_ofa_tf.models.materialise import build_plain, copy_subnet, materialise
 from aec_ofa_tf.models.space import Subnet
@@ -153,3 +154,10 @@ def test_thin_and_full_size_networks_have_one_shape():
     for base in (4, 16):
         space = cnn10_space("[2,2,X]", base)
         assert space.full_widths == (base, 2 * base, 4 * base, 8 * base)
+
+
+def test_a_unit_behind_the_mean_over_frames_has_no_batch_norm():
+    network = Cnn10Network(classes=3, frames=40, embedding_units=8)
+    first = Supernet([parse_subnet("4x2-4x1-4x1-4x1")], network).unit_layers[0]
+    with pytest.raises(ValueError, match=f"{first.name} follows the mean over frames and has a ba"):
+        check_no_norms([first])

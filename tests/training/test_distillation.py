@@ -16,7 +16,7 @@ from aec_ofa_tf.models.keras_files import load_model, model_fingerprint
 from aec_ofa_tf.models.materialise import build_plain, materialise
 from aec_ofa_tf.models.supernet import Supernet
 from aec_ofa_tf.training.config import TeacherConfig, TrainConfig
-from aec_ofa_tf.training.distillation import of_file, scorer
+from aec_ofa_tf.training.distillation import of_largest, scorer
 from aec_ofa_tf.training.run import Sizes
 from aec_ofa_tf.training.student_config import SubnetConfig, SupernetConfig
 from tests.recordings import source
@@ -123,9 +123,9 @@ def test_the_stage_is_removed_with_its_teacher(trained, tmp_path):
 
 def test_the_frozen_network_teaches_its_scores_and_features(trained):
     run, crop = trained.run, 25
-    teach = of_file(run, crop, with_features=True)
-    clips = np.random.default_rng(0).normal(-30, 5, (2, crop, 64)).astype(np.float32)
     frozen = keras.models.load_model(run.frozen_path)
+    teach = of_largest(run, frozen, crop, with_features=True)
+    clips = np.random.default_rng(0).normal(-30, 5, (2, crop, 64)).astype(np.float32)
     plain = build_plain(SPACE.largest, replace(run.network, frames=crop))
     plain.set_weights(frozen.get_weights())
     last = plain.get_layer("block4_relu2").output

@@ -106,6 +106,14 @@ def test_masks_have_static_shapes_and_run_through_xla():
     assert shared.shape == (4, 20, 32, 8)
 
 
+def test_features_are_learnt_through_xla():
+    learnt = {"target": "teacher", "teacher": teacher_of(32), "feature_weight": 1.0}
+    plain = trainer(sampler=two, **learnt)
+    compiled = trainer(sampler=two, execution="masks", jit_compile=True, **learnt)
+
+    assert float(compiled.step(batch())) == pytest.approx(float(plain.step(batch())), rel=1e-4)
+
+
 def test_xla_is_refused_where_shapes_are_dynamic():
     with pytest.raises(ValueError, match="static shapes of execution='masks'"):
         trainer(jit_compile=True)

@@ -25,7 +25,7 @@ class PooledDenseUnit(ElasticUnit):
 
     @property
     def pools(self) -> bool:
-        """It does."""
+        """Always."""
         return True
 
     def layer(self, sizes: UnitSizes, execution: str, dtype: object) -> PooledDenseLayer:

@@ -13,6 +13,8 @@ import numpy as np
 
 _LEAST_SCORE = 1e-7
 """Keeps the log loss finite, as Keras' cross-entropy does."""
+_ROUNDING = 1e-6
+"""By how much a float32 softmax may round above 1; float32's steps there are 1.2e-7."""
 _MAX_AUC = 1.0 - 1e-9
 """Keeps d' finite (at most 8.5) if all clips are ranked correctly."""
 
@@ -143,7 +145,7 @@ def hits(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
 def _log_loss(scores: np.ndarray, labels: np.ndarray) -> float | None:
     """The mean of -ln of the label's score, at least 1e-7; None for scores outside [0, 1]."""
-    if scores.min() < 0 or scores.max() > 1 + _LEAST_SCORE:  # a softmax may round above 1
+    if scores.min() < 0 or scores.max() > 1 + _ROUNDING:  # a softmax may round above 1
         return None
     own = scores[np.arange(len(scores)), labels.argmax(1)].astype(np.float64)
     return float(-np.log(np.maximum(own, _LEAST_SCORE)).mean())

@@ -57,7 +57,9 @@ def test_the_log_loss_is_scikit_learns_where_every_clip_has_one_label():
     assert evaluate_scores(scores, labels).log_loss == pytest.approx(log_loss(classes, scores))
     assert evaluate_scores(labels[:, ::-1], labels).log_loss < 20  # finite for a score of 0
     assert evaluate_scores(np.log(scores), labels).log_loss is None
-    assert evaluate_scores(labels * np.nextafter(np.float32(1), 2), labels).log_loss < 1e-6
+    for dtype in (np.float32, np.float64):  # one step of float32 above 1
+        rounded_up = (labels * (1 + np.finfo(np.float32).eps)).astype(dtype)
+        assert evaluate_scores(rounded_up, labels).log_loss < 1e-6
     assert evaluate_scores(scores, np.maximum(labels, np.eye(5)[0])).log_loss is None
 
 

@@ -124,27 +124,58 @@ def random_crop(
     seed: tf.Tensor,
     frames: int,
     floor_db: float = PANNS.floor_db,
+    silence: float = 0.0,
 ) -> tf.Tensor:
     """Cuts a window out of each clip, which repeats without end and without silence around it.
 
     Digital silence before the first and after the last sound, such as padding, is left out: a
-    window of nothing else would have the clip's label. A silent clip is taken whole.
+    window of nothing else would have the clip's label. A silent clip is taken whole. A share of
+    the windows is cut out of the clip as it is, silence included; at least a fifth of such a
+    window is sound, or all the sound that there is.
 
     Args:
         log_mel: [batch, frames of a clip, mel bins] in dB.
         positions: int32 [batch] in the global batch.
         seed: int32 [2], stateless.
-        frames: frames of the window; may be more than the clip's.
+        frames: frames of the window; may be more than the clip's, which then repeats.
         floor_db: `FrontEndConfig.floor_db` of the clips' front end.
+        silence: the share of windows that keep silence, in [0, 1].
 
     Returns:
         [batch, frames, mel bins] in dB.
     """
     first, length = _sounding(log_mel, floor_db)
     draws = per_clip(lambda s: tf.random.stateless_uniform([], s), positions, seed)
-    starts = tf.cast(draws * tf.cast(length, tf.float32), tf.int32)
-    window = starts[:, None] + tf.range(frames)
-    return tf.gather(log_mel, first[:, None] + window % length[:, None], axis=1, batch_dims=1)
+    starts = _scaled(draws, length)
+    window = first[:, None] + (starts[:, None] + tf.range(frames)) % length[:, None]
+    if silence:
+        places = _silent_places(draws, first, length, tf.shape(log_mel)[1], frames)
+        as_it_is = per_clip(
+            lambda s: tf.random.stateless_uniform([], s) < silence,
+            positions,
+            tf.random.experimental.stateless_fold_in(seed, 0),
+            tf.bool,
+        )
+        window = tf.where(
+            (as_it_is & (places[:, -1] < tf.shape(log_mel)[1]))[:, None], places, window
+        )
+    return tf.gather(log_mel, window, axis=1, batch_dims=1)
+
+
+def _silent_places(
+    draws: tf.Tensor, first: tf.Tensor, length: tf.Tensor, clip: tf.Tensor, frames: int
+) -> tf.Tensor:
+    """Frames of the windows of clips as they are, int32 [batch, frames]; beyond a shorter clip."""
+    last = tf.maximum(clip - frames, 0)
+    earliest = tf.clip_by_value(first - frames * 4 // 5, 0, last)
+    latest = tf.clip_by_value(first + tf.maximum(length - frames // 5, 0), earliest, last)
+    starts = earliest + _scaled(draws, latest - earliest + 1)
+    return starts[:, None] + tf.range(frames)
+
+
+def _scaled(draws: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
+    """Draws in [0, 1) as numbers below `count`, int32."""
+    return tf.cast(draws * tf.cast(count, tf.float32), tf.int32)
 
 
 def _sounding(log_mel: tf.Tensor, floor_db: float) -> tuple[tf.Tensor, tf.Tensor]:

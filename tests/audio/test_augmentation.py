@@ -75,6 +75,9 @@ def test_the_same_seed_draws_the_same_and_another_does_not():
         lambda positions: time_roll(CLIPS[: len(positions)] * 0 + RAMP, positions, [0, 1]),
         lambda positions: random_gain(CLIPS[: len(positions)] * 0, positions, [0, 1], 6.0),
         lambda positions: random_crop(CLIPS[: len(positions)] * 0 + RAMP, positions, [0, 1], 5),
+        lambda positions: random_crop(
+            CLIPS[: len(positions)] * 0 + RAMP, positions, [0, 1], 5, silence=0.5
+        ),
     ],
 )
 def test_a_clip_s_draws_depend_on_its_position_alone(function):
@@ -129,9 +132,9 @@ def test_time_roll_rotates_every_clip_by_its_own_shift():
     assert len(set(shifts)) > 1
 
 
-def crops(clip: np.ndarray, frames: int, count: int = 50) -> np.ndarray:
+def crops(clip: np.ndarray, frames: int, count: int = 50, silence: float = 0.0) -> np.ndarray:
     clips = tf.constant(np.repeat(clip[None], count, axis=0))
-    return random_crop(clips, tf.range(count), tf.constant([0, 1]), frames, -50.0).numpy()
+    return random_crop(clips, tf.range(count), tf.constant([0, 1]), frames, -50.0, silence).numpy()
 
 
 def test_a_crop_is_a_window_of_the_clip_which_repeats_without_the_silence_around_it():
@@ -149,6 +152,41 @@ def test_a_crop_is_a_window_of_the_clip_which_repeats_without_the_silence_around
     longer = crops(clip, 30)
     assert longer.shape == (50, 30, 3)
     np.testing.assert_array_equal(longer[:, :18], longer[:, 12:])
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "starts"),
+    [
+        (20, 30, range(12, 29)),  # at least 2 of 10 frames are sound
+        (20, 21, range(12, 21)),  # ... or all that there is
+        (0, 2, range(1)),
+        (39, 40, range(30, 31)),
+    ],
+)
+def test_a_crop_may_be_cut_out_of_the_clip_as_it_is_with_some_of_its_sound(first, last, starts):
+    clip = np.full([40, 3], -50.0, np.float32)
+    clip[first:last, 1] = np.arange(last - first) - 20.0
+
+    windows = crops(clip, 10, 400, silence=1.0)
+    found = [
+        next(s for s in range(31) if np.array_equal(window, clip[s : s + 10])) for window in windows
+    ]
+    assert set(found) == set(starts)
+
+
+def test_a_share_of_the_crops_keeps_silence():
+    clip = np.full([40, 3], -50.0, np.float32)
+    clip[20:24] = 0.0
+
+    kept = (crops(clip, 10, 1000, silence=0.3).min(axis=(1, 2)) == -50.0).mean()
+    assert kept == pytest.approx(0.3, abs=0.05)
+
+
+def test_a_clip_shorter_than_its_crop_repeats_without_silence():
+    clip = np.full([20, 3], -50.0, np.float32)
+    clip[5:9] = 0.0
+
+    np.testing.assert_array_equal(crops(clip, 30, silence=1.0), crops(clip, 30))
 
 
 def test_a_silent_clip_is_taken_whole():

@@ -6,6 +6,7 @@ The sources lie in `sources`; what depends on the front end's configuration is i
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -74,8 +75,13 @@ def config_header(config: FrontEndConfig, sample_type: str = INT16) -> str:
     constants = _constants(config, sample_type, tables)
     return "\n".join(
         [
-            f"/* {config}.",
-            " * Written by aec_ofa_tf.micro.front_end; write it again instead of editing it. */",
+            *textwrap.wrap(
+                f"{config}. Written by aec_ofa_tf.micro.front_end; write it again instead of "
+                "editing it. */",
+                _LINE_WIDTH,
+                initial_indent="/* ",
+                subsequent_indent=" * ",
+            ),
             "#ifndef FRONT_END_CONFIG_H",
             "#define FRONT_END_CONFIG_H",
             "",
@@ -115,7 +121,7 @@ def size_table() -> str:
         for name, config in PRESETS.items()
     ]
     titles = [
-        "| preset | RAM, int16 samples | RAM, float32 samples | tables in flash | look-ahead in ms |",
+        "| preset | RAM, int16 samples | RAM, float32 samples | tables in flash | look-ahead, ms |",
         "| --- | --- | --- | --- | --- |",
     ]
     return "\n".join([*titles, *rows])

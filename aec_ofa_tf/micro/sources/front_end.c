@@ -298,7 +298,7 @@ static int8_t quantised(float value, float scale, int32_t zero_point) {
     if (!(step > -128.0f)) { /* written so that a NaN, of samples that are none, comes here */
         return -128;
     }
-    return step < 127.0f ? (int8_t)step : 127;
+    return (int8_t)(step < 127.0f ? step : 127.0f);
 }
 
 bool front_end_next_int8(front_end_state *state, int8_t *log_mel, float scale, int32_t zero_point) {

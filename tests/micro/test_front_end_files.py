@@ -36,7 +36,11 @@ def test_files_are_ascii_in_lines_of_at_most_100_characters(preset, tmp_path):
     [
         ("keyword_16k", INT16, "is a FrontEndConfig"),
         (front_end(), "int24", "sample_type is one of int16, float32, received 'int24'"),
-        (front_end(window_samples=2, hop_samples=2, mel_bins=1, min_hz=0.0), INT16, "at least 4"),
+        (
+            front_end(window_samples=2, fft_samples=4, hop_samples=2, mel_bins=1),
+            INT16,
+            "at least 4",
+        ),
         (front_end("efficientat_32k", hop_samples=1), INT16, "use hop_samples=2 or more"),
         (front_end(power_floor=1e40), INT16, "power_floor within float32, received 1e"),
     ],

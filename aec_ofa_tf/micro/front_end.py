@@ -142,7 +142,7 @@ def _check(config: FrontEndConfig, sample_type: str) -> None:
         raise ValueError(
             "the front end in C takes no pre_emphasis with hop_samples=1: use hop_samples=2 or more"
         )
-    if config.power_floor > np.finfo(np.float32).max:
+    if config.power_floor > float(np.finfo(np.float32).max):
         raise ValueError(
             f"the front end in C takes a power_floor within float32, received {config.power_floor}"
         )

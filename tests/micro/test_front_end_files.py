@@ -72,6 +72,14 @@ def test_the_guide_s_table_is_what_its_command_prints():
     assert size_table() in GUIDE
 
 
+def test_the_guide_s_python_code_writes_the_files(tmp_path):
+    (block,) = re.findall(
+        r"^```python\n(.*?write_front_end.*?)^```", GUIDE, re.DOTALL | re.MULTILINE
+    )
+    subprocess.run([sys.executable, "-c", block], cwd=tmp_path, check=True)
+    assert (tmp_path / "firmware" / "front_end.c").is_file()
+
+
 @pytest.mark.parametrize("preset", PRESETS)
 def test_the_front_end_is_small(preset):
     assert ram_bytes(PRESETS[preset]) <= 8192

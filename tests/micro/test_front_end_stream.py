@@ -97,17 +97,19 @@ def test_int8_values_are_rounded_and_limited(compiled, scale, zero_point):
     assert (received == -128).any() == (scale < 1)
 
 
-def test_samples_that_are_no_numbers_spoil_their_own_frames_alone(compiled):
-    clip = synthetic_clips(16000, 6400)["noise"]
-    damaged = clip.copy()
-    damaged[1000:1006] = np.nan, np.inf, -np.inf, 3e38, -3e38, 1e-40
+@pytest.mark.parametrize("preset", ["keyword_16k", "efficientat_32k"])
+def test_samples_that_are_no_numbers_spoil_their_own_frames_alone(compiled, preset):
+    config = PRESETS[preset]
+    clip = synthetic_clips(config.sample_rate_hz, 20 * config.hop_samples)["noise"]
+    damaged, middle = clip.copy(), 10 * config.hop_samples
+    damaged[middle - 3 : middle + 3] = np.nan, np.inf, -np.inf, 3e38, -3e38, 1e-40
     received, expected = (
-        compiled(KEYWORD, FLOAT32).quantised(samples, 0.5, 60) for samples in (damaged, clip)
+        compiled(config, FLOAT32).quantised(samples, 0.5, 60) for samples in (damaged, clip)
     )
 
-    np.testing.assert_array_equal(received[:5], expected[:5])
-    np.testing.assert_array_equal(received[5:8], -128)
-    np.testing.assert_array_equal(received[8:], expected[8:])
+    np.testing.assert_array_equal(received[:9], expected[:9])
+    np.testing.assert_array_equal(received[9:12], -128)
+    np.testing.assert_array_equal(received[12:], expected[12:])
 
 
 @pytest.mark.parametrize("constant", ["RAM_BYTES", "TABLE_BYTES"])

@@ -60,7 +60,7 @@ class TransferAdamW(keras.optimizers.Adam):
     """AdamW for a new head on a pretrained body.
 
     The body rests for the first steps, in which the head is trained alone. Then its rate rises
-    linearly to a multiple of the head's. Decay goes by the rate of the variable, as its update does.
+    linearly to a multiple of the head's. A variable decays by its own rate, as it is updated.
 
     Args:
         rate: the head's learning rate, by step.

@@ -1,10 +1,11 @@
-"""Stateless augmentations of batches of log-mel clips, seeded by a clip's position in the batch."""
+"""Stateless augmentations of batches of log-mel clips, the same on one device and on many."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import tensorflow as tf
 
@@ -18,43 +19,47 @@ _EVENED_DB = 20.0
 """The greatest change of a clip's level before it is mixed."""
 
 
-def per_clip(
-    draw: Callable[[tf.Tensor], tf.Tensor],
-    positions: tf.Tensor,
-    seed: tf.Tensor,
-    dtype: tf.DType = tf.float32,
-) -> tf.Tensor:
-    """Draws a tensor for every clip, each from a seed of its own, and stacks them.
+class Part(NamedTuple):
+    """The part of a global batch that is in hand: all of it, or a replica's share.
 
-    The draws do not depend on how a batch is divided between replicas.
-
-    Args:
-        draw: function from a stateless seed, int32 [2], to a tensor.
-        positions: int32 [clips] in the global batch.
-        seed: int32 [2].
-        dtype: type of the drawn tensors.
-
-    Returns:
-        [clips, ...].
+    Attributes:
+        clips: clips, or pairs of clips, of the part.
+        index: number of the part.
+        parts: how many parts the batch has, all of equally many clips.
     """
-    fold = tf.random.experimental.stateless_fold_in
-    return tf.map_fn(
-        lambda position: draw(fold(seed, position)), positions, fn_output_signature=dtype
-    )
+
+    clips: tf.Tensor | int
+    index: tf.Tensor | int = 0
+    parts: int = 1
+
+    def draw(self, draw: Callable[[tf.Tensor | int], tf.Tensor]) -> tf.Tensor:
+        """The part's rows of what is drawn for the whole batch, however it is divided.
+
+        Args:
+            draw: from a number of clips to their draws, [clips, ...].
+        """
+        if self.parts == 1:
+            return draw(self.clips)
+        first = self.index * self.clips
+        return draw(self.clips * self.parts)[first : first + self.clips]
+
+    def uniform(self, seed: tf.Tensor, *shape: int) -> tf.Tensor:
+        """Uniform numbers in [0, 1), float32 [clips, *shape], from a stateless seed."""
+        return self.draw(lambda clips: tf.random.stateless_uniform([clips, *shape], seed))
 
 
-def mixup_lambda(positions: tf.Tensor, seed: tf.Tensor, alpha: float = 1.0) -> tf.Tensor:
+def mixup_lambda(part: Part, seed: tf.Tensor, alpha: float = 1.0) -> tf.Tensor:
     """Mixing weights ~ Beta(alpha, alpha) (Zhang et al. 2018; PANNs: alpha = 1).
 
     Args:
-        positions: int32 [pairs] in the global batch of pairs.
+        part: the pairs.
         seed: int32 [2], stateless.
         alpha: concentration of the beta distribution.
 
     Returns:
         float32 [pairs].
     """
-    gamma = per_clip(lambda s: tf.random.stateless_gamma([2], s, alpha), positions, seed)
+    gamma = part.draw(lambda pairs: tf.random.stateless_gamma([pairs, 2], seed, alpha))
     return gamma[:, 0] / (gamma[:, 0] + gamma[:, 1])
 
 
@@ -72,30 +77,25 @@ def mix_pairs(values: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
     return weights * values[0::2] + (1 - weights) * values[1::2]
 
 
-def time_roll(log_mel: tf.Tensor, positions: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+def time_roll(log_mel: tf.Tensor, part: Part, seed: tf.Tensor) -> tf.Tensor:
     """Rotates each clip over time by its own uniform shift.
 
     Args:
         log_mel: [batch, frames, mel bins].
-        positions: int32 [batch] in the global batch.
+        part: the batch.
         seed: int32 [2], stateless.
 
     Returns:
         [batch, frames, mel bins].
     """
     frames = log_mel.shape[1]
-    shifts = per_clip(
-        lambda s: tf.random.stateless_uniform([1], s, maxval=frames, dtype=tf.int32),
-        positions,
-        seed,
-        tf.int32,
-    )
+    shifts = _scaled(part.uniform(seed, 1), frames)
     return tf.gather(log_mel, (tf.range(frames) + shifts) % frames, axis=1, batch_dims=1)
 
 
 def random_gain(
     log_mel: tf.Tensor,
-    positions: tf.Tensor,
+    part: Part,
     seed: tf.Tensor,
     gain_db: float,
     floor_db: float = PANNS.floor_db,
@@ -107,7 +107,7 @@ def random_gain(
 
     Args:
         log_mel: [batch, frames, mel bins] in dB.
-        positions: int32 [batch] in the global batch.
+        part: the batch.
         seed: int32 [2], stateless.
         gain_db: the greatest gain.
         floor_db: `FrontEndConfig.floor_db` of the clips' front end.
@@ -115,16 +115,14 @@ def random_gain(
     Returns:
         [batch, frames, mel bins] in dB.
     """
-    gains = per_clip(
-        lambda s: tf.random.stateless_uniform([1, 1], s, -gain_db, gain_db), positions, seed
-    )
+    gains = gain_db * (2.0 * part.uniform(seed, 1, 1) - 1.0)
     gains = tf.where(log_mel > floor_db + _AT_FLOOR_DB, tf.cast(gains, log_mel.dtype), 0)
     return tf.maximum(log_mel + gains, floor_db)
 
 
 def random_crop(
     log_mel: tf.Tensor,
-    positions: tf.Tensor,
+    part: Part,
     seed: tf.Tensor,
     frames: int,
     floor_db: float = PANNS.floor_db,
@@ -139,7 +137,7 @@ def random_crop(
 
     Args:
         log_mel: [batch, frames of a clip, mel bins] in dB.
-        positions: int32 [batch] in the global batch.
+        part: the batch.
         seed: int32 [2], stateless.
         frames: frames of the window; may be more than the clip's, which then repeats.
         floor_db: `FrontEndConfig.floor_db` of the clips' front end.
@@ -149,17 +147,12 @@ def random_crop(
         [batch, frames, mel bins] in dB.
     """
     first, length = _sounding(log_mel, floor_db)
-    draws = per_clip(lambda s: tf.random.stateless_uniform([], s), positions, seed)
+    draws = part.uniform(seed)
     starts = _scaled(draws, length)
     window = first[:, None] + (starts[:, None] + tf.range(frames)) % length[:, None]
     if silence:
         places = _silent_places(draws, first, length, tf.shape(log_mel)[1], frames)
-        as_it_is = per_clip(
-            lambda s: tf.random.stateless_uniform([], s) < silence,
-            positions,
-            tf.random.experimental.stateless_fold_in(seed, 0),
-            tf.bool,
-        )
+        as_it_is = part.uniform(tf.random.experimental.stateless_fold_in(seed, 0)) < silence
         window = tf.where(
             (as_it_is & (places[:, -1] < tf.shape(log_mel)[1]))[:, None], places, window
         )
@@ -177,7 +170,7 @@ def _silent_places(
     return starts[:, None] + tf.range(frames)
 
 
-def _scaled(draws: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
+def _scaled(draws: tf.Tensor, count: tf.Tensor | int) -> tf.Tensor:
     """Draws in [0, 1) as numbers below `count`, int32."""
     return tf.cast(draws * tf.cast(count, tf.float32), tf.int32)
 
@@ -250,7 +243,7 @@ PAPER = SpecAugmentConfig()
 
 
 def spec_augment_mask(
-    positions: tf.Tensor,
+    part: Part,
     frames: int,
     mel_bins: int,
     seed: tf.Tensor,
@@ -259,7 +252,7 @@ def spec_augment_mask(
     """A mask that is 0 in the stripes and 1 elsewhere, to multiply after the input batch norm.
 
     Args:
-        positions: int32 [clips] in the global batch.
+        part: the clips.
         frames: frames of a clip.
         mel_bins: mel bins of a clip.
         seed: int32 [2], stateless.
@@ -268,21 +261,17 @@ def spec_augment_mask(
     Returns:
         float32 [clips, frames, mel bins].
     """
-
-    def draw(clip_seed: tf.Tensor) -> tf.Tensor:
-        time_seed, mel_seed = tf.unstack(tf.random.experimental.stateless_split(clip_seed, 2))
-        keep_time = _keep(frames, config.time_stripes, config.time_frames, time_seed)
-        keep_mel = _keep(mel_bins, config.mel_stripes, config.mel_bins, mel_seed)
-        return keep_time[:, None] * keep_mel
-
-    return per_clip(draw, positions, seed)
+    time_seed, mel_seed = tf.unstack(tf.random.experimental.stateless_split(seed, 2))
+    keep_time = _keep(part, frames, config.time_stripes, config.time_frames, time_seed)
+    keep_mel = _keep(part, mel_bins, config.mel_stripes, config.mel_bins, mel_seed)
+    return keep_time[:, :, None] * keep_mel[:, None, :]
 
 
-def _keep(length: int, stripes: int, width: int, seed: tf.Tensor) -> tf.Tensor:
-    """float32 [length], 0 in `stripes` intervals of width uniform in [0, width)."""
-    draws = tf.random.stateless_uniform([2, stripes, 1], seed)
-    widths = tf.floor(draws[0] * min(width, length))
-    starts = tf.floor(draws[1] * (length - widths))
+def _keep(part: Part, length: int, stripes: int, width: int, seed: tf.Tensor) -> tf.Tensor:
+    """float32 [clips, length], 0 in `stripes` intervals of width uniform in [0, width)."""
+    draws = part.uniform(seed, 2, stripes, 1)
+    widths = tf.floor(draws[:, 0] * min(width, length))
+    starts = tf.floor(draws[:, 1] * (length - widths))
     frame = tf.range(length, dtype=tf.float32)
     inside = (frame >= starts) & (frame < starts + widths)
-    return 1.0 - tf.cast(tf.reduce_any(inside, axis=0), tf.float32)
+    return 1.0 - tf.cast(tf.reduce_any(inside, axis=1), tf.float32)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from aec_ofa_tf.audio.augment import per_clip
+from aec_ofa_tf.audio.augment import Part
 from aec_ofa_tf.layers.prefix import channel_count
 
 
@@ -39,19 +39,19 @@ class Draws(NamedTuple):
 
 
 def dropout_masks(
-    positions: tf.Tensor, sites: Sequence[DropoutSite], seed: tf.Tensor
+    part: Part, sites: Sequence[DropoutSite], seed: tf.Tensor
 ) -> tuple[tf.Tensor | None, ...]:
     """Draws the masks at full width; a narrower subnet uses their first channels.
 
     Args:
-        positions: int32 [clips, or pairs with mixup], their positions in the global batch.
+        part: the clips, or pairs with mixup.
         sites: the dropout sites of the network, in order.
         seed: stateless seed, int32 [2]; the number of each site is folded in.
 
     Returns:
         `Draws.dropout`.
     """
-    return tuple(_keep(positions, site, seed, number) for number, site in enumerate(sites))
+    return tuple(_keep(part, site, seed, number) for number, site in enumerate(sites))
 
 
 def drop(inputs: tf.Tensor, keep: tf.Tensor | None, rate: float) -> tf.Tensor:
@@ -62,14 +62,8 @@ def drop(inputs: tf.Tensor, keep: tf.Tensor | None, rate: float) -> tf.Tensor:
     return inputs * mask * tf.cast(1.0 / (1.0 - rate), inputs.dtype)
 
 
-def _keep(
-    positions: tf.Tensor, site: DropoutSite, seed: tf.Tensor, number: int
-) -> tf.Tensor | None:
+def _keep(part: Part, site: DropoutSite, seed: tf.Tensor, number: int) -> tf.Tensor | None:
     if site.rate == 0:
         return None
-    return per_clip(
-        lambda clip_seed: tf.random.stateless_uniform(site.shape, clip_seed) >= site.rate,
-        positions,
-        tf.random.experimental.stateless_fold_in(seed, number),
-        tf.bool,
-    )
+    draws = part.uniform(tf.random.experimental.stateless_fold_in(seed, number), *site.shape)
+    return draws >= site.rate

@@ -10,6 +10,7 @@ from typing import Any
 import tensorflow as tf
 
 from aec_ofa_tf.audio.augment import (
+    Part,
     mix_pairs,
     mix_power,
     mixup_lambda,
@@ -206,9 +207,9 @@ class Trainer(KerasMethods):
             seeds: stateless seeds, int32 [2] each; the first is not used.
         """
         log_mel, clips = batch["log_mel"], tf.shape(batch["log_mel"])[0]
-        log_mel = self._augmented(log_mel, _global_positions(clips), seeds)
+        log_mel = self._augmented(log_mel, _part(clips), seeds)
         mask_seed, mixup_seed = tf.unstack(tf.random.experimental.stateless_split(seeds[1], 2))
-        mixed = _global_positions(clips // 2 if self.config.mixup else clips)
+        mixed = _part(clips // 2 if self.config.mixup else clips)
         weights = None
         if self.config.mixup:
             weights = mixup_lambda(mixed, mixup_seed, self.config.mixup_alpha)
@@ -217,7 +218,7 @@ class Trainer(KerasMethods):
             log_mel = mix_power(log_mel, weights, self.config.floor_db)
         draws = Draws(
             spec_augment_mask(
-                mixed if mixes_power else _global_positions(clips),
+                mixed if mixes_power else _part(clips),
                 self.frames,
                 self.supernet.network.mel_bins,
                 mask_seed,
@@ -229,17 +230,15 @@ class Trainer(KerasMethods):
         targets, features = self._targets(batch, log_mel, weights)
         return StepInputs(log_mel, targets, draws, features, self.kept)
 
-    def _augmented(
-        self, log_mel: tf.Tensor, positions: tf.Tensor, seeds: list[tf.Tensor]
-    ) -> tf.Tensor:
+    def _augmented(self, log_mel: tf.Tensor, part: Part, seeds: list[tf.Tensor]) -> tf.Tensor:
         """The clips' own augmentation, before they are mixed."""
         config, floor = self.config, self.config.floor_db
         if frames := config.crop_frames:
-            log_mel = random_crop(log_mel, positions, seeds[5], frames, floor, config.crop_silence)
+            log_mel = random_crop(log_mel, part, seeds[5], frames, floor, config.crop_silence)
         if config.time_roll:
-            log_mel = time_roll(log_mel, positions, seeds[3])
+            log_mel = time_roll(log_mel, part, seeds[3])
         if config.gain_db:
-            log_mel = random_gain(log_mel, positions, seeds[4], config.gain_db, floor)
+            log_mel = random_gain(log_mel, part, seeds[4], config.gain_db, floor)
         return log_mel
 
     def _targets(
@@ -294,7 +293,7 @@ class Trainer(KerasMethods):
         self.optimizer.apply(gradients, variables)
 
 
-def _global_positions(count: tf.Tensor) -> tf.Tensor:
-    """Positions of this replica's clips, or pairs, in the global batch, int32 [count]."""
+def _part(clips: tf.Tensor) -> Part:
+    """This replica's part of the global batch."""
     replica = tf.distribute.get_replica_context().replica_id_in_sync_group
-    return replica * count + tf.range(count)
+    return Part(clips, replica, replica_count())

@@ -3,6 +3,7 @@ import pytest
 import tensorflow as tf
 
 from aec_ofa_tf.audio.augment import (
+    Part,
     SpecAugmentConfig,
     mix_pairs,
     mix_power,
@@ -12,6 +13,7 @@ from aec_ofa_tf.audio.augment import (
     spec_augment_mask,
     time_roll,
 )
+from aec_ofa_tf.models.draws import DropoutSite, dropout_masks
 
 CLIPS = np.random.default_rng(0).normal(size=(6, 20, 3)).astype(np.float32)
 RAMP = np.arange(20, dtype=np.float32)[:, None]
@@ -22,7 +24,7 @@ def draw(function, clips: int, seed: int, *arguments, **options) -> np.ndarray:
 
     @tf.function
     def graph():
-        return function(tf.range(clips), *arguments, seed=tf.constant([0, seed]), **options)
+        return function(Part(clips), *arguments, seed=tf.constant([0, seed]), **options)
 
     return graph().numpy()
 
@@ -70,33 +72,33 @@ def test_the_same_seed_draws_the_same_and_another_does_not():
 @pytest.mark.parametrize(
     "function",
     [
-        lambda positions: spec_augment_mask(positions, 100, 64, tf.constant([0, 1])),
-        lambda positions: mixup_lambda(positions, tf.constant([0, 1])),
-        lambda positions: time_roll(CLIPS[: len(positions)] * 0 + RAMP, positions, [0, 1]),
-        lambda positions: random_gain(CLIPS[: len(positions)] * 0, positions, [0, 1], 6.0),
-        lambda positions: random_crop(CLIPS[: len(positions)] * 0 + RAMP, positions, [0, 1], 5),
-        lambda positions: random_crop(
-            CLIPS[: len(positions)] * 0 + RAMP, positions, [0, 1], 5, silence=0.5
-        ),
+        lambda part: spec_augment_mask(part, 100, 64, tf.constant([0, 1])),
+        lambda part: mixup_lambda(part, tf.constant([0, 1])),
+        lambda part: time_roll(CLIPS[: part.clips] * 0 + RAMP, part, [0, 1]),
+        lambda part: random_gain(CLIPS[: part.clips] * 0, part, [0, 1], 6.0),
+        lambda part: random_crop(CLIPS[: part.clips] * 0 + RAMP, part, [0, 1], 5),
+        lambda part: random_crop(CLIPS[: part.clips] * 0 + RAMP, part, [0, 1], 5, silence=0.5),
+        lambda part: dropout_masks(part, [DropoutSite((4, 3), 0.5)], tf.constant([0, 1]))[0],
     ],
 )
-def test_a_clip_s_draws_depend_on_its_position_alone(function):
-    whole = function(tf.range(6)).numpy()
+def test_draws_do_not_depend_on_how_the_batch_is_divided(function):
+    whole = function(Part(6)).numpy()
+    parts = [function(Part(2, index, 3)).numpy() for index in range(3)]
 
-    np.testing.assert_array_equal(whole[4:], function(tf.constant([4, 5])).numpy())
+    np.testing.assert_array_equal(whole, np.concatenate(parts))
     assert (whole[0] != whole[1]).any()
 
 
 def test_a_gain_shifts_a_clip_by_one_number_and_stops_at_the_floor():
-    louder = random_gain(tf.constant(CLIPS), tf.range(6), [0, 1], 6.0).numpy() - CLIPS
-    soft = random_gain(tf.fill([6, 20, 3], -99.0), tf.range(6), [0, 1], 6.0).numpy()
+    louder = random_gain(tf.constant(CLIPS), Part(6), [0, 1], 6.0).numpy() - CLIPS
+    soft = random_gain(tf.fill([6, 20, 3], -99.0), Part(6), [0, 1], 6.0).numpy()
 
     assert len(np.unique(louder.round(4))) == 6
     assert np.abs(louder).max() <= 6.001
     assert soft.min() == -100.0
     clips, seed = tf.fill([6, 20, 3], -49.0), [0, 1]
-    assert random_gain(clips, tf.range(6), seed, 6.0, floor_db=-50.0).numpy().min() == -50.0
-    silence = random_gain(clips - 1.0, tf.range(6), seed, 6.0, floor_db=-50.0).numpy()
+    assert random_gain(clips, Part(6), seed, 6.0, floor_db=-50.0).numpy().min() == -50.0
+    silence = random_gain(clips - 1.0, Part(6), seed, 6.0, floor_db=-50.0).numpy()
     np.testing.assert_array_equal(silence, -50.0)
 
 
@@ -125,7 +127,7 @@ def test_mixing_weights_follow_the_beta_distribution(alpha, variance):
 
 def test_time_roll_rotates_every_clip_by_its_own_shift():
     clips = CLIPS
-    rolled = time_roll(tf.constant(clips), tf.range(6), tf.constant([1, 2])).numpy()
+    rolled = time_roll(tf.constant(clips), Part(6), tf.constant([1, 2])).numpy()
 
     shifts = [
         next(s for s in range(20) if np.array_equal(np.roll(clip, -s, axis=0), result))
@@ -136,7 +138,7 @@ def test_time_roll_rotates_every_clip_by_its_own_shift():
 
 def crops(clip: np.ndarray, frames: int, count: int = 50, silence: float = 0.0) -> np.ndarray:
     clips = tf.constant(np.repeat(clip[None], count, axis=0))
-    return random_crop(clips, tf.range(count), tf.constant([0, 1]), frames, -50.0, silence).numpy()
+    return random_crop(clips, Part(count), tf.constant([0, 1]), frames, -50.0, silence).numpy()
 
 
 def test_a_crop_is_a_window_of_the_clip_which_repeats_without_the_silence_around_it():

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from aec_ofa_tf.audio.augment import mix_pairs, mix_power, mixup_lambda
+from aec_ofa_tf.audio.augment import Part, mix_pairs, mix_power, mixup_lambda
 from aec_ofa_tf.models.supernet import Supernet
 from aec_ofa_tf.tasks import MULTI_LABEL
-from aec_ofa_tf.training.sampler import constant_sampler
+from aec_ofa_tf.training.sampler import constant_sampler, uniform_sampler
 from aec_ofa_tf.training.trainer import Trainer
 from tests.training.steps import NO_STRIPES, PLAIN, SPACE, batch, trainer
 
@@ -48,7 +48,7 @@ def test_a_step_that_mixes_sounds_sees_them_mixed_and_their_targets_alike():
     seeds = [tf.constant([0, n]) for n in range(6)]
     inputs = model.inputs(data, seeds)
     _, mixup_seed = tf.unstack(tf.random.experimental.stateless_split(seeds[1], 2))
-    weights = mixup_lambda(tf.range(4), mixup_seed)
+    weights = mixup_lambda(Part(4), mixup_seed)
 
     assert inputs.draws.mixup is None
     np.testing.assert_array_equal(inputs.log_mel, mix_power(data["log_mel"], weights))
@@ -83,3 +83,23 @@ def test_clips_and_targets_are_mixed_with_the_same_weights():
 
     assert weights.std() > 0.05
     assert float(model.step(data)) == pytest.approx(expected, rel=1e-5)
+
+
+def test_the_draws_of_a_step_need_no_loop():
+    """Hundreds of tiny kernels a step otherwise, one after another."""
+    model = trainer(
+        replace(PLAIN, block_dropout=0.2, embedding_dropout=0.5),
+        uniform_sampler(SPACE, 2),
+        mixup=True,
+        time_roll=True,
+        gain_db=6.0,
+        crop_frames=32,
+        crop_silence=0.5,
+    )
+    graph = tf.function(model.step, autograph=False).get_concrete_function(batch(8)).graph
+    functions = graph.as_graph_def().library.function
+    operations = {node.op for function in functions for node in function.node_def}
+    operations |= {operation.type for operation in graph.get_operations()}
+
+    assert "StatelessRandomUniformV2" in operations
+    assert not {"While", "StatelessWhile"} & operations

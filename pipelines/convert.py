@@ -3,6 +3,7 @@ r"""Converts subnets of a trained supernet, or the teacher, to `.keras` and TFLi
 python -m pipelines.convert --workdir=runs/demo --data_dir=runs/demo-data --subnet=smallest \
     --input=log_mel --quantization=float32,int8 --out=runs/demo/phone
 
+--target=micro, or an NPU such as --target=ethos-u55-128: an int8 file, and C files beside it.
 A network that import_weights imported; only int8 and float16 files need records:
 python -m pipelines.convert --workdir=runs/mn04 --input=waveform --quantization=float32
 
@@ -55,7 +56,7 @@ for module in (pipelines.flags, data, experiment):
 @naming_flags
 def main(_: list[str]) -> dict[str, object]:
     """Converts `--subnet`, `--teacher` or `--family`; see the module's docstring."""
-    config = read(ExportConfig, evaluation=read(EvaluationConfig))
+    config = experiment.export_from_flags(read(EvaluationConfig))
     check_export_place(Path(FLAGS.workdir), FLAGS.out)
     if (Path(FLAGS.workdir) / DESCRIPTION).is_file():
         return _convert_imported(config)

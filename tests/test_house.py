@@ -21,7 +21,7 @@ ORDER = (
     ("reporting", "tagging"),
     ("training",),
     ("search",),
-    ("export",),
+    ("export", "micro"),
     ("trained",),
     ("averaging", "experiment"),
 )

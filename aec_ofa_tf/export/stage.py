@@ -34,6 +34,7 @@ from aec_ofa_tf.export.run import (
 from aec_ofa_tf.export.scoring import log_files, with_latency, with_scores
 from aec_ofa_tf.export.size_bounds import require_any, within_budgets
 from aec_ofa_tf.files import JsonObject, sha256_of
+from aec_ofa_tf.micro.c_files import port_files
 from aec_ofa_tf.models.space import Subnet
 from aec_ofa_tf.ownership import MODELS, claim, require_claimable
 from aec_ofa_tf.reporting.machine import describe_machine
@@ -92,7 +93,7 @@ def export_winners(run: Run, config: ExportConfig) -> ExportResult:
     rows = [file.as_record() for file in files]
     stage = {
         "files": rows,
-        "companions": _companions(folders),
+        "companions": _companions(folders, files),
         "left_out": [asdict(file) for file in left_out],
     }
     run.workdir.finish_stage(NAME, stage, settings)
@@ -181,7 +182,7 @@ def export_family(
     }
     notes = [*context.gaps, *result.left_out]
     _warn_of_others(rows, root)
-    columns = _columns(run.task.figure)
+    columns = _columns(run.task.figure, files)
     table = write_tables([row.as_dict() for row in rows], columns, root / _TABLE, about, notes)
     print(table, file=sys.stderr)
     return FamilyResult(str(root / f"{_TABLE}.md"), tuple(rows), result.left_out)
@@ -195,8 +196,11 @@ def _claim_folders(*folders: Path) -> None:
         claim(folder, MODELS)
 
 
-def _columns(figure: str) -> dict[str, str]:
-    return {**_COLUMNS, "latency_ms": ".2f", figure: ".4f", f"{figure.lower()}_drop": ".4f"}
+def _columns(figure: str, files: Iterable[ConvertedFile]) -> dict[str, str]:
+    ports = {name: value for file in files if file.port for name, value in file.port.costs.items()}
+    of_ports = {name: ".3f" if isinstance(value, float) else ",d" for name, value in ports.items()}
+    scores = {figure: ".4f", f"{figure.lower()}_drop": ".4f"}
+    return {**_COLUMNS, **of_ports, "latency_ms": ".2f", **scores}
 
 
 def _export_one(
@@ -266,10 +270,12 @@ def _as_result(stage: JsonObject) -> ExportResult:
     )
 
 
-def _companions(folders: Iterable[Path]) -> list[dict[str, str]]:
+def _companions(folders: Iterable[Path], files: Iterable[ConvertedFile]) -> list[dict[str, str]]:
     """The other files in the folders of TFLite files, with their SHA-256."""
     names = (MODEL_FILE, FINE_TUNED_FILE, FRONT_END_FILE, LABELS_FILE)
     paths = [folder / name for folder in folders for name in names]
+    ports = [(file.path.parent, file.port.folder) for file in files if file.port]
+    paths += [path for place in ports for path in port_files(Path(*place))]
     return [{"file": str(path), "sha256": sha256_of(path)} for path in paths if path.is_file()]
 
 

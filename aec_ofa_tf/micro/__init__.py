@@ -1,0 +1,1 @@
+"""Files for microcontrollers and their NPUs."""

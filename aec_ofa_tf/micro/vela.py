@@ -1,0 +1,71 @@
+"""Compiles TFLite files for Arm's Ethos-U NPUs by Vela, in a child process."""
+
+from __future__ import annotations
+
+import csv
+import tempfile
+from pathlib import Path
+
+from aec_ofa_tf.export.child import run_child
+from aec_ofa_tf.micro.graph import graph_operators
+from aec_ofa_tf.micro.operators import ETHOS_U
+from aec_ofa_tf.micro.report import NpuFigures
+
+_NAME = "model"
+_KIB = 1024
+_ENDS = ("QUANTIZE", "DEQUANTIZE")
+
+
+def compile_for_npu(
+    tflite_bytes: bytes, accelerator: str, folder: Path
+) -> tuple[bytes, NpuFigures]:
+    """Compiles a file for an NPU, with Vela's default system and memories for it.
+
+    Args:
+        tflite_bytes: an int8 flatbuffer; its names are those in messages.
+        accelerator: one of `targets.ACCELERATORS`.
+        folder: folder for temporary files.
+
+    Returns:
+        Vela's flatbuffer, whose one operator runs on the NPU, and its estimates.
+
+    Raises:
+        RuntimeError: Vela cannot compile the file, or leaves operators on the CPU.
+    """
+    with tempfile.TemporaryDirectory(dir=folder) as name:
+        place = Path(name)
+        source = place / f"{_NAME}.tflite"
+        source.write_bytes(tflite_bytes)
+        arguments = ["-m", "ethosu.vela", "--accelerator-config", accelerator]
+        run_child(
+            [*arguments, "--output-dir", str(place), str(source)],
+            place,
+            f"compiling for {accelerator} with Vela",
+        )
+        compiled = (place / f"{_NAME}_vela.tflite").read_bytes()
+        (summary,) = place.glob(f"{_NAME}_summary_*.csv")
+        figures = _figures(summary)
+    left = [operator for operator in graph_operators(compiled) if operator.name != ETHOS_U]
+    left = [operator for operator in left if operator.name not in _ENDS]
+    if left:
+        raise RuntimeError(
+            f"Vela leaves {', '.join(map(str, left))} to the CPU, because {accelerator} cannot run "
+            "them: use layers that it can (`vela --supported-ops-report`), or the target micro"
+        )
+    return compiled, figures
+
+
+def _figures(summary: Path) -> NpuFigures:
+    with summary.open(encoding="utf-8", newline="") as file:
+        (row,) = csv.DictReader(file)
+    flash = float(row["on_chip_flash_memory_used"]) + float(row["off_chip_flash_memory_used"])
+    return NpuFigures(
+        system_config=row["system_config"],
+        memory_mode=row["memory_mode"],
+        clock_hz=float(row["core_clock"]),
+        cycles=round(float(row["cycles_total"])),
+        ms=1000 * float(row["inference_time"]),
+        sram_bytes=round(_KIB * float(row["sram_memory_used"])),
+        dram_bytes=round(_KIB * float(row["dram_memory_used"])),
+        flash_bytes=round(_KIB * flash),
+    )

@@ -3,13 +3,13 @@ r"""Converts subnets of a trained supernet, or the teacher, to `.keras` and TFLi
 python -m pipelines.convert --workdir=runs/demo --data_dir=runs/demo-data --subnet=smallest \
     --input=log_mel --quantization=float32,int8 --out=runs/demo/phone
 
---target=micro, or an NPU such as --target=ethos-u55-128: an int8 file, and C files beside it.
 A network that import_weights imported; only int8 and float16 files need records:
 python -m pipelines.convert --workdir=runs/mn04 --input=waveform --quantization=float32
 
 The best subnet of every searched budget, with a table of all files:
 python -m pipelines.convert --workdir=runs/demo --data_dir=runs/demo-data --family \
     --input=log_mel,waveform --quantization=float32,int8 --data_licence='CC BY 4.0'
+python -m pipelines.convert --workdir=runs/demo --data_dir=runs/demo-data --family --target=micro
 """
 
 from __future__ import annotations

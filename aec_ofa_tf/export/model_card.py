@@ -192,8 +192,11 @@ def _port(file: ConvertedFile) -> dict[str, str]:
         parts = f"{micro.head_bytes:,} head, {micro.tail_bytes:,} tail"
         rows += [
             ("recorded arena", f"{micro.arena_bytes:,} bytes ({parts})"),
-            (f"largest difference of a logit on {micro.clips} clips", f"{micro.logit_steps} steps"),
-            ("of a score", f"{micro.score_steps} steps"),
+            (
+                f"largest difference of a logit on {micro.clips} clips, in steps",
+                str(micro.logit_steps),
+            ),
+            ("of a score, in steps", str(micro.score_steps)),
         ]
         if micro.drop is not None:
             rows.append((f"drop of {file.figure} on these clips", f"{micro.drop:.4f}"))
@@ -208,9 +211,8 @@ def _port(file: ConvertedFile) -> dict[str, str]:
     table = tabulate(rows, headers=("figure", ""), tablefmt="github", disable_numparse=True)
     operators = ", ".join(f"`{name}`" for name in port.operators)
     about = (
-        f"`{port.folder}` beside this file has the model as a C array without names and metadata "
-        f"(`model_data.h`), and the lines that register its operators (`op_resolver.h`): "
-        f"{operators}."
+        f"`{port.folder}` beside this file has the model as a C array (`model_data.h`) and the "
+        f"lines that register its operators (`op_resolver.h`): {operators}."
     )
     return {f"On the target {port.target}": "\n\n".join([about, table, _meaning(port)])}
 
@@ -221,14 +223,15 @@ def _meaning(port: PortReport) -> str:
         return (
             f"The figures are Vela's estimates for the system {port.npu.system_config} with memory "
             f"mode {port.npu.memory_mode}, not measurements. No operator is left to the CPU. The "
-            "arena was not tried: it is the SRAM, and room for the interpreter."
+            "arena was not tried: it is what activations take by Vela, and room for the "
+            "interpreter."
         )
     return (
-        "The arena was recorded by `tflite_micro` on a 64-bit computer with reference kernels, and "
-        "the one to reserve was tried there. On 32-bit processors less persists; optimised kernels "
-        "(CMSIS-NN, ESP-NN) may need scratch memory besides. Differences are from LiteRT's "
-        "reference kernels; LiteRT's other kernels, which the scores above come from, round "
-        "otherwise."
+        "The array lacks the names and metadata of the file. The arena was recorded by "
+        "`tflite_micro` on a 64-bit computer with reference kernels, and the one to reserve was "
+        "tried there. On 32-bit processors less persists; optimised kernels (CMSIS-NN, ESP-NN) "
+        "may need scratch memory besides. Differences are from LiteRT's reference kernels; "
+        "LiteRT's other kernels, which the scores above come from, round otherwise."
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -37,9 +38,7 @@ def within_budgets(
         if reason is None:
             kept.append(file)
             continue
-        file.path.unlink()
-        card_path(file.path).unlink(missing_ok=True)  # of an earlier export
-        remove_ports(file.path)
+        _remove(file.path)
         left_out.append(LeftOutFile(file.file, file.bytes, str(budget), reason))
         _log.warning("%s", left_out[-1])
     return kept, tuple(left_out)
@@ -55,20 +54,43 @@ def require_any(files: Sequence[ConvertedFile], left_out: Sequence[LeftOutFile])
         raise RuntimeError(f"no file is within its budget; {left_out[0]}")
 
 
+def require_ports_within(files: Iterable[ConvertedFile], budgets: Iterable[Budget]) -> None:
+    """Checks the figures of finished files on microcontrollers and NPUs.
+
+    Raises:
+        RuntimeError: one exceeds a budget; the file was removed.
+    """
+    for file, budget in itertools.product(files, budgets):
+        reason = _port_reason(file, budget)
+        if reason:
+            _remove(file.path)
+            raise RuntimeError(f"{file.file} was removed. It was found for {budget}: {reason}")
+
+
+def _remove(path: Path) -> None:
+    path.unlink()
+    card_path(path).unlink(missing_ok=True)  # of an earlier export
+    remove_ports(path)
+
+
 def _reason(file: ConvertedFile, budget: Budget) -> str | None:
     """Why a file is not within its budget; None if it is."""
     bound = budget.greatest_bytes(file.input, file.quantization)
-    if file.bytes > bound:
-        metric = file_metric(file.input, file.quantization)
-        return (
-            f"the budget allows {bound:,.0f} bytes for {file.quantization} files: raise the bound, "
-            f"or search with a lower one ({metric})"
-        )
+    if file.bytes <= bound:
+        return _port_reason(file, budget)
+    metric = file_metric(file.input, file.quantization)
+    return (
+        f"the budget allows {bound:,.0f} bytes for {file.quantization} files: raise the bound, or "
+        f"search with a lower one ({metric})"
+    )
+
+
+def _port_reason(file: ConvertedFile, budget: Budget) -> str | None:
     for metric, value in (file.port.costs if file.port else {}).items():
         bound = budget.greatest(metric)
         if value > bound:
             return (
-                f"{metric} of the finished file is {value:,.6g}, and the budget allows "
-                f"{bound:,.6g}: raise the bound, or search with a lower one"
+                f"{metric} of the finished file is {value:,.7g}, and the budget allows "
+                f"{bound:,.7g}: raise the bound, or search with a lower one"
             )
     return None

@@ -29,8 +29,8 @@ steps of the scores of one step of a logit.
 
 _PLACE = " in the micro interpreter"
 
-# The arena of a file for an NPU cannot be recorded without one: Vela's SRAM, what persists of a
-# file with one operator, and a sixteenth.
+# The arena of a file for an NPU cannot be recorded without one: its activations by Vela, what
+# persists of a file with one operator, and a sixteenth.
 _NPU_PERSISTENT_BYTES = 2048
 _NPU_MARGIN = 1 / 16
 _STEP_BYTES = 1024
@@ -161,5 +161,5 @@ def _check_operators(request: ConversionRequest, operators: tuple[GraphOperator,
 
 
 def _npu_arena_bytes(npu: NpuFigures) -> int:
-    needed = int((npu.sram_bytes + _NPU_PERSISTENT_BYTES) * (1 + _NPU_MARGIN))
+    needed = int((npu.arena_bytes + _NPU_PERSISTENT_BYTES) * (1 + _NPU_MARGIN))
     return -(-needed // _STEP_BYTES) * _STEP_BYTES

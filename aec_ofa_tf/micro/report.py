@@ -45,6 +45,7 @@ class NpuFigures:
         sram_bytes: SRAM for activations and buffered weights.
         dram_bytes: DRAM in use; 0 on systems without DRAM.
         flash_bytes: flash for weights and commands; 0 on systems that keep them in DRAM.
+        arena_bytes: at most the size of activations, in the memory that holds them.
     """
 
     system_config: str
@@ -55,6 +56,7 @@ class NpuFigures:
     sram_bytes: int
     dram_bytes: int
     flash_bytes: int
+    arena_bytes: int
 
 
 @dataclass(frozen=True)

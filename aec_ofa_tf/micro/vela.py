@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 from aec_ofa_tf.export.child import run_child
@@ -13,6 +14,7 @@ from aec_ofa_tf.micro.report import NpuFigures
 
 _NAME = "model"
 _KIB = 1024
+_MEMORIES = ("sram", "dram", "on_chip_flash", "off_chip_flash")
 _ENDS = ("QUANTIZE", "DEQUANTIZE")
 
 
@@ -58,14 +60,20 @@ def compile_for_npu(
 def _figures(summary: Path) -> NpuFigures:
     with summary.open(encoding="utf-8", newline="") as file:
         (row,) = csv.DictReader(file)
-    flash = float(row["on_chip_flash_memory_used"]) + float(row["off_chip_flash_memory_used"])
+    used = {name: _used_bytes(row, name) for name in _MEMORIES}
     return NpuFigures(
         system_config=row["system_config"],
         memory_mode=row["memory_mode"],
         clock_hz=float(row["core_clock"]),
         cycles=round(float(row["cycles_total"])),
         ms=1000 * float(row["inference_time"]),
-        sram_bytes=round(_KIB * float(row["sram_memory_used"])),
-        dram_bytes=round(_KIB * float(row["dram_memory_used"])),
-        flash_bytes=round(_KIB * flash),
+        sram_bytes=used["sram"],
+        dram_bytes=used["dram"],
+        flash_bytes=used["on_chip_flash"] + used["off_chip_flash"],
+        # With weights in the same memory, this is more than activations take.
+        arena_bytes=used[row["feature_map_storage_area"].lower()],
     )
+
+
+def _used_bytes(row: Mapping[str, str], memory: str) -> int:
+    return round(_KIB * float(row[f"{memory}_memory_used"]))

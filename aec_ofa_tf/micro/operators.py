@@ -28,7 +28,7 @@ UNIDIRECTIONAL_SEQUENCE_LSTM UNPACK VAR_HANDLE WHILE ZEROS_LIKE
 """
 
 OPERATORS = frozenset(_NAMES.split())
-"""The built-in operators that the interpreter of `tflite_micro` registers."""
+"""Built-in operators that the interpreter has: all that have been in it for years."""
 
 
 def resolver_lines(operators: Iterable[str]) -> list[str]:

@@ -1,7 +1,6 @@
 r"""Converts subnets of a trained supernet, or the teacher, to `.keras` and TFLite files.
 
-python -m pipelines.convert --workdir=runs/demo --data_dir=runs/demo-data --subnet=smallest \
-    --input=log_mel --quantization=float32,int8 --out=runs/demo/phone
+python -m pipelines.convert --workdir=runs/demo --data_dir=runs/demo-data --subnet=smallest
 
 A network that import_weights imported; only int8 and float16 files need records:
 python -m pipelines.convert --workdir=runs/mn04 --input=waveform --quantization=float32

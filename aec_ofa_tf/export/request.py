@@ -191,9 +191,9 @@ def check_target(target: str, input_kind: str, quantization: str, io_type: str) 
         raise ConfigError(f"target is one of {', '.join(TARGETS)}, received {target!r}", "target")
     if target != TFLITE and (input_kind, io_type) != ("log_mel", "int8"):
         raise ConfigError(
-            f"target={target!r} needs inputs='log_mel' and io_type='int8', because its arithmetic "
-            f"is of integers: received a {quantization} file with {io_type} {input_kind} input",
-            *("target", "inputs", "io_type"),
+            f"target={target!r} needs a log_mel input and io_type='int8', because it computes "
+            f"in integers: received {quantization} with {io_type} tensors and {input_kind} input",
+            *("target", "io_type"),
         )
 
 

@@ -38,12 +38,10 @@ def compile_for_npu(
         place = Path(name)
         source = place / f"{_NAME}.tflite"
         source.write_bytes(tflite_bytes)
-        arguments = ["-m", "ethosu.vela", "--accelerator-config", accelerator]
-        run_child(
-            [*arguments, "--output-dir", str(place), str(source)],
-            place,
-            f"compiling for {accelerator} with Vela",
-        )
+        options = {"accelerator-config": accelerator, "output-dir": str(place)}
+        given = [f"--{option}={value}" for option, value in options.items()]
+        arguments = ["-m", "ethosu.vela", *given, str(source)]
+        run_child(arguments, place, f"compiling for {accelerator} with Vela")
         compiled = (place / f"{_NAME}_vela.tflite").read_bytes()
         (summary,) = place.glob(f"{_NAME}_summary_*.csv")
         figures = _figures(summary)
@@ -52,7 +50,8 @@ def compile_for_npu(
     if left:
         raise RuntimeError(
             f"Vela leaves {', '.join(map(str, left))} to the CPU, because {accelerator} cannot run "
-            "them: use layers that it can (`vela --supported-ops-report`), or the target micro"
+            "them: use layers that it can (`python -m ethosu.vela --supported-ops-report`), or the "
+            "target micro"
         )
     return compiled, figures
 

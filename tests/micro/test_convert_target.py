@@ -104,4 +104,4 @@ def test_a_target_with_floats_is_refused_by_its_flags(trained, tmp_path):
         f"--out={tmp_path}",
     )
     assert done.code != 0
-    assert "--target='micro' needs --input='log_mel' and --io_type='int8'" in done.stderr
+    assert "--target='micro' needs a log_mel input and --io_type='int8'" in done.stderr

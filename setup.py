@@ -77,6 +77,10 @@ TEST_TOOLS = [
 # Later releases (1.x) need absl-py 2, which TensorFlow 2.16's companions do not take.
 MEDIAPIPE = ["mediapipe==0.10.21"]
 
+# Runs files as microcontrollers do, and compiles them for Arm's NPUs; arenas are those of this
+# version.
+MICRO = ["ethos-u-vela==5.2.0", "tflite-micro==0.dev20261023182759"]
+
 # Reads published checkpoints. Without a pin, pip may choose a build for GPUs of several gigabytes.
 TORCH = ["torch==2.13.0"]
 
@@ -116,5 +120,6 @@ setup(
         "test-latest": [*TRAIN_LATEST, *TEST_TOOLS],
         "mediapipe": MEDIAPIPE,
         "torch": TORCH,
+        "micro": MICRO,
     },
 )

@@ -1,7 +1,6 @@
 r"""Converts subnets of a trained supernet, or the teacher, to `.keras` and TFLite files.
 
-python -m pipelines.convert --workdir=runs/demo --data_dir=runs/demo-data --subnet=smallest \
-    --input=log_mel --quantization=float32,int8 --out=runs/demo/phone
+python -m pipelines.convert --workdir=runs/demo --data_dir=runs/demo-data --subnet=smallest
 
 A network that import_weights imported; only int8 and float16 files need records:
 python -m pipelines.convert --workdir=runs/mn04 --input=waveform --quantization=float32
@@ -9,6 +8,7 @@ python -m pipelines.convert --workdir=runs/mn04 --input=waveform --quantization=
 The best subnet of every searched budget, with a table of all files:
 python -m pipelines.convert --workdir=runs/demo --data_dir=runs/demo-data --family \
     --input=log_mel,waveform --quantization=float32,int8 --data_licence='CC BY 4.0'
+python -m pipelines.convert --workdir=runs/demo --data_dir=runs/demo-data --family --target=micro
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ for module in (pipelines.flags, data, experiment):
 @naming_flags
 def main(_: list[str]) -> dict[str, object]:
     """Converts `--subnet`, `--teacher` or `--family`; see the module's docstring."""
-    config = read(ExportConfig, evaluation=read(EvaluationConfig))
+    config = experiment.export_from_flags(read(EvaluationConfig))
     check_export_place(Path(FLAGS.workdir), FLAGS.out)
     if (Path(FLAGS.workdir) / DESCRIPTION).is_file():
         return _convert_imported(config)

@@ -120,10 +120,13 @@ class Budget:
         """
         for kind in dict.fromkeys((input_kind, "log_mel")):
             name = file_metric(kind, quantization)
-            bounds = [high for metric, _, high in self.bounds if metric == name]
-            if bounds:
-                return min(bounds)
+            if name in self.metrics:
+                return self.greatest(name)
         return math.inf
+
+    def greatest(self, metric: str) -> float:
+        """The most that a cost may be; infinity if any."""
+        return min((high for name, _, high in self.bounds if name == metric), default=math.inf)
 
     def excess(self, cost: Mapping[str, float]) -> float:
         """Sum over the bounds of the relative distance by which a cost violates the bound."""

@@ -7,6 +7,7 @@ from functools import partial
 
 from aec_ofa_tf.audio.front_end import FrontEndConfig
 from aec_ofa_tf.config import ConfigError
+from aec_ofa_tf.costs.arena import arena_bytes
 from aec_ofa_tf.costs.file_bytes import front_end_bytes, tflite_bytes
 from aec_ofa_tf.costs.latency import LatencyTable
 from aec_ofa_tf.models.network import NetworkConfig
@@ -155,6 +156,7 @@ _FORMULAS: dict[str, Callable[[Subnet, NetworkConfig], int]] = {
     "params": params,
     "macs": macs,
     "activation_bytes": activation_bytes,
+    "arena_bytes": arena_bytes,
     "tflite_bytes": tflite_bytes,
     "tflite_bytes_float16": partial(tflite_bytes, quantization="float16"),
     "tflite_bytes_dynamic": partial(tflite_bytes, quantization="dynamic"),

@@ -7,11 +7,13 @@ import logging
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from aec_ofa_tf.config import ConfigError, check_fields, choice, number, outcome
 from aec_ofa_tf.costs.budget import Budget
 from aec_ofa_tf.costs.costs import file_metric
-from aec_ofa_tf.export.request import check_kind
+from aec_ofa_tf.export.request import check_kind, check_target
+from aec_ofa_tf.micro.targets import TARGETS, TFLITE, require_packages
 from aec_ofa_tf.tagging.model_file import INPUTS, IO_TYPES, QUANTIZATIONS
 from aec_ofa_tf.training.config import EvaluationConfig
 
@@ -19,6 +21,13 @@ QAT = "int8_qat"
 """The quantisation that needs fine-tuning."""
 
 _log = logging.getLogger(__name__)
+
+
+def needed_by(target: str) -> dict[str, Any]:
+    """The values of `ExportConfig` that a target needs, where they are not the defaults."""
+    if target == TFLITE:
+        return {}
+    return {"inputs": ("log_mel",), "quantizations": ("int8",), "io_type": "int8"}
 
 
 @dataclass(frozen=True)
@@ -29,6 +38,9 @@ class ExportConfig:
         inputs: Inputs of the TFLite files: log_mel, waveform.
         quantizations: Quantisations of the TFLite files: float32, float16, dynamic, int8,
             int8_qat.
+        target: What the files are for: tflite (phones, computers), micro (microcontrollers, by
+            TFLite's micro interpreter) or an NPU by Vela's name, such as ethos-u55-128. All but
+            the first need a log_mel input and int8 tensors, and write C files beside each file.
         io_type: Type of the input and output tensors of the TFLite files. int8 needs a log_mel
             input and an int8 or int8_qat network; such files have names of their own.
         parity_clips: Number of clips on which every TFLite file is compared with Keras.
@@ -54,6 +66,7 @@ class ExportConfig:
 
     inputs: Sequence[str] = ("log_mel",)
     quantizations: Sequence[str] = ("float32",)
+    target: str = choice(TFLITE, TARGETS, is_later=True)
     io_type: str = choice("float32", IO_TYPES)
     parity_clips: int = number(100, 1)
     max_map_drop: float = number(0.05, 0.0, 1.0)
@@ -88,6 +101,12 @@ class ExportConfig:
                 *("inputs", "quantizations"),
                 owner=ExportConfig,
             )
+        require_packages(self.target)
+
+    @classmethod
+    def for_target(cls, target: str, **settings: Any) -> ExportConfig:
+        """The files for a target: int8 throughout unless it is tflite; other settings as given."""
+        return cls(**{**needed_by(target), **settings, "target": target})
 
     @property
     def uses_qat(self) -> bool:
@@ -165,6 +184,7 @@ class ExportConfig:
         for kind in dict.fromkeys(itertools.product(self.inputs, self.quantizations)):
             try:
                 check_kind(*kind, self.io_type)
+                check_target(self.target, *kind, self.io_type)
             except ValueError as error:
                 refused[kind] = error
             else:

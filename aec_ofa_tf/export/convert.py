@@ -24,6 +24,9 @@ from aec_ofa_tf.export.parity import (
 from aec_ofa_tf.export.request import Conversion, ConversionRequest, check_requests
 from aec_ofa_tf.export.rounding import ROUNDED, round_first_convolution
 from aec_ofa_tf.files import replacing
+from aec_ofa_tf.micro.c_files import remove_ports
+from aec_ofa_tf.micro.port import Port, make_port
+from aec_ofa_tf.micro.targets import TFLITE, require_packages
 from aec_ofa_tf.pinned_keras import keras
 from aec_ofa_tf.tagging.model_file import (
     LABELS_FILE,
@@ -49,8 +52,9 @@ def convert_models(work: Sequence[tuple[keras.Model, ConversionRequest]]) -> lis
     Conversion runs in one child process, because TensorFlow's converter aborts its process if it
     cannot convert a model. The front end is float32 in every file. Beside the files it writes
     `labels.txt` and, for files with log-mel input, `front_end.tflite`, which computes the log-mel
-    of a waveform. Files get their final names when all of them have been made and are within their
-    bounds.
+    of a waveform. For microcontrollers and NPUs it writes C files into a folder beside each file
+    (`micro.port`). Files get their final names when all of them have been made and are within
+    their bounds.
 
     Args:
         work: models from float32 [batch, frames, mel_bins] to float32 [batch, classes], of
@@ -64,12 +68,13 @@ def convert_models(work: Sequence[tuple[keras.Model, ConversionRequest]]) -> lis
         ValueError: a request is invalid or does not match its model, or the folder contains the
             front end or the labels of another model.
         RuntimeError: the converter failed, or a file differs from Keras by more than its bound
-            (`check_parity`).
+            (`check_parity`), or a target cannot run it.
         OSError: a file cannot be written.
     """
     check_requests(work)
     for _, request in work:
         check_measurable(request)
+        require_packages(request.target)
     requests = [request for _, request in work]
     front_end_info = _front_end_info(requests[0].info)
     front_ends = _front_end_paths(requests, front_end_info)
@@ -81,6 +86,10 @@ def convert_models(work: Sequence[tuple[keras.Model, ConversionRequest]]) -> lis
             check_parity(model, request, draft, folder)
             for (model, request), draft in zip(work, drafts, strict=False)
         ]
+        ports = [
+            make_port(model, request, draft, folder) if request.target != TFLITE else None
+            for (model, request), draft in zip(work, drafts, strict=False)
+        ]
         if front_ends:
             _check_front_end_values(drafts[-1], front_end_info, folder)
     for path in front_ends:
@@ -88,13 +97,16 @@ def convert_models(work: Sequence[tuple[keras.Model, ConversionRequest]]) -> lis
     for path, text in labels.items():
         with replacing(path) as temporary:
             temporary.write_bytes(text.encode("utf-8"))
-    for request, draft in zip(requests, drafts, strict=False):
+    for request, draft, port in zip(requests, drafts, ports, strict=False):
+        remove_ports(Path(request.path))  # of an earlier file of this name
         write_bundle(draft, request.info, request.path)
-    pairs = zip(requests, parities, strict=True)
-    return [_conversion(request, parity) for request, parity in pairs]
+        if port:
+            port.write(Path(request.path))
+    made = zip(requests, parities, ports, strict=True)
+    return [_conversion(request, parity, port) for request, parity, port in made]
 
 
-def _conversion(request: ConversionRequest, parity: Parity) -> Conversion:
+def _conversion(request: ConversionRequest, parity: Parity, port: Port | None) -> Conversion:
     return Conversion(
         file=str(request.path),
         bytes=Path(request.path).stat().st_size,
@@ -104,6 +116,7 @@ def _conversion(request: ConversionRequest, parity: Parity) -> Conversion:
         quantization=request.info.quantization,
         input=request.info.input,
         io_type=request.info.io_type,
+        port=port.report if port else None,
     )
 
 

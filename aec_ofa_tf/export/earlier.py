@@ -11,6 +11,7 @@ from aec_ofa_tf.export.model_card import card_path
 from aec_ofa_tf.export.results import FINE_TUNED_FILE
 from aec_ofa_tf.export.run import files_of_others
 from aec_ofa_tf.files import read_json, write_json
+from aec_ofa_tf.micro.c_files import remove_ports
 from aec_ofa_tf.models.space import Subnet
 from aec_ofa_tf.training.run import Run
 from aec_ofa_tf.training.stages import SUPERNET
@@ -63,6 +64,7 @@ class EarlierFiles:
             for path in removed:
                 path.unlink(missing_ok=True)
                 card_path(path).unlink(missing_ok=True)
+                remove_ports(path)
                 self._names.discard(_name(path))
             _warn_of_kept(set(stale) - set(removed))
         self.add([])

@@ -60,7 +60,7 @@ def export_imported(
     ):
         info = _info(imported, config, feature, quantization)
         path = folder / file_name(feature, quantization, config.io_type)
-        work.append((model, ConversionRequest(path, info, *clips)))
+        work.append((model, ConversionRequest(path, info, *clips, target=config.target)))
     conversions = convert_models(work)
     save_model(model, folder / MODEL_FILE)
     requests = [request for _, request in work]

@@ -24,7 +24,9 @@ METADATA_NAME = "TFLITE_METADATA"
 METADATA_IDENTIFIER = b"M001"
 """File identifier of a metadata flatbuffer."""
 
-_MODEL_IDENTIFIER = b"TFL3"
+MODEL_IDENTIFIER = b"TFL3"
+"""File identifier of a TFLite flatbuffer."""
+
 _BUFFER_ALIGNMENT = 16
 # From the schema: members of its union and enumeration, and the versions that added them.
 _FEATURE_PROPERTIES, _AUDIO_PROPERTIES = 1, 4
@@ -61,8 +63,8 @@ def add_metadata(tflite_bytes: bytes, info: ModelInfo) -> bytes:
     buffer.data = np.frombuffer(_metadata(info), np.uint8)
     model.metadata = [*entries, entry]
     model.buffers.append(buffer)
-    builder = _AlignedBuilder(len(tflite_bytes) + buffer.data.size + 2**16)
-    builder.Finish(model.Pack(builder), _MODEL_IDENTIFIER)
+    builder = AlignedBuilder(len(tflite_bytes) + buffer.data.size + 2**16)
+    builder.Finish(model.Pack(builder), MODEL_IDENTIFIER)
     return bytes(builder.Output())
 
 
@@ -86,7 +88,7 @@ def describe(info: ModelInfo) -> str:
     return " ".join([network, features, "; ".join(extra)]).rstrip()
 
 
-class _AlignedBuilder(flatbuffers.Builder):
+class AlignedBuilder(flatbuffers.Builder):
     """Aligns byte vectors, that is the model's buffers, to multiples of 16 bytes.
 
     The model's schema requires it, because kernels read weights in place, but the Python code that
@@ -94,6 +96,7 @@ class _AlignedBuilder(flatbuffers.Builder):
     """
 
     def StartVector(self, element_bytes: int, count: int, alignment: int) -> int:  # noqa: N802
+        """As the base class; the alignment of byte vectors is raised."""
         if element_bytes == 1:
             alignment = _BUFFER_ALIGNMENT
         return super().StartVector(element_bytes, count, alignment)

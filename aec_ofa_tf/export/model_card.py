@@ -13,6 +13,7 @@ from aec_ofa_tf.classes import ClassGap
 from aec_ofa_tf.dataset import EVALUATION, SPLITS, DatasetSummary
 from aec_ofa_tf.export.results import ConvertedFile
 from aec_ofa_tf.files import replacing
+from aec_ofa_tf.micro.report import PortReport
 from aec_ofa_tf.reporting.machine import Machine
 from aec_ofa_tf.tagging.model_file import ModelInfo
 
@@ -69,6 +70,7 @@ def write_card(file: ConvertedFile, info: ModelInfo, context: CardContext) -> No
         "Data": _data(file, info, context),
         "Figures": _figures(file, info, context),
         **_per_class(file),
+        **_port(file),
         "Limits": _limits(file, info),
     }
     path = file.path
@@ -174,6 +176,63 @@ def _per_class(file: ConvertedFile) -> dict[str, str]:
         rows = [vars(confusion) for confusion in report.confusions]
         sections["Most frequent confusions"] = _table(rows)
     return sections
+
+
+def _port(file: ConvertedFile) -> dict[str, str]:
+    """The C files, and the figures on a microcontroller or an NPU."""
+    port = file.port
+    if port is None:
+        return {}
+    rows = [
+        ("C array", f"{port.model_bytes:,} bytes"),
+        ("arena to reserve, with a margin", f"{port.tensor_arena_bytes:,} bytes"),
+    ]
+    if port.micro:
+        micro = port.micro
+        parts = f"{micro.head_bytes:,} head, {micro.tail_bytes:,} tail"
+        rows += [
+            ("recorded arena", f"{micro.arena_bytes:,} bytes ({parts})"),
+            (
+                f"largest difference of a logit on {micro.clips} clips, in steps",
+                str(micro.logit_steps),
+            ),
+            ("of a score, in steps", str(micro.score_steps)),
+        ]
+        if micro.drop is not None:
+            rows.append((f"drop of {file.figure} on these clips", f"{micro.drop:.4f}"))
+    if port.npu:
+        npu = port.npu
+        rows += [
+            ("SRAM", f"{npu.sram_bytes:,} bytes"),
+            ("DRAM", f"{npu.dram_bytes:,} bytes"),
+            ("flash", f"{npu.flash_bytes:,} bytes"),
+            ("an inference", f"{npu.cycles:,} cycles, {npu.ms:.3f} ms"),
+        ]
+    table = tabulate(rows, headers=("figure", ""), tablefmt="github", disable_numparse=True)
+    operators = ", ".join(f"`{name}`" for name in port.operators)
+    about = (
+        f"`{port.folder}` beside this file has the model as a C array (`model_data.h`) and the "
+        f"lines that register its operators (`op_resolver.h`): {operators}."
+    )
+    return {f"On the target {port.target}": "\n\n".join([about, table, _meaning(port)])}
+
+
+def _meaning(port: PortReport) -> str:
+    """How the figures of a target were found."""
+    if port.npu:
+        return (
+            f"The figures are Vela's estimates for the system {port.npu.system_config} with memory "
+            f"mode {port.npu.memory_mode}, not measurements. No operator is left to the CPU. The "
+            "arena was not tried: it is what activations take by Vela, and room for the "
+            "interpreter."
+        )
+    return (
+        "The array lacks the names and metadata of the file. The arena was recorded by "
+        "`tflite_micro` on a 64-bit computer with reference kernels, and the one to reserve was "
+        "tried there. On 32-bit processors less persists; optimised kernels (CMSIS-NN, ESP-NN) "
+        "may need scratch memory besides. Differences are from LiteRT's reference kernels; "
+        "LiteRT's other kernels, which the scores above come from, round otherwise."
+    )
 
 
 def _table(rows: Sequence[Mapping[str, object]]) -> str:

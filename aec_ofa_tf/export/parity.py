@@ -112,10 +112,10 @@ def check_parity(
     Raises:
         RuntimeError: a difference exceeds its bound, or a score is not finite.
     """
-    expected = _keras_scores(model, request.parity_clips, request.info)
+    expected = keras_scores(model, request.parity_clips, request.info)
     received = run_draft(tflite_bytes, request.info, request.parity_clips, folder)
     error = _checked_error(request, expected, received)
-    drop = _checked_drop(request, expected, received)
+    drop = checked_drop(request, expected, received)
     return Parity(error, get_task(request.info.task).figure, drop)
 
 
@@ -133,7 +133,7 @@ def check_fine_tuned(model: keras.Model, tuned: keras.Model, request: Conversion
         RuntimeError: the figure fell by more than the bound.
     """
     before, after = (
-        _keras_scores(network, request.parity_clips, request.info) for network in (model, tuned)
+        keras_scores(network, request.parity_clips, request.info) for network in (model, tuned)
     )
     task = get_task(request.info.task)
     drop = _drop(task, before, after, request.parity_labels)
@@ -162,7 +162,8 @@ def run_draft(tflite_bytes: bytes, info: ModelInfo, clips: np.ndarray, folder: P
     return TFLiteModel(draft).batch_scores(clips)
 
 
-def _keras_scores(model: keras.Model, clips: np.ndarray, info: ModelInfo) -> np.ndarray:
+def keras_scores(model: keras.Model, clips: np.ndarray, info: ModelInfo) -> np.ndarray:
+    """Keras' scores of parity clips, float32 [clips, classes]."""
     scores = [
         keras.ops.convert_to_numpy(model(batch, training=False))
         for batch in log_mel_batches(clips, info)
@@ -187,16 +188,27 @@ def _checked_error(request: ConversionRequest, expected: np.ndarray, received: n
     return error
 
 
-def _checked_drop(
-    request: ConversionRequest, expected: np.ndarray, received: np.ndarray
+def checked_drop(
+    request: ConversionRequest, expected: np.ndarray, received: np.ndarray, place: str = ""
 ) -> float | None:
+    """The drop of the task's figure on the parity clips; None if their labels do not define it.
+
+    Args:
+        request: the clips' labels and the bound.
+        expected: Keras' scores, float32 [clips, classes].
+        received: the file's scores.
+        place: what ran the file, for the message: " in ...".
+
+    Raises:
+        RuntimeError: the drop exceeds its bound.
+    """
     info, task = request.info, get_task(request.info.task)
     drop = _drop(task, expected, received, request.parity_labels)
     is_bounded = info.quantization not in MAX_ABS_ERROR
     if drop is not None and is_bounded and drop > request.max_map_drop:
         raise RuntimeError(
             f"{Path(request.path).name}: {task.figure} of the {info.quantization} {info.input} "
-            f"file is {drop:.4f} below Keras' (bound {request.max_map_drop:g}) on "
+            f"file{place} is {drop:.4f} below Keras' (bound {request.max_map_drop:g}) on "
             f"{len(expected)} clips; no file was written. Use more, or more varied, "
             "representative clips, choose another quantisation, or allow a larger drop "
             "(max_map_drop)"

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from aec_ofa_tf.config import ConfigError
+from aec_ofa_tf.micro.report import PortReport
+from aec_ofa_tf.micro.targets import TARGETS, TFLITE
 from aec_ofa_tf.tagging.model_file import INPUTS, IO_TYPES, QUANTIZATIONS, ModelInfo
 from aec_ofa_tf.tasks import TASKS, get_task
 
@@ -50,6 +52,7 @@ class ConversionRequest:
         max_map_drop: largest allowed drop of the task's figure (mAP or accuracy) from Keras' on
             the parity clips, for quantisations without a bound in `parity.MAX_ABS_ERROR`; 1 for no
             bound.
+        target: what the file is for; for microcontrollers and NPUs, C files are made from it too.
     """
 
     path: Path
@@ -59,6 +62,7 @@ class ConversionRequest:
     twin: Path | None = None
     parity_labels: np.ndarray | None = None
     max_map_drop: float = 1.0
+    target: str = TFLITE
 
 
 @dataclass(frozen=True)
@@ -75,6 +79,7 @@ class Conversion:
         parity_drop: Keras' figure minus the file's on the parity clips; None if the labels do not
             define it (`parity.figure_of`).
         io_type: type of the input and output tensors.
+        port: the C files for a microcontroller or an NPU, if they were requested.
     """
 
     file: str
@@ -85,6 +90,7 @@ class Conversion:
     figure: str
     parity_drop: float | None = None
     io_type: str = "float32"
+    port: PortReport | None = None
 
 
 @dataclass(frozen=True)
@@ -175,10 +181,27 @@ def check_kind(input_kind: str, quantization: str, io_type: str = "float32") -> 
         )
 
 
+def check_target(target: str, input_kind: str, quantization: str, io_type: str) -> None:
+    """Checks that a file can be made for a target.
+
+    Raises:
+        ConfigError: the target is unknown, or it needs integers and the file does not have them.
+    """
+    if target not in TARGETS:
+        raise ConfigError(f"target is one of {', '.join(TARGETS)}, received {target!r}", "target")
+    if target != TFLITE and (input_kind, io_type) != ("log_mel", "int8"):
+        raise ConfigError(
+            f"target={target!r} needs a log_mel input and io_type='int8', because it computes "
+            f"in integers: received {quantization} with {io_type} tensors and {input_kind} input",
+            *("target", "io_type"),
+        )
+
+
 def _check_quantization(request: ConversionRequest, name: str) -> None:
     quantization = request.info.quantization
     try:
         check_kind(request.info.input, quantization, request.info.io_type)
+        check_target(request.target, request.info.input, quantization, request.info.io_type)
     except ValueError as error:
         raise ValueError(f"{name}: {error}") from error
     if quantization == "int8" and request.representative_clips is None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from aec_ofa_tf.files import JsonObject
 from aec_ofa_tf.metrics import Metrics
+from aec_ofa_tf.micro.report import PortReport
 from aec_ofa_tf.per_class import ClassResult, Confusion, PerClassReport
 
 MODEL_FILE = "model.keras"
@@ -99,6 +100,7 @@ class ConvertedFile:
             measured.
         budget: the budget that the subnet was found for, if any.
         card: path of the file's model card.
+        port: its C files for a microcontroller or an NPU, if any.
     """
 
     file: str
@@ -117,6 +119,7 @@ class ConvertedFile:
     latency_ms: float | None = None
     budget: str | None = None
     card: str | None = None
+    port: PortReport | None = None
 
     @property
     def path(self) -> Path:
@@ -132,9 +135,11 @@ class ConvertedFile:
         """For JSON; unknown values are left out."""
         row = {field.name: getattr(self, field.name) for field in fields(self)}
         row[f"parity_{self.figure.lower()}_drop"] = row.pop("parity_drop")
-        scores = {"scores": None, **(self.scores.as_dict() if self.scores else {})}
-        unknown = {n for n in ("latency_ms", "budget", "card") if row[n] is None} | {"scores"}
-        return {name: value for name, value in {**row, **scores}.items() if name not in unknown}
+        scores = self.scores.as_dict() if self.scores else {}
+        unknown = {n for n in ("latency_ms", "budget", "card", "port") if row[n] is None}
+        known = {name: value for name, value in row.items() if name not in {*unknown, "scores"}}
+        ports = {**self.port.costs, "port": self.port.as_dict()} if self.port else {}
+        return {**known, **scores, **ports}
 
     @classmethod
     def from_dict(cls, row: JsonObject) -> ConvertedFile:
@@ -148,6 +153,8 @@ class ConvertedFile:
             reference = {name: row[f"keras_{name}"] for name in names}
             per_class = _per_class_from_dict(row["per_class"]) if "per_class" in row else None
             known["scores"] = FileScores(figure, own, reference, per_class)
+        if "port" in row:
+            known["port"] = PortReport.from_dict(row["port"])
         return cls(**known)
 
     def as_record(self) -> dict[str, object]:
@@ -158,7 +165,7 @@ class ConvertedFile:
 
 @dataclass(frozen=True)
 class LeftOutFile:
-    """A file that was not kept, because it is larger than its own budget allows.
+    """A file that was not kept, because it is larger, or takes more, than its own budget allows.
 
     Attributes:
         file: the path that it would have.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import tempfile
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 from aec_ofa_tf.costs.costs import params, subnet_costs
@@ -193,6 +193,7 @@ def _request(
         twin=tuning.twin if tuning else None,
         parity_labels=clips.parity_labels,
         max_map_drop=config.max_map_drop,
+        target=config.target,
     )
 
 
@@ -253,7 +254,7 @@ def converted_file(request: ConversionRequest, conversion: Conversion) -> Conver
     """A finished file with the facts of its request."""
     info = request.info
     return ConvertedFile(
-        **asdict(conversion),
+        **{field.name: getattr(conversion, field.name) for field in fields(conversion)},
         subnet=info.subnet,
         params=info.params,
         macs=info.extra["macs"],

@@ -1,7 +1,8 @@
-"""Keeps files that are larger than their own budget allows out of an export. No TensorFlow here."""
+"""Keeps files that cost more than their own budget allows out of an export. No TensorFlow here."""
 
 from __future__ import annotations
 
+import itertools
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -10,6 +11,7 @@ from aec_ofa_tf.costs.budget import Budget
 from aec_ofa_tf.costs.costs import file_metric
 from aec_ofa_tf.export.model_card import card_path
 from aec_ofa_tf.export.results import ConvertedFile, LeftOutFile
+from aec_ofa_tf.micro.c_files import remove_ports
 
 _log = logging.getLogger(__name__)
 
@@ -17,9 +19,10 @@ _log = logging.getLogger(__name__)
 def within_budgets(
     files: Iterable[ConvertedFile], budgets: Mapping[Path, Budget]
 ) -> tuple[list[ConvertedFile], tuple[LeftOutFile, ...]]:
-    """Deletes files that are larger than their budget allows, and logs a warning for each.
+    """Deletes files that cost more than their budget allows, and logs a warning for each.
 
-    The search knows sizes from formulas, and a budget need not bound every requested file.
+    The search knows sizes and arenas from formulas, and a budget need not bound every requested
+    file. The arena is the one that was recorded with the finished file.
 
     Args:
         files: files that were just written.
@@ -31,13 +34,12 @@ def within_budgets(
     kept, left_out = [], []
     for file in files:
         budget = budgets[file.path.parent]
-        bound = budget.greatest_bytes(file.input, file.quantization)
-        if file.bytes <= bound:
+        reason = _reason(file, budget)
+        if reason is None:
             kept.append(file)
             continue
-        file.path.unlink()
-        card_path(file.path).unlink(missing_ok=True)  # of an earlier export
-        left_out.append(LeftOutFile(file.file, file.bytes, str(budget), _reason(file, bound)))
+        _remove(file.path)
+        left_out.append(LeftOutFile(file.file, file.bytes, str(budget), reason))
         _log.warning("%s", left_out[-1])
     return kept, tuple(left_out)
 
@@ -52,9 +54,43 @@ def require_any(files: Sequence[ConvertedFile], left_out: Sequence[LeftOutFile])
         raise RuntimeError(f"no file is within its budget; {left_out[0]}")
 
 
-def _reason(file: ConvertedFile, bound: float) -> str:
+def require_ports_within(files: Iterable[ConvertedFile], budgets: Iterable[Budget]) -> None:
+    """Checks the figures of finished files on microcontrollers and NPUs.
+
+    Raises:
+        RuntimeError: one exceeds a budget; the file was removed.
+    """
+    for file, budget in itertools.product(files, budgets):
+        reason = _port_reason(file, budget)
+        if reason:
+            _remove(file.path)
+            raise RuntimeError(f"{file.file} was removed. It was found for {budget}: {reason}")
+
+
+def _remove(path: Path) -> None:
+    path.unlink()
+    card_path(path).unlink(missing_ok=True)  # of an earlier export
+    remove_ports(path)
+
+
+def _reason(file: ConvertedFile, budget: Budget) -> str | None:
+    """Why a file is not within its budget; None if it is."""
+    bound = budget.greatest_bytes(file.input, file.quantization)
+    if file.bytes <= bound:
+        return _port_reason(file, budget)
     metric = file_metric(file.input, file.quantization)
     return (
         f"the budget allows {bound:,.0f} bytes for {file.quantization} files: raise the bound, or "
         f"search with a lower one ({metric})"
     )
+
+
+def _port_reason(file: ConvertedFile, budget: Budget) -> str | None:
+    for metric, value in (file.port.costs if file.port else {}).items():
+        bound = budget.greatest(metric)
+        if value > bound:
+            return (
+                f"{metric} of the finished file is {value:,.7g}, and the budget allows "
+                f"{bound:,.7g}: raise the bound, or search with a lower one"
+            )
+    return None

@@ -7,8 +7,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from absl import logging
-
 from aec_ofa_tf.classes import ClassCounts, check_ranked
 from aec_ofa_tf.costs.budget import Budget, budget_folder
 from aec_ofa_tf.dataset import EVALUATION
@@ -32,8 +30,10 @@ from aec_ofa_tf.export.run import (
     trained_subnets,
 )
 from aec_ofa_tf.export.scoring import log_files, with_latency, with_scores
-from aec_ofa_tf.export.size_bounds import require_any, within_budgets
+from aec_ofa_tf.export.size_bounds import require_any, require_ports_within, within_budgets
+from aec_ofa_tf.export.table import columns, warn_of_others
 from aec_ofa_tf.files import JsonObject, sha256_of
+from aec_ofa_tf.micro.c_files import port_files
 from aec_ofa_tf.models.space import Subnet
 from aec_ofa_tf.ownership import MODELS, claim, require_claimable
 from aec_ofa_tf.reporting.machine import describe_machine
@@ -43,12 +43,12 @@ from aec_ofa_tf.tagging.model_file import LABELS_FILE, read_info
 from aec_ofa_tf.tagging.tagger import FRONT_END_FILE
 from aec_ofa_tf.training.run import Run, Sizes
 from aec_ofa_tf.training.stages import SUPERNET, TEACHER
+from aec_ofa_tf.workdir import SEARCH
 
 NAME = "convert"
 """The stage's name in the run directory."""
 
 _TABLE = "family"
-_COLUMNS = {"budget": "", "file": "", "bytes": ",d", "params": ",d", "macs": ",d"}
 
 
 def export_winners(run: Run, config: ExportConfig) -> ExportResult:
@@ -92,7 +92,7 @@ def export_winners(run: Run, config: ExportConfig) -> ExportResult:
     rows = [file.as_record() for file in files]
     stage = {
         "files": rows,
-        "companions": _companions(folders),
+        "companions": _companions(folders, files),
         "left_out": [asdict(file) for file in left_out],
     }
     run.workdir.finish_stage(NAME, stage, settings)
@@ -120,7 +120,8 @@ def export_subnet(
     require_no_others(run, folder, subnet, SUPERNET)
     claim(folder, MODELS)
     sizes = run.sizes(config.evaluation)
-    return _export_one(run, config, folder, trained_subnets(run, [subnet], sizes)[subnet], score)
+    network = trained_subnets(run, [subnet], sizes)[subnet]
+    return _export_one(run, config, folder, network, score, _budgets_of(run, subnet))
 
 
 def export_teacher(
@@ -180,9 +181,9 @@ def export_family(
         "left_out": [asdict(file) for file in result.left_out],
     }
     notes = [*context.gaps, *result.left_out]
-    _warn_of_others(rows, root)
-    columns = _columns(run.task.figure)
-    table = write_tables([row.as_dict() for row in rows], columns, root / _TABLE, about, notes)
+    warn_of_others(rows, root)
+    shown = columns(run.task.figure, files)
+    table = write_tables([row.as_dict() for row in rows], shown, root / _TABLE, about, notes)
     print(table, file=sys.stderr)
     return FamilyResult(str(root / f"{_TABLE}.md"), tuple(rows), result.left_out)
 
@@ -195,17 +196,27 @@ def _claim_folders(*folders: Path) -> None:
         claim(folder, MODELS)
 
 
-def _columns(figure: str) -> dict[str, str]:
-    return {**_COLUMNS, "latency_ms": ".2f", figure: ".4f", f"{figure.lower()}_drop": ".4f"}
+def _budgets_of(run: Run, subnet: Subnet) -> list[Budget]:
+    """The budgets that a search found a subnet for."""
+    if SEARCH not in run.workdir.stages():
+        return []
+    found = run.workdir.winners().items()
+    return [Budget.parse(budget) for budget, winner in found if winner == str(subnet)]
 
 
 def _export_one(
-    run: Run, config: ExportConfig, folder: Path, network: TrainedNetwork, score: bool
+    run: Run,
+    config: ExportConfig,
+    folder: Path,
+    network: TrainedNetwork,
+    score: bool,
+    budgets: Iterable[Budget] = (),
 ) -> ExportResult:
     if score:
         check_ranked(ClassCounts.of(run.records), run.network.task, [EVALUATION])
     sizes = run.sizes(config.evaluation, network.stage)
     files = with_latency(convert_networks(run, config, {folder: network}, sizes))
+    require_ports_within(files, budgets)
     if score:
         files = with_scores(run, files, sizes.batch_size)
     return ExportResult(tuple(_write_cards(run, files)))
@@ -266,10 +277,12 @@ def _as_result(stage: JsonObject) -> ExportResult:
     )
 
 
-def _companions(folders: Iterable[Path]) -> list[dict[str, str]]:
+def _companions(folders: Iterable[Path], files: Iterable[ConvertedFile]) -> list[dict[str, str]]:
     """The other files in the folders of TFLite files, with their SHA-256."""
     names = (MODEL_FILE, FINE_TUNED_FILE, FRONT_END_FILE, LABELS_FILE)
     paths = [folder / name for folder in folders for name in names]
+    ports = [(file.path.parent, file.port.folder) for file in files if file.port]
+    paths += [path for place in ports for path in port_files(Path(*place))]
     return [{"file": str(path), "sha256": sha256_of(path)} for path in paths if path.is_file()]
 
 
@@ -278,14 +291,3 @@ def _is_unchanged(file: JsonObject, export: Path) -> bool:
     path = Path(file["file"])
     is_here = path.is_file() and path.resolve().is_relative_to(export.resolve())
     return is_here and sha256_of(path) == file.get("sha256")
-
-
-def _warn_of_others(rows: Iterable[ConvertedFile], root: Path) -> None:
-    """Logs a warning about files of earlier exports, which the table does not contain."""
-    present = {str(path.relative_to(root)) for path in root.glob("*/*-*.tflite")}
-    others = sorted(present - {row.file for row in rows})
-    if others:
-        logging.warning(
-            "the table lacks these files of earlier exports: %s",
-            ", ".join(others),
-        )

@@ -102,5 +102,5 @@ class LayerRow:
 
     @cached_property
     def known_bytes(self) -> dict[str, int]:
-        """Bytes in a file by quantisation: a cache that `costs` fills."""
+        """Bytes in a file by quantisation, and in an arena: a cache that `costs` fills."""
         return {}

@@ -73,6 +73,8 @@ class TFLiteModel:
 
     Attributes:
         info: the model card.
+        input: the input tensor.
+        output: the output tensor.
         input_shape: shape of one clip, without the batch axis.
         output_shape: shape of the scores of a clip, without the batch axis.
 
@@ -94,9 +96,9 @@ class TFLiteModel:
             (output_details,) = self._interpreter.get_output_details()
         except (ValueError, RuntimeError, MemoryError) as error:
             raise ValueError(f"{path} is not a model that TFLite can run: {error}") from error
-        self._input, self._output = Tensor.of(input_details), Tensor.of(output_details)
-        self.input_shape = self._input.shape[1:]
-        self.output_shape = self._output.shape[1:]
+        self.input, self.output = Tensor.of(input_details), Tensor.of(output_details)
+        self.input_shape = self.input.shape[1:]
+        self.output_shape = self.output.shape[1:]
 
     def scores(self, clip: np.ndarray) -> np.ndarray:
         """Runs the model on one clip.
@@ -118,10 +120,10 @@ class TFLiteModel:
                 f"received {clip.shape}"
             )
         batch = clip.reshape(1, *self.input_shape)
-        self._interpreter.set_tensor(self._input.index, self._input.from_floats(batch))
+        self._interpreter.set_tensor(self.input.index, self.input.from_floats(batch))
         self._interpreter.invoke()
-        output = self._interpreter.get_tensor(self._output.index)
-        return self._output.to_floats(output)[0]
+        output = self._interpreter.get_tensor(self.output.index)
+        return self.output.to_floats(output)[0]
 
     def invoke(self) -> None:
         """Runs the model on the last clip again, without copying data, for measurements."""

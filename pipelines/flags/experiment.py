@@ -12,7 +12,7 @@ from pathlib import Path
 from absl import flags
 
 from aec_ofa_tf.costs.budget import Budget
-from aec_ofa_tf.export.config import ExportConfig
+from aec_ofa_tf.export.config import ExportConfig, needed_by
 from aec_ofa_tf.files import replacing
 from aec_ofa_tf.models.family import search_space
 from aec_ofa_tf.models.network_options import NetworkOptions
@@ -22,7 +22,7 @@ from aec_ofa_tf.training.config import EvaluationConfig, TeacherConfig, TrainCon
 from aec_ofa_tf.training.device_config import DeviceConfig
 from aec_ofa_tf.training.origins import SoftLabelsConfig, TransferConfig
 from aec_ofa_tf.training.student_config import SubnetConfig, SupernetConfig
-from pipelines.flags import define, own_flags, read
+from pipelines.flags import define, flag_name, own_flags, read
 
 FLAGS = flags.FLAGS
 STAGES = ("prepare", "teacher", "soft_labels", "supernet", "search", "convert")
@@ -177,7 +177,7 @@ def train_flags() -> TrainFlags:
         _supernet_config(train) if "supernet" in stages else None,
         _subnet_config(train) if "subnet" in stages else None,
         search_from_flags(evaluation) if "search" in stages else None,
-        read(ExportConfig, evaluation=evaluation) if "convert" in stages else None,
+        export_from_flags(evaluation) if "convert" in stages else None,
     )
 
 
@@ -203,6 +203,20 @@ def needed_stages() -> tuple[str, ...]:
     if FLAGS.strategy == "multiworker":
         left_out = left_out | {"prepare"}  # the hosts share records that were prepared before
     return tuple(stage for stage in STAGES if stage not in left_out)
+
+
+def export_from_flags(evaluation: EvaluationConfig) -> ExportConfig:
+    """The conversion that the flags describe; what they leave open is what the target needs.
+
+    Raises:
+        ValueError: a value is invalid, or a package for the target is not installed.
+    """
+    needed = {
+        name: value
+        for name, value in needed_by(FLAGS.target).items()
+        if not FLAGS[flag_name(ExportConfig, name)].present
+    }
+    return read(ExportConfig, evaluation=evaluation, **needed)
 
 
 def search_from_flags(evaluation: EvaluationConfig) -> SearchConfig:

@@ -48,7 +48,7 @@ def test_int8_layers_are_integers_inside_the_network_and_float_at_its_ends():
     first, *inner, last = NETWORK.parts(SPEC, "sigmoid")
     models = open_parts([first, inner[0], last, SPEC], NETWORK, "int8")
 
-    ends = [(m._input.dtype, m._output.dtype) for m in models]
+    ends = [(m.input.dtype, m.output.dtype) for m in models]
     f, i = np.float32, np.int8
     assert ends == [(f, i), (i, i), (i, f), (f, f)]
     for model in models:

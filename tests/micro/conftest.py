@@ -1,8 +1,11 @@
-"""Front ends that are compiled once."""
+"""Front ends that are compiled once, and the trained experiment that is converted for targets."""
 
 import pytest
 
 from tests.micro.compiled import compiler_of
+from tests.pipelines.conftest import trained
+
+__all__ = ["compiled", "trained"]
 
 
 @pytest.fixture(scope="session")

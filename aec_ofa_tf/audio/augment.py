@@ -24,12 +24,12 @@ class Part(NamedTuple):
 
     Attributes:
         clips: clips, or pairs of clips, of the part.
-        index: number of the part.
+        number: which of the parts it is, from 0.
         parts: how many parts the batch has, all of equally many clips.
     """
 
     clips: tf.Tensor | int
-    index: tf.Tensor | int = 0
+    number: tf.Tensor | int = 0
     parts: int = 1
 
     def draw(self, draw: Callable[[tf.Tensor | int], tf.Tensor]) -> tf.Tensor:
@@ -40,7 +40,7 @@ class Part(NamedTuple):
         """
         if self.parts == 1:
             return draw(self.clips)
-        first = self.index * self.clips
+        first = self.number * self.clips
         return draw(self.clips * self.parts)[first : first + self.clips]
 
     def uniform(self, seed: tf.Tensor, *shape: int) -> tf.Tensor:

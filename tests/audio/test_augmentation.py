@@ -83,7 +83,7 @@ def test_the_same_seed_draws_the_same_and_another_does_not():
 )
 def test_draws_do_not_depend_on_how_the_batch_is_divided(function):
     whole = function(Part(6)).numpy()
-    parts = [function(Part(2, index, 3)).numpy() for index in range(3)]
+    parts = [function(Part(2, number, 3)).numpy() for number in range(3)]
 
     np.testing.assert_array_equal(whole, np.concatenate(parts))
     assert (whole[0] != whole[1]).any()

@@ -61,6 +61,20 @@ def test_the_wheel_is_typed_and_knows_its_version(installed, tmp_path):
 
 
 @pytest.mark.slow
+def test_the_wheel_has_the_sources_of_the_front_end_in_c(installed, tmp_path):
+    code = (
+        "from pathlib import Path\n"
+        "from aec_ofa_tf.audio.front_end import PANNS\n"
+        "from aec_ofa_tf.micro.front_end import write_front_end\n"
+        "print(*(path.name for path in write_front_end(PANNS, Path('firmware'))))\n"
+    )
+    done = start([installed / "python", "-c", code], tmp_path)
+    written = sorted(path.name for path in (tmp_path / "firmware").iterdir())
+    assert sorted(done.stdout.split()) == written, done.stderr
+    assert "front_end.c" in written
+
+
+@pytest.mark.slow
 def test_the_console_command_runs_a_program_with_a_shipped_flagfile(installed, tmp_path):
     data_dir = tmp_path / "the data"
     clips = ["--train_clips=4", "--validation_clips=2", "--evaluation_clips=2"]

@@ -12,6 +12,8 @@ from aec_ofa_tf.audio.front_end import PANNS
 
 _SILENCE_DB = 1.0
 """A frame is silent if none of its mel bins exceeds the floor by more."""
+_AT_FLOOR_DB = 0.01
+"""A value is digital silence if it exceeds the floor by no more."""
 _EVENED_DB = 20.0
 """The greatest change of a clip's level before it is mixed."""
 
@@ -100,7 +102,8 @@ def random_gain(
 ) -> tf.Tensor:
     """Makes each clip louder or softer by its own gain, uniform in [-gain_db, gain_db].
 
-    In dB a gain is added. Values below the front end's floor are set to the floor.
+    In dB a gain is added. The front end's floor, its digital silence, stays where it is, and
+    values below it are set to it.
 
     Args:
         log_mel: [batch, frames, mel bins] in dB.
@@ -115,7 +118,8 @@ def random_gain(
     gains = per_clip(
         lambda s: tf.random.stateless_uniform([1, 1], s, -gain_db, gain_db), positions, seed
     )
-    return tf.maximum(log_mel + tf.cast(gains, log_mel.dtype), floor_db)
+    gains = tf.where(log_mel > floor_db + _AT_FLOOR_DB, tf.cast(gains, log_mel.dtype), 0)
+    return tf.maximum(log_mel + gains, floor_db)
 
 
 def random_crop(
@@ -124,27 +128,58 @@ def random_crop(
     seed: tf.Tensor,
     frames: int,
     floor_db: float = PANNS.floor_db,
+    silence: float = 0.0,
 ) -> tf.Tensor:
     """Cuts a window out of each clip, which repeats without end and without silence around it.
 
     Digital silence before the first and after the last sound, such as padding, is left out: a
-    window of nothing else would have the clip's label. A silent clip is taken whole.
+    window of nothing else would have the clip's label. A silent clip is taken whole. A share of
+    the windows is cut out of the clip as it is, silence included; at least a fifth of such a
+    window is sound, or all the sound that there is.
 
     Args:
         log_mel: [batch, frames of a clip, mel bins] in dB.
         positions: int32 [batch] in the global batch.
         seed: int32 [2], stateless.
-        frames: frames of the window; may be more than the clip's.
+        frames: frames of the window; may be more than the clip's, which then repeats.
         floor_db: `FrontEndConfig.floor_db` of the clips' front end.
+        silence: the share of windows that keep silence, in [0, 1].
 
     Returns:
         [batch, frames, mel bins] in dB.
     """
     first, length = _sounding(log_mel, floor_db)
     draws = per_clip(lambda s: tf.random.stateless_uniform([], s), positions, seed)
-    starts = tf.cast(draws * tf.cast(length, tf.float32), tf.int32)
-    window = starts[:, None] + tf.range(frames)
-    return tf.gather(log_mel, first[:, None] + window % length[:, None], axis=1, batch_dims=1)
+    starts = _scaled(draws, length)
+    window = first[:, None] + (starts[:, None] + tf.range(frames)) % length[:, None]
+    if silence:
+        places = _silent_places(draws, first, length, tf.shape(log_mel)[1], frames)
+        as_it_is = per_clip(
+            lambda s: tf.random.stateless_uniform([], s) < silence,
+            positions,
+            tf.random.experimental.stateless_fold_in(seed, 0),
+            tf.bool,
+        )
+        window = tf.where(
+            (as_it_is & (places[:, -1] < tf.shape(log_mel)[1]))[:, None], places, window
+        )
+    return tf.gather(log_mel, window, axis=1, batch_dims=1)
+
+
+def _silent_places(
+    draws: tf.Tensor, first: tf.Tensor, length: tf.Tensor, clip: tf.Tensor, frames: int
+) -> tf.Tensor:
+    """Frames of the windows of clips as they are, int32 [batch, frames]; beyond a shorter clip."""
+    last = tf.maximum(clip - frames, 0)
+    earliest = tf.clip_by_value(first - frames * 4 // 5, 0, last)
+    latest = tf.clip_by_value(first + tf.maximum(length - frames // 5, 0), earliest, last)
+    starts = earliest + _scaled(draws, latest - earliest + 1)
+    return starts[:, None] + tf.range(frames)
+
+
+def _scaled(draws: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
+    """Draws in [0, 1) as numbers below `count`, int32."""
+    return tf.cast(draws * tf.cast(count, tf.float32), tf.int32)
 
 
 def _sounding(log_mel: tf.Tensor, floor_db: float) -> tuple[tf.Tensor, tf.Tensor]:
@@ -165,6 +200,7 @@ def mix_power(
     Two clips with the weights w and 1 - w sound together as w^2 and (1 - w)^2 of their powers,
     divided by the sum of both (Tokozume et al. 2018, "Learning from between-class examples").
     Before that their mean powers are made equal, for which each is changed by at most 20 dB.
+    Powers are those above the front end's floor: two silences make silence.
 
     Args:
         log_mel: [2 * pairs, frames, mel bins] in dB.
@@ -174,14 +210,19 @@ def mix_power(
     Returns:
         float32 [pairs, frames, mel bins] in dB.
     """
-    power = tf.pow(10.0, tf.cast(log_mel, tf.float32) / 10.0)
-    level = _decibels(tf.reduce_mean(power, axis=[1, 2], keepdims=True))
+    floor = 10.0 ** (floor_db / 10.0)
+    power = tf.nn.relu(_power(tf.cast(log_mel, tf.float32)) - floor)
+    level = _decibels(tf.reduce_mean(power, axis=[1, 2], keepdims=True) + floor)
     half_difference = tf.clip_by_value((level[1::2] - level[0::2]) / 2, -_EVENED_DB, _EVENED_DB)
-    gain = tf.pow(10.0, half_difference / 10.0)
+    gain = _power(half_difference)
     first = tf.square(weights)[:, None, None]
     second = tf.square(1.0 - weights)[:, None, None]
     mixed = (first * gain * power[0::2] + second / gain * power[1::2]) / (first + second)
-    return tf.maximum(_decibels(mixed), floor_db)
+    return _decibels(mixed + floor)
+
+
+def _power(decibels: tf.Tensor) -> tf.Tensor:
+    return tf.exp(math.log(10.0) / 10.0 * decibels)  # several times as fast as a power of 10
 
 
 def _decibels(power: tf.Tensor) -> tf.Tensor:

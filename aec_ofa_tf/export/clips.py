@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import tensorflow as tf
 
+from aec_ofa_tf.audio.augment import mix_power
 from aec_ofa_tf.dataset import TRAIN, VALIDATION, Dataset
 from aec_ofa_tf.export.config import ExportConfig
 from aec_ofa_tf.export.representative import choose_representative, with_silence
@@ -67,6 +68,29 @@ def tuning_clips(records: Dataset, clips: int, batch_size: int) -> tuple[np.ndar
     batches = list(records.evaluation_batches(TRAIN, batch_size, limit=clips))
     log_mel = np.concatenate([batch["log_mel"].numpy() for batch in batches])
     return log_mel, tf.concat([batch["id"] for batch in batches], axis=0)
+
+
+def with_mixtures(clips: np.ndarray, floor_db: float, seed: int) -> np.ndarray:
+    """Clips, and as many mixtures of two of them at equal levels (`audio.augment.mix_power`).
+
+    Args:
+        clips: float32 [clips, frames, mel_bins] log-mel in dB.
+        floor_db: `FrontEndConfig.floor_db` of their front end.
+        seed: of the pairs, and of the weights, which are uniform in [0, 1).
+
+    Returns:
+        float32 [2 * clips, frames, mel_bins].
+    """
+    generator = np.random.default_rng(seed)
+    mixed = [
+        mix_power(tf.constant(clips[pair]), tf.constant([weight], tf.float32), floor_db).numpy()
+        for pair, weight in zip(
+            generator.integers(len(clips), size=(len(clips), 2)),
+            generator.random(len(clips)),
+            strict=True,
+        )
+    ]
+    return np.concatenate([clips, *mixed])
 
 
 def _read(

@@ -24,7 +24,7 @@ from aec_ofa_tf.export.child import (
     run_child,
     write_tuning_job,
 )
-from aec_ofa_tf.export.clips import tuning_clips
+from aec_ofa_tf.export.clips import tuning_clips, with_mixtures
 from aec_ofa_tf.export.config import ExportConfig
 from aec_ofa_tf.export.fold import fold, unfold
 from aec_ofa_tf.export.folded_graph import FoldedGraph
@@ -124,7 +124,8 @@ def fine_tune_networks(
     """Fine-tunes the networks of an experiment, as `int8_qat` files need them.
 
     The targets are the teacher's soft labels if the run has them, otherwise the scores of each
-    network before fine-tuning.
+    network before fine-tuning. These can be had for any sound, and those of mixtures say more than
+    those of clips, which the network knows: as many mixtures as clips are then added.
 
     Args:
         run: the run, whose records are used.
@@ -138,6 +139,8 @@ def fine_tune_networks(
     """
     clips, ids = tuning_clips(run.records, config.qat_clips, _CLIPS_AT_ONCE)
     soft_labels = run.records.read_soft_labels(run.soft_labels_path, ids)
+    if soft_labels is None:
+        clips = with_mixtures(clips, run.records.front_end.floor_db, config.seed)
     settings = FineTuning(
         config.qat_steps, config.qat_learning_rate, config.qat_batch_size, config.seed
     )

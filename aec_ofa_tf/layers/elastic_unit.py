@@ -15,7 +15,7 @@ from aec_ofa_tf.layers.batch_norm import (
     synchronise,
     zero_moments,
 )
-from aec_ofa_tf.layers.prefix import EXECUTIONS, SLICES, keep_prefix
+from aec_ofa_tf.layers.prefix import EXECUTIONS, MASKS, SLICES, keep_prefix
 from aec_ofa_tf.pinned_keras import keras
 
 Statistics = dict[str, Moments]
@@ -144,8 +144,14 @@ class ElasticUnitLayer(keras.layers.Layer):
                 own = None if given is None else given[segment.name]
                 x, used = segment.norm(x, moments=own)
                 moments[segment.name] = self._keep_moments(used, segment.width)
-            x = keep_prefix(segment.finish(x), segment.width, self.execution)
+            x = self._kept(segment, segment.finish(x))
         return self.combine(inputs, x), moments
+
+    def _kept(self, segment: Segment, values: tf.Tensor) -> tf.Tensor:
+        """The channels of the choice; with slices no others were computed."""
+        if self.execution == SLICES:
+            return values  # a slice of all channels is free, but its gradient is a copy
+        return keep_prefix(values, segment.width, MASKS)
 
     def _compute_or_pass_synchronised(
         self, inputs: tf.Tensor, choice: Sequence[tf.Tensor | int] | tf.Tensor
@@ -182,7 +188,7 @@ class ElasticUnitLayer(keras.layers.Layer):
             static = None if self.execution == SLICES else norm.channels
             shaped = tf.ensure_shape(outputs, [None, None, None, static])
             normed = segment.finish(norm.normalise(shaped, moments))
-            values = keep_prefix(normed, width, self.execution)
+            values = self._kept(segment, normed)
             return self._fit(self.combine(inputs, values)) if last else values
 
         def skipped() -> tf.Tensor:

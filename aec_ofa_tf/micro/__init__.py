@@ -1,1 +1,1 @@
-"""Files for microcontrollers and their NPUs."""
+"""Files for microcontrollers: what a network needs on a board that runs no Python."""

@@ -37,6 +37,9 @@ class TrainConfig:
         mixup_domain: What mixup mixes; log_mel: the normalised input, as PANNs; power: the sounds,
             at levels that are evened out (between-class learning).
         crop_secs: Length of a random window of each training clip, in seconds; 0 for whole clips.
+            A clip repeats without end, and without the silence around its sound.
+        crop_silence: Share of the windows that are cut out of the clip as it is, with its silence,
+            which whole clips have too when the network is used.
         time_roll: Rotate training clips over time.
         gain_db: Greatest random gain or attenuation of training clips, in decibels.
         time_mask_frames: SpecAugment's time masks have fewer frames than this; 1 for no masks.
@@ -69,6 +72,7 @@ class TrainConfig:
     mixup_alpha: float = number(1.0, 0.0, 100.0)
     mixup_domain: str = choice("log_mel", MIXUP_DOMAINS, is_later=True)
     crop_secs: float = number(0.0, 0.0, 3600.0, is_later=True)
+    crop_silence: float = number(0.0, 0.0, 1.0, is_later=True)
     time_roll: bool = switch(False)
     gain_db: float = number(0.0, 0.0, 100.0)
     time_mask_frames: int = number(64, 1)
@@ -83,6 +87,11 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         check_fields(self)
+        if self.crop_silence and not self.crop_secs:
+            raise ConfigError(
+                "crop_silence is a share of the random windows: give them a length by crop_secs",
+                *("crop_silence", "crop_secs"),
+            )
         if self.jit_compile and self.execution != "masks":
             raise ConfigError(
                 "jit_compile needs static shapes: add execution='masks'", "jit_compile", "execution"

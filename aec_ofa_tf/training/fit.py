@@ -102,6 +102,7 @@ def step_config(
         mixup_alpha=train.mixup_alpha,
         mixup_domain=train.mixup_domain,
         crop_frames=crop_frames(run, train),
+        crop_silence=train.crop_silence,
         time_roll=train.time_roll,
         gain_db=train.gain_db,
         floor_db=run.records.front_end.floor_db,

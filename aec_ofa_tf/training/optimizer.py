@@ -60,7 +60,7 @@ class TransferAdamW(keras.optimizers.Adam):
     """AdamW for a new head on a pretrained body.
 
     The body rests for the first steps, in which the head is trained alone. Then its rate rises
-    linearly to a share of the head's. Decay goes by the rate of the variable, as its update does.
+    linearly to a multiple of the head's. A variable decays by its own rate, as it is updated.
 
     Args:
         rate: the head's learning rate, by step.
@@ -91,12 +91,12 @@ class TransferAdamW(keras.optimizers.Adam):
         self, gradient: tf.Tensor, variable: tf.Variable, learning_rate: tf.Tensor
     ) -> None:
         """One variable's decay and update, by its own rate."""
-        rate = tf.cast(learning_rate, variable.dtype) * self._share(variable)
+        rate = tf.cast(learning_rate, variable.dtype) * self._relative_rate(variable)
         # Here the variable is a replica's own; elsewhere a strategy forbids changes.
         self.assign_sub(variable, variable * rate * tf.cast(self._decay, variable.dtype))
         super().update_step(gradient, variable, rate)
 
-    def _share(self, variable: tf.Variable) -> tf.Tensor:
+    def _relative_rate(self, variable: tf.Variable) -> tf.Tensor:
         """The variable's rate, relative to the head's, in its dtype."""
         # Keras passes on TensorFlow's variable, not its own: only the index tells them apart.
         if self._get_variable_index(variable) in self._head_indices:

@@ -51,7 +51,7 @@ class TransferConfig:
         pretrained: Keras file of the network to start from, as import_weights writes it.
         classifier_steps: Steps in which the classifier is trained alone.
         body_warmup_steps: Steps after these in which the body's learning rate rises linearly.
-        body_rate: The body's learning rate, as a share of the classifier's.
+        body_rate: The body's learning rate, as a multiple of the classifier's.
 
     Example:
         >>> transfer = ofa.TransferConfig("runs/mn04/model.keras", classifier_steps=50)
@@ -62,7 +62,7 @@ class TransferConfig:
     pretrained: str | None = None
     classifier_steps: int = number(0, 0, is_later=True)
     body_warmup_steps: int = number(0, 0, is_later=True)
-    body_rate: float = number(1.0, 0.0, 1.0, is_later=True)
+    body_rate: float = number(1.0, 0.0, 100.0, is_later=True)
 
     def __post_init__(self) -> None:
         check_fields(self)

@@ -29,6 +29,7 @@ class StepConfig:
             (`audio.augment.mix_power`).
         crop_frames: frames of a random window of each clip (`audio.augment.random_crop`); 0 for
             whole clips.
+        crop_silence: share of the windows that keep the silence around a clip's sound.
         time_roll: rotate each clip over time.
         gain_db: greatest random gain or attenuation of a clip, in dB; 0 for none.
         floor_db: level of digital silence in the records' front end, the minimum after a gain.
@@ -55,6 +56,7 @@ class StepConfig:
     mixup_alpha: float = number(1.0, 0.0)
     mixup_domain: str = choice("log_mel", MIXUP_DOMAINS)
     crop_frames: int = number(0, 0)
+    crop_silence: float = number(0.0, 0.0, 1.0)
     time_roll: bool = False
     gain_db: float = number(0.0, 0.0)
     floor_db: float = PANNS.floor_db

@@ -234,8 +234,8 @@ class Trainer(KerasMethods):
     ) -> tf.Tensor:
         """The clips' own augmentation, before they are mixed."""
         config, floor = self.config, self.config.floor_db
-        if config.crop_frames:
-            log_mel = random_crop(log_mel, positions, seeds[5], config.crop_frames, floor)
+        if frames := config.crop_frames:
+            log_mel = random_crop(log_mel, positions, seeds[5], frames, floor, config.crop_silence)
         if config.time_roll:
             log_mel = time_roll(log_mel, positions, seeds[3])
         if config.gain_db:

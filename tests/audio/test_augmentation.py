@@ -75,6 +75,9 @@ def test_the_same_seed_draws_the_same_and_another_does_not():
         lambda positions: time_roll(CLIPS[: len(positions)] * 0 + RAMP, positions, [0, 1]),
         lambda positions: random_gain(CLIPS[: len(positions)] * 0, positions, [0, 1], 6.0),
         lambda positions: random_crop(CLIPS[: len(positions)] * 0 + RAMP, positions, [0, 1], 5),
+        lambda positions: random_crop(
+            CLIPS[: len(positions)] * 0 + RAMP, positions, [0, 1], 5, silence=0.5
+        ),
     ],
 )
 def test_a_clip_s_draws_depend_on_its_position_alone(function):
@@ -86,13 +89,15 @@ def test_a_clip_s_draws_depend_on_its_position_alone(function):
 
 def test_a_gain_shifts_a_clip_by_one_number_and_stops_at_the_floor():
     louder = random_gain(tf.constant(CLIPS), tf.range(6), [0, 1], 6.0).numpy() - CLIPS
-    silence = random_gain(tf.fill([6, 20, 3], -99.0), tf.range(6), [0, 1], 6.0).numpy()
+    soft = random_gain(tf.fill([6, 20, 3], -99.0), tf.range(6), [0, 1], 6.0).numpy()
 
     assert len(np.unique(louder.round(4))) == 6
     assert np.abs(louder).max() <= 6.001
-    assert silence.min() == -100.0
+    assert soft.min() == -100.0
     clips, seed = tf.fill([6, 20, 3], -49.0), [0, 1]
     assert random_gain(clips, tf.range(6), seed, 6.0, floor_db=-50.0).numpy().min() == -50.0
+    silence = random_gain(clips - 1.0, tf.range(6), seed, 6.0, floor_db=-50.0).numpy()
+    np.testing.assert_array_equal(silence, -50.0)
 
 
 def test_mixup_mixes_neighbours_and_their_labels_with_one_weight():
@@ -129,9 +134,9 @@ def test_time_roll_rotates_every_clip_by_its_own_shift():
     assert len(set(shifts)) > 1
 
 
-def crops(clip: np.ndarray, frames: int, count: int = 50) -> np.ndarray:
+def crops(clip: np.ndarray, frames: int, count: int = 50, silence: float = 0.0) -> np.ndarray:
     clips = tf.constant(np.repeat(clip[None], count, axis=0))
-    return random_crop(clips, tf.range(count), tf.constant([0, 1]), frames, -50.0).numpy()
+    return random_crop(clips, tf.range(count), tf.constant([0, 1]), frames, -50.0, silence).numpy()
 
 
 def test_a_crop_is_a_window_of_the_clip_which_repeats_without_the_silence_around_it():
@@ -151,6 +156,41 @@ def test_a_crop_is_a_window_of_the_clip_which_repeats_without_the_silence_around
     np.testing.assert_array_equal(longer[:, :18], longer[:, 12:])
 
 
+@pytest.mark.parametrize(
+    ("first", "last", "starts"),
+    [
+        (20, 30, range(12, 29)),  # at least 2 of 10 frames are sound
+        (20, 21, range(12, 21)),  # ... or all that there is
+        (0, 2, range(1)),
+        (39, 40, range(30, 31)),
+    ],
+)
+def test_a_crop_may_be_cut_out_of_the_clip_as_it_is_with_some_of_its_sound(first, last, starts):
+    clip = np.full([40, 3], -50.0, np.float32)
+    clip[first:last, 1] = np.arange(last - first) - 20.0
+
+    windows = crops(clip, 10, 400, silence=1.0)
+    found = [
+        next(s for s in range(31) if np.array_equal(window, clip[s : s + 10])) for window in windows
+    ]
+    assert set(found) == set(starts)
+
+
+def test_a_share_of_the_crops_keeps_silence():
+    clip = np.full([40, 3], -50.0, np.float32)
+    clip[20:24] = 0.0
+
+    kept = (crops(clip, 10, 1000, silence=0.3).min(axis=(1, 2)) == -50.0).mean()
+    assert kept == pytest.approx(0.3, abs=0.05)
+
+
+def test_a_clip_shorter_than_its_crop_repeats_without_silence():
+    clip = np.full([20, 3], -50.0, np.float32)
+    clip[5:9] = 0.0
+
+    np.testing.assert_array_equal(crops(clip, 30, silence=1.0), crops(clip, 30))
+
+
 def test_a_silent_clip_is_taken_whole():
     clip = np.full([20, 3], -50.0, np.float32) + np.arange(20, dtype=np.float32)[:, None] / 40
 
@@ -168,8 +208,18 @@ def test_sounds_are_mixed_at_equal_levels_by_the_square_of_their_weights():
     np.testing.assert_allclose(mixed[1], -5.0, atol=1e-4)
 
 
-def test_silence_is_not_raised_to_the_level_of_a_sound():
+def test_a_soft_clip_is_not_raised_to_the_level_of_a_sound():
     pair = tf.constant(np.stack([np.full([10, 4], 30.0), np.full([10, 4], -50.0)]), tf.float32)
-    mixed = mix_power(pair, tf.constant([0.0]), -50.0).numpy()
+    mixed = mix_power(pair, tf.constant([0.0]), -90.0).numpy()
 
-    np.testing.assert_allclose(mixed, -30.0, atol=1e-4)
+    np.testing.assert_allclose(mixed, -30.0, atol=1e-2)
+
+
+def test_silence_stays_silence_in_a_mixture():
+    sound = np.full([10, 4], -50.0)
+    sound[:5] = 30.0
+    pair = tf.constant(np.stack([sound, np.full([10, 4], -50.0)]), tf.float32)
+    mixed = mix_power(pair, tf.constant([0.5]), -50.0).numpy()[0]
+
+    np.testing.assert_allclose(mixed[5:], -50.0, atol=1e-4)
+    np.testing.assert_allclose(mixed[:5], 30.0 - 20.0 - 10 * np.log10(2), atol=1e-4)

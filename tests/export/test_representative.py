@@ -1,4 +1,4 @@
-"""Calibration sees the extremes and every class."""
+"""Calibration sees the extremes and every class; fine-tuning hears mixtures too."""
 
 import numpy as np
 import pytest
@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from aec_ofa_tf.audio.front_end import PANNS
 from aec_ofa_tf.audio.log_mel import log_mel
+from aec_ofa_tf.export.clips import with_mixtures
 from aec_ofa_tf.export.representative import choose_representative, with_silence
 
 
@@ -64,3 +65,18 @@ def test_digital_silence_is_added_in_either_form():
     # What the front end makes of the silent waveform is the silent log-mel.
     computed = log_mel(tf.constant(received["waveform"])).numpy()
     np.testing.assert_allclose(computed, received["log_mel"], atol=1e-4)
+
+
+def test_mixtures_of_two_clips_follow_the_clips():
+    tones = np.full((6, 8, 6), -100.0, np.float32)
+    tones[np.arange(6), :, np.arange(6)] = -10.0  # a clip per bin
+
+    mixed = with_mixtures(tones, floor_db=-100.0, seed=0)
+    np.testing.assert_array_equal(mixed[:6], tones)
+    assert mixed.shape == (12, 8, 6)
+    assert mixed.dtype == np.float32
+    heard = (mixed[6:, 0] > -99.0).sum(axis=1)
+    assert heard.max() == 2
+    assert heard.min() >= 1  # a clip may be mixed with itself
+    np.testing.assert_array_equal(mixed, with_mixtures(tones, floor_db=-100.0, seed=0))
+    assert (mixed != with_mixtures(tones, floor_db=-100.0, seed=1)).any()

@@ -3,6 +3,7 @@
 import dataclasses
 from pathlib import Path
 
+import keras
 import numpy as np
 
 from aec_ofa_tf.audio.front_end import PANNS
@@ -58,6 +59,7 @@ def convert_all(
     clips = clips_for(network)
     work = []
     for number, subnet in enumerate(subnets):
+        keras.utils.set_random_seed(number)
         model = build_plain(subnet, network)
         randomise_norms(model)
         path = folder / str(number) / "model.tflite"

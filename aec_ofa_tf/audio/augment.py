@@ -13,8 +13,6 @@ from aec_ofa_tf.audio.front_end import PANNS
 
 _SILENCE_DB = 1.0
 """A frame is silent if none of its mel bins exceeds the floor by more."""
-_AT_FLOOR_DB = 0.01
-"""A value is digital silence if it exceeds the floor by no more."""
 _EVENED_DB = 20.0
 """The greatest change of a clip's level before it is mixed."""
 
@@ -102,8 +100,8 @@ def random_gain(
 ) -> tf.Tensor:
     """Makes each clip louder or softer by its own gain, uniform in [-gain_db, gain_db].
 
-    In dB a gain is added. The front end's floor, its digital silence, stays where it is, and
-    values below it are set to it.
+    In dB a gain is added, to digital silence too: as if recorders had floors of their own. Values
+    below the front end's floor are set to the floor.
 
     Args:
         log_mel: [batch, frames, mel bins] in dB.
@@ -116,8 +114,7 @@ def random_gain(
         [batch, frames, mel bins] in dB.
     """
     gains = gain_db * (2.0 * part.uniform(seed, 1, 1) - 1.0)
-    gains = tf.where(log_mel > floor_db + _AT_FLOOR_DB, tf.cast(gains, log_mel.dtype), 0)
-    return tf.maximum(log_mel + gains, floor_db)
+    return tf.maximum(log_mel + tf.cast(gains, log_mel.dtype), floor_db)
 
 
 def random_crop(
@@ -193,7 +190,7 @@ def mix_power(
     Two clips with the weights w and 1 - w sound together as w^2 and (1 - w)^2 of their powers,
     divided by the sum of both (Tokozume et al. 2018, "Learning from between-class examples").
     Before that their mean powers are made equal, for which each is changed by at most 20 dB.
-    Powers are those above the front end's floor: two silences make silence.
+    The front end's floor is changed and mixed as any sound.
 
     Args:
         log_mel: [2 * pairs, frames, mel bins] in dB.
@@ -203,15 +200,14 @@ def mix_power(
     Returns:
         float32 [pairs, frames, mel bins] in dB.
     """
-    floor = 10.0 ** (floor_db / 10.0)
-    power = tf.nn.relu(_power(tf.cast(log_mel, tf.float32)) - floor)
-    level = _decibels(tf.reduce_mean(power, axis=[1, 2], keepdims=True) + floor)
+    power = _power(tf.cast(log_mel, tf.float32))
+    level = _decibels(tf.reduce_mean(power, axis=[1, 2], keepdims=True))
     half_difference = tf.clip_by_value((level[1::2] - level[0::2]) / 2, -_EVENED_DB, _EVENED_DB)
     gain = _power(half_difference)
     first = tf.square(weights)[:, None, None]
     second = tf.square(1.0 - weights)[:, None, None]
     mixed = (first * gain * power[0::2] + second / gain * power[1::2]) / (first + second)
-    return _decibels(mixed + floor)
+    return tf.maximum(_decibels(mixed), floor_db)
 
 
 def _power(decibels: tf.Tensor) -> tf.Tensor:

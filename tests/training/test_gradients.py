@@ -15,7 +15,9 @@ from aec_ofa_tf.training.trainer import Trainer
 from tests.models.conftest import randomised
 from tests.training.steps import PLAIN, SPACE, batch, four, trainer, two
 
-BOUNDS = {"float64": 1e-10, "float32": 1e-4}
+# The gradient of the input's scale sums over all frames and cancels: 3.0e-4 was seen in float32.
+# Float64 tells that it is rounding.
+BOUNDS = {"float64": 1e-10, "float32": 1e-3}
 # Sums over more channels round otherwise, and a scale's gradient of norm 0.01 is a
 # difference of larger numbers: 1.06e-4 was seen. Float64 tells that it is rounding.
 MASKS_BOUNDS = {"float64": 1e-10, "float32": 3e-4}

@@ -15,9 +15,9 @@ from aec_ofa_tf.training.trainer import Trainer
 from tests.models.conftest import randomised
 from tests.training.steps import PLAIN, SPACE, batch, four, trainer, two
 
-# The gradient of the input's scale sums over all frames and cancels: 3.0e-4 was seen in float32.
-# Float64 tells that it is rounding.
-BOUNDS = {"float64": 1e-10, "float32": 1e-3}
+# In float32 a ReLU's input may round to the other side of 0, which moves all gradients before it:
+# 1.0e-3 of the smallest was seen. Float64 tells that nothing else differs.
+BOUNDS = {"float64": 1e-10, "float32": 2e-3}
 # Sums over more channels round otherwise, and a scale's gradient of norm 0.01 is a
 # difference of larger numbers: 1.06e-4 was seen. Float64 tells that it is rounding.
 MASKS_BOUNDS = {"float64": 1e-10, "float32": 3e-4}
@@ -57,7 +57,7 @@ def test_shared_gradients_are_those_of_separate_passes(dtype, seed):
     loss, shared = step_of(model, data, widths, shared_gradients)
     expected, separate = step_of(model, data, widths, separate_gradients)
 
-    assert float(loss) == pytest.approx(float(expected), rel=BOUNDS[dtype])
+    assert float(loss) == pytest.approx(float(expected), rel=min(BOUNDS[dtype], 1e-4))
     assert_same(shared, separate, paths(model.supernet), BOUNDS[dtype])
     assert sum(np.linalg.norm(gradient) > 1e-3 for gradient in separate) > len(separate) // 2
 

@@ -16,8 +16,8 @@ from tests.models.conftest import randomised
 from tests.training.steps import PLAIN, SPACE, batch, four, trainer, two
 
 # In float32 a ReLU's input may round to the other side of 0, which moves all gradients before it:
-# 1.0e-3 of the smallest was seen. Float64 tells that nothing else differs.
-BOUNDS = {"float64": 1e-10, "float32": 2e-3}
+# 2.6e-3 of one was seen, where the median is 3e-7. Float64 tells that nothing else differs.
+BOUNDS = {"float64": 1e-10, "float32": 5e-3}
 # Sums over more channels round otherwise, and a scale's gradient of norm 0.01 is a
 # difference of larger numbers: 1.06e-4 was seen. Float64 tells that it is rounding.
 MASKS_BOUNDS = {"float64": 1e-10, "float32": 3e-4}

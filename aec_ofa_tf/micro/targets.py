@@ -35,6 +35,6 @@ def require_packages(target: str) -> None:
         raise ConfigError(
             f"target={target!r} needs {' and '.join(missing)}, which "
             f"{'is' if len(missing) == 1 else 'are'} not installed: pip install "
-            "'aec-ofa-tf[micro]'",
+            "'.[micro]'",
             "target",
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import signal
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -41,8 +41,14 @@ class Devices:
         return self.strategy.num_replicas_in_sync
 
     def wait_for_all(self) -> None:
-        """Returns when every process of the cluster has called this method."""
+        """Returns when every process of the cluster has called this method.
+
+        A process may end right after it. Those that still exchange data with it must not fail, so
+        they exchange twice: who has come to the second time has heard of all the others.
+        """
         self._gather(0)
+        with suppress(*_LOST_WORKER_ERRORS):
+            self._gather(0)
 
     def require_same(self, text: str, remedy: str) -> None:
         """Checks that all processes of the cluster have the same text.

@@ -33,14 +33,18 @@ def replicas(strategy: str, path: Path, environment=None) -> Running:
     return Running("tests.training.replicas", [strategy, path], environment)
 
 
+def end_well(*programs: Running) -> None:
+    for done in [program.finished() for program in programs]:
+        assert done.code == 0, done.stderr[-3000:]
+
+
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory) -> dict[str, dict[str, np.ndarray]]:
     folder = tmp_path_factory.mktemp("replicas")
     paths = {name: folder / f"{name}.npz" for name in ("none", "mirrored", "multiworker")}
     for name in ("none", "mirrored"):
-        assert replicas(name, paths[name]).finished().code == 0
-    workers = [replicas("multiworker", paths["multiworker"], one) for one in cluster(2)]
-    assert [worker.finished().code for worker in workers] == [0, 0]
+        end_well(replicas(name, paths[name]))
+    end_well(*(replicas("multiworker", paths["multiworker"], one) for one in cluster(2)))
     return {name: dict(np.load(path)) for name, path in paths.items()}
 
 
@@ -75,6 +79,18 @@ def test_an_unknown_strategy_is_refused():
     with pytest.raises(ValueError, match="'ring'"):
         open_devices("ring")
     assert config.EXECUTIONS == prefix.EXECUTIONS
+
+
+def test_a_worker_that_ends_after_all_have_come_is_not_lost():
+    devices = Devices(mock.create_autospec(tf.distribute.MultiWorkerMirroredStrategy))
+    gone = tf.errors.UnavailableError(None, None, "Socket closed")
+    with mock.patch.object(Devices, "_gather", side_effect=[[0, 0], gone]):
+        devices.wait_for_all()
+    with (
+        mock.patch.object(Devices, "_gather", side_effect=gone),
+        pytest.raises(tf.errors.UnavailableError),
+    ):
+        devices.wait_for_all()
 
 
 def test_a_lost_worker_is_told_as_such():

@@ -20,8 +20,10 @@ if TYPE_CHECKING:
     from aec_ofa_tf.audio.log_mel import log_mel
     from aec_ofa_tf.costs.budget import Budget
     from aec_ofa_tf.costs.costs import subnet_costs
+    from aec_ofa_tf.costs.npu import NpuTable
     from aec_ofa_tf.experiment import Experiment
     from aec_ofa_tf.export.config import ExportConfig
+    from aec_ofa_tf.micro.npu_profile import profile_npus
     from aec_ofa_tf.models.family import search_space
     from aec_ofa_tf.models.keras_files import load_supernet
     from aec_ofa_tf.models.network_options import NetworkOptions
@@ -56,6 +58,7 @@ __all__ = [
     "ExportConfig",
     "FrontEndConfig",
     "NetworkOptions",
+    "NpuTable",
     "PrepareConfig",
     "SearchConfig",
     "SearchSpace",
@@ -78,6 +81,7 @@ __all__ = [
     "log_mel",
     "open_records",
     "prepare",
+    "profile_npus",
     "read_csv",
     "read_esc50",
     "read_folder",
@@ -92,8 +96,10 @@ _MODULES = {
     "aec_ofa_tf.audio.log_mel": ("log_mel",),
     "aec_ofa_tf.costs.budget": ("Budget",),
     "aec_ofa_tf.costs.costs": ("subnet_costs",),
+    "aec_ofa_tf.costs.npu": ("NpuTable",),
     "aec_ofa_tf.experiment": ("Experiment",),
     "aec_ofa_tf.export.config": ("ExportConfig",),
+    "aec_ofa_tf.micro.npu_profile": ("profile_npus",),
     "aec_ofa_tf.models.family": ("search_space",),
     "aec_ofa_tf.models.keras_files": ("load_supernet",),
     "aec_ofa_tf.models.network_options": ("NetworkOptions",),

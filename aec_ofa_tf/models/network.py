@@ -143,7 +143,7 @@ class NetworkConfig(ABC):
             The input batch norm, every unit and the head.
         """
         shape = self.image
-        yield self._first_part()
+        yield self.first_part()
         for unit, choice in zip(self.units(len(subnet.choices)), subnet.choices, strict=True):
             part, shape = _part_and_shape(unit, choice, shape)
             yield part
@@ -158,7 +158,7 @@ class NetworkConfig(ABC):
         """
         units = iter(self.units(sum(space.stage_units)))
         shapes = {self.image}
-        yield self._first_part()
+        yield self.first_part()
         for options, count in zip(space.stages, space.stage_units, strict=True):
             stage, after = list(itertools.islice(units, count)), set()
             for option, before in itertools.product(options, shapes):
@@ -170,7 +170,8 @@ class NetworkConfig(ABC):
             shapes = after
         yield from (self._last_part(shape, activation) for shape in sorted(shapes))
 
-    def _first_part(self) -> Part:
+    def first_part(self) -> Part:
+        """The normalisation of the input."""
         frames, mel_bins, _ = self.image
         image = partial(_normalised_image, shape=self.image, scaling=self.input_scaling)
         row = _input_row(frames, mel_bins, self.input_scaling is None)

@@ -42,8 +42,8 @@ def subnet_costs(
 
     Raises:
         ValueError: `latency_ms` or a cost on an NPU is requested without its table, a table is of
-            another network or lacks a layer of the subnet, bytes of files with waveform input are requested without a
-            front end, a metric is unknown, or the subnet is only a text.
+            another network or lacks a layer of the subnet, bytes of files with waveform input are
+            requested without a front end, a metric is unknown, or the subnet is only a text.
 
     Example:
         >>> space = ofa.search_space("[2,2,X]", base_channels=16)

@@ -126,10 +126,10 @@ def value_of(content: Mapping[str, object], name: str, kind: Any) -> Any:
 def _layer(row: object, figures: Collection[str]) -> tuple[LayerRow, dict[str, float]]:
     if not isinstance(row, dict):
         raise ValueError(f"a layer is an object with kind, sizes and figures, found {row!r}")
+    found = {name: value_of(row, name, (int, float)) for name in figures}
     kind = value_of(row, "kind", str)
     names = [name for name in row if name != "kind" and name not in figures]
     sizes = {name: value_of(row, name, (int, bool)) for name in names}
-    found = {name: value_of(row, name, (int, float)) for name in figures}
     if not all(0 <= each < _GREATEST for each in (*sizes.values(), *found.values())):
         raise ValueError(f"sizes and figures of a layer are not negative, found {row!r}")
     return LayerRow.make(kind, **sizes), found

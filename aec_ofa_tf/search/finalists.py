@@ -44,6 +44,8 @@ def compile_finalists(
     whole: dict[Subnet, dict[str, float]] = {}
     open_budgets = [budget for budget in left if _accelerators([budget])]
     for _ in range(_TRIED):
+        if not open_budgets:
+            break
         heads = {budget: next(iter(left[budget])) for budget in open_budgets}
         accelerators = _accelerators(open_budgets)
         for subnet, costs in compile_whole(sorted(set(heads.values())), accelerators).items():
@@ -56,9 +58,9 @@ def compile_finalists(
             del left[budget][subnet]
             if not left[budget]:
                 raise _none(budget, candidates[budget], whole)
-        if not open_budgets:
-            return left, dict(whole)
-    raise _none(open_budgets[0], candidates[open_budgets[0]], whole)
+    if open_budgets:
+        raise _none(open_budgets[0], candidates[open_budgets[0]], whole)
+    return left, dict(whole)
 
 
 def _accelerators(budgets: Sequence[Budget]) -> list[str]:

@@ -33,6 +33,13 @@ ACCELERATORS = (
 )
 """The NPUs that Vela compiles for, by its names; the number is of multiply-adds per cycle."""
 
+_COMMAND = "`python -m pipelines.profile_device --target={} --out=FILE`"
+_WRITE = f"write it with {_COMMAND}"
+_MEASURE = (
+    "`python -m pipelines.profile_device --workdir=RUN --target={} --out=FILE`, RUN its run "
+    "directory"
+)
+
 MS, SRAM, FLASH = FIGURES = ("ms", "sram_bytes", "flash_bytes")
 """What is known of a file on an NPU: duration of an inference, SRAM, and flash."""
 
@@ -64,9 +71,9 @@ class NpuTable:
         extra: other entries of the file, such as the comparison with whole subnets.
 
     Example:
-        >>> table = ofa.profile_npus(space, network, ["ethos-u55-128"])
-        >>> table.save("npu.json")
-        >>> ofa.SearchConfig(["ethos_u55_128_ms<=5"], npu_table="npu.json")
+        >>> table = ofa.NpuTable("ethos-u-vela 5.2.0", ["ethos-u55-128"], network.sizes, {})
+        >>> table.metrics
+        ('ethos_u55_128_ms', 'ethos_u55_128_sram_bytes', 'ethos_u55_128_flash_bytes')
     """
 
     runtime: str
@@ -86,7 +93,7 @@ class NpuTable:
             ValueError: the file is damaged or not a table.
             OSError: the file cannot be read.
         """
-        return read_table(path, cls.from_json, "an NPU table", f"write it with {_command()}")
+        return read_table(path, cls.from_json, "an NPU table", _WRITE.format(ACCELERATORS[2]))
 
     @classmethod
     def from_json(cls, content: object) -> NpuTable:
@@ -143,13 +150,13 @@ class NpuTable:
             ValueError: the table is of another network, or lacks the accelerator or a layer.
         """
         accelerator = NPU_METRICS[metric]
+        remedy = _MEASURE.format(accelerator)
         if accelerator not in self.accelerators:
             raise ConfigError(
                 f"the npu_table is of {', '.join(self.accelerators)}, and {metric} is a cost on "
-                f"another: write one with {_command(accelerator, 'RUN')}, RUN its run directory",
+                f"another: write one with {remedy}",
                 "npu_table",
             )
-        remedy = f"{_command(accelerator, 'RUN')}, RUN its run directory"
         check_network(self.network, network, "the NPU table", remedy)
         try:
             found = [self.layers[row][metric] for row in network.rows(subnet)]
@@ -180,11 +187,6 @@ def missing_npu_table(metric: str) -> ConfigError:
     """The error of a request for a cost on an NPU without a table."""
     return ConfigError(
         f"{metric} is predicted from layers that Vela compiled: give their npu_table, a file that "
-        f"{_command(NPU_METRICS[metric])} writes",
+        f"{_COMMAND.format(NPU_METRICS[metric])} writes",
         "npu_table",
     )
-
-
-def _command(accelerator: str = ACCELERATORS[2], workdir: str = "") -> str:
-    run = f"--workdir={workdir} " if workdir else ""
-    return f"`python -m pipelines.profile_device {run}--target={accelerator} --out=FILE`"

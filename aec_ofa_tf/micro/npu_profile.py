@@ -81,6 +81,11 @@ def profile_npus(
     Raises:
         ConfigError: an accelerator is unknown, or Vela is not installed.
         RuntimeError: the converter or Vela failed, or Vela leaves an operator to the CPU.
+
+    Example:
+        >>> table = ofa.profile_npus(space, network, ["ethos-u55-128"])  # doctest: +SKIP
+        >>> table.save("npu.json")  # doctest: +SKIP
+        >>> config = ofa.SearchConfig(["ethos_u55_128_ms<=5"], npu_table="npu.json")
     """
     _check_arguments(accelerators)
     found = network.all_parts(space, network.get_task().activation)

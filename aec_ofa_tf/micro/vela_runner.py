@@ -10,6 +10,8 @@ from pathlib import Path
 
 MODULE = "aec_ofa_tf.micro.vela_runner"
 
+_FIGURES_OF_OPERATORS = "verbose-performance"
+
 
 def main() -> None:
     """Compiles every `NAME.tflite` of the working directory into `ACCELERATOR/NAME`.
@@ -25,7 +27,7 @@ def main() -> None:
             out = Path(accelerator, source.stem)
             options = {"accelerator-config": accelerator, "output-dir": str(out)}
             given = [f"--{option}={value}" for option, value in options.items()]
-            status = vela.main([*given, "--verbose-performance", str(source)])
+            status = vela.main([*given, f"--{_FIGURES_OF_OPERATORS}", str(source)])
             if status:
                 sys.exit(status)
 

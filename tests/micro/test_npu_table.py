@@ -113,7 +113,7 @@ def test_a_search_within_a_budget_on_an_npu_ends_with_a_file_within_it(trained, 
         r"was removed\. It was found for .*: ethos_u55_128_sram_bytes of the finished file is",
         over.stderr,
     )
-    assert not list((tmp_path / "one").glob("*.tflite"))
+    assert not list((tmp_path / "one").glob("log_mel*"))
 
 
 def test_a_file_for_another_target_is_not_checked_and_says_so(trained, tmp_path, caplog):
@@ -147,3 +147,13 @@ def test_flags_of_this_machine_do_not_apply_to_npus(tmp_path):
 def test_a_search_config_takes_the_table_by_its_path(tmp_path):
     config = SearchConfig(["ethos_u55_128_ms<=9"], npu_table=str(tmp_path / "npu.json"))
     assert config.bounded_npu_costs == ["ethos_u55_128_ms"]
+
+
+def test_the_suite_compares_a_table_with_whole_subnets(tmp_path):
+    space = "--space=mn04 width=1 expand=0.5 last=0.5 hidden=0.5,1 kernel=full depth=full"
+    sizes = "--frames=32", "--classes=5", "--whole_subnets=1", "--target=ethos-u55-32"
+    result = run_program("benchmark", "--suite=npu", space, *sizes).result
+    assert set(result["costs"]) == set(npu_metrics("ethos-u55-32"))
+    assert result["settings"]["subnets"] == 1
+    for errors in result["costs"].values():
+        assert -0.1 < errors["least"] <= errors["greatest"] < 0.1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import logging
 import tempfile
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
@@ -25,6 +26,7 @@ from aec_ofa_tf.models.rows import LayerRow
 from aec_ofa_tf.models.space import SearchSpace, Subnet
 from aec_ofa_tf.pinned_keras import keras
 
+_log = logging.getLogger(__name__)
 _MS_PER_SEC = 1000
 _POOL = 1
 """The number of operators of a pool."""
@@ -224,6 +226,7 @@ def _compile(
             write_job(model, network, "int8", (False, False), index, folder)
             for index, model in enumerate(models)
         ]
+        _log.info("converting %d layers or subnets to int8", len(jobs))
         write_jobs(jobs, folder)
         run_child(["-m", CONVERTER], folder, f"converting {len(jobs)} layers or subnets to int8")
         stems = [f"{index:06}" for index in range(len(jobs))]

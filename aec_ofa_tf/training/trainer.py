@@ -14,10 +14,7 @@ from aec_ofa_tf.audio.augment import (
     mix_pairs,
     mix_power,
     mixup_lambda,
-    random_crop,
-    random_gain,
     spec_augment_mask,
-    time_roll,
 )
 from aec_ofa_tf.config import require_type
 from aec_ofa_tf.layers.batch_norm import replica_count
@@ -28,6 +25,7 @@ from aec_ofa_tf.models.draws import Draws, dropout_masks
 from aec_ofa_tf.models.space import Subnet
 from aec_ofa_tf.models.supernet import Supernet
 from aec_ofa_tf.pinned_keras import keras
+from aec_ofa_tf.training.augmentation import augmented
 from aec_ofa_tf.training.gradients import Gradients, LossConfig, StepInputs, shared_gradients
 from aec_ofa_tf.training.keras_methods import KerasMethods, as_batch, entry
 from aec_ofa_tf.training.sampler import Sampler, check_sampler
@@ -185,7 +183,7 @@ class Trainer(KerasMethods):
         step = batch.get("step", self.optimizer.iterations)
         seed = tf.stack([self.config.seed, tf.cast(step, tf.int32)])
         # One seed each for subnets, augmentation, dropout, time roll, gain and crop.
-        seeds = [tf.random.experimental.stateless_fold_in(seed, n) for n in range(6)]
+        seeds = [tf.random.experimental.stateless_fold_in(seed, n) for n in range(9)]
         subnets = self.sampler(seeds[0])
         inputs = self.inputs(batch, seeds)
         config = self.loss_config(inputs)
@@ -207,7 +205,7 @@ class Trainer(KerasMethods):
             seeds: stateless seeds, int32 [2] each; the first is not used.
         """
         log_mel, clips = batch["log_mel"], tf.shape(batch["log_mel"])[0]
-        log_mel = self._augmented(log_mel, _part(clips), seeds)
+        log_mel = augmented(log_mel, _part(clips), self.config, seeds[3:])
         mask_seed, mixup_seed = tf.unstack(tf.random.experimental.stateless_split(seeds[1], 2))
         mixed = _part(clips // 2 if self.config.mixup else clips)
         weights = None
@@ -229,17 +227,6 @@ class Trainer(KerasMethods):
         )
         targets, features = self._targets(batch, log_mel, weights)
         return StepInputs(log_mel, targets, draws, features, self.kept)
-
-    def _augmented(self, log_mel: tf.Tensor, part: Part, seeds: list[tf.Tensor]) -> tf.Tensor:
-        """The clips' own augmentation, before they are mixed."""
-        config, floor = self.config, self.config.floor_db
-        if frames := config.crop_frames:
-            log_mel = random_crop(log_mel, part, seeds[5], frames, floor, config.crop_silence)
-        if config.time_roll:
-            log_mel = time_roll(log_mel, part, seeds[3])
-        if config.gain_db:
-            log_mel = random_gain(log_mel, part, seeds[4], config.gain_db, floor)
-        return log_mel
 
     def _targets(
         self, batch: dict[str, tf.Tensor], log_mel: tf.Tensor, weights: tf.Tensor | None

@@ -46,6 +46,9 @@ class SupernetConfig:
             distillation, with the sandwich sampler); frozen_largest: the scores that the largest
             subnet, as phase 1 left it, gives to the students' augmented clips.
         student_mixup: Mix the students' clips and targets too.
+        largest_mixup: Mix clips and labels in phase 1 too, if student_mixup is set and
+            distill_from is frozen_largest; a new classifier on a pretrained network learns better
+            without.
         label_weight: Weight of the labels in the students' targets.
         feature_weight: Weight in the loss of the squared error of the students' features relative
             to the teacher's; features: the last convolution's output, averaged over frames and mel
@@ -70,6 +73,7 @@ class SupernetConfig:
     sample_budget: str | None = text(None, is_later=True)
     distill_from: str = choice("cache", DISTILL_FROM)
     student_mixup: bool = switch(False)
+    largest_mixup: bool = switch(True, is_later=True)
     label_weight: float = number(0.0, 0, 1)
     feature_weight: float = number(0.0, 0.0, is_later=True)
     largest_statistics: str = choice("batch", STATISTICS, is_later=True)

@@ -93,6 +93,7 @@ def step_config(
     mixup: bool,
     label_weight: float,
     feature_weight: float = 0.0,
+    map_weight: float = 0.0,
 ) -> StepConfig:
     """The train step that a configuration describes."""
     return StepConfig(
@@ -111,6 +112,7 @@ def step_config(
         floor_db=run.records.front_end.floor_db,
         label_weight=label_weight,
         feature_weight=feature_weight,
+        map_weight=map_weight,
         spec_augment=SpecAugmentConfig(
             time_frames=train.time_mask_frames, mel_bins=train.mel_mask_bins
         ),

@@ -235,6 +235,7 @@ def _students_step(run: Run, config: SupernetConfig | SubnetConfig) -> StepConfi
         config.student_mixup,
         config.label_weight,
         config.feature_weight,
+        config.map_weight,
     )
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from typing import Any
 
 import tensorflow as tf
 
@@ -26,15 +25,22 @@ from aec_ofa_tf.models.space import Subnet
 from aec_ofa_tf.models.supernet import Supernet
 from aec_ofa_tf.pinned_keras import keras
 from aec_ofa_tf.training.augmentation import augmented
-from aec_ofa_tf.training.gradients import Gradients, LossConfig, StepInputs, shared_gradients
+from aec_ofa_tf.training.gradients import (
+    Gradients,
+    LossConfig,
+    StepInputs,
+    TeacherOutput,
+    learnt_of,
+    shared_gradients,
+)
 from aec_ofa_tf.training.keras_methods import KerasMethods, as_batch, entry
 from aec_ofa_tf.training.sampler import Sampler, check_sampler
 from aec_ofa_tf.training.step_config import StepConfig
 
 _SOFT_LABELS = "the target 'soft_labels' (see StepConfig.target)"
 
-Teacher = Callable[[tf.Tensor], Any]
-"""From log-mel [clips, frames, mel bins] to scores [clips, classes], or to scores and features."""
+Teacher = Callable[[tf.Tensor], "tf.Tensor | TeacherOutput"]
+"""From log-mel [clips, frames, mel bins] to scores [clips, classes], or to a `TeacherOutput`."""
 
 
 class Trainer(KerasMethods):
@@ -62,8 +68,8 @@ class Trainer(KerasMethods):
         supernet: the network to train.
         sampler: samples the subnets of a step.
         config: targets and augmentation.
-        teacher: from log-mel, float32 [clips, frames, mel bins], to scores [clips, classes] and,
-            for `feature_weight`, features [clips, channels]; for the target "teacher".
+        teacher: from log-mel, float32 [clips, frames, mel bins], to scores [clips, classes], or to
+            a `TeacherOutput`, for `feature_weight` and `map_weight`; for the target "teacher".
         gradients: computes loss and gradients of the K subnets.
         statistics: batch-norm moments of all train steps; by default those of their clips.
 
@@ -225,38 +231,38 @@ class Trainer(KerasMethods):
             None if mixes_power else weights,
             dropout_masks(mixed, self.supernet.dropout_sites(self.frames), seeds[2]),
         )
-        targets, features = self._targets(batch, log_mel, weights)
-        return StepInputs(log_mel, targets, draws, features, self.kept)
+        taught = self._targets(batch, log_mel, weights)
+        return StepInputs(log_mel, taught.scores, draws, taught.features, taught.maps, self.kept)
 
     def _targets(
         self, batch: dict[str, tf.Tensor], log_mel: tf.Tensor, weights: tf.Tensor | None
-    ) -> tuple[tf.Tensor, tf.Tensor | None]:
-        """Targets, and the teacher's features if they are learnt."""
+    ) -> TeacherOutput:
+        """Targets, and the teacher's features and maps if they are learnt."""
 
         def mixed(values: tf.Tensor) -> tf.Tensor:
             return values if weights is None else mix_pairs(values, weights)
 
         if self.config.target in ("labels", "largest"):
-            return mixed(entry(batch, "labels", f"the target {self.config.target!r}")), None
-        features = None
+            labels = entry(batch, "labels", f"the target {self.config.target!r}")
+            return TeacherOutput(mixed(labels))
         if self.teacher is None:
-            soft = mixed(entry(batch, "soft_labels", _SOFT_LABELS))
+            taught = TeacherOutput(mixed(entry(batch, "soft_labels", _SOFT_LABELS)))
         else:
-            soft = self.teacher(log_mel if self.config.mixes_power else mixed(log_mel))
-            if self.config.feature_weight:
-                soft, features = soft
-                features = tf.stop_gradient(tf.cast(features, self.supernet.variable_dtype))
+            output = self.teacher(log_mel if self.config.mixes_power else mixed(log_mel))
+            taught = learnt_of(output, self.config, self.supernet.variable_dtype)
         if weight := self.config.label_weight:
             labels = entry(batch, "labels", f"label_weight={weight}")
             # The loss is linear in its targets: this is the weighted sum of two losses.
-            soft = (1 - weight) * soft + weight * mixed(labels)
-        return tf.stop_gradient(soft), features
+            soft = (1 - weight) * taught.scores + weight * mixed(labels)
+            taught = taught._replace(scores=soft)
+        return taught._replace(scores=tf.stop_gradient(taught.scores))
 
     def loss_config(self, inputs: StepInputs) -> LossConfig:
         """How the losses of a step are computed."""
         loss = partial(self.task.loss, class_weights=self.config.class_weights or None)
         targets = self._inplace_targets(inputs)
-        return LossConfig(loss, targets, self._scale, self.config.feature_weight)
+        weights = self.config.feature_weight, self.config.map_weight
+        return LossConfig(loss, targets, self._scale, *weights)
 
     def _inplace_targets(self, inputs: StepInputs) -> Callable[[tf.Tensor], tf.Tensor] | None:
         if self.config.target != "largest":

@@ -131,7 +131,8 @@ def test_the_frozen_network_teaches_its_scores_and_features(trained):
     clips = np.random.default_rng(0).normal(-30, 5, (2, crop, 64)).astype(np.float32)
     plain = build_plain(SPACE.largest, replace(run.network, frames=crop))
     plain.set_weights(frozen.get_weights())
-    ends = [plain.get_layer(f"block{number}_relu2").output for number in (1, 2, 3, 4)]
+    names = ("block1_pool", "block2_pool", "block3_pool", "block4_relu2")
+    ends = [plain.get_layer(name).output for name in names]
     whole = keras.Model(plain.input, [plain.output, keras.ops.mean(ends[-1], (1, 2)), *ends])
     scores, features, *maps = whole(clips, training=False)
     received = teach(clips)

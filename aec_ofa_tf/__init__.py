@@ -12,7 +12,9 @@ milliseconds: every name below is imported when it is first used, TensorFlow wit
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from aec_ofa_tf.costs.budget import Budget
     from aec_ofa_tf.costs.costs import subnet_costs
     from aec_ofa_tf.costs.npu import NpuTable
+    from aec_ofa_tf.description import Description
     from aec_ofa_tf.experiment import Experiment
     from aec_ofa_tf.export.config import ExportConfig
     from aec_ofa_tf.micro.npu_profile import profile_npus
@@ -74,6 +77,7 @@ __all__ = [
     "TrainConfig",
     "Trainer",
     "TransferConfig",
+    "describe",
     "front_end",
     "get_task",
     "import_weights",
@@ -126,6 +130,31 @@ _MODULES = {
 }
 _HOMES = {name: module for module, names in _MODULES.items() for name in names}
 _RENAMED = {"prepare": "prepare_records"}
+
+
+def describe(path: str | os.PathLike[str]) -> Description:
+    """Describes what this project has written: what it is, its figures, and what takes it next.
+
+    Args:
+        path: a run directory, a directory of records, imported weights, a checkpoint, a `.keras`
+            or a `.tflite` file.
+
+    Returns:
+        The description; `print` shows it in 80 columns.
+
+    Raises:
+        ValueError: it is nothing of this project, or damaged.
+        OSError: it cannot be read.
+
+    Example:
+        >>> ofa.describe("data").kind
+        'records'
+    """
+    from aec_ofa_tf.inspection import describe_artefact
+    from tfrecords.inspection import describe_records, holds_records
+
+    place = Path(path)
+    return describe_records(place) if holds_records(place) else describe_artefact(place)
 
 
 def __getattr__(name: str) -> Any:

@@ -18,6 +18,7 @@ PROGRAMS = (
     "evaluate",
     "convert",
     "tag",
+    "describe",
     "average",
     "benchmark",
     "profile_device",

@@ -6,6 +6,9 @@ import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
+NO_DATA = "DATA"
+"""Stands for the directory of records that nobody named."""
+
 _BUDGET = "params<=50k"
 
 
@@ -15,7 +18,7 @@ class Commands:
 
     Attributes:
         workdir: the run directory.
-        data_dir: directory of its records, or a word in its place.
+        data_dir: directory of its records, or `NO_DATA`.
         payload: what the records contain: "log_mel" or "audio".
     """
 
@@ -40,11 +43,11 @@ class Commands:
 
     def convert_family(self) -> str:
         """Files of the winners of all budgets, with their latency."""
-        return f"{self._on_run('convert')} --family {self._kinds()}"
+        return self._on_run("convert", family=True, **self._kinds)
 
     def convert(self, subnet: str) -> str:
         """Files of one subnet."""
-        return f"{self._on_run('convert')} {_flag('subnet', subnet)} {self._kinds()}"
+        return self._on_run("convert", subnet=subnet, **self._kinds)
 
     def report(self) -> str:
         """The report itself."""
@@ -52,14 +55,15 @@ class Commands:
 
     def with_data(self, command: str) -> str:
         """A command of `describe`, with the records' directory instead of a word."""
-        return command.replace("--data_dir=DATA", _flag("data_dir", self.data_dir))
+        return command.replace(_flag("data_dir", NO_DATA), _flag("data_dir", self.data_dir))
+
+    @property
+    def _kinds(self) -> dict[str, str]:
+        feature = "waveform" if self.payload == "audio" else "log_mel"
+        return {"input": feature, "quantization": "float32,int8"}
 
     def _on_run(self, name: str, **flags: object) -> str:
         return _program(name, workdir=self.workdir, data_dir=self.data_dir, **flags)
-
-    def _kinds(self) -> str:
-        feature = "waveform" if self.payload == "audio" else "log_mel"
-        return f"--input={feature} --quantization=float32,int8"
 
 
 def _program(name: str, **flags: object) -> str:
@@ -67,4 +71,4 @@ def _program(name: str, **flags: object) -> str:
 
 
 def _flag(name: str, value: object) -> str:
-    return f"--{name}={shlex.quote(str(value))}"
+    return f"--{name}" if value is True else f"--{name}={shlex.quote(str(value))}"

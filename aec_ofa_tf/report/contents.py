@@ -9,16 +9,13 @@ from pathlib import Path
 from aec_ofa_tf.dataset import Dataset
 from aec_ofa_tf.inspection import describe_artefact
 from aec_ofa_tf.report.clips import ClipExample, read_clips
-from aec_ofa_tf.report.commands import Commands
+from aec_ofa_tf.report.commands import NO_DATA, Commands
 from aec_ofa_tf.report.curves import Chart, read_charts
 from aec_ofa_tf.report.data import DataSummary, summarise
 from aec_ofa_tf.report.files import ModelFile, best_file, read_files
 from aec_ofa_tf.report.subnets import Subnets, Winner, read_subnets, read_winners
 from aec_ofa_tf.search.results import SearchResult
 from aec_ofa_tf.workdir import SEARCH, Workdir
-
-_DATA = "DATA"
-"""Stands for the directory of records that nobody named."""
 
 _OWN_SECTIONS = ("winners", "files", "validation")
 """Facts of a description that a report shows in sections of their own."""
@@ -92,7 +89,7 @@ def read_contents(workdir: Workdir, records: Dataset | None) -> Contents:
     finished = [name for name, is_done in done.items() if is_done and name != SEARCH]
     directory = records.summary.directory if records else None
     commands = Commands(
-        workdir.path, str(directory or _DATA), records.payload if records else "log_mel"
+        workdir.path, str(directory or NO_DATA), records.payload if records else "log_mel"
     )
     winners: tuple[Winner, ...] = ()
     subnets = None

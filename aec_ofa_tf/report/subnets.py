@@ -189,7 +189,7 @@ def _rows(workdir: Workdir, result: SearchResult) -> dict[str, JsonObject]:
 
 
 def _axes(rows: Iterable[JsonObject]) -> tuple[Axis, ...]:
-    known = set().union(*rows)
+    known = {name for row in rows for name, value in row.items() if _finite(value) is not None}
     costs = [Axis(name, _TITLES.get(name, name), True) for name in METRICS if name in known]
     metrics = [
         Axis(f"{_VALIDATION}{name}", f"validation {_TITLES.get(name, name)}", name == "log_loss")

@@ -61,6 +61,12 @@ class Browser:
         features = [{"name": "prefers-color-scheme", "value": scheme}]
         self.command("Emulation.setEmulatedMedia", features=features)
 
+    def allow_clipboard(self) -> None:
+        """Lets pages read and write the clipboard, which they may do in a window that is used."""
+        permissions = ["clipboardReadWrite", "clipboardSanitizedWrite"]
+        self.command("Browser.grantPermissions", permissions=permissions)
+        self.command("Emulation.setFocusEmulationEnabled", enabled=True)
+
     def open(self, page: Path) -> None:
         """Opens a file, without what was logged before."""
         self.messages()
@@ -73,23 +79,18 @@ class Browser:
 
     def requests(self) -> list[str]:
         """URLs that were asked for since the last call."""
-        events = (json.loads(row["message"]) for row in self.driver.get_log("performance"))
-        sent = (e["message"] for e in events)
-        return [
-            event["params"]["request"]["url"]
-            for event in sent
-            if event["method"] == "Network.requestWillBeSent"
-        ]
+        rows = (json.loads(row["message"]) for row in self.driver.get_log("performance"))
+        events = (row["message"] for row in rows)
+        sent = (e["params"] for e in events if e["method"] == "Network.requestWillBeSent")
+        return [parameters["request"]["url"] for parameters in sent]
 
     def screenshot(self, name: str, whole: bool = True) -> Path:
         """Takes a picture of the page, or of what a screen shows of it."""
-        width, height = self.run(
-            "return [innerWidth, arguments[0] ? document.documentElement.scrollHeight "
-            ": innerHeight]",
-            whole,
-        )
+        size = "return [innerWidth, document.documentElement.scrollHeight]"
+        width, height = self.run(size)
         clip = {"x": 0, "y": 0, "width": width, "height": height, "scale": 1}
-        taken = self.command("Page.captureScreenshot", captureBeyondViewport=whole, clip=clip)
+        part = {"captureBeyondViewport": True, "clip": clip} if whole else {}
+        taken = self.command("Page.captureScreenshot", **part)
         path = self.screenshots / f"{name}.png"
         path.write_bytes(base64.b64decode(taken["data"]))
         return path

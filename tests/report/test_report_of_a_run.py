@@ -1,4 +1,4 @@
-"""The report of a run that all stages have finished: what is in it is what the stages have found."""
+"""The report of a finished run: what is in it is what the stages have found."""
 
 import json
 import re

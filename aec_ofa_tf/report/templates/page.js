@@ -31,8 +31,13 @@ function layout(more) {
   };
 }
 
+const drawn = new Set();
+
 function draw(element, traces, more) {
-  return Plotly.react(element, traces, layout(more), { responsive: true, displayModeBar: false });
+  // With a configuration, Plotly may draw a second time later, over what has been drawn since.
+  if (drawn.has(element)) return Plotly.react(element, traces, layout(more));
+  drawn.add(element);
+  return Plotly.newPlot(element, traces, layout(more), { responsive: true, displayModeBar: false });
 }
 
 /** Draws now, and again when the colours of the system change. */
@@ -48,9 +53,11 @@ function option(select, value, text, chosen) {
 
 // Copying
 
+/** Whether a text was copied. Browsers may refuse the first way, or leave it unanswered. */
 async function copy(text) {
+  const late = new Promise((resolve, reject) => { setTimeout(reject, 500); });
   try {
-    await navigator.clipboard.writeText(text);
+    await Promise.race([navigator.clipboard.writeText(text), late]);
     return true;
   } catch {
     const area = document.createElement("textarea");

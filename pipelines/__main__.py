@@ -19,6 +19,7 @@ PROGRAMS = (
     "convert",
     "tag",
     "describe",
+    "report",
     "average",
     "benchmark",
     "profile_device",

@@ -18,6 +18,8 @@ from aec_ofa_tf.metrics import (
 )
 
 WORST_CONFUSIONS = 10
+SHOWN_CLASSES = 50
+"""Classes that TensorBoard shows one by one."""
 
 
 @dataclass(frozen=True)
@@ -166,6 +168,35 @@ def worst_confusions(
         for row, column in pairs
         if wrong[row, column]
     )
+
+
+def co_occurrence(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """How high a class scores in clips that have another.
+
+    With the labels as scores, it is the share of the clips with one label that have the other too.
+
+    Args:
+        scores: float [clips, classes] in [0, 1].
+        labels: {0, 1} [clips, classes].
+
+    Returns:
+        float64 [classes, classes]: mean score of a class (columns) over the clips with a label
+        (rows); 0 for a label without clips.
+    """
+    clips = np.maximum(labels.sum(axis=0, dtype=np.float64), 1.0)
+    return (labels.T.astype(np.float64) @ scores) / clips[:, None]
+
+
+def frequent_classes(labels: np.ndarray, most: int = SHOWN_CLASSES) -> list[int]:
+    """The classes with the most clips, in the order of the classes; those without any never.
+
+    Args:
+        labels: {0, 1} [clips, classes].
+        most: maximum number of classes.
+    """
+    clips = labels.sum(axis=0)
+    first = np.argsort(-clips, kind="stable")[:most]
+    return sorted(int(index) for index in first if clips[index])
 
 
 def _share(wrong: np.ndarray, matrix: np.ndarray, row: int, column: int) -> float:

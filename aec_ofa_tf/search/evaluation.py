@@ -14,6 +14,7 @@ from aec_ofa_tf.metrics import defined_classes
 from aec_ofa_tf.models.keras_files import model_fingerprint
 from aec_ofa_tf.models.space import SearchSpace, Subnet
 from aec_ofa_tf.models.supernet import Statistics, Supernet
+from aec_ofa_tf.reporting.sessions import Scored
 from aec_ofa_tf.search.bootstrap import bootstrap_interval
 from aec_ofa_tf.search.config import SearchConfig
 from aec_ofa_tf.search.store import EvaluationStore, SubnetMetrics
@@ -101,6 +102,11 @@ class SearchEvaluation:
         for subnet, scores in self._scores(split, missing):
             self.splits[split].store.add(subnet, self._measure(split, scores))
         return {subnet: known[subnet] for subnet in subnets}
+
+    def scored(self, subnets: Sequence[Subnet]) -> Scored:
+        """Validation scores of a few subnets, which are not kept on disk."""
+        names, labels = self._run.records.labels, self.splits[VALIDATION].labels
+        return Scored(dict(self._scores(VALIDATION, subnets)), labels, names)
 
     def without_recalibration(self, subnets: Sequence[Subnet]) -> dict[Subnet, float]:
         """The validation figure of every subnet with the largest subnet's statistics."""

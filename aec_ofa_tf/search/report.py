@@ -18,12 +18,12 @@ from aec_ofa_tf.costs.npu import MS
 from aec_ofa_tf.files import read_json, replacing, write_json
 from aec_ofa_tf.models.space import SearchSpace, Subnet
 from aec_ofa_tf.reporting.figures import draw_pareto, draw_sensitivity, draw_spread
-from aec_ofa_tf.reporting.summaries import SummaryLog, write_sessions
 from aec_ofa_tf.search.analyses import pareto_front, rank_correlation, sensitivity, spread
 from aec_ofa_tf.search.config import SearchConfig
 from aec_ofa_tf.search.evaluation import SearchEvaluation
 from aec_ofa_tf.search.results import BudgetResult, SearchResult, SubnetScores
 from aec_ofa_tf.search.store import SubnetMetrics
+from aec_ofa_tf.search.tensorboard import choose_sessions, log_search
 from aec_ofa_tf.training.run import Run
 
 Row = dict[str, object]
@@ -70,6 +70,13 @@ class Findings:
         origin = {"subnet": str(subnet), "space": str(self.space), **device}
         return {**origin, **self.costs[subnet], **metrics}
 
+    def values(self, subnet: Subnet) -> dict[str, float]:
+        """A subnet's metrics and costs: its figure, the usual costs, and then the others."""
+        found, costs = self.metrics[subnet], self.costs[subnet]
+        metrics = {name: found[name] for name in _METRICS if found.get(name) is not None}
+        first = {name: costs[name] for name in ("params", "macs", LATENCY) if name in costs}
+        return {self.figure: found[self.figure], **first, **metrics, **costs}
+
     def points(self, cost: str) -> dict[Subnet, tuple[float, float]]:
         """(cost, figure) by subnet."""
         return {subnet: (self.costs[subnet][cost], score) for subnet, score in self.scores.items()}
@@ -111,7 +118,7 @@ def report(
         [{"cost": name, **findings.row(s)} for name, front in fronts.items() for s in front],
     )
     _draw(folder, result, findings, fronts)
-    _log(run.workdir.path / "events" / "search", folder, findings)
+    _log(run.workdir.path / "events" / "search", folder, evaluation, findings, fronts)
     print(_table(result, config), file=sys.stderr)
     return result
 
@@ -212,18 +219,18 @@ def _pictures(folder: Path) -> list[Path]:
     return [path for name in sorted(names) if (path := folder / f"{name}.png").is_file()]
 
 
-def _log(events: Path, folder: Path, findings: Findings) -> None:
-    values = {
-        subnet: {
-            **findings.costs[subnet],
-            **{name: row[name] for name in _METRICS if row.get(name) is not None},
-        }
-        for subnet, row in findings.metrics.items()
-    }
-    write_sessions(events, values, findings.space)
-    log = SummaryLog(events)
-    for path in _pictures(folder):
-        log.image(0, path.stem, path)
+def _log(
+    events: Path,
+    folder: Path,
+    evaluation: SearchEvaluation,
+    findings: Findings,
+    fronts: Mapping[str, Sequence[Subnet]],
+) -> None:
+    winners = [subnets[0] for subnets in findings.candidates.values()]
+    shown = choose_sessions(findings.costs, winners, fronts.values())
+    values = {subnet: findings.values(subnet) for subnet in shown}
+    scored = evaluation.scored(sorted({*winners, shown[-1]} & set(shown)))
+    log_search(events, values, findings.space, scored, _pictures(folder))
 
 
 def _table(result: SearchResult, config: SearchConfig) -> str:

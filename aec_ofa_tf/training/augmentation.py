@@ -13,6 +13,7 @@ from aec_ofa_tf.audio.variations import (
     random_stretch,
     stretched_frames,
 )
+from aec_ofa_tf.layers.batch_norm import replica_count
 from aec_ofa_tf.training.step_config import StepConfig
 
 
@@ -46,3 +47,9 @@ def augmented(
     if config.gain_db:
         log_mel = random_gain(log_mel, part, seeds[1], config.gain_db, floor)
     return log_mel
+
+
+def own_part(clips: tf.Tensor) -> Part:
+    """This replica's part of the global batch, of as many clips."""
+    replica = tf.distribute.get_replica_context().replica_id_in_sync_group
+    return Part(clips, replica, replica_count())

@@ -58,6 +58,8 @@ class TrainConfig:
         checkpoint_every: Steps between checkpoints.
         summary_every: Steps between TensorBoard scalars.
         validate_every: Steps between validations; 0: only at the end.
+        profile_steps: Steps that TensorFlow's profiler records, soon after training begins or is
+            resumed; 0: none.
 
     Raises:
         ConfigError: a value is outside its bounds, or two contradict each other.
@@ -92,6 +94,7 @@ class TrainConfig:
     checkpoint_every: int = number(200, 1, changes_outcome=False)
     summary_every: int = number(20, 1, changes_outcome=False)
     validate_every: int = number(0, 0, changes_outcome=False)
+    profile_steps: int = number(0, 0, 1000, changes_outcome=False)
 
     def __post_init__(self) -> None:
         check_fields(self)

@@ -10,7 +10,7 @@ from typing import Any
 import tensorflow as tf
 
 from aec_ofa_tf.audio.augment import SpecAugmentConfig
-from aec_ofa_tf.dataset import TRAIN, VALIDATION, Share
+from aec_ofa_tf.dataset import TRAIN, Share
 from aec_ofa_tf.layers.elastic_unit import Statistics
 from aec_ofa_tf.models.network import NetworkConfig
 from aec_ofa_tf.models.space import Members, Subnet
@@ -22,10 +22,10 @@ from aec_ofa_tf.training.checkpoints import CheckpointStore
 from aec_ofa_tf.training.config import TrainConfig
 from aec_ofa_tf.training.device_config import check_divisible
 from aec_ofa_tf.training.loop import Feed, LoopConfig, StepLoop
+from aec_ofa_tf.training.monitor import Monitor
 from aec_ofa_tf.training.optimizer import new_optimizer
 from aec_ofa_tf.training.origins import TransferConfig
 from aec_ofa_tf.training.precision import resolve_precision
-from aec_ofa_tf.training.results import scalar_names
 from aec_ofa_tf.training.run import Run, Sizes
 from aec_ofa_tf.training.sampler import Sampler
 from aec_ofa_tf.training.step_config import StepConfig
@@ -76,6 +76,7 @@ class Plan:
         watched: subnets whose validation figure is reported, by name.
         source: the source of the teacher's scores, if they are targets.
         transfer: the schedule of a pretrained body; None if all weights are trained alike.
+        config: the stage's configuration, which TensorBoard shows.
     """
 
     name: str
@@ -84,6 +85,7 @@ class Plan:
     watched: Mapping[str, Subnet]
     source: DistillationSource = DistillationSource()
     transfer: TransferConfig | None = None
+    config: object = None
 
 
 def step_config(
@@ -167,12 +169,11 @@ def fit(run: Run, supernet: Supernet, plan: Plan, train: TrainConfig) -> dict[st
     store = _store(run, name, supernet, optimizer, _position(run, train, feed.batch_size))
     step = store.restore()
     devices.require_same(f"{name} {step}", "they restored different steps; share the run directory")
-    log = SummaryLog(run.workdir.path / "events" / name if devices.chief else None)
-    validate = _validation(run, supernet, plan.watched, train) if devices.chief else dict
-
-    def scalars() -> dict[str, float]:
-        return scalar_names(run.task.figure, validate())
-
+    directory = run.workdir.path / "events" / name if devices.chief else None
+    log = SummaryLog(directory)
+    sizes = Sizes(train.batch_size, train.calibration_clips)
+    monitor = Monitor(run, supernet, plan.watched, sizes, log)
+    monitor.describe(step, plan.config or train)
     for phase in (phase for phase in plan.phases if step < phase.until):
         teacher = phase.teacher(step) if phase.teacher else plan.source.teacher
         with devices.strategy.scope():
@@ -181,12 +182,11 @@ def fit(run: Run, supernet: Supernet, plan: Plan, train: TrainConfig) -> dict[st
                 supernet, phase.sampler, step_of, teacher, statistics=phase.statistics
             )
             trainer.compile(optimizer=optimizer, auto_scale_loss=False)
-        loop = StepLoop(trainer, devices, store, log, scalars, name)
+        monitor.show_clips(step, trainer)
+        loop = StepLoop(trainer, devices, store, log, monitor.validate, name)
         every = train.checkpoint_every, train.summary_every, train.validate_every
-        step = loop.run(feed, step, LoopConfig(phase.until, *every))
-    validation = validate()
-    log.scalars(step, scalar_names(run.task.figure, validation))
-    return validation
+        step = loop.run(feed, step, LoopConfig(phase.until, *every, train.profile_steps))
+    return monitor.validate(step)
 
 
 def training_feed(run: Run, train: TrainConfig, mixup: bool, soft_labels: Path | None) -> Feed:
@@ -254,16 +254,3 @@ def _store(
     store = CheckpointStore(path, supernet, optimizer, position, writable=writable)
     store.require_room()
     return store
-
-
-def _validation(
-    run: Run, supernet: Supernet, watched: Mapping[str, Subnet], train: TrainConfig
-) -> Callable[[], dict[str, float]]:
-    if not run.records.clips(VALIDATION):
-        return dict
-    evaluator = run.evaluator(supernet, Sizes(train.batch_size, train.calibration_clips))
-    batches = run.batches(VALIDATION, train.batch_size)
-    return lambda: {
-        name: run.task.figure_of(evaluator.evaluate(subnet, batches))
-        for name, subnet in watched.items()
-    }

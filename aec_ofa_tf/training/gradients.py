@@ -88,9 +88,9 @@ class LossConfig(NamedTuple):
 Gradients = Callable[
     [Supernet, StepInputs, tf.Tensor, LossConfig], tuple[tf.Tensor, list[tf.Tensor]]
 ]
-"""From a supernet, inputs, choices, int32 [K, units, fields], and losses to the sum of the unscaled
-losses and the gradients of the sum of the scaled losses with respect to `stem_variables`, followed
-by `branch_variables`."""
+"""From a supernet, inputs, choices, int32 [K, units, fields], and losses to the unscaled losses [K]
+and the gradients of the sum of the scaled losses with respect to `stem_variables`, followed by
+`branch_variables`."""
 
 
 def shared_gradients(
@@ -110,17 +110,17 @@ def shared_gradients(
             inputs.log_mel, widest, inputs.draws, inputs.statistics, maps.__setitem__
         )
         # Learnt maps of the stem are those of units that all subnets have alike.
-        own = subnets.shape[0] * _map_loss(supernet, inputs, losses, maps, widest)
-        scaled = losses.scale(own)
+        own = _map_loss(supernet, inputs, losses, maps, widest)
+        scaled = losses.scale(subnets.shape[0] * own)
 
     compute = _loss(supernet, inputs, losses)
-    loss, (gradient, *gradients) = _accumulate(
+    of_branch, (gradient, *gradients) = _accumulate(
         compute, shared, branch, inputs.targets, subnets, losses
     )
     of_stem = tape.gradient(
         [shared, scaled], stem, output_gradients=[gradient, tf.ones_like(scaled)]
     )
-    return loss + own, of_stem + gradients
+    return of_branch + own, of_stem + gradients
 
 
 def separate_gradients(
@@ -141,10 +141,9 @@ def separate_gradients(
         return loss + _map_loss(supernet, inputs, losses, maps, subnet), logits
 
     sources = [variable.value for variable in variables]
-    loss, gradients = _accumulate(
+    return _accumulate(
         compute, inputs.log_mel, sources, inputs.targets, subnets, losses, by_inputs=False
     )
-    return loss, gradients
 
 
 def feature_error(features: tf.Tensor, teachers: tf.Tensor) -> tf.Tensor:
@@ -244,7 +243,7 @@ def _accumulate(
     config: LossConfig,
     by_inputs: bool = True,
 ) -> tuple[tf.Tensor, list[tf.Tensor]]:
-    """Sums losses and gradients (inputs first, unless `by_inputs` is False) over the subnets."""
+    """The losses, and the sums of gradients (inputs first, unless `by_inputs` is False)."""
 
     def one(
         own: tf.Tensor, subnet: tf.Tensor, targets: tf.Tensor
@@ -272,7 +271,7 @@ def _accumulate(
         losses.append(loss)
         if index == 0 and config.inplace_targets is not None:
             targets = tf.stop_gradient(config.inplace_targets(logits))
-    return tf.add_n(losses), sums
+    return tf.stack(losses), sums
 
 
 def _traced_once(compute: Callable) -> Callable:

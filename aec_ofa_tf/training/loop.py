@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 import sys
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NoReturn
@@ -16,7 +15,10 @@ from tqdm import tqdm
 from aec_ofa_tf.reporting.summaries import SummaryLog
 from aec_ofa_tf.training.checkpoints import CheckpointStore
 from aec_ofa_tf.training.devices import Devices
+from aec_ofa_tf.training.profile import Profile
+from aec_ofa_tf.training.progress import Progress, StepValues, values_of
 from aec_ofa_tf.training.signals import on_sigterm
+from aec_ofa_tf.training.step_details import StepDetails
 from aec_ofa_tf.training.trainer import Trainer
 
 Batch = Mapping[str, tf.Tensor]
@@ -47,12 +49,14 @@ class LoopConfig:
         checkpoint_every: steps between checkpoints.
         summary_every: steps between scalars.
         validate_every: steps between validations; 0 for none.
+        profile_steps: number of steps that TensorFlow's profiler records.
     """
 
     steps: int
     checkpoint_every: int = 200
     summary_every: int = 20
     validate_every: int = 0
+    profile_steps: int = 0
 
 
 class StepLoop:
@@ -63,7 +67,7 @@ class StepLoop:
         devices: the devices, with their strategy.
         store: the checkpoints, already restored.
         log: the log of scalars.
-        validate: computes scalars by name for the current weights.
+        validate: evaluates the current weights, and logs that under the number of the step.
         name: name in the progress bar and in errors.
     """
 
@@ -73,7 +77,7 @@ class StepLoop:
         devices: Devices,
         store: CheckpointStore,
         log: SummaryLog,
-        validate: Callable[[], dict[str, float]],
+        validate: Callable[[int], object],
         name: str,
     ) -> None:
         self.trainer = trainer
@@ -105,29 +109,33 @@ class StepLoop:
             sys.exit(128 + signal.SIGTERM)
         return config.steps
 
-    def step(self, batch: Batch) -> float:
-        """Trains one step and waits for its loss, the mean over replicas."""
-        # One reduction for the loss and the signal, which thus reaches all hosts.
-        loss, stopping = self.step_function(batch, tf.constant(self._signalled)).numpy().tolist()
-        self._stopping = stopping > 0
-        return loss
+    def step(self, batch: Batch) -> StepValues:
+        """Trains one step and waits for its numbers, means over replicas."""
+        # One reduction for all numbers and the signal, which thus reaches all hosts.
+        values = StepValues.of(self.step_function(batch, tf.constant(self._signalled)).numpy())
+        self._stopping = values.stop > 0
+        return values
 
     def _step(self, batch: Batch, stopping: tf.Tensor) -> tf.Tensor:
-        """Means over replicas of the loss and of the stop signal (0 or 1), float32 [2]."""
+        """Means over replicas of the step's numbers (`values_of`)."""
         strategy = self.devices.strategy
 
         def replica_step(part: dict[str, tf.Tensor], stopping: tf.Tensor) -> tf.Tensor:
-            loss = tf.cast(self.trainer.step(part), tf.float32)
+            details = self.trainer.detailed_step(part)
             # On some CPUs ReLU turns NaN into 0, so that a broken clip can have a finite loss.
             total = tf.reduce_sum(tf.cast(part["log_mel"], tf.float32))
+            loss = tf.cast(details.loss, tf.float32)
             loss = tf.where(tf.math.is_finite(total), loss, float("nan"))
-            return tf.stack([loss, tf.cast(stopping, tf.float32)])
+            return self._values(details, loss, stopping)
 
         values = strategy.run(replica_step, args=(batch, stopping))
         return strategy.reduce(tf.distribute.ReduceOp.MEAN, values, axis=None)
 
+    def _values(self, details: StepDetails, loss: tf.Tensor, stopping: tf.Tensor) -> tf.Tensor:
+        return values_of(details, loss, stopping, self.trainer.supernet.space)
+
     def _run(self, feed: Feed, start: int, config: LoopConfig) -> None:
-        clock = _Clock(feed.batch_size)
+        progress = Progress(feed.batch_size, by_size=self.trainer.supernet.space.size > 1)
         bar = tqdm(
             total=config.steps,
             initial=start,
@@ -135,23 +143,26 @@ class StepLoop:
             unit="step",
             disable=not self.devices.chief,
         )
-        with bar:
-            batches = feed.batches_from(start)
+        with bar, Profile(self.log.directory, start, config.profile_steps) as profile:
+            batches = progress.timed(feed.batches_from(start))
             for step, batch in zip(range(start + 1, config.steps + 1), batches, strict=False):
-                loss = self.step(batch)
-                self._check(loss, step, feed)
+                with profile.step(step):
+                    values = self.step(batch)
+                self._check(values.loss, step, feed)
                 bar.update()
-                clock.tick()
+                progress.add(values)
                 if step % config.summary_every == 0:
-                    bar.set_postfix(loss=f"{loss:.4f}", refresh=False)
-                    self._summarise(step, loss, clock.clips_per_second())
+                    bar.set_postfix(loss=f"{values.loss:.4f}", refresh=False)
+                    rate = float(tf.convert_to_tensor(self.trainer.optimizer.learning_rate))
+                    scalars = {"optimizer/learning_rate": rate, **progress.scalars()}
+                    self.log.scalars(step, scalars)
                 if self._stopping or step == config.steps or step % config.checkpoint_every == 0:
                     self._save(step)
                 if self._stopping:
                     return
                 if config.validate_every and step % config.validate_every == 0:
-                    self.log.scalars(step, self.validate())
-                    clock.reset()
+                    self.validate(step)
+                    progress.restart()
 
     def _save(self, step: int) -> None:
         # The gradients of a finite loss need not be finite.
@@ -160,11 +171,6 @@ class StepLoop:
         ):
             self._fail("a weight is not finite", step, ())
         self.store.save(step)
-
-    def _summarise(self, step: int, loss: float, clips_per_second: float) -> None:
-        learning_rate = float(tf.convert_to_tensor(self.trainer.optimizer.learning_rate))
-        scalars = {"loss": loss, "learning_rate": learning_rate}
-        self.log.scalars(step, {**scalars, "clips_per_second": clips_per_second})
 
     def _check(self, loss: float, step: int, feed: Feed) -> None:
         if not np.isfinite(loss):
@@ -181,22 +187,3 @@ class StepLoop:
         """Requests a stop: the next step tells all hosts, which then write a checkpoint."""
         print(f"{self.name}: stopping after the next step", file=sys.stderr)
         self._signalled = True
-
-
-class _Clock:
-    """Measures clips per second since the last reading."""
-
-    def __init__(self, batch_size: int) -> None:
-        self._batch_size = batch_size
-        self.reset()
-
-    def reset(self) -> None:
-        self._began, self._steps = time.monotonic(), 0
-
-    def tick(self) -> None:
-        self._steps += 1
-
-    def clips_per_second(self) -> float:
-        rate = self._steps * self._batch_size / (time.monotonic() - self._began)
-        self.reset()
-        return rate

@@ -70,7 +70,8 @@ def train_teacher(run: Run, config: TeacherConfig) -> TeacherResult:
     phases = [Phase(constant_sampler(subnet), config.steps)]
     step = step_config(run, train, "labels", mixup=True, label_weight=0.0)
     with peers_watched(run.devices):
-        validation = fit(run, teacher, Plan(TEACHER, phases, step, {TEACHER: subnet}), train)
+        plan = Plan(TEACHER, phases, step, {TEACHER: subnet}, config=config)
+        validation = fit(run, teacher, plan, train)
     if run.devices.chief:
         sizes = Sizes(train.batch_size, train.calibration_clips)
         statistics = run.evaluator(teacher, sizes).recalibrate(subnet)
@@ -142,7 +143,8 @@ def train_supernet(run: Run, config: SupernetConfig) -> SupernetResult:
     ]
     with peers_watched(run.devices):
         transfer = None if pretrained is None else config.transfer
-        plan = Plan(SUPERNET, phases, step, run.space.landmarks, source, transfer)
+        watched = run.space.landmarks
+        plan = Plan(SUPERNET, phases, step, watched, source, transfer, config)
         validation = fit(run, supernet, plan, train)
     result = SupernetResult(run.space.size, run.task.figure, validation)
     return SupernetResult(**run.finish(SUPERNET, asdict(result)))
@@ -177,7 +179,7 @@ def train_subnet(run: Run, subnet: Subnet, config: SubnetConfig) -> SubnetResult
     phases = [Phase(constant_sampler(subnet), config.steps)]
     with peers_watched(run.devices):
         transfer = None if pretrained is None else config.transfer
-        plan = Plan(name, phases, step, {"subnet": subnet}, source, transfer)
+        plan = Plan(name, phases, step, {"subnet": subnet}, source, transfer, config)
         validation = fit(run, network, plan, train)
     result: dict[str, Any] = {}
     if run.devices.chief:

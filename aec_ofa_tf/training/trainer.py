@@ -8,13 +8,7 @@ from functools import partial
 
 import tensorflow as tf
 
-from aec_ofa_tf.audio.augment import (
-    Part,
-    mix_pairs,
-    mix_power,
-    mixup_lambda,
-    spec_augment_mask,
-)
+from aec_ofa_tf.audio.augment import mix_pairs, mix_power, mixup_lambda, spec_augment_mask
 from aec_ofa_tf.config import require_type
 from aec_ofa_tf.layers.batch_norm import replica_count
 from aec_ofa_tf.layers.elastic_unit import Statistics
@@ -24,7 +18,7 @@ from aec_ofa_tf.models.draws import Draws, dropout_masks
 from aec_ofa_tf.models.space import Subnet
 from aec_ofa_tf.models.supernet import Supernet
 from aec_ofa_tf.pinned_keras import keras
-from aec_ofa_tf.training.augmentation import augmented
+from aec_ofa_tf.training.augmentation import augmented, own_part
 from aec_ofa_tf.training.gradients import (
     Gradients,
     LossConfig,
@@ -36,6 +30,7 @@ from aec_ofa_tf.training.gradients import (
 from aec_ofa_tf.training.keras_methods import KerasMethods, as_batch, entry
 from aec_ofa_tf.training.sampler import Sampler, check_sampler
 from aec_ofa_tf.training.step_config import StepConfig
+from aec_ofa_tf.training.step_details import StepDetails, gradient_norm
 
 _SOFT_LABELS = "the target 'soft_labels' (see StepConfig.target)"
 
@@ -170,7 +165,7 @@ class Trainer(KerasMethods):
         return self(as_batch(batch, self.supernet.network)["log_mel"])
 
     def step(self, batch: object) -> tf.Tensor:
-        """Updates the weights once.
+        """Updates the weights once; `detailed_step` does the same and tells more.
 
         Args:
             batch: log-mel and labels, or a dict: `log_mel`, float [clips, frames, mel bins] in dB;
@@ -185,11 +180,12 @@ class Trainer(KerasMethods):
         Raises:
             ValueError: an entry is missing or has another shape, or clips have weights.
         """
+        return self.detailed_step(batch).loss
+
+    def detailed_step(self, batch: object) -> StepDetails:
+        """As `step`; returns more."""
         batch = as_batch(batch, self.supernet.network)
-        step = batch.get("step", self.optimizer.iterations)
-        seed = tf.stack([self.config.seed, tf.cast(step, tf.int32)])
-        # One seed each for subnets, augmentation, dropout, time roll, gain and crop.
-        seeds = [tf.random.experimental.stateless_fold_in(seed, n) for n in range(9)]
+        seeds = self.seeds(batch.get("step", self.optimizer.iterations))
         subnets = self.sampler(seeds[0])
         inputs = self.inputs(batch, seeds)
         config = self.loss_config(inputs)
@@ -199,9 +195,16 @@ class Trainer(KerasMethods):
 
         if self.config.jit_compile:
             compute = tf.function(compute, jit_compile=True, autograph=False)
-        loss, gradients = compute(inputs, subnets)
+        losses, gradients = compute(inputs, subnets)
+        norm = gradient_norm(gradients, self._scale(tf.ones([], losses.dtype)))
         self._apply(gradients)
-        return loss
+        return StepDetails(losses, subnets, norm)
+
+    def seeds(self, step: int | tf.Tensor) -> list[tf.Tensor]:
+        """The stateless seeds of a step, int32 [2] each; the first is of the subnets."""
+        seed = tf.stack([self.config.seed, tf.cast(step, tf.int32)])
+        # One seed each for subnets, augmentation, dropout, time roll, gain and crop.
+        return [tf.random.experimental.stateless_fold_in(seed, n) for n in range(9)]
 
     def inputs(self, batch: dict[str, tf.Tensor], seeds: list[tf.Tensor]) -> StepInputs:
         """The augmented inputs and the targets of a step.
@@ -210,19 +213,31 @@ class Trainer(KerasMethods):
             batch: as for `step`.
             seeds: stateless seeds, int32 [2] each; the first is not used.
         """
-        log_mel, clips = batch["log_mel"], tf.shape(batch["log_mel"])[0]
-        log_mel = augmented(log_mel, _part(clips), self.config, seeds[3:])
+        log_mel, draws, weights = self.augment(batch["log_mel"], seeds)
+        taught = self._targets(batch, log_mel, weights)
+        return StepInputs(log_mel, taught.scores, draws, taught.features, taught.maps, self.kept)
+
+    def augment(
+        self, log_mel: tf.Tensor, seeds: list[tf.Tensor]
+    ) -> tuple[tf.Tensor, Draws, tf.Tensor | None]:
+        """The augmented clips, what the network does to them, and the weights of mixup, if any.
+
+        Args:
+            log_mel: float [clips, frames of a clip, mel bins] in dB.
+            seeds: as for `inputs`.
+        """
+        clips = tf.shape(log_mel)[0]
+        log_mel = augmented(log_mel, own_part(clips), self.config, seeds[3:])
         mask_seed, mixup_seed = tf.unstack(tf.random.experimental.stateless_split(seeds[1], 2))
-        mixed = _part(clips // 2 if self.config.mixup else clips)
-        weights = None
-        if self.config.mixup:
-            weights = mixup_lambda(mixed, mixup_seed, self.config.mixup_alpha)
+        mixed = own_part(clips // 2 if self.config.mixup else clips)
+        alpha = self.config.mixup_alpha
+        weights = mixup_lambda(mixed, mixup_seed, alpha) if self.config.mixup else None
         mixes_power = self.config.mixes_power
         if weights is not None and mixes_power:
             log_mel = mix_power(log_mel, weights, self.config.floor_db)
         draws = Draws(
             spec_augment_mask(
-                mixed if mixes_power else _part(clips),
+                mixed if mixes_power else own_part(clips),
                 self.frames,
                 self.supernet.network.mel_bins,
                 mask_seed,
@@ -231,8 +246,7 @@ class Trainer(KerasMethods):
             None if mixes_power else weights,
             dropout_masks(mixed, self.supernet.dropout_sites(self.frames), seeds[2]),
         )
-        taught = self._targets(batch, log_mel, weights)
-        return StepInputs(log_mel, taught.scores, draws, taught.features, taught.maps, self.kept)
+        return log_mel, draws, weights
 
     def _targets(
         self, batch: dict[str, tf.Tensor], log_mel: tf.Tensor, weights: tf.Tensor | None
@@ -284,9 +298,3 @@ class Trainer(KerasMethods):
             context = tf.distribute.get_replica_context()
             gradients = context.all_reduce(tf.distribute.ReduceOp.MEAN, gradients)
         self.optimizer.apply(gradients, variables)
-
-
-def _part(clips: tf.Tensor) -> Part:
-    """This replica's part of the global batch."""
-    replica = tf.distribute.get_replica_context().replica_id_in_sync_group
-    return Part(clips, replica, replica_count())

@@ -83,16 +83,13 @@ def write_sessions(
 def _write_columns(
     directory: Path, values: Mapping[Subnet, Mapping[str, float]], space: SearchSpace
 ) -> None:
-    """Says which columns HParams has: choices in which the subnets differ, then costs and figures.
+    """Says which columns HParams has: choices that tell the subnets apart, costs and figures.
 
     Without this it would show the scalars by the names that they have in other tabs.
     """
-    rows = [_choices(subnet, space) for subnet in values]
-    found = {name: {float(row[name]) for row in rows if name in row} for name in set().union(*rows)}
-    several = {name: numbers for name, numbers in found.items() if len(numbers) > 1} or found
     columns = [
-        hparams.HParam(name, hparams.RealInterval(min(numbers), max(numbers)))
-        for name, numbers in sorted(several.items())
+        hparams.HParam(name, hparams.RealInterval(min(present), max(present)))
+        for name, present in _columns([_choices(subnet, space) for subnet in values]).items()
     ]
     names = dict.fromkeys(name for metrics in values.values() for name in metrics)
     metrics = [hparams.Metric(f"{_GROUP}/{name}", display_name=name) for name in names]
@@ -100,6 +97,20 @@ def _write_columns(
     with writer.as_default(step=0):
         hparams.hparams_config(columns, metrics)
     writer.close()
+
+
+def _columns(rows: Sequence[Mapping[str, float]]) -> dict[str, list[float]]:
+    """Values by name of the choices that differ between subnets, each like no other before it.
+
+    The widths of a block's two convolutions are often the same. If nothing differs, all are left.
+    """
+    found = {name: [row.get(name) for row in rows] for name in sorted(set().union(*rows))}
+    different = {tuple(column): name for name, column in reversed(found.items())}
+    several = [name for column, name in different.items() if len(set(column)) > 1]
+    return {
+        name: [float(value) for value in found[name] if value is not None]
+        for name in sorted(several) or found
+    }
 
 
 def _write_curves(scores: np.ndarray, scored: Scored) -> None:

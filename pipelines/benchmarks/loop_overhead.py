@@ -17,6 +17,7 @@ from aec_ofa_tf.training.checkpoints import CheckpointStore
 from aec_ofa_tf.training.devices import open_devices
 from aec_ofa_tf.training.loop import Batch, Feed, LoopConfig, StepLoop
 from aec_ofa_tf.training.sampler import uniform_sampler
+from aec_ofa_tf.training.step_details import SIZES, StepDetails
 from pipelines.benchmarks.measuring import ratio, seconds_of
 from pipelines.benchmarks.settings import TrainStepSettings
 from pipelines.benchmarks.workload import new_trainer
@@ -34,36 +35,54 @@ _BATCHES = 32
 
 
 def measure_loop(settings: TrainStepSettings) -> dict[str, float]:
-    """Runs blocks of steps in the loop, and the same steps without it, in alternating order.
+    """Runs blocks of steps in the loop, in one without summaries, and without a loop.
 
-    Every block in the loop opens the input and ends with a checkpoint, like a resumed run. Real
-    training does so less often.
+    They take turns. Every block in a loop opens the input and ends with a checkpoint, like a
+    resumed run. Real training does so less often.
 
     Returns:
-        `steps`: number of steps in the loop, and without it; `blocks`: seconds of every block;
-        `overhead`: ratio of their medians - 1; `traces`: how often the step was traced in total.
+        `steps`: number of steps in each way; `blocks`: seconds of every block; `overhead`: ratio of
+        the medians with and without the loop - 1; `summaries`: ratio of the medians of the loop
+        with and without summaries - 1; `traces`: how often the step was traced in total.
     """
     with tempfile.TemporaryDirectory() as folder:
         feed = _feed(settings, Path(folder))
         loop = _loop(settings, Path(folder))
         batch = next(iter(feed.batches_from(0)))
-        loop.step(batch)
-        rows = [_block(loop, feed, batch, start) for start in range(0, settings.loop_steps, _BLOCK)]
+        quiet = _QuietLoop(
+            loop.trainer, loop.devices, loop.store, SummaryLog(None), loop.validate, "quiet"
+        )
+        for each in (loop, quiet):
+            each.step(batch)
+        starts = range(0, settings.loop_steps, _BLOCK)
+        rows = [_block(loop, quiet, feed, batch, start) for start in starts]
     return {
         "steps": _BLOCK * len(rows),
         "steps_of_a_block": _BLOCK,
         "blocks": rows,
         "overhead": ratio(rows, "loop", "bare") - 1,
+        "summaries": ratio(rows, "loop", "quiet") - 1,
         "traces": loop.step_function.experimental_get_tracing_count(),
     }
 
 
-def _block(loop: StepLoop, feed: Feed, batch: Batch, start: int) -> dict[str, float]:
-    """Seconds of the steps of a block in the loop, and of the same steps without it."""
+class _QuietLoop(StepLoop):
+    """The loop without what only summaries need: nothing is computed for them or written."""
+
+    def _values(self, details: StepDetails, loss: tf.Tensor, stopping: tf.Tensor) -> tf.Tensor:
+        needed = tf.stack([loss, tf.cast(stopping, tf.float32)])
+        return tf.pad(needed, [[0, 1 + 2 * len(SIZES)]], constant_values=1.0)
+
+
+def _block(
+    loop: StepLoop, quiet: StepLoop, feed: Feed, batch: Batch, start: int
+) -> dict[str, float]:
+    """Seconds of the steps of a block in both loops, and of the same steps without a loop."""
     end = start + _BLOCK
     config = LoopConfig(end, checkpoint_every=_BLOCK, summary_every=_SUMMARY_EVERY)
     candidates: dict[str, Callable[[], object]] = {
         "loop": partial(loop.run, feed, start, config),
+        "quiet": partial(quiet.run, feed, start, config),
         "bare": partial(_bare_steps, loop, batch, range(start, end)),
     }
     order = list(candidates) if start // _BLOCK % 2 else list(candidates)[::-1]
@@ -88,7 +107,7 @@ def _loop(settings: TrainStepSettings, folder: Path) -> StepLoop:
     trainer = new_trainer(settings, sampler)
     store = CheckpointStore(folder / "checkpoints", trainer.supernet, trainer.optimizer)
     log = SummaryLog(folder / "events")
-    return StepLoop(trainer, open_devices("none"), store, log, dict, "loop")
+    return StepLoop(trainer, open_devices("none"), store, log, lambda step: None, "loop")
 
 
 def _bare_steps(loop: StepLoop, batch: Batch, steps: Iterable[int]) -> None:

@@ -68,6 +68,7 @@ def _figures(
         "memory_over_largest": memory["shared_over_largest"],
         "traces": loop["traces"],
         "loop_overhead": loop["overhead"],
+        "loop_summaries": loop["summaries"],
         "steps_per_second": {
             FLOAT32: 1 / typical(rows, "shared_slices"),
             BFLOAT16: bfloat16["steps_per_second"],

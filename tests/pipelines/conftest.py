@@ -50,6 +50,8 @@ TINY = (
     "--largest_steps=4",
     "--supernet_steps=8",
     "--checkpoint_every=4",
+    "--summary_every=2",
+    "--validate_every=6",
     "--population=3",
     "--budget=params<=8k",
     "--budget=params=9k+-2k",

@@ -14,9 +14,16 @@ from tensorboard.plugins.hparams.metadata import (
     parse_session_start_info_plugin_data,
 )
 
+from aec_ofa_tf.dataset import VALIDATION
+from aec_ofa_tf.experiment import Experiment
 from aec_ofa_tf.models.cnn10 import blocks_of, cnn10_space, parse_subnet
+from aec_ofa_tf.reporting.sessions import MOST_SESSIONS
+from aec_ofa_tf.training.evaluation import all_labels
+from aec_ofa_tf.training.run import Sizes
 from aec_ofa_tf.workdir import Workdir
 from tests.programs import Running, run_program, run_without_tensorflow
+from tests.reporting.events import logged
+from tfrecords.records import open_records
 
 
 @pytest.fixture(scope="module")
@@ -79,34 +86,48 @@ def test_tensorboard_gets_finished_sessions_and_pictures(searched, trained):
     events = trained.workdir / "events" / "search"
     sessions = [path for path in events.iterdir() if path.is_dir()]
     rows = json.loads((folder / "candidates.json").read_text())
-    assert {path.name for path in sessions} >= {row["subnet"] for row in rows[-3:]}
-    found = logged(events / rows[-1]["subnet"])
+    assert len(sessions) == MOST_SESSIONS < len(rows)
+    row = next(row for row in rows if row["budget"] == "params<=8k")  # the best
+    found = logged(events / row["subnet"])
     end = parse_session_end_info_plugin_data(found["_hparams_/session_end_info"])
     start = parse_session_start_info_plugin_data(found["_hparams_/session_start_info"])
     assert end.status == api_pb2.STATUS_SUCCESS
-    spec = parse_subnet(rows[-1]["subnet"])
+    spec = parse_subnet(row["subnet"])
     chosen = {name: value.number_value for name, value in start.hparams.items()}
     for number, widths in enumerate(blocks_of(spec), start=1):
         assert chosen[f"block{number}_depth"] == len(widths)
         assert chosen[f"block{number}_width1"] == widths[0]
-    assert found["params"] == rows[-1]["params"]
-    assert found["mAP"] == pytest.approx(rows[-1]["validation_mAP"])
+    for name in ("params", "macs", "arena_bytes", "tflite_bytes_int8"):
+        assert found[f"subnet/{name}"] == row[name]
+    assert found["subnet/mAP"] == pytest.approx(row["validation_mAP"])
     pictures = {path.stem: path for path in folder.glob("*.png")}
     assert set(pictures) == {"pareto_params", "pareto_macs", "spread", "sensitivity"}
     images = logged(events)
     for name, path in pictures.items():
-        image = tf.io.decode_png(images[name][2], channels=3)
+        front = name.removeprefix("pareto_")
+        logged_as = f"search/{name}" if front == name else f"front/{front}"
+        image = tf.io.decode_png(images[logged_as][2], channels=3)
         assert (image == tf.io.decode_png(path.read_bytes(), channels=3)).numpy().all()
 
 
-def logged(directory: Path) -> dict:
-    """The values in a directory's event files by tag; of HParams the content."""
-    return {
-        value.tag: value.metadata.plugin_data.content or tf.make_ndarray(value.tensor)
-        for log in directory.glob("events*")
-        for record in tf.data.TFRecordDataset(str(log))
-        for value in tf.compat.v1.Event.FromString(record.numpy()).summary.value
-    }
+def test_precision_and_recall_of_the_winners_are_those_of_their_scores(searched, trained):
+    result, _ = searched
+    run = Experiment.open(trained.workdir, open_records(trained.data_dir)).run
+    subnet = result["budgets"][0]["subnet"]
+    evaluator = run.evaluator(run.load_supernet(), Sizes(8, 16))
+    batches = run.batches(VALIDATION, 8)
+    scores = evaluator.scores(subnet, evaluator.recalibrate(subnet), batches).ravel()
+    labels = all_labels(batches).ravel() > 0
+
+    found = logged(trained.workdir / "events" / "search" / subnet)
+    curve = found["precision_recall/all_classes/pr_curves"]
+    for place in (10, 30, 50):  # of 101 thresholds
+        chosen = scores >= place / 100
+        assert curve[4, place] == pytest.approx(labels[chosen].mean(), abs=0.02)
+        assert curve[5, place] == pytest.approx(chosen[labels].mean(), abs=0.02)
+    names = {name.split("/")[1] for name in found if name.startswith("precision_recall/")}
+    assert names - {"all_classes"} <= set(open_records(trained.data_dir).labels)
+    assert len(names) > 5
 
 
 def test_an_impossible_budget_is_answered_without_tensorflow(trained):

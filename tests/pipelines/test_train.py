@@ -1,13 +1,18 @@
+import json
+import re
 import shutil
 import signal
 
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
+from aec_ofa_tf.dataset import TRAIN
 from aec_ofa_tf.tagging.model_file import read_info
 from tests.pipelines.conftest import RANK_SWAP, TINY, final_weights, reached
 from tests.programs import Running, run_program
+from tests.reporting.events import logged
 from tfrecords.records import open_records
 
 
@@ -92,16 +97,53 @@ def test_an_impossible_budget_fails_before_anything_is_prepared(tmp_path, budget
 
 
 def test_tensorboard_gets_losses_rates_and_validation(trained):
-    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+    teacher, supernet = (logged(trained.workdir / "events" / n) for n in ("teacher", "supernet"))
 
-    tags = set()
+    losses = {f"loss/{size}" for size in ("mean", "largest", "smallest", "drawn")}
+    assert losses <= supernet.keys()
+    assert {name for name in teacher if name.startswith("loss/")} == {"loss/mean"}
+    done = trained.result["stages"]["supernet"]
+    for name in ("smallest", "ratio_0.6", "largest"):
+        figure = float(supernet[f"validation/mAP_{name}"])
+        assert figure == pytest.approx(done[f"validation_mAP/{name}"], abs=1e-6)
+    per_class = [float(v) for k, v in supernet.items() if k.startswith("validation_AP_of_class/")]
+    assert np.mean(per_class) == pytest.approx(done["validation_mAP/largest"], abs=1e-6)
+    assert float(teacher["validation/mAP_teacher"]) > 0
+
+
+def test_tensorboard_gets_clips_before_and_after_augmentation_with_sound_and_tags(trained):
+    records = open_records(trained.data_dir)
     for stage in ("teacher", "supernet"):
-        events = EventAccumulator(str(trained.workdir / "events" / stage), {"tensors": 0})
-        tags |= {f"{stage}/{tag}" for tag in events.Reload().Tags()["tensors"]}
+        found = logged(trained.workdir / "events" / stage)
+        width, height, *pictures = found["training_clips/before_and_after"]
+        assert len(pictures) == 1
+        assert tf.io.decode_png(pictures[0]).shape[:2] == [int(height), int(width)]
+        (batch,) = records.evaluation_batches(TRAIN, 4, ("waveform",), limit=4)
+        for (sound, _), waveform in zip(
+            found["training_clips/sound"], batch["waveform"].numpy(), strict=True
+        ):
+            heard, rate_hz = tf.audio.decode_wav(sound)
+            assert int(rate_hz) == records.front_end.sample_rate_hz
+            np.testing.assert_allclose(heard.numpy()[:, 0], waveform, atol=1e-4)
+        tags = found["training_clips/tags"].item().decode()
+        for name in batch["id"].numpy():
+            assert f"| {name.decode()} |" in tags
+        assert len(re.findall(r"[a-z_]+ [01]\.\d{3}", tags)) == 3 * len(batch["id"])
+        assert len(found["validation/co-occurrence"]) == 3
 
-    assert "supernet/validation_mAP/smallest" in tags
-    assert "supernet/validation_mAP/largest" in tags
-    assert "teacher/validation_mAP/teacher" in tags
+
+def test_tensorboard_gets_configuration_and_network_as_texts(trained):
+    found = logged(trained.workdir / "events" / "supernet")
+    stage, experiment = (
+        json.loads(found[f"configuration/{name}"].item().decode()[len("```json") : -len("```")])
+        for name in ("stage", "experiment")
+    )
+    assert stage["supernet_steps"] == 8
+    assert stage["train"]["batch_size"] == 8
+    assert experiment == json.loads((trained.workdir / "config.json").read_text())
+    (total,) = re.findall(r"\| \*\*(\d[\d,]*)\*\* \|", found["model/largest"].item().decode())[:1]
+    largest = trained.result["stages"]["search"]["largest"]
+    assert int(total.replace(",", "")) == largest["params"]
 
 
 @pytest.mark.parametrize(

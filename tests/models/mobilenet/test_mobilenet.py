@@ -127,7 +127,7 @@ def test_shared_gradients_are_those_of_separate_passes(execution):
     loss, shared = shared_gradients(supernet, inputs, subnets, config)
 
     assert supernet.stem_units == 3  # first convolution, blocks 1 and 2 have no choice
-    assert float(loss) == pytest.approx(float(expected), rel=1e-10)
+    np.testing.assert_allclose(loss, expected, rtol=1e-10)
     for received, wanted in zip(shared, separate, strict=True):
         np.testing.assert_allclose(received, wanted, atol=1e-9)
 

@@ -1,0 +1,111 @@
+"""TensorBoard on a finished run, in a real browser: what a reader sees without a click."""
+
+import json
+
+import pytest
+
+from aec_ofa_tf.reporting.sessions import MOST_SESSIONS, TICKED_RUNS
+from tests.browser import chromium, needs_chromium
+from tests.reporting.board import SCREEN, Board, tensorboard
+
+pytestmark = [needs_chromium, pytest.mark.slow]
+
+FRONTS = {"front/macs", "front/params"}
+LOSSES = {"loss/drawn", "loss/largest", "loss/mean", "loss/smallest"}
+
+
+@pytest.fixture(scope="module")
+def board(trained, tmp_path_factory):
+    with chromium(tmp_path_factory) as browser, tensorboard(trained.workdir) as address:
+        browser.use(SCREEN)
+        yield Board(browser, address)
+
+
+def evaluated(trained) -> list[dict]:
+    return json.loads((trained.workdir / "search" / "candidates.json").read_text())
+
+
+def test_the_first_page_shows_pareto_fronts_and_learning_curves_without_a_click(board, trained):
+    board.open()
+    board.wait(lambda: board.shown("card-view img") == 2, "Pareto fronts")
+    board.wait(lambda: board.shown("line-chart") == len(LOSSES), "learning curves")
+    board.wait(lambda: all(board.values("card-view img", "complete")), "pictures")
+    board.browser.screenshot("tensorboard-first-page", whole=False)
+
+    assert board.browser.run("return location.hash") == "#timeseries"
+    assert set(board.texts("image-card .tag")) == FRONTS
+    assert set(board.texts("scalar-card .tag")) == LOSSES
+    assert min(board.values("card-view img", "naturalWidth")) > 100
+    # An axis without points goes from 0 to 1; these have steps up to the last.
+    ticks = [float(text) for text in board.texts("line-chart line-chart-axis.x-axis text") if text]
+    assert max(ticks, default=0) > 5
+    assert len({subnet["subnet"] for subnet in evaluated(trained)}) > TICKED_RUNS
+    runs = board.values("runs-data-table mat-checkbox input", "checked")
+    assert MOST_SESSIONS < len(runs) <= TICKED_RUNS
+    assert all(runs)
+
+
+def test_scalars_are_grouped_by_name_and_drawn(board):
+    board.open("scalars")
+    groups = ["loss", "optimizer", "speed", "subnet", "validation", "validation_AP_of_class"]
+    board.wait(lambda: sorted(board.texts(".category-name")) == groups, "groups of scalars")
+    board.wait(lambda: board.shown("path.line") >= len(LOSSES), "curves")
+    board.browser.screenshot("tensorboard-scalars", whole=False)
+
+    drawn = [path for path in board.values("path.line", "outerHTML") if ' d="M' in path]
+    assert len(drawn) >= len(LOSSES)
+    assert board.texts(".category-name")[0] == "loss"
+
+
+def test_images_show_fronts_analyses_clips_and_co_occurrences(board):
+    board.open("images")
+    groups = ["front", "search", "training_clips", "validation"]
+    board.wait(lambda: board.texts(".category-name") == groups, "groups of images")
+    board.wait(lambda: min(board.values("img", "naturalWidth"), default=0) > 100, "pictures")
+    board.browser.screenshot("tensorboard-images", whole=False)
+
+    assert board.shown("img") >= 4
+    names = " ".join(board.texts("tf-image-loader"))
+    for name in (*FRONTS, "search/sensitivity", "search/spread"):
+        assert name in names
+    assert "training_clips/before_and_after" in names
+
+
+def test_every_session_is_in_the_three_views_of_hparams(board):
+    board.open("hparams")
+    board.wait(lambda: "params" in board.texts("vaadin-grid-cell-content"), "table of sessions")
+    cells = "vaadin-grid-cell-content"
+    board.wait(lambda: board.texts(cells)[-1] != "" or board.shown(cells) > 100, "rows")
+    board.browser.screenshot("tensorboard-hparams-table", whole=False)
+    columns = board.texts(cells)
+    assert {"mAP", "params", "macs", "block2_width1", "block4_depth"} <= set(columns)
+    assert not any("subnet/" in text for text in columns)
+
+    board.click("paper-tab", "parallel coordinates view")
+    board.wait(lambda: board.shown("g.foreground path") == MOST_SESSIONS, "line per session")
+    board.browser.screenshot("tensorboard-hparams-parallel", whole=False)
+    board.click("paper-tab", "scatter plot matrix view")
+    board.wait(lambda: board.shown("circle") >= MOST_SESSIONS, "point per session")
+    board.browser.screenshot("tensorboard-hparams-scatter", whole=False)
+
+
+@pytest.mark.parametrize(
+    ("tab", "group", "selector", "least"),
+    [
+        ("pr_curves", "precision_recall", "path.line", 2),
+        ("audio", "training_clips", "audio", 1),
+        ("text", "configuration", "tf-markdown-view", 3),
+    ],
+)
+def test_curves_sounds_and_texts_are_shown(board, tab, group, selector, least):
+    board.open(tab)
+    board.wait(lambda: group in board.texts(".category-name"), f"group {group}")
+    board.wait(lambda: board.shown(selector) >= least, f"{selector} in {tab}")
+    board.browser.screenshot(f"tensorboard-{tab}", whole=False)
+
+    if tab == "audio":
+        board.wait(lambda: min(board.values("audio", "readyState")) >= 1, "sound")
+        lengths = [seconds for seconds in board.values("audio", "duration") if seconds]
+        assert lengths == pytest.approx([0.64] * len(lengths), abs=0.01)
+    if tab == "text":
+        assert '"supernet_steps": 8' in "".join(board.texts("tf-markdown-view"))

@@ -8,7 +8,14 @@ from sklearn.metrics import (
     precision_recall_fscore_support,
 )
 
-from aec_ofa_tf.per_class import Confusion, confusion, per_class_report, worst_confusions
+from aec_ofa_tf.per_class import (
+    Confusion,
+    co_occurrence,
+    confusion,
+    frequent_classes,
+    per_class_report,
+    worst_confusions,
+)
 from aec_ofa_tf.tasks import MULTI_LABEL, SINGLE_LABEL
 
 NAMES = ("dog", "rain", "siren", "wind")
@@ -101,3 +108,16 @@ def test_classes_without_clips_and_never_chosen_have_no_shares():
 def test_clips_that_cannot_be_reported_are_refused(scores, labels, names, message):
     with pytest.raises(ValueError, match=message):
         per_class_report(scores, labels, names, single_label=True)
+
+
+def test_co_occurrence_of_labels_is_the_share_of_clips_that_have_both():
+    labels = np.array([[1, 1, 0], [1, 0, 0], [0, 1, 0]], np.float32)
+    assert co_occurrence(labels, labels).tolist() == [[1, 0.5, 0], [0.5, 1, 0], [0, 0, 0]]
+    scores = np.array([[0.5, 0.1, 0.2], [0.7, 0.3, 0.4], [0.0, 0.0, 1.0]])
+    np.testing.assert_allclose(co_occurrence(scores, labels)[0], [0.6, 0.2, 0.3])
+
+
+def test_frequent_classes_have_clips_and_keep_their_order():
+    labels = np.array([[1, 0, 1, 0], [1, 0, 1, 0], [0, 0, 1, 1]], np.float32)
+    assert frequent_classes(labels) == [0, 2, 3]
+    assert frequent_classes(labels, most=2) == [0, 2]

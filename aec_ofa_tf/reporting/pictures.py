@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -98,5 +99,8 @@ def _write_numbers(axes: Axes, matrix: np.ndarray, shares: np.ndarray) -> None:
 
 def _png(drawing: Figure) -> bytes:
     buffer = io.BytesIO()
-    drawing.savefig(buffer, dpi=_DPI, format="png")
+    with warnings.catch_warnings():
+        # Letters that Matplotlib's font lacks are boxes; a warning for each would not help.
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")
+        drawing.savefig(buffer, dpi=_DPI, format="png")
     return buffer.getvalue()

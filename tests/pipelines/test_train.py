@@ -138,7 +138,7 @@ def test_tensorboard_gets_configuration_and_network_as_texts(trained):
         json.loads(found[f"configuration/{name}"].item().decode()[len("```json") : -len("```")])
         for name in ("stage", "experiment")
     )
-    assert stage["supernet_steps"] == 8
+    assert stage["steps"] == 8
     assert stage["train"]["batch_size"] == 8
     assert experiment == json.loads((trained.workdir / "config.json").read_text())
     (total,) = re.findall(r"\| \*\*(\d[\d,]*)\*\* \|", found["model/largest"].item().decode())[:1]

@@ -67,9 +67,15 @@ class Board:
         script = f"{_FIND} return found.map((e) => e.getBoundingClientRect().width);"
         return self.browser.run(script, selector)
 
+    def pictures(self, selector: str) -> list[bytes]:
+        """PNG pictures of all elements that are in no web component."""
+        found = self.browser.driver.find_elements("css selector", selector)
+        return [element.screenshot_as_png for element in found]
+
     def click(self, selector: str, text: str) -> None:
         """Clicks the first element with a text."""
-        script = f"{_FIND} found.find((e) => e.textContent.trim().toLowerCase() == arguments[1]).click();"
+        chosen = "(element) => element.textContent.trim().toLowerCase() == arguments[1]"
+        script = f"{_FIND} found.find({chosen}).click();"
         self.browser.run(script, selector, text)
 
     def wait(self, condition: Callable[[], bool], what: str) -> None:

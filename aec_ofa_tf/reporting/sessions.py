@@ -9,7 +9,7 @@ scalars (`subnet/`) come late in the alphabet, away from what the first page ope
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,11 +65,12 @@ def write_sessions(
         scored: scores of those subnets that get precision-recall curves.
     """
     _remove_events(directory)
-    _write_columns(directory, values, space)
+    choices = _choices(values, space)
+    _write_columns(directory, choices.values(), values.values())
     for subnet, metrics in values.items():
         writer = tf.summary.create_file_writer(str(directory / str(subnet)))
         with writer.as_default(step=0):
-            hparams.hparams(_choices(subnet, space), trial_id=str(subnet))
+            hparams.hparams(choices[subnet], trial_id=str(subnet))
             for name, value in metrics.items():
                 tf.summary.scalar(f"{_GROUP}/{name}", value)
             if subnet in scored.scores:
@@ -81,7 +82,7 @@ def write_sessions(
 
 
 def _write_columns(
-    directory: Path, values: Mapping[Subnet, Mapping[str, float]], space: SearchSpace
+    directory: Path, choices: Collection[Mapping[str, float]], values: Iterable[Mapping[str, float]]
 ) -> None:
     """Says which columns HParams has: choices that tell the subnets apart, costs and figures.
 
@@ -89,9 +90,9 @@ def _write_columns(
     """
     columns = [
         hparams.HParam(name, hparams.RealInterval(min(present), max(present)))
-        for name, present in _columns([_choices(subnet, space) for subnet in values]).items()
+        for name, present in _columns(choices).items()
     ]
-    names = dict.fromkeys(name for metrics in values.values() for name in metrics)
+    names = dict.fromkeys(name for metrics in values for name in metrics)
     metrics = [hparams.Metric(f"{_GROUP}/{name}", display_name=name) for name in names]
     writer = tf.summary.create_file_writer(str(directory))
     with writer.as_default(step=0):
@@ -99,18 +100,15 @@ def _write_columns(
     writer.close()
 
 
-def _columns(rows: Sequence[Mapping[str, float]]) -> dict[str, list[float]]:
+def _columns(rows: Collection[Mapping[str, float]]) -> dict[str, list[float]]:
     """Values by name of the choices that differ between subnets, each like no other before it.
 
     The widths of a block's two convolutions are often the same. If nothing differs, all are left.
     """
-    found = {name: [row.get(name) for row in rows] for name in sorted(set().union(*rows))}
+    found = {name: [float(row[name]) for row in rows] for name in sorted(set().union(*rows))}
     different = {tuple(column): name for name, column in reversed(found.items())}
     several = [name for column, name in different.items() if len(set(column)) > 1]
-    return {
-        name: [float(value) for value in found[name] if value is not None]
-        for name in sorted(several) or found
-    }
+    return {name: found[name] for name in sorted(several) or found}
 
 
 def _write_curves(scores: np.ndarray, scored: Scored) -> None:
@@ -137,5 +135,16 @@ def _remove_events(directory: Path) -> None:
             folder.rmdir()
 
 
-def _choices(subnet: Subnet, space: SearchSpace) -> dict[str, float]:
-    return {f"block{block}_{name}": value for block, name, value in space.hyperparameters(subnet)}
+def _choices(subnets: Iterable[Subnet], space: SearchSpace) -> dict[Subnet, dict[str, float]]:
+    """Choices by name for every subnet; those of a unit that a subnet does not have are 0.
+
+    HParams draws no line in parallel coordinates for a session without a value.
+    """
+    rows = {
+        subnet: {
+            f"block{block}_{name}": float(v) for block, name, v in space.hyperparameters(subnet)
+        }
+        for subnet in subnets
+    }
+    names = sorted(set().union(*rows.values()))
+    return {subnet: {name: row.get(name, 0.0) for name in names} for subnet, row in rows.items()}

@@ -54,6 +54,8 @@ def test_columns_are_the_choices_that_tell_sessions_apart(tmp_path):
     # A block's two convolutions are equally wide, and the first block has no choice.
     assert names == sorted(names)
     assert "block3_width1" in names
+    (domain,) = (c.domain_interval for c in columns.hparam_infos if c.name == "block4_width2")
+    assert domain.min_value == 0  # of subnets whose last block has one convolution
     assert not {"block1_width1", "block1_depth", "block3_width2"} & set(names)
     metrics = [(info.name.tag, info.display_name) for info in columns.metric_infos]
     assert metrics == [("subnet/mAP", "mAP"), ("subnet/params", "params")]

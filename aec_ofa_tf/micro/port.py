@@ -12,7 +12,12 @@ from aec_ofa_tf.export.parity import checked_drop, keras_scores
 from aec_ofa_tf.export.request import ConversionRequest
 from aec_ofa_tf.files import replacing
 from aec_ofa_tf.micro.c_files import VELA_FILE, CModel, c_files, port_folder
-from aec_ofa_tf.micro.graph import GraphOperator, graph_operators, slim
+from aec_ofa_tf.micro.graph import (
+    GraphOperator,
+    graph_operators,
+    slim,
+    without_first_reshape,
+)
 from aec_ofa_tf.micro.interpreter import ReferenceModel, run_micro
 from aec_ofa_tf.micro.operators import OPERATORS
 from aec_ofa_tf.micro.report import MicroFigures, NpuFigures, PortReport
@@ -83,8 +88,8 @@ def make_port(
     micro, npu = None, None
     files: dict[str, bytes] = {}
     if request.target == MICRO:
-        content = slim(tflite_bytes)
-        used = graph_operators(tflite_bytes)
+        lean = without_first_reshape(tflite_bytes)
+        content, used = slim(lean), graph_operators(lean)
         micro, arena_bytes = _checked(model, request, content, used, reference, folder)
     else:
         content, npu = compile_for_npu(tflite_bytes, request.target, folder)

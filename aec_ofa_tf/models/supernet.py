@@ -12,6 +12,7 @@ from aec_ofa_tf.layers.elastic_unit import Statistics
 from aec_ofa_tf.layers.prefix import SLICES, keep_prefix
 from aec_ofa_tf.models.checks import as_choices, check_log_mel, check_no_norms
 from aec_ofa_tf.models.draws import Draws, DropoutSite, drop
+from aec_ofa_tf.models.image import as_image
 from aec_ofa_tf.models.network import INPUT_NORM, NetworkConfig
 from aec_ofa_tf.models.space import Members, Subnet, as_space
 from aec_ofa_tf.models.supernet_config import arguments, describe
@@ -121,7 +122,7 @@ class Supernet(keras.Model):
 
     def dropout_sites(self, frames: int) -> tuple[DropoutSite, ...]:
         """Where dropout is applied, for an input of `frames`: after units in order, in the head."""
-        sites, shape = [], (frames, *self.network.image[1:])
+        sites, shape = [], self.network.image_of(frames)
         for unit, size in zip(self.units, self.sizes, strict=True):
             sides = unit.output_shape(size.choices[-1], shape)[:2]
             shape = (*sides, size.channels_out)
@@ -205,12 +206,11 @@ class Supernet(keras.Model):
             The stem's output [clips, or pairs with mixup, frames, mel bins, channels], as wide as
             the widest subnet needs, or all channels with masks; and the moments used.
         """
-        log_mel = tf.cast(log_mel, self.variable_dtype)
-        normed, moments = self.normalise_input(log_mel, statistics)
+        normed, moments = self.normalise_input(tf.cast(log_mel, self.variable_dtype), statistics)
         if draws is not None:
             normed = normed * tf.cast(draws.spec_augment, normed.dtype)
             normed = normed if draws.mixup is None else mix_pairs(normed, draws.mixup)
-        x = tf.cast(normed[..., None], self.compute_dtype)
+        x = tf.cast(as_image(normed, self.network.input_pool), self.compute_dtype)
         x, used = self._run(range(self.stem_units), x, choices, draws, statistics)
         return x, {**moments, **used}
 

@@ -14,7 +14,7 @@ from tests.micro.files import convert_all, random_subnets
 FAMILIES = {
     "cnn10": (cnn10_space("[X,X,X]", base_channels=8), 98, 40),
     "mobilenet": (mobilenet_space("mn04"), 100, 64),
-    "pooled mobilenet": (mobilenet_space("mn02 pool=4x2"), 250, 64),
+    "pooled mobilenet": (mobilenet_space("mn04 pool=4x2"), 250, 64),
 }
 
 

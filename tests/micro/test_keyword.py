@@ -60,14 +60,13 @@ def test_boards_show_the_best_candidate_that_fits(run):
     folder, result = run
     done = run_program("boards", f"--workdir={folder / 'run'}", "--ram_kib=55")
     rows = {row["board"]: row for row in done.result["boards"]}
-    searched = [row for row in result["stages"]["search"]["budgets"]]
+    searched = result["stages"]["search"]["budgets"]
 
     yours = rows["yours"]
     assert yours["ram_bytes"] <= 55 * 1024
     assert yours["score"] is not None
     small = [row["validation"]["accuracy"] for row in searched[:2]]
     assert yours["score"] >= max(small) - 1e-9
-    assert "none" in done.stderr or all(row["subnet"] for row in rows.values())
     assert re.search(r"\| 64 KiB SRAM, 256 KiB flash +\| 8-", done.stderr)
 
 

@@ -140,6 +140,7 @@ def test_a_resolver_that_lacks_an_operator_is_told(converted, tmp_path):
     done = tag(compile_all(other, tmp_path), recording(tmp_path)[0])
 
     assert done.returncode == 1
+    assert "Didn't find op for builtin opcode 'CONV_2D'" in done.stderr
     assert "the network cannot be started: see the micro library's messages" in done.stderr
 
 
@@ -155,7 +156,19 @@ def test_an_arena_that_is_too_small_is_told(converted, tmp_path):
     done = tag(compile_all(other, tmp_path), recording(tmp_path)[0])
 
     assert done.returncode == 1
+    assert "Failed to resize buffer" in done.stderr
     assert "the network cannot be started: see the micro library's messages" in done.stderr
+
+
+def test_an_example_that_was_changed_is_kept(converted, tmp_path):
+    _, folder = converted
+    own = shutil.copytree(folder, tmp_path / "0" / folder.name)
+    (own / "main.c").write_text("the user's")
+    (own / "front_end.c").write_text("damaged")
+    convert_all([SPACE.smallest], NETWORK, tmp_path, "micro", KEYWORD)
+
+    assert (own / "main.c").read_text() == "the user's"
+    assert (own / "front_end.c").read_text() == (folder / "front_end.c").read_text()
 
 
 def test_the_report_says_why_there_is_no_front_end(tmp_path):

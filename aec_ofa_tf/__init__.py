@@ -12,7 +12,9 @@ milliseconds: every name below is imported when it is first used, TensorFlow wit
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -20,8 +22,11 @@ if TYPE_CHECKING:
     from aec_ofa_tf.audio.log_mel import log_mel
     from aec_ofa_tf.costs.budget import Budget
     from aec_ofa_tf.costs.costs import subnet_costs
+    from aec_ofa_tf.costs.npu import NpuTable
+    from aec_ofa_tf.description import Description
     from aec_ofa_tf.experiment import Experiment
     from aec_ofa_tf.export.config import ExportConfig
+    from aec_ofa_tf.micro.npu_profile import profile_npus
     from aec_ofa_tf.models.family import search_space
     from aec_ofa_tf.models.keras_files import load_supernet
     from aec_ofa_tf.models.network_options import NetworkOptions
@@ -56,6 +61,7 @@ __all__ = [
     "ExportConfig",
     "FrontEndConfig",
     "NetworkOptions",
+    "NpuTable",
     "PrepareConfig",
     "SearchConfig",
     "SearchSpace",
@@ -71,6 +77,7 @@ __all__ = [
     "TrainConfig",
     "Trainer",
     "TransferConfig",
+    "describe",
     "front_end",
     "get_task",
     "import_weights",
@@ -78,6 +85,7 @@ __all__ = [
     "log_mel",
     "open_records",
     "prepare",
+    "profile_npus",
     "read_csv",
     "read_esc50",
     "read_folder",
@@ -92,8 +100,10 @@ _MODULES = {
     "aec_ofa_tf.audio.log_mel": ("log_mel",),
     "aec_ofa_tf.costs.budget": ("Budget",),
     "aec_ofa_tf.costs.costs": ("subnet_costs",),
+    "aec_ofa_tf.costs.npu": ("NpuTable",),
     "aec_ofa_tf.experiment": ("Experiment",),
     "aec_ofa_tf.export.config": ("ExportConfig",),
+    "aec_ofa_tf.micro.npu_profile": ("profile_npus",),
     "aec_ofa_tf.models.family": ("search_space",),
     "aec_ofa_tf.models.keras_files": ("load_supernet",),
     "aec_ofa_tf.models.network_options": ("NetworkOptions",),
@@ -120,6 +130,31 @@ _MODULES = {
 }
 _HOMES = {name: module for module, names in _MODULES.items() for name in names}
 _RENAMED = {"prepare": "prepare_records"}
+
+
+def describe(path: str | os.PathLike[str]) -> Description:
+    """Describes what this project has written: what it is, its figures, and what takes it next.
+
+    Args:
+        path: a run directory, a directory of records, imported weights, a checkpoint, a `.keras`
+            or a `.tflite` file.
+
+    Returns:
+        The description; `print` shows it in 80 columns.
+
+    Raises:
+        ValueError: it is nothing of this project, or damaged.
+        OSError: it cannot be read.
+
+    Example:
+        >>> ofa.describe("data").kind
+        'records'
+    """
+    from aec_ofa_tf.inspection import describe_artefact
+    from tfrecords.inspection import describe_records, holds_records
+
+    place = Path(path)
+    return describe_records(place) if holds_records(place) else describe_artefact(place)
 
 
 def __getattr__(name: str) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from aec_ofa_tf.classes import ClassCounts, check_trainable
@@ -12,6 +13,8 @@ from aec_ofa_tf.dataset import Dataset
 from aec_ofa_tf.export import stage as exports
 from aec_ofa_tf.export.config import ExportConfig
 from aec_ofa_tf.export.results import ExportResult, FamilyResult
+from aec_ofa_tf.micro.npu_profile import compiled_costs
+from aec_ofa_tf.micro.targets import has_vela
 from aec_ofa_tf.models.cnn10 import Cnn10Space
 from aec_ofa_tf.models.family import search_space
 from aec_ofa_tf.models.network import NetworkConfig
@@ -152,13 +155,15 @@ class Experiment(TrainedRun):
         Raises:
             ValueError: no subnet meets a budget, there are no validation clips, or the supernet is
                 not trained.
+            RuntimeError: no candidate is within its budget on an NPU as a whole.
         """
         require_type(
             "config", config, SearchConfig, "a SearchConfig, such as SearchConfig(budgets)"
         )
         part = subspace(self.space, space, width_ratios)
+        compile_whole = partial(compiled_costs, self.run.network) if has_vela() else None
         with self.workdir.exclusive():
-            return run_search(self.run, config, part)
+            return run_search(self.run, config, part, compile_whole)
 
     def export(
         self,

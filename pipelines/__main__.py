@@ -19,6 +19,7 @@ PROGRAMS = (
     "boards",
     "convert",
     "tag",
+    "describe",
     "average",
     "benchmark",
     "profile_device",

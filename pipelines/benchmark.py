@@ -21,6 +21,10 @@ Latency of TFLite files on clips of 10 s; without --model, of files with random 
 python -m pipelines.benchmark --suite=tflite --out=docs/results/tflite.json
 python -m pipelines.benchmark --suite=tflite --threads=2 \
     --model=runs/demo/phone/log_mel-float32.tflite --model=runs/demo/phone/waveform-int8.tflite
+
+Costs on NPUs by tables of layers, and by Vela of whole subnets:
+python -m pipelines.benchmark --suite=npu --space=mn04 --classes=12 --frames=100 \
+    --out=docs/results/npu_mobilenet.json
 """
 
 from __future__ import annotations
@@ -48,6 +52,7 @@ def main(_: list[str]) -> dict[str, object]:
         benchmark.TFLITE: _tflite,
         benchmark.PREPARE: _prepare,
         benchmark.INPUT: _input,
+        benchmark.NPU: _npu,
     }
     result = {"suite": FLAGS.suite, **suites[FLAGS.suite]()}
     if FLAGS.out:
@@ -89,6 +94,13 @@ def _input() -> dict[str, object]:
     from pipelines.benchmarks.input_rate import run_input_suite
 
     return run_input_suite(settings)
+
+
+def _npu() -> dict[str, object]:
+    settings = benchmark.npu_settings()
+    from pipelines.benchmarks.npu import run_npu_suite
+
+    return run_npu_suite(settings)
 
 
 if __name__ == "__main__":

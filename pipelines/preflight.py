@@ -54,6 +54,7 @@ def check_request(request: TrainFlags) -> None:
     if request.search:
         request.search.check_storage()
         request.search.load_latency_table()  # a missing file fails here
+        request.search.load_npu_table()
     if request.export:
         _check_export(request)
 
@@ -63,7 +64,7 @@ def check_source(source: Source, front_end: FrontEndConfig, request: TrainFlags)
 
     Raises:
         ValueError: a stage would refuse its classes, or no subnet meets a budget.
-        OSError: the latency table cannot be read, or the disk has too little room for all stages.
+        OSError: a table cannot be read, or the disk has too little room for all stages.
     """
     counts = source.class_counts
     check_classes(counts, request)
@@ -121,8 +122,8 @@ def check_budgets(
 
     Raises:
         UnsatisfiableBudgetError: no subnet meets a budget; the message names the nearest.
-        ValueError: the latency table is of another network.
-        OSError: the latency table cannot be read.
+        ValueError: a table is of another network.
+        OSError: a table cannot be read.
     """
     if not (request.search or request.supernet):
         return

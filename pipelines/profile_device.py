@@ -3,9 +3,14 @@ r"""Measures the layers of a search space on this machine, for budgets on `laten
 python -m pipelines.profile_device --out=table.json
 python -m pipelines.profile_device --workdir=runs/demo --quantization=int8 --out=table.json
 
+For budgets on NPUs such as `ethos_u55_128_ms`, Vela compiles the layers; no board is needed:
+python -m pipelines.profile_device --workdir=runs/demo --target=ethos-u55-128 --out=npu.json
+python -m pipelines.profile_device --space=mn04 --classes=12 --frames=100 \
+    --target=ethos-u55-32,ethos-u55-128,ethos-u85-256 --out=npu.json
+
 It takes two minutes on one core at the default sizes, those of CNN10. Random subnets are measured
 as a whole too, to compare them with the sums of their layers. docs/latency_table.md describes the
-file.
+file, docs/microcontrollers.md that for NPUs.
 """
 
 from __future__ import annotations
@@ -16,7 +21,9 @@ from pathlib import Path
 from absl import flags
 
 import pipelines.flags
+from aec_ofa_tf.costs.npu import check_accelerators
 from aec_ofa_tf.files import write_json
+from aec_ofa_tf.micro.targets import require_vela
 from aec_ofa_tf.models.network import NetworkConfig
 from aec_ofa_tf.models.network_options import NetworkOptions
 from aec_ofa_tf.models.space import SearchSpace
@@ -42,7 +49,11 @@ flags.DEFINE_integer(
 flags.DEFINE_enum(
     "quantization", "float32", ["float32", "int8"], "Quantisation of the measured layers."
 )
+flags.DEFINE_list(
+    "target", [], "NPUs by Vela's names, such as ethos-u55-128, for which to compile the layers."
+)
 flags.DEFINE_integer("check_subnets", 20, "Number of random subnets to measure as a whole.", 0)
+_OF_A_DEVICE = ("device", "quantization", "threads", "repetitions")
 flags.adopt_module_key_flags(pipelines.flags)
 flags.adopt_module_key_flags(experiment)
 
@@ -52,6 +63,8 @@ def main(_: list[str]) -> dict[str, object]:
     """Writes `--out`; see the module's docstring."""
     program.check_out(FLAGS.out)
     space, network = _space_and_network()
+    if FLAGS.target:
+        return _profile_npus(space, network)
     from pipelines.benchmarks.device_profile import ProfileSettings, profile_device
 
     settings = ProfileSettings(
@@ -69,6 +82,23 @@ def main(_: list[str]) -> dict[str, object]:
     check = table.extra.get("check", {})
     errors = {name: check[name] for name in ("median_ape", "max_ape") if check}
     return {"out": FLAGS.out, "layers": len(table.layer_ms), **errors}
+
+
+def _profile_npus(space: SearchSpace, network: NetworkConfig) -> dict[str, object]:
+    """Writes the table of layers on the NPUs of `--target`."""
+    given = [f"--{name}" for name in _OF_A_DEVICE if FLAGS[name].present]
+    if given:
+        raise ValueError(
+            f"{', '.join(given)} cannot be used with --target, whose int8 files Vela compiles"
+        )
+    check_accelerators(FLAGS.target)
+    require_vela()
+    from aec_ofa_tf.micro.npu_profile import profile_npus
+
+    table = profile_npus(space, network, FLAGS.target, FLAGS.check_subnets, FLAGS.seed)
+    table.save(FLAGS.out)
+    check = table.extra.get("check", {})
+    return {"out": FLAGS.out, "layers": len(table.layers), **check.get("costs", {})}
 
 
 def _space_and_network() -> tuple[SearchSpace, NetworkConfig]:

@@ -10,8 +10,9 @@ from decimal import Decimal
 
 from aec_ofa_tf.audio.front_end import FrontEndConfig
 from aec_ofa_tf.config import is_number
-from aec_ofa_tf.costs.costs import METRICS, file_metric, subnet_costs
+from aec_ofa_tf.costs.costs import METRIC_NAMES, METRICS, file_metric, subnet_costs
 from aec_ofa_tf.costs.latency import LatencyTable
+from aec_ofa_tf.costs.npu import NpuTable
 from aec_ofa_tf.models.network import NetworkConfig
 from aec_ofa_tf.models.space import Subnet
 
@@ -143,6 +144,7 @@ class Budget:
         network: NetworkConfig,
         latency: LatencyTable | None = None,
         front_end: FrontEndConfig | None = None,
+        npu: NpuTable | None = None,
     ) -> list[Subnet]:
         """The subnets that meet the budget.
 
@@ -151,15 +153,16 @@ class Budget:
             network: the static parts of the network.
             latency: a device's latency table, for bounds on `latency_ms`.
             front_end: the front end, for bounds on files with waveform input.
+            npu: layers on NPUs, for bounds on costs there.
 
         Raises:
             UnsatisfiableBudgetError: no subnet meets the budget; the message names the nearest.
-            ValueError: a bound on `latency_ms` has no table, or the table is of another network; or
-                a bound on files with waveform input has no front end.
+            ValueError: a bound on `latency_ms` or on a cost on an NPU has no table, or the table is
+                of another network; or a bound on files with waveform input has no front end.
         """
         # Only the bounded costs, so that a large space is checked in a fraction of a second.
         cost = {
-            subnet: subnet_costs(subnet, network, latency, self.metrics, front_end)
+            subnet: subnet_costs(subnet, network, latency, self.metrics, front_end, npu)
             for subnet in subnets
         }
         found = [subnet for subnet, each in cost.items() if self.excess(each) == 0.0]
@@ -190,7 +193,7 @@ def _check_bound(bound: object) -> None:
     if not isinstance(bound, list | tuple) or len(bound) != 3 or bound[0] not in METRICS:
         raise ValueError(
             "a bound of a budget is (metric, least, greatest), a metric from "
-            f"{', '.join(METRICS)}, received {bound!r}"
+            f"{METRIC_NAMES}, received {bound!r}"
         )
     if not all(map(is_number, bound[1:])) or not 0 <= bound[1] <= bound[2] or bound[1] == math.inf:
         raise ValueError(
@@ -215,7 +218,7 @@ def _read_bound(part: str, text: str) -> tuple[str, float, float]:
         hint = f"; write {wrong.group(1).swapcase()}, not {wrong.group(1)}" if wrong else ""
         raise ValueError(
             f"cannot read the budget {text!r} at {part!r}: expected METRIC<=NUMBER, "
-            f"METRIC>=NUMBER or METRIC=NUMBER+-NUMBER, a metric from {', '.join(METRICS)}, and "
+            f"METRIC>=NUMBER or METRIC=NUMBER+-NUMBER, a metric from {METRIC_NAMES}, and "
             f"k, M or G after a number, for example params<=0.8M{hint}"
         )
     metric = match.group(1)

@@ -10,6 +10,7 @@ from aec_ofa_tf.config import ConfigError
 from aec_ofa_tf.costs.arena import arena_bytes
 from aec_ofa_tf.costs.file_bytes import front_end_bytes, tflite_bytes
 from aec_ofa_tf.costs.latency import LatencyTable
+from aec_ofa_tf.costs.npu import NPU_METRICS, NpuTable, missing_npu_table
 from aec_ofa_tf.models.network import NetworkConfig
 from aec_ofa_tf.models.space import Subnet
 
@@ -23,6 +24,7 @@ def subnet_costs(
     latency: LatencyTable | None = None,
     metrics: Iterable[str] | None = None,
     front_end: FrontEndConfig | None = None,
+    npu: NpuTable | None = None,
 ) -> dict[str, float]:
     """Costs of a subnet by name.
 
@@ -33,14 +35,15 @@ def subnet_costs(
         metrics: names from `METRICS`; by default all for which the other arguments suffice.
         front_end: the front end of files with waveform input, for `tflite_bytes_waveform` and
             `tflite_bytes_int8_waveform`.
+        npu: layers on NPUs, for `ethos_u55_128_ms` and the other costs on its accelerators.
 
     Returns:
-        Integers; `latency_ms` is a float, in milliseconds for one clip.
+        Integers; `latency_ms` and times on NPUs are floats, in milliseconds for one clip.
 
     Raises:
-        ValueError: `latency_ms` is requested without a table, the table is of another network or
-            lacks a layer of the subnet, bytes of files with waveform input are requested without a
-            front end, a metric is unknown, or the subnet is only a text.
+        ValueError: `latency_ms` or a cost on an NPU is requested without its table, a table is of
+            another network or lacks a layer of the subnet, bytes of files with waveform input are
+            requested without a front end, a metric is unknown, or the subnet is only a text.
 
     Example:
         >>> space = ofa.search_space("[2,2,X]", base_channels=16)
@@ -50,10 +53,11 @@ def subnet_costs(
     """
     if metrics is None:
         unknown = set(() if front_end else _WAVEFORM) | ({LATENCY} if latency is None else set())
+        unknown |= set(NPU_METRICS).difference(npu.metrics if npu else ())
         metrics = [name for name in METRICS if name not in unknown]
     metrics = metrics if isinstance(metrics, str) else tuple(metrics)
     _check_arguments(subnet, metrics)
-    return {name: _cost(name, subnet, network, latency, front_end) for name in metrics}
+    return {name: _cost(name, subnet, network, latency, front_end, npu) for name in metrics}
 
 
 def file_metric(input_kind: str, quantization: str) -> str:
@@ -77,9 +81,7 @@ def _check_arguments(subnet: Subnet, metrics: Sequence[str]) -> None:
             f"{subnet!r}"
         )
     if isinstance(metrics, str) or any(name not in METRICS for name in metrics):
-        raise ValueError(
-            f"metrics is a list of names from {', '.join(METRICS)}, received {metrics!r}"
-        )
+        raise ValueError(f"metrics is a list of names from {METRIC_NAMES}, received {metrics!r}")
 
 
 def _cost(
@@ -88,6 +90,7 @@ def _cost(
     network: NetworkConfig,
     latency: LatencyTable | None,
     front_end: FrontEndConfig | None,
+    npu: NpuTable | None,
 ) -> float:
     if metric in _FORMULAS:
         return _FORMULAS[metric](subnet, network)
@@ -95,6 +98,10 @@ def _cost(
         if front_end is None:
             raise ValueError(f"{metric} depends on the front end: give front_end")
         return _FORMULAS[_WAVEFORM[metric]](subnet, network) + front_end_bytes(front_end)
+    if metric in NPU_METRICS:
+        if npu is None:
+            raise missing_npu_table(metric)
+        return npu.predict(metric, subnet, network)
     if latency is None:
         raise missing_table()
     return latency.predict(subnet, network)
@@ -166,5 +173,13 @@ _FORMULAS: dict[str, Callable[[Subnet, NetworkConfig], int]] = {
 # Files with waveform input exist in these quantisations only.
 _WAVEFORM = {f"{name}_waveform": name for name in ("tflite_bytes", "tflite_bytes_int8")}
 
-METRICS = (*_FORMULAS, *_WAVEFORM, LATENCY)
+_OWN = (*_FORMULAS, *_WAVEFORM, LATENCY)
+
+METRICS = (*_OWN, *NPU_METRICS)
 """The costs that a budget can bound; bytes are of files with log-mel input unless `_waveform`."""
+
+METRIC_NAMES = (
+    f"{', '.join(_OWN)}, ethos_u55_128_ms, ethos_u55_128_sram_bytes, ethos_u55_128_flash_bytes and "
+    "the same of other NPUs"
+)
+"""Their names for messages, in which 33 of NPUs would be too many."""

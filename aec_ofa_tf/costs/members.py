@@ -20,6 +20,7 @@ from aec_ofa_tf.models.space import SearchSpace, Subnet
 if TYPE_CHECKING:
     from aec_ofa_tf.audio.front_end import FrontEndConfig
     from aec_ofa_tf.costs.latency import LatencyTable
+    from aec_ofa_tf.costs.npu import NpuTable
     from aec_ofa_tf.models.network import NetworkConfig
 
 LISTED = 200_000
@@ -73,6 +74,7 @@ def members_within(
     network: NetworkConfig,
     latency: LatencyTable | None = None,
     front_end: FrontEndConfig | None = None,
+    npu: NpuTable | None = None,
 ) -> dict[Budget, Members]:
     """The subnets of a space that meet each budget.
 
@@ -82,6 +84,7 @@ def members_within(
         network: what the subnets have in common.
         latency: a device's latency table, for bounds on `latency_ms`.
         front_end: for bounds on files with waveform input.
+        npu: layers on NPUs, for bounds on costs there.
 
     Raises:
         UnsatisfiableBudgetError: no subnet meets a budget; the message names the nearest.
@@ -96,11 +99,14 @@ def members_within(
             latency=latency,
             metrics=budget.metrics,
             front_end=front_end,
+            npu=npu,
         )
         found[budget] = (
             DrawnMembers(budget, cost, space)
             if subnets is None
-            else ListedMembers(budget, cost, budget.members(subnets, network, latency, front_end))
+            else ListedMembers(
+                budget, cost, budget.members(subnets, network, latency, front_end, npu)
+            )
         )
     return found
 

@@ -56,12 +56,34 @@ def _write_model(
     part: Part | Subnet, network: NetworkConfig, quantization: str, index: int, folder: Path
 ) -> ConversionJob:
     """Writes a part's Keras model, and clips for int8, for the converter."""
-    rng = np.random.default_rng(index)
     integers = quantization == "int8" and isinstance(part, Part)
     if isinstance(part, Part):
         model, ends = part.model(), (part.is_first, part.is_last)
     else:
         model, ends = build_plain(part, network), (True, True)
+    keeps_floats = [not integers or is_end for is_end in ends]
+    return write_job(model, network, quantization, keeps_floats, index, folder)
+
+
+def write_job(
+    model: keras.Model,
+    network: NetworkConfig,
+    quantization: str,
+    keeps_floats: Sequence[bool],
+    index: int,
+    folder: Path,
+) -> ConversionJob:
+    """Writes a model with random weights, and clips for int8, for the converter.
+
+    Args:
+        model: the model; its batch norms and biases are drawn.
+        network: whose layers it has.
+        quantization: as for `open_parts`.
+        keeps_floats: whether input and output of an int8 file are float32.
+        index: number of the job in its folder, and seed of the draws.
+        folder: the folder in which the converter will run.
+    """
+    rng = np.random.default_rng(index)
     randomise(model, rng)
     model.save(folder / f"{index}.keras")
     clips = rng.normal(size=(_REPRESENTATIVE_CLIPS, *model.input_shape[1:])).astype(np.float32)
@@ -74,8 +96,8 @@ def _write_model(
         output=f"{index}.flatbuffer",
         model=f"{index}.keras",
         representative=f"{index}.npy",
-        integer_input=integers and not ends[0],
-        integer_output=integers and not ends[1],
+        integer_input=not keeps_floats[0],
+        integer_output=not keeps_floats[1],
     )
 
 

@@ -9,9 +9,14 @@ from pathlib import Path
 
 from aec_ofa_tf.costs.budget import Budget
 from aec_ofa_tf.costs.costs import file_metric
+from aec_ofa_tf.costs.npu import NPU_METRICS
 from aec_ofa_tf.export.model_card import card_path
 from aec_ofa_tf.export.results import ConvertedFile, LeftOutFile
 from aec_ofa_tf.micro.c_files import remove_ports
+from aec_ofa_tf.micro.targets import MICRO
+
+# The target whose files tell a cost.
+_TARGETS = {"arena_bytes": MICRO, **NPU_METRICS}
 
 _log = logging.getLogger(__name__)
 
@@ -34,6 +39,7 @@ def within_budgets(
     kept, left_out = [], []
     for file in files:
         budget = budgets[file.path.parent]
+        _warn_of_unchecked(file, budget)
         reason = _reason(file, budget)
         if reason is None:
             kept.append(file)
@@ -62,6 +68,7 @@ def require_ports_within(files: Iterable[ConvertedFile], budgets: Iterable[Budge
     """
     for file, budget in itertools.product(files, budgets):
         reason = _port_reason(file, budget)
+        _warn_of_unchecked(file, budget)
         if reason:
             _remove(file.path)
             raise RuntimeError(f"{file.file} was removed. It was found for {budget}: {reason}")
@@ -83,6 +90,19 @@ def _reason(file: ConvertedFile, budget: Budget) -> str | None:
         f"the budget allows {bound:,.0f} bytes for {file.quantization} files: raise the bound, or "
         f"search with a lower one ({metric})"
     )
+
+
+def _warn_of_unchecked(file: ConvertedFile, budget: Budget) -> None:
+    """Logs a warning about bounds that only a file for another target is checked against."""
+    known = file.port.costs if file.port else {}
+    for metric in budget.metrics:
+        target = _TARGETS.get(metric)
+        if target and metric not in known:
+            _log.warning(
+                "%s was found for %s, but its %s is not checked: it is that of a file for the "
+                "target %s",
+                *(file.file, budget, metric, target),
+            )
 
 
 def _port_reason(file: ConvertedFile, budget: Budget) -> str | None:

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from aec_ofa_tf.costs.npu import npu_metrics
+
 
 @dataclass(frozen=True)
 class MicroFigures:
@@ -90,12 +92,8 @@ class PortReport:
             return {"arena_bytes": self.micro.arena_bytes}
         if self.npu is None:
             return {}
-        name = self.target.replace("-", "_")
-        return {
-            f"{name}_ms": self.npu.ms,
-            f"{name}_sram_bytes": self.npu.sram_bytes,
-            f"{name}_flash_bytes": self.npu.flash_bytes,
-        }
+        figures = self.npu.ms, self.npu.sram_bytes, self.npu.flash_bytes
+        return dict(zip(npu_metrics(self.target), figures, strict=True))
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""

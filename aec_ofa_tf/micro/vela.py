@@ -44,7 +44,21 @@ def compile_for_npu(
         run_child(arguments, place, f"compiling for {accelerator} with Vela")
         compiled = (place / f"{_NAME}_vela.tflite").read_bytes()
         (summary,) = place.glob(f"{_NAME}_summary_*.csv")
-        figures = _figures(summary)
+        figures = read_figures(summary)
+    refuse_operators_of_the_cpu(compiled, accelerator)
+    return compiled, figures
+
+
+def refuse_operators_of_the_cpu(compiled: bytes, accelerator: str) -> None:
+    """Checks that Vela left nothing but the float32 ends to the CPU.
+
+    Args:
+        compiled: Vela's flatbuffer.
+        accelerator: its accelerator.
+
+    Raises:
+        RuntimeError: it left others.
+    """
     left = [operator for operator in graph_operators(compiled) if operator.name != ETHOS_U]
     left = [operator for operator in left if operator.name not in _ENDS]
     if left:
@@ -53,10 +67,10 @@ def compile_for_npu(
             "them: use layers that it can (`python -m ethosu.vela --supported-ops-report`), or the "
             "target micro"
         )
-    return compiled, figures
 
 
-def _figures(summary: Path) -> NpuFigures:
+def read_figures(summary: Path) -> NpuFigures:
+    """Vela's estimates from the CSV file that it writes."""
     with summary.open(encoding="utf-8", newline="") as file:
         (row,) = csv.DictReader(file)
     used = {name: _used_bytes(row, name) for name in _MEMORIES}

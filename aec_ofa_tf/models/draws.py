@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import tensorflow as tf
 
 from aec_ofa_tf.audio.augment import Part
 from aec_ofa_tf.layers.prefix import channel_count
+from aec_ofa_tf.models.unit import ElasticUnit, Head, Shape, UnitSizes
+
+Tap = Callable[[int, tf.Tensor], None]
+"""Is given the number of every unit that runs, and the unit's output before dropout."""
 
 
 class DropoutSite(NamedTuple):
@@ -36,6 +40,20 @@ class Draws(NamedTuple):
     spec_augment: tf.Tensor
     mixup: tf.Tensor | None
     dropout: tuple[tf.Tensor | None, ...]
+
+
+def dropout_sites(
+    units: Sequence[ElasticUnit], sizes: Sequence[UnitSizes], head: Head, image: Shape
+) -> tuple[DropoutSite, ...]:
+    """Where a network of these units applies dropout, from the shape of its input image on."""
+    sites, shape = [], image
+    for unit, size in zip(units, sizes, strict=True):
+        shape = (*unit.output_shape(size.choices[-1], shape)[:2], size.channels_out)
+        if unit.dropout is not None:
+            sites.append(DropoutSite(shape, unit.dropout))
+    if head.dropout is not None:
+        sites.append(DropoutSite(shape[2:], head.dropout))
+    return tuple(sites)
 
 
 def dropout_masks(

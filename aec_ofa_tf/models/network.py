@@ -158,7 +158,7 @@ class NetworkConfig(ABC):
             The input batch norm, every unit and the head.
         """
         shape = self.image
-        yield self._first_part()
+        yield self.first_part()
         for unit, choice in zip(self.units(len(subnet.choices)), subnet.choices, strict=True):
             part, shape = _part_and_shape(unit, choice, shape)
             yield part
@@ -173,7 +173,7 @@ class NetworkConfig(ABC):
         """
         units = iter(self.units(sum(space.stage_units)))
         shapes = {self.image}
-        yield self._first_part()
+        yield self.first_part()
         for options, count in zip(space.stages, space.stage_units, strict=True):
             stage, after = list(itertools.islice(units, count)), set()
             for option, before in itertools.product(options, shapes):
@@ -190,7 +190,8 @@ class NetworkConfig(ABC):
         is_norm = self.input_scaling is None
         return _input_row(self.frames, self.mel_bins, self.input_pool, is_norm)
 
-    def _first_part(self) -> Part:
+    def first_part(self) -> Part:
+        """The pool, if there is one, and the normalisation of the input."""
         image = partial(_normalised_image, scaling=self.input_scaling, pool=self.input_pool)
         return Part(self._input_row, (self.frames, self.mel_bins), image, is_first=True)
 

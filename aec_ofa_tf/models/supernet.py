@@ -11,12 +11,12 @@ from aec_ofa_tf.layers.batch_norm import ElasticBatchNorm
 from aec_ofa_tf.layers.elastic_unit import Statistics
 from aec_ofa_tf.layers.prefix import SLICES, keep_prefix
 from aec_ofa_tf.models.checks import as_choices, check_log_mel, check_no_norms
-from aec_ofa_tf.models.draws import Draws, DropoutSite, drop
+from aec_ofa_tf.models.draws import Draws, DropoutSite, Tap, drop, dropout_sites
 from aec_ofa_tf.models.image import as_image
 from aec_ofa_tf.models.network import INPUT_NORM, NetworkConfig
 from aec_ofa_tf.models.space import Members, Subnet, as_space
 from aec_ofa_tf.models.supernet_config import arguments, describe
-from aec_ofa_tf.models.unit import feature_length, stem_length, unit_sizes
+from aec_ofa_tf.models.unit import feature_length, fixed_length, stem_length, unit_sizes
 from aec_ofa_tf.pinned_keras import keras
 
 TASK = "task"
@@ -44,11 +44,9 @@ class Supernet(keras.Model):
     Args:
         members: the search space, or a list of subnets.
         network: the static parts of the network.
-        dtype: Keras dtype policy; batch-norm statistics, logits and losses stay float32 (float64
-            in float64).
+        dtype: Keras dtype policy; batch-norm statistics, logits and losses stay float32 or float64.
         execution: "slices" computes only a subnet's prefix of every layer; "masks" computes the
-            whole layer and sets the rest to 0, so that all shapes are static. Both agree up to
-            rounding.
+            whole layer and sets the rest to 0, with static shapes. Both agree up to rounding.
 
     Attributes:
         space: the space of the members.
@@ -78,6 +76,7 @@ class Supernet(keras.Model):
         self.units = network.units(len(self.sizes))
         self.head = network.head()
         self.stem_units = stem_length(self.units, self.sizes)
+        self.fixed_units = fixed_length(self.units, self.sizes)
         self.feature_units = feature_length(self.units)
         self._create_layers()
         self.build()
@@ -122,15 +121,8 @@ class Supernet(keras.Model):
 
     def dropout_sites(self, frames: int) -> tuple[DropoutSite, ...]:
         """Where dropout is applied, for an input of `frames`: after units in order, in the head."""
-        sites, shape = [], self.network.image_of(frames)
-        for unit, size in zip(self.units, self.sizes, strict=True):
-            sides = unit.output_shape(size.choices[-1], shape)[:2]
-            shape = (*sides, size.channels_out)
-            if unit.dropout is not None:
-                sites.append(DropoutSite(shape, unit.dropout))
-        if self.head.dropout is not None:
-            sites.append(DropoutSite(shape[2:], self.head.dropout))
-        return tuple(sites)
+        image = self.network.image_of(frames)
+        return dropout_sites(self.units, self.sizes, self.head, image)
 
     @property
     def stem_variables(self) -> list[keras.Variable]:
@@ -193,6 +185,7 @@ class Supernet(keras.Model):
         choices: tf.Tensor,
         draws: Draws | None,
         statistics: Statistics | None = None,
+        tap: Tap | None = None,
     ) -> tuple[tf.Tensor, Statistics]:
         """Computes the part that all subnets of a step share.
 
@@ -201,6 +194,7 @@ class Supernet(keras.Model):
             choices: int32 [units, fields]; for several subnets the elementwise maximum.
             draws: augmentation and dropout, or None for neither.
             statistics: batch-norm moments, or None for the batch's own.
+            tap: is given the outputs of the stem's units.
 
         Returns:
             The stem's output [clips, or pairs with mixup, frames, mel bins, channels], as wide as
@@ -211,7 +205,7 @@ class Supernet(keras.Model):
             normed = normed * tf.cast(draws.spec_augment, normed.dtype)
             normed = normed if draws.mixup is None else mix_pairs(normed, draws.mixup)
         x = tf.cast(as_image(normed, self.network.input_pool), self.compute_dtype)
-        x, used = self._run(range(self.stem_units), x, choices, draws, statistics)
+        x, used = self._run(range(self.stem_units), x, choices, draws, statistics, tap)
         return x, {**moments, **used}
 
     def features(
@@ -220,6 +214,7 @@ class Supernet(keras.Model):
         choices: tf.Tensor,
         draws: Draws | None,
         statistics: Statistics | None = None,
+        tap: Tap | None = None,
     ) -> tuple[tf.Tensor, Statistics]:
         """Computes one subnet's branch up to the mean over frames and mel bins.
 
@@ -228,6 +223,7 @@ class Supernet(keras.Model):
             choices: int32 [units, fields].
             draws: dropout, or None for none.
             statistics: batch-norm moments, or None for the batch's own.
+            tap: is given the outputs of the branch's units.
 
         Returns:
             [clips or pairs, frames, mel bins, channels], with masks all channels; and the moments.
@@ -235,7 +231,8 @@ class Supernet(keras.Model):
         end = self.stem_units
         if end and len(self.sizes[end - 1].choices) > 1:
             shared = keep_prefix(shared, choices[end - 1, 0], self.execution)
-        return self._run(range(end, self.feature_units), shared, choices, draws, statistics)
+        branch = range(end, self.feature_units)
+        return self._run(branch, shared, choices, draws, statistics, tap)
 
     def classify(self, features: tf.Tensor, choices: tf.Tensor, draws: Draws | None) -> tf.Tensor:
         """Logits, float32 [clips or pairs, classes], from the output of `features`."""
@@ -250,6 +247,7 @@ class Supernet(keras.Model):
         choices: tf.Tensor,
         draws: Draws | None,
         statistics: Statistics | None,
+        tap: Tap | None = None,
     ) -> tuple[tf.Tensor, Statistics]:
         """Applies consecutive units, each followed by its dropout."""
         moments: Statistics = {}
@@ -258,6 +256,8 @@ class Supernet(keras.Model):
             choice = choices[index] if len(possible) > 1 else possible[0]
             x, used = self.unit_layers[index](x, choice=choice, statistics=statistics)
             moments |= used
+            if tap is not None:
+                tap(index, x)
             if draws is not None and unit.dropout is not None:
                 site = sum(before.dropout is not None for before in self.units[:index])
                 x = drop(x, draws.dropout[site], unit.dropout)

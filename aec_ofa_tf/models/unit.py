@@ -177,11 +177,18 @@ def stem_length(units: Sequence[ElasticUnit], sizes: Sequence[UnitSizes]) -> int
     are prefixes of each other: it is computed at the width of the widest subnet. Units that follow
     the mean over frames and mel bins cost next to nothing and are none of them.
     """
+    end, fixed = feature_length(units), fixed_length(units, sizes)
+    if fixed == end:
+        return end
+    variants = {units[fixed].variant(choice) for choice in sizes[fixed].choices}
+    return fixed + (len(variants) == 1)
+
+
+def fixed_length(units: Sequence[ElasticUnit], sizes: Sequence[UnitSizes]) -> int:
+    """The number of leading units before the mean for which all subnets have the same choice."""
     end = feature_length(units)
-    for index, (unit, size) in enumerate(zip(units[:end], sizes[:end], strict=True)):
-        if len(size.choices) > 1:
-            return index + (len({unit.variant(choice) for choice in size.choices}) == 1)
-    return end
+    elastic = (index for index, size in enumerate(sizes[:end]) if len(size.choices) > 1)
+    return next(elastic, end)
 
 
 def feature_length(units: Sequence[ElasticUnit]) -> int:

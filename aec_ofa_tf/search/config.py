@@ -12,6 +12,7 @@ from aec_ofa_tf.costs.budget import Budget, budget_folder
 from aec_ofa_tf.costs.costs import LATENCY, missing_table
 from aec_ofa_tf.costs.latency import LatencyTable
 from aec_ofa_tf.costs.members import LISTED, Members, members_within
+from aec_ofa_tf.costs.npu import NPU_METRICS, NpuTable, missing_npu_table
 from aec_ofa_tf.models.cnn10 import Cnn10Space, cnn10_space
 from aec_ofa_tf.models.network import NetworkConfig
 from aec_ofa_tf.models.space import SearchSpace
@@ -37,6 +38,9 @@ class SearchConfig:
             share it. Default: SQLite in the run directory.
         latency_table: File with a device's layer latencies, written by profile_device, for budgets
             on latency_ms.
+        npu_table: File with layers that Vela compiled, written by profile_device for a target, for
+            budgets on NPUs such as ethos_u55_128_ms<=5. Where Vela is installed, winners are
+            compiled as a whole too, and one that is not within its budget makes way for the next.
         search_memory_mib: Memory for clips and scores in MiB. Clips that do not fit are read again
             in every walk. The scores of one subnet and the activations of one batch are always in
             memory.
@@ -49,7 +53,8 @@ class SearchConfig:
 
     Raises:
         ConfigError: a value is outside its bounds, there is no budget, a storage is given that
-            the algorithm does not use, or a budget bounds latency_ms and there is no table.
+            the algorithm does not use, or a budget bounds latency_ms or a cost on an NPU and there
+            is no table.
         ValueError: a budget cannot be read.
 
     Example:
@@ -64,6 +69,7 @@ class SearchConfig:
     seed: int = number(0, 0, 2**31 - 1)
     storage: str | None = None
     latency_table: Path | None = None
+    npu_table: Path | None = None
     search_memory_mib: int = number(2048, 1)
     subnets_per_walk: int = number(32, 1)
     bootstrap_resamples: int = number(200, 100, 1_000_000)
@@ -89,6 +95,8 @@ class SearchConfig:
             )
         if LATENCY in self.bounded_costs and self.latency_table is None:
             raise missing_table()
+        if self.bounded_npu_costs and self.npu_table is None:
+            raise missing_npu_table(self.bounded_npu_costs[0])
         if self.storage and self.algorithm != "evolutionary":
             raise ConfigError(
                 "storage is for algorithm='evolutionary': add it", "storage", "algorithm"
@@ -104,6 +112,11 @@ class SearchConfig:
         """Names of the costs that at least one budget bounds."""
         return {metric for budget in self.parsed_budgets for metric in budget.metrics}
 
+    @property
+    def bounded_npu_costs(self) -> list[str]:
+        """Names of the costs on NPUs that at least one budget bounds."""
+        return [name for name in NPU_METRICS if name in self.bounded_costs]
+
     def load_latency_table(self) -> LatencyTable | None:
         """The device's latency table, if a file was given.
 
@@ -112,6 +125,15 @@ class SearchConfig:
             OSError: the file cannot be read.
         """
         return LatencyTable.load(self.latency_table) if self.latency_table else None
+
+    def load_npu_table(self) -> NpuTable | None:
+        """The table of layers on NPUs, if a file was given.
+
+        Raises:
+            ValueError: the file is no such table.
+            OSError: the file cannot be read.
+        """
+        return NpuTable.load(self.npu_table) if self.npu_table else None
 
     def check_storage(self) -> None:
         """Opens the storage, if one was given, so that a wrong address fails before training.
@@ -141,7 +163,7 @@ class SearchConfig:
         Raises:
             UnsatisfiableBudgetError: no subnet meets a budget; the message names the nearest.
             ConfigError: every subnet of a space that is too large shall be evaluated.
-            ValueError: a budget on latency_ms has no table, or the table is of another network.
+            ValueError: a table is of another network, or lacks what a budget bounds.
         """
         if space.size > LISTED and self.algorithm == "exhaustive":
             raise ConfigError(
@@ -150,8 +172,8 @@ class SearchConfig:
                 "algorithm",
                 owner=SearchConfig,
             )
-        latency = self.load_latency_table()
-        return members_within(space, self.parsed_budgets, network, latency, front_end)
+        latency, npu = self.load_latency_table(), self.load_npu_table()
+        return members_within(space, self.parsed_budgets, network, latency, front_end, npu)
 
 
 def subspace(

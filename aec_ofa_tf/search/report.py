@@ -14,6 +14,7 @@ from tabulate import tabulate
 
 from aec_ofa_tf.classes import ClassCounts
 from aec_ofa_tf.costs.costs import LATENCY, METRICS
+from aec_ofa_tf.costs.npu import MS
 from aec_ofa_tf.files import read_json, replacing, write_json
 from aec_ofa_tf.models.space import SearchSpace, Subnet
 from aec_ofa_tf.reporting.figures import draw_pareto, draw_sensitivity, draw_spread
@@ -255,7 +256,7 @@ def _cells(row: SubnetScores, figure: str, bounded: Sequence[str]) -> dict[str, 
     if LATENCY in costs:
         cells["latency"] = f"{costs[LATENCY]:.3g} ms"
     for name in (name for name in bounded if name not in _FRONTS and name in costs):
-        cells[name] = f"{costs[name]:,}"
+        cells[name] = f"{costs[name]:.4g} ms" if name.endswith(f"_{MS}") else f"{costs[name]:,}"
     cells[f"validation {figure}"] = f"{row.validation[figure]:.3f}"
     cells[f"evaluation {figure}"] = ""
     if row.evaluation is not None:

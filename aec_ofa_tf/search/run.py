@@ -20,6 +20,7 @@ from aec_ofa_tf.search import algorithms
 from aec_ofa_tf.search.algorithms import Algorithm, search
 from aec_ofa_tf.search.config import SearchConfig, require_validation
 from aec_ofa_tf.search.evaluation import SearchEvaluation
+from aec_ofa_tf.search.finalists import CompileWhole, compile_finalists
 from aec_ofa_tf.search.report import Findings, report
 from aec_ofa_tf.search.results import BudgetResult, SearchResult, SubnetScores
 from aec_ofa_tf.training.run import Run
@@ -28,13 +29,19 @@ from aec_ofa_tf.workdir import SEARCH
 _MANY = 2000
 
 
-def run_search(run: Run, config: SearchConfig, space: SearchSpace | None = None) -> SearchResult:
+def run_search(
+    run: Run,
+    config: SearchConfig,
+    space: SearchSpace | None = None,
+    compile_whole: CompileWhole | None = None,
+) -> SearchResult:
     """Searches every budget and scores the winners once on the evaluation split.
 
     Args:
         run: a run with a trained supernet.
         config: budgets and algorithm.
         space: the part of the trained space to search; by default all of it.
+        compile_whole: for budgets on NPUs; None if Vela is not installed.
 
     Returns:
         The result for every budget and for the largest subnet; `search/result.json` contains it.
@@ -42,6 +49,7 @@ def run_search(run: Run, config: SearchConfig, space: SearchSpace | None = None)
     Raises:
         ValueError: no subnet meets a budget, there are no validation clips, or the supernet is not
             trained.
+        RuntimeError: no candidate is within its budget on an NPU as a whole.
         OSError: the run directory cannot be written to.
     """
     space = space or run.space
@@ -51,7 +59,7 @@ def run_search(run: Run, config: SearchConfig, space: SearchSpace | None = None)
     front_end = run.records.front_end
     members = config.members(space, run.network, front_end)
     evaluation = SearchEvaluation(run, config, run.load_supernet())
-    findings = _search(run, config, evaluation, space, members)
+    findings = _search(run, config, evaluation, space, members, compile_whole)
     largest = run.space.largest
     if EVALUATION in evaluation.splits:  # scores all of them in one walk
         winners = [subnets[0] for subnets in findings.candidates.values()]
@@ -68,13 +76,14 @@ def _search(
     evaluation: SearchEvaluation,
     space: SearchSpace,
     members: Mapping[Budget, Members],
+    compile_whole: CompileWhole | None,
 ) -> Findings:
     """Searches all budgets together, on the validation split."""
-    latency = config.load_latency_table()
+    latency, npu = config.load_latency_table(), config.load_npu_table()
 
     @cache
     def cost_of(subnet: Subnet) -> dict[str, float]:
-        return subnet_costs(subnet, run.network, latency, front_end=run.records.front_end)
+        return subnet_costs(subnet, run.network, latency, None, run.records.front_end, npu)
 
     searchers = {
         budget: _algorithm(run, config, evaluation.key, space, found)
@@ -86,12 +95,21 @@ def _search(
         lambda subnet: cost_of(subnet)["params"],
         run.task.figure,
     )
+    whole: Mapping[Subnet, Mapping[str, float]] = {}
+    if config.bounded_npu_costs and compile_whole:
+        found, whole = compile_finalists(found, cost_of, compile_whole)
+    elif config.bounded_npu_costs:
+        logging.warning(
+            "%s are sums of layers, because ethos-u-vela is not installed (pip install "
+            "'.[micro]'): only conversion will compile the winners as a whole",
+            ", ".join(config.bounded_npu_costs),
+        )
     # The analyses take in every evaluated subnet, so a search that is run again gives the same.
     evaluation.metrics(VALIDATION, [run.space.largest])
     metrics = evaluation.known_of(space, found.values())
     return Findings(
         candidates={str(budget): list(metrics) for budget, metrics in found.items()},
-        costs={subnet: cost_of(subnet) for subnet in metrics},
+        costs={subnet: {**cost_of(subnet), **whole.get(subnet, {})} for subnet in metrics},
         metrics=metrics,
         figure=run.task.figure,
         space=space,

@@ -42,6 +42,11 @@ class TrainConfig:
             which whole clips have too when the network is used.
         time_roll: Rotate training clips over time.
         gain_db: Greatest random gain or attenuation of training clips, in decibels.
+        time_stretch: Training clips are played at speeds from exp(-time_stretch) to
+            exp(time_stretch), at their own pitch.
+        equalizer_db: Greatest gain or attenuation of a mel bin by the random equaliser of training
+            clips, in decibels.
+        mel_shift_bins: Training clips are moved by up to this number of mel bins.
         time_mask_frames: SpecAugment's time masks have fewer frames than this; 1 for no masks.
         mel_mask_bins: SpecAugment's frequency masks have fewer mel bins than this; 1 for no masks.
         class_weights: Weights of the classes in the loss; none: equal weights; balanced: inversely
@@ -75,6 +80,9 @@ class TrainConfig:
     crop_silence: float = number(0.0, 0.0, 1.0, is_later=True)
     time_roll: bool = switch(False)
     gain_db: float = number(0.0, 0.0, 100.0)
+    time_stretch: float = number(0.0, 0.0, 1.0, is_later=True)
+    equalizer_db: float = number(0.0, 0.0, 100.0, is_later=True)
+    mel_shift_bins: int = number(0, 0, 1000, is_later=True)
     time_mask_frames: int = number(64, 1)
     mel_mask_bins: int = number(8, 1)
     class_weights: str = choice("none", CLASS_WEIGHTS)

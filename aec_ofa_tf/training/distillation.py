@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
+from itertools import accumulate
 
 import tensorflow as tf
 
@@ -15,6 +16,7 @@ from aec_ofa_tf.models.space import Subnet
 from aec_ofa_tf.models.supernet import Supernet
 from aec_ofa_tf.pinned_keras import keras
 from aec_ofa_tf.training.fit import DistillationSource, Teacher
+from aec_ofa_tf.training.gradients import TeacherOutput
 from aec_ofa_tf.training.run import Run, Sizes
 from aec_ofa_tf.training.student_config import SubnetConfig, SupernetConfig
 
@@ -57,7 +59,7 @@ def source_of(
     if kind == "frozen_largest" and isinstance(config, SubnetConfig):
         run.workdir.require_stage("supernet")
         frozen = load_model(run.frozen_path)
-        scores = of_largest(run, frozen, frames, bool(config.feature_weight))
+        scores = of_largest(run, frozen, frames)
         return DistillationSource(teacher=scores), model_fingerprint(frozen)
     return DistillationSource(), None
 
@@ -97,30 +99,32 @@ def frozen_largest(
         statistics = kept or run.evaluator(supernet, sizes).recalibrate(largest)
         save_model(materialise(supernet, largest, statistics), path)
     run.devices.wait_for_all()
-    return of_largest(run, load_model(path), frames, bool(config.feature_weight))
+    return of_largest(run, load_model(path), frames)
 
 
-def of_largest(run: Run, model: keras.Model, frames: int, with_features: bool) -> Teacher:
-    """A plain model of the largest subnet as a teacher.
+def of_largest(run: Run, model: keras.Model, frames: int) -> Teacher:
+    """A plain model of the largest subnet as a teacher of its scores, its features and its maps.
 
     Args:
         run: the experiment.
         model: the model.
         frames: frames of the clips, which its own may differ from.
-        with_features: whether it gives its features beside its scores (`gradients.feature_error`).
     """
     largest = run.space.largest
     row = largest.row()
     with run.devices.strategy.scope():
         network = Supernet([largest], replace(run.network, frames=frames))
         statistics = load_plain(network, model)
+    ends = [end - 1 for end in accumulate(run.space.stage_units)]
 
-    def teach(log_mel: tf.Tensor) -> tf.Tensor | tuple[tf.Tensor, tf.Tensor]:
+    def teach(log_mel: tf.Tensor) -> TeacherOutput:
         choices = tf.constant(row)
-        shared, _ = network.stem(log_mel, choices, None, statistics)
-        features, _ = network.features(shared, choices, None, statistics)
+        outputs: dict[int, tf.Tensor] = {}  # of the units before the mean
+        shared, _ = network.stem(log_mel, choices, None, statistics, outputs.__setitem__)
+        features, _ = network.features(shared, choices, None, statistics, outputs.__setitem__)
         scores = run.task.scores(network.classify(features, choices, None))
-        return (scores, tf.reduce_mean(features, axis=[1, 2])) if with_features else scores
+        maps = {number: outputs[number] for number in ends if number in outputs}
+        return TeacherOutput(scores, tf.reduce_mean(features, axis=[1, 2]), maps)
 
     return teach
 

@@ -93,6 +93,7 @@ def step_config(
     mixup: bool,
     label_weight: float,
     feature_weight: float = 0.0,
+    map_weight: float = 0.0,
 ) -> StepConfig:
     """The train step that a configuration describes."""
     return StepConfig(
@@ -105,9 +106,13 @@ def step_config(
         crop_silence=train.crop_silence,
         time_roll=train.time_roll,
         gain_db=train.gain_db,
+        time_stretch=train.time_stretch,
+        equalizer_db=train.equalizer_db,
+        mel_shift_bins=train.mel_shift_bins,
         floor_db=run.records.front_end.floor_db,
         label_weight=label_weight,
         feature_weight=feature_weight,
+        map_weight=map_weight,
         spec_augment=SpecAugmentConfig(
             time_frames=train.time_mask_frames, mel_bins=train.mel_mask_bins
         ),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import tensorflow as tf
@@ -12,6 +12,37 @@ from aec_ofa_tf.layers.elastic_unit import Statistics
 from aec_ofa_tf.layers.prefix import keep_prefix
 from aec_ofa_tf.models.draws import Draws
 from aec_ofa_tf.models.supernet import Supernet
+from aec_ofa_tf.training.step_config import StepConfig
+
+
+class TeacherOutput(NamedTuple):
+    """What a teacher says of the clips of a step.
+
+    Attributes:
+        scores: [clips, classes].
+        features: the means over frames and mel bins of the last convolution's output, [clips,
+            channels]; None if they are not learnt.
+        maps: outputs of units by their numbers, [clips, frames, mel bins, channels]; empty if they
+            are not learnt.
+    """
+
+    scores: tf.Tensor
+    features: tf.Tensor | None = None
+    maps: Mapping[int, tf.Tensor] = {}
+
+
+def learnt_of(output: tf.Tensor | TeacherOutput, config: StepConfig, dtype: str) -> TeacherOutput:
+    """What a step learns of a teacher's output or scores, in the weights' dtype."""
+    if not isinstance(output, TeacherOutput):
+        output = TeacherOutput(output)
+
+    def constant(values: tf.Tensor) -> tf.Tensor:
+        return tf.stop_gradient(tf.cast(values, dtype))
+
+    features = constant(output.features) if config.feature_weight else None
+    wanted = output.maps if config.map_weight else {}
+    maps = {number: constant(values) for number, values in wanted.items()}
+    return TeacherOutput(output.scores, features, maps)
 
 
 class StepInputs(NamedTuple):
@@ -23,6 +54,7 @@ class StepInputs(NamedTuple):
         draws: augmentation and dropout.
         features: the teacher's features in the weights' dtype, [clips or pairs, channels at full
             width]; None if they are not learnt.
+        maps: the teacher's maps in the weights' dtype, see `TeacherOutput`.
         statistics: batch-norm moments; by default those of the clips.
     """
 
@@ -30,6 +62,7 @@ class StepInputs(NamedTuple):
     targets: tf.Tensor
     draws: Draws
     features: tf.Tensor | None = None
+    maps: Mapping[int, tf.Tensor] = {}
     statistics: Statistics | None = None
 
 
@@ -42,12 +75,14 @@ class LossConfig(NamedTuple):
             distillation); None if all subnets have the targets of the inputs.
         scale: from a loss to the scaled loss whose gradients are computed.
         feature_weight: weight of `feature_error` in the loss, if there are features to learn.
+        map_weight: weight of `map_error` in the loss, a mean over the maps that are learnt.
     """
 
     loss: Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
     inplace_targets: Callable[[tf.Tensor], tf.Tensor] | None = None
     scale: Callable[[tf.Tensor], tf.Tensor] = lambda loss: loss
     feature_weight: float = 0.0
+    map_weight: float = 0.0
 
 
 Gradients = Callable[
@@ -68,15 +103,24 @@ def shared_gradients(
     """
     stem = [variable.value for variable in supernet.stem_variables]
     branch = [variable.value for variable in supernet.branch_variables]
+    maps: dict[int, tf.Tensor] = {}
     with tf.GradientTape() as tape:
         widest = tf.reduce_max(subnets, axis=0)
-        shared, _ = supernet.stem(inputs.log_mel, widest, inputs.draws, inputs.statistics)
+        shared, _ = supernet.stem(
+            inputs.log_mel, widest, inputs.draws, inputs.statistics, maps.__setitem__
+        )
+        # Learnt maps of the stem are those of units that all subnets have alike.
+        own = subnets.shape[0] * _map_loss(supernet, inputs, losses, maps, widest)
+        scaled = losses.scale(own)
 
     compute = _loss(supernet, inputs, losses)
     loss, (gradient, *gradients) = _accumulate(
         compute, shared, branch, inputs.targets, subnets, losses
     )
-    return loss, tape.gradient(shared, stem, output_gradients=gradient) + gradients
+    of_stem = tape.gradient(
+        [shared, scaled], stem, output_gradients=[gradient, tf.ones_like(scaled)]
+    )
+    return loss + own, of_stem + gradients
 
 
 def separate_gradients(
@@ -89,8 +133,12 @@ def separate_gradients(
     def compute(
         log_mel: tf.Tensor, subnet: tf.Tensor, targets: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        shared, _ = supernet.stem(log_mel, subnet, inputs.draws, inputs.statistics)
-        return branch(shared, subnet, targets)
+        maps: dict[int, tf.Tensor] = {}
+        shared, _ = supernet.stem(
+            log_mel, subnet, inputs.draws, inputs.statistics, maps.__setitem__
+        )
+        loss, logits = branch(shared, subnet, targets)
+        return loss + _map_loss(supernet, inputs, losses, maps, subnet), logits
 
     sources = [variable.value for variable in variables]
     loss, gradients = _accumulate(
@@ -109,9 +157,28 @@ def feature_error(features: tf.Tensor, teachers: tf.Tensor) -> tf.Tensor:
         features: [clips, frames, mel bins, channels].
         teachers: [clips, channels], in the dtype of the result.
     """
-    own = tf.reduce_mean(tf.cast(features, teachers.dtype), axis=[1, 2])
-    errors = tf.reduce_sum(tf.square(own - teachers), axis=1)
-    return tf.reduce_mean(tf.math.divide_no_nan(errors, tf.reduce_sum(tf.square(teachers), axis=1)))
+    return _relative_error(tf.reduce_mean(tf.cast(features, teachers.dtype), axis=[1, 2]), teachers)
+
+
+def map_error(maps: tf.Tensor, teachers: tf.Tensor) -> tf.Tensor:
+    """The squared error of a subnet's map relative to the teacher's, a mean over clips.
+
+    Subnets have the same stages as the largest, with less in them (block-wise distillation, DNA, Li
+    et al. 2020).
+
+    Args:
+        maps: [clips, frames, mel bins, channels].
+        teachers: the same, in the dtype of the result.
+    """
+    return _relative_error(tf.cast(maps, teachers.dtype), teachers)
+
+
+def _relative_error(own: tf.Tensor, teachers: tf.Tensor) -> tf.Tensor:
+    axes = list(range(1, teachers.shape.rank))
+    errors = tf.reduce_sum(tf.square(own - teachers), axis=axes)
+    return tf.reduce_mean(
+        tf.math.divide_no_nan(errors, tf.reduce_sum(tf.square(teachers), axis=axes))
+    )
 
 
 _Loss = Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
@@ -124,18 +191,48 @@ def _loss(supernet: Supernet, inputs: StepInputs, config: LossConfig) -> _Loss:
     def compute(
         shared: tf.Tensor, subnet: tf.Tensor, targets: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        features, _ = supernet.features(shared, subnet, inputs.draws, inputs.statistics)
+        maps: dict[int, tf.Tensor] = {}
+        features, _ = supernet.features(
+            shared, subnet, inputs.draws, inputs.statistics, maps.__setitem__
+        )
         logits = supernet.classify(features, subnet, inputs.draws)
         loss = config.loss(logits, targets)
         if inputs.features is not None:
-            widths = subnet[: supernet.feature_units, 0]
-            # The last unit that is not absent, which would have width 0.
-            last = tf.reduce_max(tf.where(widths > 0, tf.range(supernet.feature_units), 0))
-            own = keep_prefix(inputs.features, widths[last], supernet.execution)
+            own = _own_channels(supernet, inputs.features, subnet, supernet.feature_units - 1)
             loss += config.feature_weight * feature_error(features, own)
-        return loss, logits
+        return loss + _map_loss(supernet, inputs, config, maps, subnet), logits
 
     return compute
+
+
+def _map_loss(
+    supernet: Supernet,
+    inputs: StepInputs,
+    config: LossConfig,
+    maps: Mapping[int, tf.Tensor],
+    subnet: tf.Tensor,
+) -> tf.Tensor:
+    """The part of a subnet's loss that some of its maps have, a scalar; 0 without learnt maps.
+
+    Of the stem those of `fixed_units` are learnt: the last one may have channels of wider subnets.
+    """
+    fixed, end = supernet.fixed_units, supernet.stem_units
+    learnt = [number for number in inputs.maps if number < fixed or number >= end]
+    loss = tf.zeros([], supernet.variable_dtype)
+    for number in (number for number in learnt if number in maps):
+        own = _own_channels(supernet, inputs.maps[number], subnet, number)
+        loss += config.map_weight / len(learnt) * map_error(maps[number], own)
+    return loss
+
+
+def _own_channels(
+    supernet: Supernet, teachers: tf.Tensor, subnet: tf.Tensor, unit: int
+) -> tf.Tensor:
+    """The teacher's channels that a subnet has after a unit."""
+    widths = subnet[: unit + 1, 0]
+    # The last unit that is not absent, which would have width 0.
+    last = tf.reduce_max(tf.where(widths > 0, tf.range(unit + 1), 0))
+    return keep_prefix(teachers, widths[last], supernet.execution)
 
 
 def _accumulate(

@@ -133,7 +133,8 @@ def train_supernet(run: Run, config: SupernetConfig) -> SupernetResult:
     step = _students_step(run, config)
     first = last = None
     if config.distill_from == "frozen_largest":
-        first = step_config(run, train, "labels", config.student_mixup, 0.0)
+        mixup = config.student_mixup and config.largest_mixup
+        first = step_config(run, train, "labels", mixup, 0.0)
         last = partial(frozen_largest, run, supernet, config, frames, kept)
     phases = [
         Phase(constant_sampler(run.space.largest), config.largest_steps, first, statistics=kept),
@@ -234,6 +235,7 @@ def _students_step(run: Run, config: SupernetConfig | SubnetConfig) -> StepConfi
         config.student_mixup,
         config.label_weight,
         config.feature_weight,
+        config.map_weight,
     )
 
 

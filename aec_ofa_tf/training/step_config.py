@@ -32,10 +32,14 @@ class StepConfig:
         crop_silence: share of the windows that keep the silence around a clip's sound.
         time_roll: rotate each clip over time.
         gain_db: greatest random gain or attenuation of a clip, in dB; 0 for none.
+        time_stretch: greatest change of a clip's speed, as a logarithm; 0 for none.
+        equalizer_db: greatest gain of a mel bin by a random equaliser, in dB; 0 for none.
+        mel_shift_bins: greatest shift of a clip over mel bins; 0 for none.
         floor_db: level of digital silence in the records' front end, the minimum after a gain.
         label_weight: weight of the labels in targets that are a teacher's or subnet's scores.
         feature_weight: weight of the error of the subnets' features relative to the teacher's
             (`gradients.feature_error`); for the target "teacher".
+        map_weight: weight of the error of the maps at the ends of stages (`gradients.map_error`).
         class_weights: weights of the classes in the loss, which divides them by their mean;
             empty for equal weights.
         spec_augment: SpecAugment's masks.
@@ -59,9 +63,13 @@ class StepConfig:
     crop_silence: float = number(0.0, 0.0, 1.0)
     time_roll: bool = False
     gain_db: float = number(0.0, 0.0)
+    time_stretch: float = number(0.0, 0.0)
+    equalizer_db: float = number(0.0, 0.0)
+    mel_shift_bins: int = number(0, 0)
     floor_db: float = PANNS.floor_db
     label_weight: float = number(0.0, 0.0, 1.0)
     feature_weight: float = number(0.0, 0.0)
+    map_weight: float = number(0.0, 0.0)
     class_weights: tuple[float, ...] = ()
     spec_augment: SpecAugmentConfig = field(default_factory=SpecAugmentConfig)
     jit_compile: bool = False
@@ -73,8 +81,9 @@ class StepConfig:
 
     def __post_init__(self) -> None:
         check_fields(self)
-        if self.feature_weight and self.target != "teacher":
-            raise ValueError("feature_weight needs the target 'teacher', whose features are learnt")
+        for name in ("feature_weight", "map_weight"):
+            if getattr(self, name) and self.target != "teacher":
+                raise ValueError(f"{name} needs the target 'teacher', whose features are learnt")
         weights = self.class_weights
         if weights and (not all(0 <= w < math.inf for w in weights) or not any(weights)):
             raise ValueError(

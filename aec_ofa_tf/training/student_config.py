@@ -46,10 +46,15 @@ class SupernetConfig:
             distillation, with the sandwich sampler); frozen_largest: the scores that the largest
             subnet, as phase 1 left it, gives to the students' augmented clips.
         student_mixup: Mix the students' clips and targets too.
+        largest_mixup: Mix clips and labels in phase 1 too, if student_mixup is set and
+            distill_from is frozen_largest; a new classifier on a pretrained network learns better
+            without.
         label_weight: Weight of the labels in the students' targets.
         feature_weight: Weight in the loss of the squared error of the students' features relative
             to the teacher's; features: the last convolution's output, averaged over frames and mel
             bins.
+        map_weight: Weight in the loss of the squared error of the students' maps relative to the
+            teacher's; maps: the outputs of the stages, in every frame and mel bin.
         largest_statistics: Batch-norm statistics in phase 1; batch: those of the batch,
             recalibrated at the end; pretrained: those of the pretrained network.
 
@@ -70,8 +75,10 @@ class SupernetConfig:
     sample_budget: str | None = text(None, is_later=True)
     distill_from: str = choice("cache", DISTILL_FROM)
     student_mixup: bool = switch(False)
+    largest_mixup: bool = switch(True, is_later=True)
     label_weight: float = number(0.0, 0, 1)
     feature_weight: float = number(0.0, 0.0, is_later=True)
+    map_weight: float = number(0.0, 0.0, is_later=True)
     largest_statistics: str = choice("batch", STATISTICS, is_later=True)
     transfer: TransferConfig = field(default_factory=TransferConfig)
 
@@ -158,6 +165,7 @@ class SubnetConfig:
             supernet, and largest is no source for one subnet.
         student_mixup: Mix clips and targets.
         feature_weight: Weight of the features' error, as for a supernet.
+        map_weight: Weight of the maps' error, as for a supernet.
         transfer: how a pretrained network is trained on.
 
     Example:
@@ -173,6 +181,7 @@ class SubnetConfig:
     distill_from: str = choice("cache", DISTILL_FROM, is_later=True)
     student_mixup: bool = switch(False, is_later=True)
     feature_weight: float = number(0.0, 0.0, is_later=True)
+    map_weight: float = number(0.0, 0.0, is_later=True)
     transfer: TransferConfig = field(default_factory=TransferConfig)
 
     def __post_init__(self) -> None:
@@ -191,10 +200,11 @@ class SubnetConfig:
 
 
 def _check_features(config: SupernetConfig | SubnetConfig, owner: type) -> None:
-    if config.feature_weight and config.distill_from != "frozen_largest":
-        raise ConfigError(
-            "feature_weight needs a teacher with the features of the largest subnet: add "
-            "distill_from='frozen_largest'",
-            *("feature_weight", "distill_from"),
-            owner=owner,
-        )
+    for name in ("feature_weight", "map_weight"):
+        if getattr(config, name) and config.distill_from != "frozen_largest":
+            raise ConfigError(
+                f"{name} needs a teacher with the features of the largest subnet: add "
+                "distill_from='frozen_largest'",
+                *(name, "distill_from"),
+                owner=owner,
+            )

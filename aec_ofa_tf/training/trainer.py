@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from typing import Any
 
 import tensorflow as tf
 
@@ -14,10 +13,7 @@ from aec_ofa_tf.audio.augment import (
     mix_pairs,
     mix_power,
     mixup_lambda,
-    random_crop,
-    random_gain,
     spec_augment_mask,
-    time_roll,
 )
 from aec_ofa_tf.config import require_type
 from aec_ofa_tf.layers.batch_norm import replica_count
@@ -28,15 +24,23 @@ from aec_ofa_tf.models.draws import Draws, dropout_masks
 from aec_ofa_tf.models.space import Subnet
 from aec_ofa_tf.models.supernet import Supernet
 from aec_ofa_tf.pinned_keras import keras
-from aec_ofa_tf.training.gradients import Gradients, LossConfig, StepInputs, shared_gradients
+from aec_ofa_tf.training.augmentation import augmented
+from aec_ofa_tf.training.gradients import (
+    Gradients,
+    LossConfig,
+    StepInputs,
+    TeacherOutput,
+    learnt_of,
+    shared_gradients,
+)
 from aec_ofa_tf.training.keras_methods import KerasMethods, as_batch, entry
 from aec_ofa_tf.training.sampler import Sampler, check_sampler
 from aec_ofa_tf.training.step_config import StepConfig
 
 _SOFT_LABELS = "the target 'soft_labels' (see StepConfig.target)"
 
-Teacher = Callable[[tf.Tensor], Any]
-"""From log-mel [clips, frames, mel bins] to scores [clips, classes], or to scores and features."""
+Teacher = Callable[[tf.Tensor], "tf.Tensor | TeacherOutput"]
+"""From log-mel [clips, frames, mel bins] to scores [clips, classes], or to a `TeacherOutput`."""
 
 
 class Trainer(KerasMethods):
@@ -64,8 +68,8 @@ class Trainer(KerasMethods):
         supernet: the network to train.
         sampler: samples the subnets of a step.
         config: targets and augmentation.
-        teacher: from log-mel, float32 [clips, frames, mel bins], to scores [clips, classes] and,
-            for `feature_weight`, features [clips, channels]; for the target "teacher".
+        teacher: from log-mel, float32 [clips, frames, mel bins], to scores [clips, classes], or to
+            a `TeacherOutput`, for `feature_weight` and `map_weight`; for the target "teacher".
         gradients: computes loss and gradients of the K subnets.
         statistics: batch-norm moments of all train steps; by default those of their clips.
 
@@ -185,7 +189,7 @@ class Trainer(KerasMethods):
         step = batch.get("step", self.optimizer.iterations)
         seed = tf.stack([self.config.seed, tf.cast(step, tf.int32)])
         # One seed each for subnets, augmentation, dropout, time roll, gain and crop.
-        seeds = [tf.random.experimental.stateless_fold_in(seed, n) for n in range(6)]
+        seeds = [tf.random.experimental.stateless_fold_in(seed, n) for n in range(9)]
         subnets = self.sampler(seeds[0])
         inputs = self.inputs(batch, seeds)
         config = self.loss_config(inputs)
@@ -207,7 +211,7 @@ class Trainer(KerasMethods):
             seeds: stateless seeds, int32 [2] each; the first is not used.
         """
         log_mel, clips = batch["log_mel"], tf.shape(batch["log_mel"])[0]
-        log_mel = self._augmented(log_mel, _part(clips), seeds)
+        log_mel = augmented(log_mel, _part(clips), self.config, seeds[3:])
         mask_seed, mixup_seed = tf.unstack(tf.random.experimental.stateless_split(seeds[1], 2))
         mixed = _part(clips // 2 if self.config.mixup else clips)
         weights = None
@@ -227,49 +231,38 @@ class Trainer(KerasMethods):
             None if mixes_power else weights,
             dropout_masks(mixed, self.supernet.dropout_sites(self.frames), seeds[2]),
         )
-        targets, features = self._targets(batch, log_mel, weights)
-        return StepInputs(log_mel, targets, draws, features, self.kept)
-
-    def _augmented(self, log_mel: tf.Tensor, part: Part, seeds: list[tf.Tensor]) -> tf.Tensor:
-        """The clips' own augmentation, before they are mixed."""
-        config, floor = self.config, self.config.floor_db
-        if frames := config.crop_frames:
-            log_mel = random_crop(log_mel, part, seeds[5], frames, floor, config.crop_silence)
-        if config.time_roll:
-            log_mel = time_roll(log_mel, part, seeds[3])
-        if config.gain_db:
-            log_mel = random_gain(log_mel, part, seeds[4], config.gain_db, floor)
-        return log_mel
+        taught = self._targets(batch, log_mel, weights)
+        return StepInputs(log_mel, taught.scores, draws, taught.features, taught.maps, self.kept)
 
     def _targets(
         self, batch: dict[str, tf.Tensor], log_mel: tf.Tensor, weights: tf.Tensor | None
-    ) -> tuple[tf.Tensor, tf.Tensor | None]:
-        """Targets, and the teacher's features if they are learnt."""
+    ) -> TeacherOutput:
+        """Targets, and the teacher's features and maps if they are learnt."""
 
         def mixed(values: tf.Tensor) -> tf.Tensor:
             return values if weights is None else mix_pairs(values, weights)
 
         if self.config.target in ("labels", "largest"):
-            return mixed(entry(batch, "labels", f"the target {self.config.target!r}")), None
-        features = None
+            labels = entry(batch, "labels", f"the target {self.config.target!r}")
+            return TeacherOutput(mixed(labels))
         if self.teacher is None:
-            soft = mixed(entry(batch, "soft_labels", _SOFT_LABELS))
+            taught = TeacherOutput(mixed(entry(batch, "soft_labels", _SOFT_LABELS)))
         else:
-            soft = self.teacher(log_mel if self.config.mixes_power else mixed(log_mel))
-            if self.config.feature_weight:
-                soft, features = soft
-                features = tf.stop_gradient(tf.cast(features, self.supernet.variable_dtype))
+            output = self.teacher(log_mel if self.config.mixes_power else mixed(log_mel))
+            taught = learnt_of(output, self.config, self.supernet.variable_dtype)
         if weight := self.config.label_weight:
             labels = entry(batch, "labels", f"label_weight={weight}")
             # The loss is linear in its targets: this is the weighted sum of two losses.
-            soft = (1 - weight) * soft + weight * mixed(labels)
-        return tf.stop_gradient(soft), features
+            soft = (1 - weight) * taught.scores + weight * mixed(labels)
+            taught = taught._replace(scores=soft)
+        return taught._replace(scores=tf.stop_gradient(taught.scores))
 
     def loss_config(self, inputs: StepInputs) -> LossConfig:
         """How the losses of a step are computed."""
         loss = partial(self.task.loss, class_weights=self.config.class_weights or None)
         targets = self._inplace_targets(inputs)
-        return LossConfig(loss, targets, self._scale, self.config.feature_weight)
+        weights = self.config.feature_weight, self.config.map_weight
+        return LossConfig(loss, targets, self._scale, *weights)
 
     def _inplace_targets(self, inputs: StepInputs) -> Callable[[tf.Tensor], tf.Tensor] | None:
         if self.config.target != "largest":

@@ -90,6 +90,23 @@ class SearchSettings:
 
 
 @dataclass(frozen=True)
+class NpuSettings:
+    """Sizes and counts of the suite `npu`.
+
+    Attributes:
+        space: the search space.
+        network: the static parts of the network.
+        accelerators: NPUs by Vela's names.
+        subnets: number of random subnets that are compiled as a whole.
+    """
+
+    space: SearchSpace
+    network: NetworkConfig
+    accelerators: tuple[str, ...]
+    subnets: int
+
+
+@dataclass(frozen=True)
 class TFLiteSettings:
     """Files, sizes and counts of the suite `tflite`.
 

@@ -34,7 +34,7 @@ _RENAMED: dict[type, dict[str, str]] = {
     SearchConfig: {"budgets": "budget"},
 }
 """Field -> flag, where the names differ."""
-_ARGUMENTS = {"beam_args": "beam_arg"}
+_ARGUMENTS = {"beam_args": "beam_arg", "accelerators": "target"}
 """Argument of a library function -> flag, where the names differ."""
 
 

@@ -12,6 +12,7 @@ from aec_ofa_tf.models.space import SearchSpace
 from aec_ofa_tf.tasks import TASKS
 from pipelines.benchmarks.settings import (
     PRECISIONS,
+    NpuSettings,
     PrepareSettings,
     SearchSettings,
     TFLiteSettings,
@@ -20,12 +21,13 @@ from pipelines.benchmarks.settings import (
 from pipelines.flags import front_end as front_end_flags
 
 FLAGS = flags.FLAGS
-TRAIN_STEP, SEARCH, TFLITE, PREPARE, INPUT = SUITES = (
+TRAIN_STEP, SEARCH, TFLITE, PREPARE, INPUT, NPU = SUITES = (
     "train_step",
     "search",
     "tflite",
     "prepare",
     "input",
+    "npu",
 )
 _FRAMES, _TEN_SECS_FRAMES = 250, 1000
 _REPETITIONS, _INVOCATIONS = 3, 40
@@ -45,6 +47,8 @@ _OF_SOME_SUITES = {
     "model": (TFLITE,),
     "threads": (TFLITE,),
     "warm_up": (TFLITE,),
+    "target": (NPU,),
+    "whole_subnets": (NPU,),
 }
 
 flags.DEFINE_enum("suite", TRAIN_STEP, SUITES, "Suite of measurements to run.")
@@ -105,6 +109,12 @@ flags.DEFINE_multi_string(
 )
 flags.DEFINE_integer("threads", 1, "Suite tflite: threads of the interpreter.", 1)
 flags.DEFINE_integer("warm_up", 3, "Suite tflite: invocations before the measured ones.", 0)
+flags.DEFINE_list(
+    "target",
+    ["ethos-u55-32", "ethos-u55-128", "ethos-u65-256", "ethos-u85-256"],
+    "Suite npu: NPUs by Vela's names.",
+)
+flags.DEFINE_integer("whole_subnets", 20, "Suite npu: random subnets to compile as a whole.", 1)
 
 
 def train_step_settings() -> TrainStepSettings:
@@ -155,6 +165,16 @@ def prepare_settings() -> PrepareSettings:
     return PrepareSettings(
         FLAGS.clips or _FILES, FLAGS.clip_secs, FLAGS.repetitions or _REPETITIONS
     )
+
+
+def npu_settings() -> NpuSettings:
+    """Sizes and counts of the suite `npu`.
+
+    Raises:
+        ValueError: a flag does not belong to the suite.
+    """
+    space, network = _space_and_network(_FRAMES)
+    return NpuSettings(space, network, tuple(FLAGS.target), FLAGS.whole_subnets)
 
 
 def tflite_settings() -> TFLiteSettings:

@@ -13,6 +13,12 @@ from aec_ofa_tf.audio.augment import (
     spec_augment_mask,
     time_roll,
 )
+from aec_ofa_tf.audio.variations import (
+    random_equalizer,
+    random_mel_shift,
+    random_stretch,
+    stretched_frames,
+)
 from aec_ofa_tf.models.draws import DropoutSite, dropout_masks
 
 CLIPS = np.random.default_rng(0).normal(size=(6, 20, 3)).astype(np.float32)
@@ -78,6 +84,11 @@ def test_the_same_seed_draws_the_same_and_another_does_not():
         lambda part: random_gain(CLIPS[: part.clips] * 0, part, [0, 1], 6.0),
         lambda part: random_crop(CLIPS[: part.clips] * 0 + RAMP, part, [0, 1], 5),
         lambda part: random_crop(CLIPS[: part.clips] * 0 + RAMP, part, [0, 1], 5, silence=0.5),
+        lambda part: random_stretch(CLIPS[: part.clips] * 0 + RAMP, part, [0, 1], 0.2, 10),
+        lambda part: random_equalizer(CLIPS[: part.clips] * 0, part, [0, 1], 6.0, -100.0),
+        lambda part: random_mel_shift(
+            tf.repeat(RAMP.reshape(1, 1, -1), part.clips, axis=0), part, [0, 2], 9
+        ),
         lambda part: dropout_masks(part, [DropoutSite((4, 3), 0.5)], tf.constant([0, 1]))[0],
     ],
 )
@@ -213,3 +224,48 @@ def test_silence_is_not_raised_to_the_level_of_a_sound():
     mixed = mix_power(pair, tf.constant([0.0]), -50.0).numpy()
 
     np.testing.assert_allclose(mixed, -30.0, atol=1e-4)
+
+
+def test_a_stretch_moves_frames_by_one_speed_per_clip():
+    frames = 12
+    window = stretched_frames(frames, 0.5)
+    ramp = tf.tile(tf.range(window, dtype=tf.float32)[None, :, None], [50, 1, 2])
+    speeds = random_stretch(ramp, Part(50), [0, 1], 0.5, frames).numpy()[:, 1]
+
+    played = random_stretch(ramp, Part(50), [0, 1], 0.5, frames).numpy()
+    np.testing.assert_allclose(
+        played, np.arange(frames)[:, None] * speeds[:, None] * np.ones((1, 1, 2)), rtol=1e-5
+    )
+    assert np.exp(-0.5) <= speeds.min() < 0.7
+    assert 1.4 < speeds.max() <= np.exp(0.5)
+
+
+def test_a_clip_that_a_stretch_plays_to_its_end_repeats():
+    clip = tf.tile(tf.constant([0.0, 1.0, 2.0, 3.0])[None, :, None], [20, 1, 1])
+    played = random_stretch(clip, Part(20), [0, 1], 0.5, 9).numpy()[:, :, 0]
+
+    speeds = played[:, 1:2]
+    np.testing.assert_allclose(
+        played, np.interp(np.arange(9) * speeds % 4, range(5), [0, 1, 2, 3, 0]), atol=1e-5
+    )
+
+
+def test_an_equalizer_is_a_curve_over_mel_bins_and_stops_at_the_floor():
+    gains = random_equalizer(tf.zeros([40, 7, 64]), Part(40), [0, 1], 6.0, -100.0).numpy()
+    quiet = random_equalizer(tf.fill([40, 7, 64], -99.0), Part(40), [0, 1], 6.0, -100.0).numpy()
+
+    assert (gains == gains[:, :1]).all()  # the same in every frame
+    assert 5.0 < np.abs(gains).max() <= 6.0
+    bends = np.abs(np.diff(gains[:, 0], n=2)) > 1e-4
+    assert (bends.sum(axis=1) <= 6).all()  # straight between five knots
+    assert quiet.min() == -100.0
+
+
+def test_a_mel_shift_moves_all_bins_of_a_clip_and_repeats_the_edge():
+    clip = tf.tile(tf.range(8, dtype=tf.float32)[None, None, :], [60, 3, 1])
+    moved = random_mel_shift(clip, Part(60), [0, 1], 2).numpy()[:, 0]
+
+    shifts = 3 - moved[:, 3]
+    assert set(shifts) == {-2, -1, 0, 1, 2}
+    expected = np.clip(np.arange(8) - shifts[:, None], 0, 7)
+    np.testing.assert_array_equal(moved, expected)

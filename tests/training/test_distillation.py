@@ -41,6 +41,7 @@ CONFIG = SupernetConfig(
     distill_from="frozen_largest",
     student_mixup=True,
     feature_weight=2.0,
+    map_weight=1.0,
 )
 
 
@@ -84,7 +85,9 @@ def test_the_teacher_is_the_largest_subnet_as_phase_1_left_it(trained, records, 
 @pytest.mark.slow
 def test_phase_1_learns_the_labels(trained, records, tmp_path):
     inplace = Experiment(tmp_path / "run", records, SPACE)
-    inplace.train_supernet(replace(CONFIG, distill_from="largest", feature_weight=0.0, steps=1))
+    inplace.train_supernet(
+        replace(CONFIG, distill_from="largest", feature_weight=0.0, map_weight=0.0, steps=1)
+    )
     weights = [Supernet(SPACE, trained.run.network) for _ in range(2)]
     for experiment, network, name in zip(
         (trained, inplace), weights, ("frozen", "inplace"), strict=True
@@ -124,15 +127,21 @@ def test_the_stage_is_removed_with_its_teacher(trained, tmp_path):
 def test_the_frozen_network_teaches_its_scores_and_features(trained):
     run, crop = trained.run, 25
     frozen = keras.models.load_model(run.frozen_path)
-    teach = of_largest(run, frozen, crop, with_features=True)
+    teach = of_largest(run, frozen, crop)
     clips = np.random.default_rng(0).normal(-30, 5, (2, crop, 64)).astype(np.float32)
     plain = build_plain(SPACE.largest, replace(run.network, frames=crop))
     plain.set_weights(frozen.get_weights())
-    last = plain.get_layer("block4_relu2").output
-    whole = keras.Model(plain.input, [plain.output, keras.ops.mean(last, (1, 2))])
+    names = ("block1_pool", "block2_pool", "block3_pool", "block4_relu2")
+    ends = [plain.get_layer(name).output for name in names]
+    whole = keras.Model(plain.input, [plain.output, keras.ops.mean(ends[-1], (1, 2)), *ends])
+    scores, features, *maps = whole(clips, training=False)
+    received = teach(clips)
 
-    for received, expected in zip(teach(clips), whole(clips, training=False), strict=True):
-        np.testing.assert_allclose(received, expected, atol=1e-5)
+    np.testing.assert_allclose(received.scores, scores, atol=1e-5)
+    np.testing.assert_allclose(received.features, features, atol=1e-5)
+    assert list(received.maps) == [1, 3, 5, 7]
+    for one, other in zip(received.maps.values(), maps, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
 
 
 def test_one_subnet_learns_from_the_same_teacher(trained, tmp_path):
@@ -151,9 +160,11 @@ def test_one_subnet_learns_from_the_same_teacher(trained, tmp_path):
 
 
 def test_features_need_the_teacher_that_has_them():
+    none = {"feature_weight": 0.0, "map_weight": 0.0}
     for config in (replace(CONFIG, distill_from="frozen_largest"), SubnetConfig(TRAIN)):
-        with pytest.raises(ConfigError, match="feature_weight needs a teacher with the features"):
-            replace(config, feature_weight=1.0, distill_from="cache")
+        for name in ("feature_weight", "map_weight"):
+            with pytest.raises(ConfigError, match=f"{name} needs a teacher with the features"):
+                replace(config, distill_from="cache", **{**none, name: 1.0})
     with pytest.raises(ConfigError, match="the largest of a step's subnets, and here there is one"):
         SubnetConfig(TRAIN, distill_from="largest")
     with pytest.raises(ConfigError, match="are those of a pretrained network: add init"):
@@ -170,7 +181,14 @@ def test_an_online_teacher_scores_crops(records, tmp_path):
     experiment = Experiment(tmp_path / "run", records, SPACE)
     experiment.train_teacher(TeacherConfig(TRAIN, base_channels=4, steps=1))
     result = experiment.train_supernet(
-        replace(CONFIG, distill_from="online", feature_weight=0.0, largest_steps=0, steps=1)
+        replace(
+            CONFIG,
+            distill_from="online",
+            feature_weight=0.0,
+            map_weight=0.0,
+            largest_steps=0,
+            steps=1,
+        )
     )
     assert result.subnets == SPACE.size
 

@@ -8,12 +8,17 @@ import tensorflow as tf
 from aec_ofa_tf.models.cnn10 import Cnn10Network, parse_subnet
 from aec_ofa_tf.models.supernet import Supernet
 from aec_ofa_tf.tasks import MULTI_LABEL
-from aec_ofa_tf.training.gradients import LossConfig, separate_gradients, shared_gradients
+from aec_ofa_tf.training.gradients import (
+    LossConfig,
+    TeacherOutput,
+    separate_gradients,
+    shared_gradients,
+)
 from aec_ofa_tf.training.sampler import constant_sampler, uniform_sampler
 from aec_ofa_tf.training.step_config import StepConfig
 from aec_ofa_tf.training.trainer import Trainer
 from tests.models.conftest import randomised
-from tests.training.steps import PLAIN, SPACE, batch, four, trainer, two
+from tests.training.steps import NO_STRIPES, PLAIN, SPACE, batch, four, trainer, two
 
 # In float32 a ReLU's input may round to the other side of 0, which moves all gradients before it:
 # 2.6e-3 of one was seen, where the median is 3e-7. Float64 tells that nothing else differs.
@@ -124,9 +129,10 @@ def test_xla_is_refused_where_shapes_are_dynamic():
 def teacher_of(channels: int):
     """Scores and features that depend on the clips."""
 
-    def teach(log_mel: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def teach(log_mel: tf.Tensor) -> TeacherOutput:
         means = tf.reduce_mean(log_mel, axis=1)
-        return tf.sigmoid(means[:, :5]), tf.tile(tf.exp(means), [1, 2])[:, :channels]
+        scores = tf.sigmoid(means[:, :5])
+        return TeacherOutput(scores, tf.tile(tf.exp(means), [1, 2])[:, :channels])
 
     return teach
 
@@ -139,11 +145,11 @@ def test_features_are_learnt_by_every_subnet_in_its_own_channels(execution):
     common = {"execution": execution, **learnt}
     model = trainer(PLAIN, four, teacher=teach, **common)
     common["feature_weight"] = 0.0
-    plain = trainer(PLAIN, four, teacher=lambda log_mel: teach(log_mel)[0], **common)
+    plain = trainer(PLAIN, four, teacher=lambda log_mel: teach(log_mel).scores, **common)
     data, seed = batch(8), tf.constant([0, 0])  # those of the first step
     seeds = [tf.random.experimental.stateless_fold_in(seed, n) for n in range(6)]
     inputs = model.inputs(data, seeds)
-    teachers = teach(inputs.log_mel)[1]
+    teachers = teach(inputs.log_mel).features
     expected = 0.0
     for row in four(None):
         shared, _ = model.supernet.stem(inputs.log_mel, row, inputs.draws)
@@ -174,6 +180,81 @@ def test_gradients_of_features_are_those_of_separate_passes_by_masks(gradients):
     assert_same(results[1], results[0], paths(model.supernet), MASKS_BOUNDS["float64"])
 
 
+def outputs_of(supernet: Supernet, log_mel: tf.Tensor, row: tf.Tensor) -> dict[int, tf.Tensor]:
+    """The outputs of all units before the mean."""
+    maps: dict[int, tf.Tensor] = {}
+    shared, _ = supernet.stem(log_mel, row, None, tap=maps.__setitem__)
+    supernet.features(shared, row, None, tap=maps.__setitem__)
+    return maps
+
+
+def teacher_with_maps(dtype: str = "float32"):
+    """Scores and the maps at the ends of SPACE's stages, of another network."""
+    keras.utils.set_random_seed(7)
+    network = Supernet([SPACE.largest], PLAIN, dtype)
+
+    def teach(log_mel: tf.Tensor) -> TeacherOutput:
+        maps = outputs_of(network, log_mel, tf.constant(SPACE.largest.row()))
+        ends = np.cumsum(SPACE.stage_units) - 1
+        scores = tf.fill([tf.shape(log_mel)[0], 5], 0.5)
+        return TeacherOutput(scores, None, {end: maps[end] for end in ends})
+
+    return teach
+
+
+@pytest.mark.parametrize("members", [SPACE.subnets(), [SPACE.subnets()[37]]], ids=["all", "one"])
+@pytest.mark.parametrize("gradients", [shared_gradients, separate_gradients])
+def test_maps_are_learnt_by_every_subnet_in_its_own_channels(members, gradients):
+    rows = four(None) if len(members) > 1 else tf.constant([members[0].row()])
+    teach, log_mel = teacher_with_maps(), batch(4)["log_mel"]
+    supernet = Supernet(members, PLAIN)
+    config = StepConfig("teacher", map_weight=0.5, spec_augment=NO_STRIPES)
+    model = Trainer(supernet, lambda seed: rows, config, teach)
+    model.compile(optimizer="adam")
+    inputs = model.inputs(batch(4), [tf.constant([0, n]) for n in range(9)])
+    losses = model.loss_config(inputs)
+    loss, _ = gradients(supernet, inputs, rows, losses)
+    without, _ = gradients(supernet, inputs, rows, losses._replace(map_weight=0.0))
+
+    expected, compared = 0.0, set()
+    for row in rows:
+        own, teachers = outputs_of(supernet, log_mel, row), teach(log_mel).maps
+        # The stem's last map has the channels of the widest subnet.
+        elastic = range(supernet.fixed_units, supernet.stem_units)
+        numbers = [number for number in teachers if number not in elastic]
+        for number in numbers:
+            width = [w for w in row[: number + 1, 0].numpy() if w][-1]
+            own_map, teachers_map = (
+                values[number].numpy()[..., :width] for values in (own, teachers)
+            )
+            errors = np.square(own_map - teachers_map).sum((1, 2, 3))
+            errors /= np.square(teachers_map).sum((1, 2, 3))
+            expected += 0.5 * errors.mean() / len(numbers)
+            compared.add(number)
+    assert float(loss - without) == pytest.approx(expected, rel=1e-4)
+    assert compared == {1, 3, 5, 7}
+
+
+def test_gradients_of_maps_are_the_same_four_ways():
+    results = []
+    for execution in ("slices", "masks"):
+        model = trainer(
+            PLAIN,
+            execution=execution,
+            dtype="float64",
+            target="teacher",
+            map_weight=2.0,
+            teacher=teacher_with_maps("float64"),
+        )
+        randomised(model.supernet, 1)
+        inputs = model.inputs(batch(8), [tf.constant([0, n]) for n in range(9)])
+        losses = model.loss_config(inputs)._replace(scale=lambda loss: loss)
+        for gradients in (shared_gradients, separate_gradients):
+            results.append(gradients(model.supernet, inputs, four(None), losses)[1])
+    for other in results[1:]:
+        assert_same(other, results[0], paths(model.supernet), MASKS_BOUNDS["float64"])
+
+
 def test_kept_statistics_are_used_in_the_step():
     model = trainer(PLAIN, two)
     _, moments = model.supernet(batch(seed=5)["log_mel"], SPACE.largest)
@@ -192,6 +273,7 @@ def test_kept_statistics_are_used_in_the_step():
         assert float(gradients(model.supernet, bare, rows, losses)[0]) == pytest.approx(expected)
 
 
-def test_features_need_a_teacher():
-    with pytest.raises(ValueError, match="feature_weight needs the target 'teacher'"):
-        StepConfig("labels", feature_weight=1.0)
+@pytest.mark.parametrize("name", ["feature_weight", "map_weight"])
+def test_features_need_a_teacher(name):
+    with pytest.raises(ValueError, match=f"{name} needs the target 'teacher'"):
+        StepConfig("labels", **{name: 1.0})

@@ -95,6 +95,9 @@ def test_the_draws_of_a_step_need_no_loop():
         gain_db=6.0,
         crop_frames=32,
         crop_silence=0.5,
+        time_stretch=0.2,
+        equalizer_db=6.0,
+        mel_shift_bins=2,
     )
     graph = tf.function(model.step, autograph=False).get_concrete_function(batch(8)).graph
     functions = graph.as_graph_def().library.function

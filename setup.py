@@ -104,7 +104,7 @@ setup(
     python_requires=">=3.10,<3.14",
     packages=find_packages(include=["aec_ofa_tf*", "tfrecords*", "pipelines*"]),
     package_data={
-        "aec_ofa_tf": ["py.typed", "micro/sources/*.[ch]", "pretrained/*.csv"],
+        "aec_ofa_tf": ["py.typed", "micro/sources/*.[ch]*", "pretrained/*.csv"],
         "tfrecords": ["py.typed"],
         "pipelines": ["py.typed", "configs/*.flags"],
     },

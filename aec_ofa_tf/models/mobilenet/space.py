@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from aec_ofa_tf.models.network import NetworkConfig
 
 ABSENT: Choice = (0, 0, 0, 0)
+_KERNELS = "3,5"
 _NAME = re.compile(r"mn(\d)(\d)")
 _WORD = re.compile(r"(width|expand|last|hidden|kernel|depth|pool)=([\w.,]+)")
 _POOL = re.compile(r"([1-9]\d{0,3})x([1-9]\d{0,3})", re.ASCII)
@@ -81,7 +82,7 @@ class MobilenetSpace(SearchSpace):
         check_pool(self.input_pool)
 
     def __str__(self) -> str:
-        kernels = "3,5" if self.elastic_kernel else "full"
+        kernels = _KERNELS if self.elastic_kernel else "full"
         depth = "elastic" if self.elastic_depth else "full"
         pool = "" if self.input_pool == NO_POOL else " pool={}x{}".format(*self.input_pool)
         return (
@@ -192,9 +193,10 @@ def mobilenet_space(name: str) -> MobilenetSpace:
 
 def _value(word: str, value: str, name: str) -> tuple[str, Any]:
     if word in ("kernel", "depth"):
-        if value not in ("full", "elastic"):
+        elastic = ("elastic", *([_KERNELS] if word == "kernel" else []))
+        if value not in ("full", *elastic):
             raise ValueError(f"{word} is full or elastic, received {value!r} in {name!r}")
-        return f"elastic_{word}", value == "elastic"
+        return f"elastic_{word}", value in elastic
     if word == "pool":
         sides = _POOL.fullmatch(value)
         if sides is None:

@@ -27,7 +27,9 @@ BOTH_LANES = [
     "filelock>=3.13,<5",
     "flatbuffers>=23.5.26,<26",
     "google-crc32c>=1.5,<2",
+    "jinja2>=3.1.5,<4",
     "optuna>=5,<6",
+    "plotly==7.1.0",
     "scipy>=1.11,<2",
     "setuptools<82",  # TensorBoard imports pkg_resources
     "tabulate>=0.9,<1",
@@ -71,6 +73,7 @@ TEST_TOOLS = [
     "pytest-xdist>=3.7,<4",
     "ruff==0.17.6",
     "scikit-learn>=1.4,<2",
+    "selenium>=4.30,<5",
     "types-tabulate>=0.9,<1",
 ]
 
@@ -104,7 +107,12 @@ setup(
     python_requires=">=3.10,<3.14",
     packages=find_packages(include=["aec_ofa_tf*", "tfrecords*", "pipelines*"]),
     package_data={
-        "aec_ofa_tf": ["py.typed", "micro/sources/*.[ch]*", "pretrained/*.csv"],
+        "aec_ofa_tf": [
+            "py.typed",
+            "micro/sources/*.[ch]*",
+            "pretrained/*.csv",
+            "report/templates/*",
+        ],
         "tfrecords": ["py.typed"],
         "pipelines": ["py.typed", "configs/*.flags"],
     },

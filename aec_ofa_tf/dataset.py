@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from aec_ofa_tf.audio.front_end import FrontEndConfig
+from aec_ofa_tf.config import check_fields
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -40,8 +41,28 @@ class Share:
 
 
 @dataclass(frozen=True)
+class Rejected:
+    """A clip that has no record because it is quarantined (undecodable) or missing.
+
+    Attributes:
+        id: the clip's id.
+        split: the split that it would belong to.
+        file: the audio file as the source names it.
+        reason: why it has no record.
+    """
+
+    id: str
+    split: str
+    file: str
+    reason: str
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+
+
+@dataclass(frozen=True)
 class DatasetSummary:
-    """The information about the data that model cards contain.
+    """The information about the data that model cards and reports contain.
 
     Attributes:
         name: name of the data set or of its layout.
@@ -49,6 +70,9 @@ class DatasetSummary:
         quarantined: number of clips that were left out because they could not be decoded.
         missing: number of clips that were left out because they had no file.
         fingerprint: identifies the clips.
+        rejected: clips that were left out, the quarantined before the missing; a report names the
+            first of them.
+        directory: where the data lie, for commands that need them; None if nowhere.
     """
 
     name: str
@@ -56,6 +80,8 @@ class DatasetSummary:
     quarantined: int
     missing: int
     fingerprint: str
+    rejected: Sequence[Rejected] = ()
+    directory: Path | None = None
 
 
 class Dataset(Protocol):
@@ -99,7 +125,7 @@ class Dataset(Protocol):
 
     @property
     def summary(self) -> DatasetSummary:
-        """The information about the data that model cards contain."""
+        """The information about the data that model cards and reports contain."""
 
     def clips(self, split: str) -> int:
         """Number of clips in a split; 0 for a split that does not exist."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from aec_ofa_tf.models.family import search_space
 from aec_ofa_tf.models.network import NetworkConfig
 from aec_ofa_tf.models.network_options import NetworkOptions
 from aec_ofa_tf.models.space import SearchSpace, Subnet
+from aec_ofa_tf.report.update import update_report
 from aec_ofa_tf.search.config import SearchConfig, subspace
 from aec_ofa_tf.search.results import SearchResult
 from aec_ofa_tf.search.run import run_search
@@ -48,7 +50,8 @@ class Experiment(TrainedRun):
     """A search space that is trained on one data set in one run directory.
 
     A stage that was stopped is resumed; a finished stage is skipped. A stage raises ValueError if
-    an earlier stage is missing, or if it was begun with other settings.
+    an earlier stage is missing, or if it was begun with other settings. After every stage
+    `report/index.html` in the run directory shows what there is.
 
     Example (`docs/quickstart.py` goes on from here):
         >>> experiment = ofa.Experiment("run", ofa.open_records("data"), space)
@@ -116,19 +119,19 @@ class Experiment(TrainedRun):
     def train_teacher(self, config: TeacherConfig = TeacherConfig()) -> TeacherResult:
         """Trains the teacher on the labels, recalibrates it and saves it as `teacher.keras`."""
         require_type("config", config, TeacherConfig, "a TeacherConfig")
-        with self.workdir.exclusive():
+        with self._stage():
             return stages.train_teacher(self.run, config)
 
     def soft_labels(self, config: SoftLabelsConfig = SoftLabelsConfig()) -> SoftLabelsResult:
         """Stores the scores of the training clips by the teacher, or by another one."""
         require_type("config", config, SoftLabelsConfig, "a SoftLabelsConfig")
-        with self.workdir.exclusive():
+        with self._stage():
             return stages.write_soft_labels(self.run, config)
 
     def train_supernet(self, config: SupernetConfig = SupernetConfig()) -> SupernetResult:
         """Trains the supernet."""
         require_type("config", config, SupernetConfig, "a SupernetConfig")
-        with self.workdir.exclusive():
+        with self._stage():
             return stages.train_supernet(self.run, config)
 
     def train_subnet(
@@ -136,7 +139,7 @@ class Experiment(TrainedRun):
     ) -> SubnetResult:
         """Trains one subnet alone and saves it as `.keras`."""
         require_type("config", config, SubnetConfig, "a SubnetConfig")
-        with self.workdir.exclusive():
+        with self._stage():
             return stages.train_subnet(self.run, self.subnet(subnet), config)
 
     def search(
@@ -162,7 +165,7 @@ class Experiment(TrainedRun):
         )
         part = subspace(self.space, space, width_ratios)
         compile_whole = partial(compiled_costs, self.run.network) if has_vela() else None
-        with self.workdir.exclusive():
+        with self._stage():
             return run_search(self.run, config, part, compile_whole)
 
     def export(
@@ -191,7 +194,7 @@ class Experiment(TrainedRun):
         if teacher and subnet is not None:
             raise ValueError("export takes a subnet or the teacher, received both")
         folder = None if out is None else Path(out)
-        with self.workdir.exclusive():
+        with self._stage():
             if teacher:
                 return exports.export_teacher(self.run, config, folder, score)
             if subnet is not None:
@@ -220,7 +223,7 @@ class Experiment(TrainedRun):
         """
         require_type("config", config, ExportConfig, "an ExportConfig")
         folder = None if out is None else Path(out)
-        with self.workdir.exclusive():
+        with self._stage():
             return exports.export_family(self.run, config, folder, data_licence)
 
     def reset(self, stage: str) -> list[str]:
@@ -236,8 +239,15 @@ class Experiment(TrainedRun):
         Raises:
             ValueError: the stage was not begun.
         """
-        with self.workdir.exclusive():
+        with self._stage():
             return reset(self.workdir, stage)
+
+    @contextmanager
+    def _stage(self) -> Iterator[None]:
+        """Locks the run directory in the block, and brings the report up to date after it."""
+        with self.workdir.exclusive():
+            yield
+            update_report(self.workdir, self.run.records)
 
 
 def _check_arguments(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from aec_ofa_tf.config import require_type
 from aec_ofa_tf.dataset import EVALUATION
 from aec_ofa_tf.export.results import Evaluation
@@ -110,6 +112,22 @@ class TrainedRun:
         """
         winners = self.workdir.winners()
         return {budget: self.space.parse_subnet(text) for budget, text in winners.items()}
+
+    def report(self) -> Path:
+        """Writes `report/index.html` of the run directory: a page to click, which opens offline.
+
+        Stages write it too when they finish, with a warning in place of an error.
+
+        Returns:
+            The path of the page.
+
+        Raises:
+            ValueError: something in the run directory or the records is damaged.
+            OSError: something cannot be read or written.
+        """
+        from aec_ofa_tf.report.page import write_report  # imports Jinja and Plotly
+
+        return write_report(self.workdir, self.run.records)
 
     def subnet(self, subnet: Subnet | str | float) -> Subnet:
         """Parses a subnet, or checks that it is in the space.

@@ -45,7 +45,7 @@ class Workdir:
     """One experiment on disk.
 
     Layout: `config.json`, `fingerprint`, `flags.txt`, `stages/NAME.json`, `checkpoints/NAME/`,
-    `events/NAME/` (TensorBoard), `soft_labels/`, `search/`, `export/`.
+    `events/NAME/` (TensorBoard), `soft_labels/`, `search/`, `export/`, `report/`.
 
     Attributes:
         path: the directory.

@@ -20,6 +20,7 @@ PROGRAMS = (
     "convert",
     "tag",
     "describe",
+    "report",
     "average",
     "benchmark",
     "profile_device",

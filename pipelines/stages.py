@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from aec_ofa_tf.experiment import Experiment
+from aec_ofa_tf.report.update import update_report
 from aec_ofa_tf.training.devices import open_devices, peers_watched
 from pipelines.flags.experiment import TrainFlags, write_flags
 from tfrecords.records import open_records
@@ -50,6 +51,7 @@ def run_stages(
                 devices.wait_for_all()
             if devices.chief:
                 write_flags(Path(workdir) / "flags.txt", request.stages)
+                update_report(experiment.workdir, experiment.run.records)  # it shows the flags
     return results
 
 

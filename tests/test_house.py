@@ -22,8 +22,10 @@ ORDER = (
     ("training",),
     ("search",),
     ("export", "micro"),
+    ("inspection",),
+    ("report",),
     ("trained",),
-    ("averaging", "experiment", "inspection"),
+    ("averaging", "experiment"),
 )
 LEVEL = {room: level for level, rooms in enumerate(ORDER) for room in rooms}
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from aec_ofa_tf.audio.front_end import FrontEndConfig
 from aec_ofa_tf.classes import ClassCounts
 from aec_ofa_tf.config import check_fields
-from aec_ofa_tf.dataset import SPLITS
+from aec_ofa_tf.dataset import SPLITS, Rejected
 from aec_ofa_tf.files import (
     JsonObject,
     fingerprint,
@@ -55,26 +55,6 @@ class Shard:
             raise ValueError(f"a shard is a file within its directory, received {self.name!r}")
         if self.split not in SPLITS or min(self.clips, self.bytes) < 0:
             raise ValueError(f"a shard has a split and its sizes, received {self!r}")
-
-
-@dataclass(frozen=True)
-class Rejected:
-    """A clip that has no record because it is quarantined (undecodable) or missing.
-
-    Attributes:
-        id: the clip's id.
-        split: the split that it would belong to.
-        file: the audio file as the source names it.
-        reason: why it has no record.
-    """
-
-    id: str
-    split: str
-    file: str
-    reason: str
-
-    def __post_init__(self) -> None:
-        check_fields(self)
 
 
 @dataclass(frozen=True)

@@ -88,13 +88,15 @@ class Records:
 
     @property
     def summary(self) -> DatasetSummary:
-        """The information about the records that model cards contain."""
+        """The information about the records that model cards and reports contain."""
         return DatasetSummary(
             name=self.manifest.configuration.get("dataset", "unnamed"),
             clips=self.manifest.clips,
             quarantined=len(self.manifest.quarantined),
             missing=len(self.manifest.missing),
             fingerprint=self.fingerprint,
+            rejected=(*self.manifest.quarantined, *self.manifest.missing),
+            directory=self.data_dir,
         )
 
     def clips(self, split: str) -> int:

@@ -8,9 +8,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from aec_ofa_tf.dataset import Rejected
 from aec_ofa_tf.files import write_json
 from tfrecords.clip import SPLITS, Source
-from tfrecords.manifest import Manifest, Rejected
+from tfrecords.manifest import Manifest
 from tfrecords.prepare_config import PrepareConfig, PrepareError
 
 REPORT_NAME = "rejected.json"

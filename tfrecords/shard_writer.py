@@ -14,12 +14,13 @@ import numpy as np
 
 from aec_ofa_tf.audio.io.decode import DecodeError, fit_length
 from aec_ofa_tf.audio.numpy_log_mel import numpy_log_mel
+from aec_ofa_tf.dataset import Rejected
 from aec_ofa_tf.files import DAMAGE_ERRORS, fingerprint, read_json, replacing, sha256_of, write_json
 from tfrecords.clip import Clip
 from tfrecords.clip_format import ClipFormat
 from tfrecords.clip_record import audio_example, log_mel_example
 from tfrecords.clip_table import ClipRange
-from tfrecords.manifest import Rejected, Shard, damage
+from tfrecords.manifest import Shard, damage
 from tfrecords.record_file import write_examples
 from tfrecords.recordings import CHECKS, State, edited, states_of, time_ns
 from tfrecords.segment import decode_clip

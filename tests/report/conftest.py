@@ -1,0 +1,5 @@
+"""The run that the tests of programs share."""
+
+from tests.pipelines.conftest import trained
+
+__all__ = ["trained"]

@@ -109,7 +109,7 @@ setup(
     package_data={
         "aec_ofa_tf": [
             "py.typed",
-            "micro/sources/*.[ch]",
+            "micro/sources/*.[ch]*",
             "pretrained/*.csv",
             "report/templates/*",
         ],

@@ -134,6 +134,12 @@ def outcome(config: Any) -> dict[str, Any]:
     return values
 
 
+def used_fields(config: Any) -> dict[str, Any]:
+    """The fields of a dataclass by name, without those that were added later at their defaults."""
+    values = {field: getattr(config, field.name) for field in dataclasses.fields(config)}
+    return {field.name: value for field, value in values.items() if not _is_unused(field, value)}
+
+
 def _is_unused(field: dataclasses.Field[Any], value: object) -> bool:
     return field.metadata.get("is_later", False) and value == field.default
 

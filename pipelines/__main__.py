@@ -16,6 +16,7 @@ PROGRAMS = (
     "train",
     "search",
     "evaluate",
+    "boards",
     "convert",
     "tag",
     "describe",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,6 +29,7 @@ from aec_ofa_tf.export.config import ExportConfig
 from aec_ofa_tf.export.fold import fold, unfold
 from aec_ofa_tf.export.folded_graph import FoldedGraph
 from aec_ofa_tf.export.request import FineTuning
+from aec_ofa_tf.models.keras_files import load_model
 from aec_ofa_tf.pinned_keras import keras
 from aec_ofa_tf.tasks import TASKS, Task, get_task
 from aec_ofa_tf.training.run import Run
@@ -123,10 +124,6 @@ def fine_tune_networks(
 ) -> dict[str, FineTuned]:
     """Fine-tunes the networks of an experiment, as `int8_qat` files need them.
 
-    The targets are the teacher's soft labels if the run has them, otherwise the scores of each
-    network before fine-tuning. These can be had for any sound, and those of mixtures say more than
-    those of clips, which the network knows: as many mixtures as clips are then added.
-
     Args:
         run: the run, whose records are used.
         config: steps, learning rate, batch size and number of clips.
@@ -137,23 +134,48 @@ def fine_tune_networks(
     Raises:
         RuntimeError: fine-tuning failed.
     """
-    clips, ids = tuning_clips(run.records, config.qat_clips, _CLIPS_AT_ONCE)
-    soft_labels = run.records.read_soft_labels(run.soft_labels_path, ids)
-    if soft_labels is None:
-        clips = with_mixtures(clips, run.records.front_end.floor_db, config.seed)
+    clips, targets_of = tuning_targets(run, config)
     settings = FineTuning(
         config.qat_steps, config.qat_learning_rate, config.qat_batch_size, config.seed
     )
     tuned = {}
     for name, model in models.items():
         logging.info("fine-tuning %s on %d clips", name, len(clips))
-        targets = _scores(model, clips) if soft_labels is None else soft_labels
         part = folder / name.replace(" ", "-")
         part.mkdir()
         tuned[name] = fine_tune(
-            model, TuningData(clips, targets, calibration_clips), settings, part
+            model, TuningData(clips, targets_of(model), calibration_clips), settings, part
         )
     return tuned
+
+
+def tuning_targets(
+    run: Run, config: ExportConfig
+) -> tuple[np.ndarray, Callable[[keras.Model], np.ndarray]]:
+    """The clips of fine-tuning, and what networks learn of them.
+
+    The targets are the teacher's soft labels if the run has them; otherwise the scores of the run's
+    frozen largest subnet, or, without one, of each network before fine-tuning. Such scores can be
+    had for any sound, and those of mixtures say more than those of clips, which the network knows:
+    as many mixtures as clips are then added.
+
+    Args:
+        run: the run, whose records are used.
+        config: number of clips and seed.
+
+    Returns:
+        float32 [clips, frames, mel_bins] log-mel in dB; and a function from a network to its
+        targets, float32 [clips, classes].
+    """
+    clips, ids = tuning_clips(run.records, config.qat_clips, _CLIPS_AT_ONCE)
+    soft_labels = run.records.read_soft_labels(run.soft_labels_path, ids)
+    if soft_labels is not None:
+        return clips, lambda network: soft_labels
+    clips = with_mixtures(clips, run.records.front_end.floor_db, config.seed)
+    if not run.frozen_path.exists():
+        return clips, lambda network: _scores(network, clips)
+    scores = _scores(load_model(run.frozen_path), clips)
+    return clips, lambda network: scores
 
 
 def _report(line: str) -> None:

@@ -28,6 +28,7 @@ _BEFORE = (
     keras.layers.Rescaling,
     keras.layers.Reshape,
     keras.layers.ZeroPadding2D,
+    keras.layers.AveragePooling2D,
     *DROPOUT,
 )
 """Layers that are allowed between the input and the first convolution."""

@@ -6,6 +6,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from aec_ofa_tf.micro.front_end import (
+    CONFIG_NAME,
+    EXAMPLE_NAME,
+    NETWORK_NAME,
+    SOURCE_NAMES,
+    source_text,
+)
 from aec_ofa_tf.micro.operators import resolver_lines
 from aec_ofa_tf.micro.targets import TARGETS
 from aec_ofa_tf.tagging.interpreter import Tensor
@@ -60,9 +67,17 @@ def port_folder(path: Path, target: str) -> Path:
 
 
 def port_files(folder: Path) -> list[Path]:
-    """The files of ours in such a folder."""
-    names = (DATA_HEADER, DATA_SOURCE, RESOLVER_HEADER, VELA_FILE)
-    return [folder / name for name in names if (folder / name).is_file()]
+    """The files of ours in such a folder; an example that was changed is the user's."""
+    names = {DATA_HEADER, DATA_SOURCE, RESOLVER_HEADER, VELA_FILE, CONFIG_NAME, NETWORK_NAME}
+    found = [folder / name for name in sorted({*names, *SOURCE_NAMES}) if (folder / name).is_file()]
+    return [path for path in found if not is_changed_example(path)]
+
+
+def is_changed_example(path: Path) -> bool:
+    """Whether a file is an example that is no longer as it was written."""
+    if path.name != EXAMPLE_NAME or not path.is_file():
+        return False
+    return path.read_bytes() != source_text(EXAMPLE_NAME).encode("utf-8")
 
 
 def remove_ports(path: Path) -> None:
@@ -143,7 +158,15 @@ def _resolver(model: CModel) -> str:
         "#define OP_RESOLVER_H_\n\n"
         '#include "tensorflow/lite/c/common.h"\n'
         '#include "tensorflow/lite/micro/micro_mutable_op_resolver.h"\n\n'
-        f"using ModelOpResolver = tflite::MicroMutableOpResolver<{len(methods)}>;\n\n"
+        "namespace tflite {\n"
+        "namespace micro {}  // later versions of the library have their names here\n"
+        "}  // namespace tflite\n\n"
+        "namespace model_ops {\n"
+        "using namespace tflite;\n"
+        "using namespace tflite::micro;\n"
+        f"using Resolver = MicroMutableOpResolver<{len(methods)}>;\n"
+        "}  // namespace model_ops\n\n"
+        "using ModelOpResolver = model_ops::Resolver;\n\n"
         "inline TfLiteStatus RegisterModelOps(ModelOpResolver &resolver) {\n"
         f"{lines}\n"
         "  return kTfLiteOk;\n"

@@ -25,7 +25,9 @@ from aec_ofa_tf.micro.front_end_tables import (
 
 INT16, FLOAT32 = SAMPLE_TYPES = ("int16", "float32")
 CONFIG_NAME = "front_end_config.h"
-SOURCE_NAMES = ("front_end.h", "front_end.c", "network.h", "main.c")
+EXAMPLE_NAME = "main.c"
+NETWORK_NAME = "network.cc"
+SOURCE_NAMES = ("front_end.h", "front_end.c", "network.h", EXAMPLE_NAME)
 MIN_WINDOW_SAMPLES = 4
 
 _SOURCES = Path(__file__).parent / "sources"
@@ -56,12 +58,26 @@ def write_front_end(
             samples is unknown.
         OSError: a file cannot be written.
     """
-    texts = {CONFIG_NAME: config_header(config, sample_type)}
-    texts |= {name: (_SOURCES / name).read_text(encoding="utf-8") for name in SOURCE_NAMES}
+    texts = front_end_texts(config, sample_type)
     for name, text in texts.items():
         with replacing(folder / name) as temporary:
             temporary.write_text(text, encoding="utf-8", newline="\n")
     return tuple(folder / name for name in texts)
+
+
+def front_end_texts(config: FrontEndConfig, sample_type: str = INT16) -> dict[str, str]:
+    """The texts of the files of `write_front_end` by name.
+
+    Raises:
+        ValueError: as `write_front_end`.
+    """
+    texts = {CONFIG_NAME: config_header(config, sample_type)}
+    return texts | {name: source_text(name) for name in SOURCE_NAMES}
+
+
+def source_text(name: str) -> str:
+    """The text of one of `SOURCE_NAMES`, or of `NETWORK_NAME`, which calls the micro library."""
+    return (_SOURCES / name).read_text(encoding="utf-8")
 
 
 def config_header(config: FrontEndConfig, sample_type: str = INT16) -> str:

@@ -60,6 +60,44 @@ def logits_tensor(operators: Sequence[GraphOperator]) -> int:
     return last.input if last.name in _ACTIVATIONS else last.output
 
 
+def without_first_reshape(tflite_bytes: bytes) -> bytes:
+    """A flatbuffer whose input has the shape that a first RESHAPE would give it.
+
+    The micro interpreter copies what it reshapes, and the arena would hold the input twice. The
+    bytes of the input are the same.
+
+    Returns:
+        The same flatbuffer where no RESHAPE of the input comes first.
+    """
+    model = schema.ModelT.InitFromPackedBuf(tflite_bytes, 0)
+    (graph,) = model.subgraphs
+    first = graph.operators[0]
+    (taken,), (given, *_) = graph.inputs, first.outputs
+    readers = [operator for operator in graph.operators if taken in operator.inputs]
+    if _name(model.operatorCodes[first.opcodeIndex]) != "RESHAPE" or readers != [first]:
+        return tflite_bytes
+    graph.tensors[taken].shape = graph.tensors[given].shape
+    graph.tensors[taken].shapeSignature = None
+    graph.operators = graph.operators[1:]
+    for operator in graph.operators:
+        operator.inputs = [taken if index == given else index for index in operator.inputs]
+    _keep_used_tensors(graph)
+    return _packed(model, len(tflite_bytes))
+
+
+def _keep_used_tensors(graph: schema.SubGraphT) -> None:
+    """Drops tensors that no operator has, which the micro interpreter would keep structures for."""
+    ends = [*graph.inputs, *graph.outputs]
+    used = {i for o in graph.operators for i in (*o.inputs, *o.outputs)} | set(ends)
+    numbers = {old: new for new, old in enumerate(sorted(used - {-1}))} | {-1: -1}
+    graph.tensors = [graph.tensors[old] for old in numbers if old >= 0]
+    graph.inputs = [numbers[old] for old in graph.inputs]
+    graph.outputs = [numbers[old] for old in graph.outputs]
+    for operator in graph.operators:
+        operator.inputs = [numbers[old] for old in operator.inputs]
+        operator.outputs = [numbers[old] for old in operator.outputs]
+
+
 def slim(tflite_bytes: bytes) -> bytes:
     """A flatbuffer without names, signatures and metadata, which microcontrollers do not read.
 
@@ -76,7 +114,11 @@ def slim(tflite_bytes: bytes) -> bytes:
     # Tensors name buffers by number; the last ones are those of metadata.
     while len(model.buffers) - 1 in dropped:
         model.buffers.pop()
-    builder = AlignedBuilder(len(tflite_bytes))
+    return _packed(model, len(tflite_bytes))
+
+
+def _packed(model: schema.ModelT, size: int) -> bytes:
+    builder = AlignedBuilder(size)
     builder.Finish(model.Pack(builder), MODEL_IDENTIFIER)
     return bytes(builder.Output())
 

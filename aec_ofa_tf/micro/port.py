@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,14 +12,22 @@ import numpy as np
 from aec_ofa_tf.export.parity import checked_drop, keras_scores
 from aec_ofa_tf.export.request import ConversionRequest
 from aec_ofa_tf.files import replacing
-from aec_ofa_tf.micro.c_files import VELA_FILE, CModel, c_files, port_folder
-from aec_ofa_tf.micro.graph import GraphOperator, graph_operators, slim
+from aec_ofa_tf.micro.c_files import VELA_FILE, CModel, c_files, is_changed_example, port_folder
+from aec_ofa_tf.micro.front_end import NETWORK_NAME, front_end_texts, source_text
+from aec_ofa_tf.micro.graph import (
+    GraphOperator,
+    graph_operators,
+    slim,
+    without_first_reshape,
+)
 from aec_ofa_tf.micro.interpreter import ReferenceModel, run_micro
 from aec_ofa_tf.micro.operators import OPERATORS
 from aec_ofa_tf.micro.report import MicroFigures, NpuFigures, PortReport
 from aec_ofa_tf.micro.targets import MICRO
 from aec_ofa_tf.micro.vela import compile_for_npu
 from aec_ofa_tf.pinned_keras import keras
+
+_log = logging.getLogger(__name__)
 
 MAX_STEPS = 1
 """Largest allowed difference of a logit from LiteRT's reference kernels, in steps of the logits.
@@ -57,6 +66,8 @@ class Port:
         folder = path.parent / self.report.folder
         folder.mkdir(exist_ok=True)
         for name, content in self.files.items():
+            if is_changed_example(folder / name):
+                continue  # it is the user's program by now
             with replacing(folder / name) as temporary:
                 temporary.write_bytes(content)
 
@@ -81,10 +92,11 @@ def make_port(
     """
     reference = ReferenceModel(slim(tflite_bytes), graph_operators(tflite_bytes))
     micro, npu = None, None
+    program, no_front_end = _program(request)
     files: dict[str, bytes] = {}
     if request.target == MICRO:
-        content = slim(tflite_bytes)
-        used = graph_operators(tflite_bytes)
+        lean = without_first_reshape(tflite_bytes)
+        content, used = slim(lean), graph_operators(lean)
         micro, arena_bytes = _checked(model, request, content, used, reference, folder)
     else:
         content, npu = compile_for_npu(tflite_bytes, request.target, folder)
@@ -98,8 +110,20 @@ def make_port(
         tuple(sorted({operator.name for operator in used})),
         micro,
         npu,
+        no_front_end,
     )
-    return Port({**_texts(request, report, content, reference), **files}, report)
+    return Port({**_texts(request, report, content, reference), **program, **files}, report)
+
+
+def _program(request: ConversionRequest) -> tuple[dict[str, bytes], str]:
+    """The front end, the calls of the micro library and an example by name; or why not."""
+    try:
+        texts = front_end_texts(request.info.front_end)
+    except ValueError as error:
+        _log.warning("%s gets no front end in C: %s", Path(request.path).name, error)
+        return {}, str(error)
+    texts[NETWORK_NAME] = source_text(NETWORK_NAME)
+    return {name: text.encode("utf-8") for name, text in texts.items()}, ""
 
 
 def _texts(

@@ -73,6 +73,7 @@ class PortReport:
         operators: the operators that the resolver registers.
         micro: figures in the micro interpreter, for the target micro.
         npu: figures on the NPU, for accelerators.
+        no_front_end: why there is no front end in C; empty if there is one.
     """
 
     target: str
@@ -82,6 +83,7 @@ class PortReport:
     operators: tuple[str, ...]
     micro: MicroFigures | None = None
     npu: NpuFigures | None = None
+    no_front_end: str = ""
 
     @property
     def costs(self) -> dict[str, float]:

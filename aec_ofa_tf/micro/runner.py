@@ -69,7 +69,8 @@ def _open(content: bytes, arena_size: int, keeps_tensors: bool = False) -> Any:
 
 
 def _run(interpreter: Any, clip: np.ndarray) -> np.ndarray:
-    interpreter.set_input(clip, 0)
+    # The file may take a clip with an axis of channels.
+    interpreter.set_input(clip.reshape(interpreter.get_input_details(0)["shape"]), 0)
     interpreter.invoke()
     return np.array(interpreter.get_output(0))
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Any, TypeVar
 
-from aec_ofa_tf.config import ConfigError
+from aec_ofa_tf.config import ConfigError, used_fields
 from aec_ofa_tf.models.network import NetworkConfig
 from aec_ofa_tf.models.space import SearchSpace
 
@@ -103,8 +103,12 @@ def register_family(name: str) -> Callable[[Registered], Registered]:
 
 
 def to_config(value: SearchSpace | NetworkConfig) -> dict[str, Any]:
-    """A space or network as JSON values: its fields, and the name of its family."""
-    return {"family": value.family, **asdict(value)}
+    """A space or network as JSON values: its fields, and the name of its family.
+
+    A field that was added later is left out at its default, so that runs from before it still have
+    the same configuration.
+    """
+    return {"family": value.family, **used_fields(value)}
 
 
 def space_from_config(config: Mapping[str, Any]) -> SearchSpace:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import itertools
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from functools import cache, lru_cache, partial
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
-from aec_ofa_tf.config import check_fields
+from aec_ofa_tf.config import check_fields, used_fields
 from aec_ofa_tf.layers import BATCH_NORM_EPSILON, BATCH_NORM_MOMENTUM
 from aec_ofa_tf.models.rows import LayerRow, Operator
 from aec_ofa_tf.models.space import Choice, SearchSpace, Subnet
@@ -25,7 +25,12 @@ if TYPE_CHECKING:
 
 MEL_BINS = 64
 INPUT_NORM = "input_norm"
-"""Name of the batch norm over mel bins with which every network begins."""
+"""Name of the batch norm over mel bins, or of the scaling, with which every network begins."""
+
+INPUT_POOL = "input_pool"
+"""Name of the average pool before the first unit."""
+
+NO_POOL = (1, 1)
 
 
 @dataclass(frozen=True)
@@ -106,6 +111,11 @@ class NetworkConfig(ABC):
         return None
 
     @property
+    def input_pool(self) -> tuple[int, int]:
+        """Frames and mel bins of which the first unit gets the mean; (1, 1) for no pool."""
+        return NO_POOL
+
+    @property
     def sizes(self) -> dict[str, int]:
         """The sizes, by name, that a layer's latency depends on in addition to its row."""
         return {"frames": self.frames, "mel_bins": self.mel_bins, "classes": self.classes}
@@ -114,16 +124,21 @@ class NetworkConfig(ABC):
     def family_fields(self) -> dict[str, Any]:
         """The fields that the family adds to those of every network, by name."""
         common = {field.name for field in fields(NetworkConfig)}
-        return {name: value for name, value in asdict(self).items() if name not in common}
+        return {name: value for name, value in used_fields(self).items() if name not in common}
 
     @property
     def image(self) -> Shape:
         """The shape of one normalised clip at the input of the first unit."""
-        return self.frames, self.mel_bins, 1
+        return self.image_of(self.frames)
+
+    def image_of(self, frames: int) -> Shape:
+        """The same for a clip of `frames`; frames and mel bins that fill no pool are dropped."""
+        pool = self.input_pool
+        return frames // pool[0], self.mel_bins // pool[1], 1
 
     def rows(self, subnet: Subnet) -> list[LayerRow]:
         """The layers of a subnet as a device runs them, in order."""
-        found = [_input_row(self.frames, self.mel_bins, self.input_scaling is None)]
+        found = [self._input_row]
         shape = self.image
         for unit, choice in zip(self.units(len(subnet.choices)), subnet.choices, strict=True):
             row, shape = _row_and_shape(unit, choice, shape)
@@ -170,12 +185,15 @@ class NetworkConfig(ABC):
             shapes = after
         yield from (self._last_part(shape, activation) for shape in sorted(shapes))
 
+    @property
+    def _input_row(self) -> LayerRow:
+        is_norm = self.input_scaling is None
+        return _input_row(self.frames, self.mel_bins, self.input_pool, is_norm)
+
     def first_part(self) -> Part:
-        """The normalisation of the input."""
-        frames, mel_bins, _ = self.image
-        image = partial(_normalised_image, shape=self.image, scaling=self.input_scaling)
-        row = _input_row(frames, mel_bins, self.input_scaling is None)
-        return Part(row, (frames, mel_bins), image, is_first=True)
+        """The pool, if there is one, and the normalisation of the input."""
+        image = partial(_normalised_image, scaling=self.input_scaling, pool=self.input_pool)
+        return Part(self._input_row, (self.frames, self.mel_bins), image, is_first=True)
 
     def _last_part(self, shape: Shape, activation: str | None) -> Part:
         head = self.head()
@@ -216,24 +234,36 @@ def plain_batch_norm(name: str, epsilon: float = BATCH_NORM_EPSILON) -> keras.la
 
 
 def _normalised_image(
-    log_mel: keras.KerasTensor, shape: Shape, scaling: tuple[float, float] | None
+    log_mel: keras.KerasTensor, scaling: tuple[float, float] | None, pool: tuple[int, int]
 ) -> keras.KerasTensor:
-    """Scales the input; [clips, frames, mel bins] to [clips, frames, mel bins, 1]."""
+    """Scales the input; [clips, frames, mel bins] to [clips, frames, mel bins, 1].
+
+    A pool comes before the scaling, with which it commutes, so that a device scales less.
+    """
     from aec_ofa_tf.pinned_keras import keras
 
     norm = plain_batch_norm(INPUT_NORM)
     if scaling is not None:
         norm = keras.layers.Rescaling(*scaling, name=INPUT_NORM)
-    return keras.layers.Reshape(shape, name="image")(norm(log_mel))
+    image = keras.layers.Reshape((*log_mel.shape[1:], 1), name="image")
+    if pool == NO_POOL:
+        return image(norm(log_mel))
+    pooled = keras.layers.AveragePooling2D(pool, name=INPUT_POOL)
+    return norm(pooled(image(log_mel)))
 
 
 @lru_cache
-def _input_row(frames: int, mel_bins: int, is_norm: bool) -> LayerRow:
+def _input_row(frames: int, mel_bins: int, pool: tuple[int, int], is_norm: bool) -> LayerRow:
     constants = 2 * mel_bins if is_norm else 0
-    scale = Operator(INPUT_NORM, activations=2 * frames * mel_bins, constants=constants)
+    kept = (frames // pool[0]) * (mel_bins // pool[1])
+    scale = Operator(INPUT_NORM, activations=2 * kept, constants=constants)
     sizes = {"channels_in": 1, "channels_out": 1, "frames": frames, "mel_bins": mel_bins}
     kind = "input" if is_norm else "scaled_input"
-    return LayerRow.make(kind, (scale,), pooled=False, **sizes)
+    if pool == NO_POOL:
+        return LayerRow.make(kind, (scale,), pooled=False, **sizes)
+    pooled = Operator(INPUT_POOL, activations=frames * mel_bins + kept)
+    sizes |= {"pool_frames": pool[0], "pool_mel_bins": pool[1]}
+    return LayerRow.make(kind, (pooled, scale), pooled=True, **sizes)
 
 
 def _part_and_shape(unit: ElasticUnit, choice: Choice, shape: Shape) -> tuple[Part, Shape]:

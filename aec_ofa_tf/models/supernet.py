@@ -12,6 +12,7 @@ from aec_ofa_tf.layers.elastic_unit import Statistics
 from aec_ofa_tf.layers.prefix import SLICES, keep_prefix
 from aec_ofa_tf.models.checks import as_choices, check_log_mel, check_no_norms
 from aec_ofa_tf.models.draws import Draws, DropoutSite, Tap, drop, dropout_sites
+from aec_ofa_tf.models.image import as_image
 from aec_ofa_tf.models.network import INPUT_NORM, NetworkConfig
 from aec_ofa_tf.models.space import Members, Subnet, as_space
 from aec_ofa_tf.models.supernet_config import arguments, describe
@@ -120,7 +121,7 @@ class Supernet(keras.Model):
 
     def dropout_sites(self, frames: int) -> tuple[DropoutSite, ...]:
         """Where dropout is applied, for an input of `frames`: after units in order, in the head."""
-        image = (frames, *self.network.image[1:])
+        image = self.network.image_of(frames)
         return dropout_sites(self.units, self.sizes, self.head, image)
 
     @property
@@ -199,12 +200,11 @@ class Supernet(keras.Model):
             The stem's output [clips, or pairs with mixup, frames, mel bins, channels], as wide as
             the widest subnet needs, or all channels with masks; and the moments used.
         """
-        log_mel = tf.cast(log_mel, self.variable_dtype)
-        normed, moments = self.normalise_input(log_mel, statistics)
+        normed, moments = self.normalise_input(tf.cast(log_mel, self.variable_dtype), statistics)
         if draws is not None:
             normed = normed * tf.cast(draws.spec_augment, normed.dtype)
             normed = normed if draws.mixup is None else mix_pairs(normed, draws.mixup)
-        x = tf.cast(normed[..., None], self.compute_dtype)
+        x = tf.cast(as_image(normed, self.network.input_pool), self.compute_dtype)
         x, used = self._run(range(self.stem_units), x, choices, draws, statistics, tap)
         return x, {**moments, **used}
 

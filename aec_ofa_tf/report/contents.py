@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,9 @@ from aec_ofa_tf.report.files import ModelFile, best_file, read_files
 from aec_ofa_tf.report.subnets import Subnets, Winner, read_subnets, read_winners
 from aec_ofa_tf.search.results import SearchResult
 from aec_ofa_tf.workdir import SEARCH, Workdir
+
+_CREDENTIALS = re.compile(r"://[^\s@]*@")
+"""User and password in the URL of a database."""
 
 _OWN_SECTIONS = ("winners", "files", "validation")
 """Facts of a description that a report shows in sections of their own."""
@@ -99,13 +103,12 @@ def read_contents(workdir: Workdir, records: Dataset | None) -> Contents:
             winners, subnets = read_winners(result), read_subnets(workdir, result)
     files = read_files(workdir)
     tagger = best_file(files, {winner.subnet: winner.validation for winner in winners})
-    flagfile = commands.flagfile
     return Contents(
         name=workdir.path.resolve().name,
         facts=tuple(fact for fact in described.facts if fact[0] not in _OWN_SECTIONS),
         commands=commands,
         next=tuple(map(commands.with_data, described.commands)),
-        flags=flagfile.read_text(encoding="utf-8") if flagfile.is_file() else "",
+        flags=_flags(commands.flagfile),
         winners=winners,
         subnets=subnets,
         files=files,
@@ -116,6 +119,12 @@ def read_contents(workdir: Workdir, records: Dataset | None) -> Contents:
         clips=read_clips(records, _path(tagger)) if records else (),
         payload=records.payload if records else "",
     )
+
+
+def _flags(flagfile: Path) -> str:
+    """The run's flags, without the password of a database: a report is handed on."""
+    text = flagfile.read_text(encoding="utf-8") if flagfile.is_file() else ""
+    return _CREDENTIALS.sub("://***@", text)
 
 
 def _path(file: ModelFile | None) -> Path | None:

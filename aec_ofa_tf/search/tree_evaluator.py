@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from aec_ofa_tf.layers.batch_norm import Moments
 from aec_ofa_tf.layers.elastic_unit import Statistics
+from aec_ofa_tf.models.image import as_image
 from aec_ofa_tf.models.network import INPUT_NORM
 from aec_ofa_tf.models.space import Choice, Subnet
 from aec_ofa_tf.models.supernet import Supernet
@@ -121,7 +122,7 @@ class _Pieces:
         log_mel = tf.TensorSpec([None, None, supernet.network.mel_bins], tf.float32)
         moments = Moments(vector, vector)
         task = supernet.network.get_task()
-        self._fields = supernet.fields
+        self._fields, self._pool = supernet.fields, supernet.network.input_pool
         choice = tf.TensorSpec([self._fields], tf.int32)
         layers = supernet.unit_layers
         self._names = [tuple(layer.norms) for layer in layers]
@@ -145,7 +146,7 @@ class _Pieces:
         else:
             wanted = {name: given[name] for name in given if name == INPUT_NORM}
             normed, moments = self._normalise_by(log_mel, wanted)
-        return normed[..., None], moments
+        return as_image(normed, self._pool), moments
 
     def apply(
         self, index: int, x: tf.Tensor, choice: Choice, given: Statistics | None

@@ -74,7 +74,7 @@ def define_space_flags(leave_out: Iterable[str] = ()) -> None:
         "Search space. CNN10s: depths of blocks 2 to 4, X where elastic ([2,2,X], [X,X,X], ...), "
         "or EW for elastic width only with the added ratio 0.2. MobileNets: mn and the width "
         "multiplier times 10 (mn04, mn10), then any of width=, expand=, last=, hidden= with "
-        "ratios, kernel=full and depth=full.",
+        "ratios, kernel=full, depth=full and pool=FRAMESxMELS.",
     )
     flags.DEFINE_list("width_ratios", None, "Width ratios; default: those of --space.")
     flags.DEFINE_enum(

@@ -6,7 +6,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from aec_ofa_tf.audio.front_end import PANNS
+from aec_ofa_tf.audio.front_end import PANNS, FrontEndConfig
 from aec_ofa_tf.export.convert import convert_models
 from aec_ofa_tf.export.request import Conversion, ConversionRequest
 from aec_ofa_tf.models.materialise import build_plain
@@ -25,8 +25,8 @@ def random_subnets(space: SearchSpace, count: int, seed: int = 0) -> list[Subnet
     return list(found)
 
 
-def info_of(subnet: Subnet, network: NetworkConfig) -> ModelInfo:
-    front_end = dataclasses.replace(PANNS, mel_bins=network.mel_bins)
+def info_of(subnet: Subnet, network: NetworkConfig, front_end: FrontEndConfig = PANNS) -> ModelInfo:
+    front_end = dataclasses.replace(front_end, mel_bins=network.mel_bins)
     return ModelInfo(
         labels=tuple(f"Sound {number}" for number in range(network.classes)),
         sample_rate_hz=front_end.sample_rate_hz,
@@ -53,7 +53,11 @@ def clips_for(network: NetworkConfig, count: int = 8) -> np.ndarray:
 
 
 def convert_all(
-    subnets: list[Subnet], network: NetworkConfig, folder: Path, target: str = "tflite"
+    subnets: list[Subnet],
+    network: NetworkConfig,
+    folder: Path,
+    target: str = "tflite",
+    front_end: FrontEndConfig = PANNS,
 ) -> list[Conversion]:
     """Files of subnets with random weights."""
     clips = clips_for(network)
@@ -63,6 +67,7 @@ def convert_all(
         model = build_plain(subnet, network)
         randomise_norms(model)
         path = folder / str(number) / "model.tflite"
-        request = ConversionRequest(path, info_of(subnet, network), clips, clips, target=target)
+        info = info_of(subnet, network, front_end)
+        request = ConversionRequest(path, info, clips, clips, target=target)
         work.append((model, request))
     return convert_models(work)

@@ -1,6 +1,8 @@
 """The example `main.c`: from a WAV file to log-mel, and through a network to a class."""
 
+import re
 import subprocess
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -162,3 +164,41 @@ def test_a_recording_shorter_than_the_network_s_clip_is_refused(tagger, tmp_path
 
     assert done.returncode == 1
     assert done.stderr == f"{path} is shorter than the clips that the network takes\n"
+
+
+LISTENER = """
+#include <stdio.h>
+#include "front_end.h"
+#include "network.h"
+bool tagger_start(void);
+int32_t tagger_listen(void);
+static FILE *sound;
+void microphone_read(front_end_sample *samples, size_t count);
+void microphone_read(front_end_sample *samples, size_t count) {
+    if (fread(samples, sizeof *samples, count, sound) != count) { samples[0] = 0; }
+}
+int main(int argc, char **argv) {
+    sound = argc == 2 ? fopen(argv[1], "rb") : NULL;
+    if (sound == NULL || !tagger_start()) { return 1; }
+    for (int clip = 0; clip < 3; clip++) { printf("%s\\n", network_label(tagger_listen())); }
+    return 0;
+}
+"""
+
+
+def test_the_guide_s_loop_tags_what_it_hears_as_the_example_does(tagger, tmp_path):
+    guide = (Path(__file__).parents[2] / "docs" / "microcontrollers.md").read_text("utf-8")
+    (loop,) = re.findall(r"^```c\n(.*?tagger_start.*?)^```", guide, re.DOTALL | re.MULTILINE)
+    write_front_end(KEYWORD, tmp_path)
+    (tmp_path / "app.c").write_text(loop)
+    (tmp_path / "listener.c").write_text(LISTENER)
+    sources = ["listener.c", "app.c", "front_end.c", HERE / "small_network.c"]
+    program = compile_c(tmp_path, sources, "listener")
+    samples = np.concatenate([clip("noise", 25), clip("silence", 25), clip("tone", 25)])
+    (tmp_path / "sound.raw").write_bytes(samples.tobytes())
+    soundfile.write(tmp_path / "sound.wav", samples, RATE_HZ, subtype="PCM_16")
+
+    example = run(tagger, tmp_path / "sound.wav").stdout.splitlines()
+    heard = run(program, tmp_path / "sound.raw").stdout.splitlines()
+    assert heard == [line.split()[-1] for line in example]
+    assert len(heard) == 3

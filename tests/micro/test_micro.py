@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 
 from aec_ofa_tf.config import ConfigError
+from aec_ofa_tf.costs.arena import arena_bytes
 from aec_ofa_tf.export.config import ExportConfig
 from aec_ofa_tf.export.convert import convert
 from aec_ofa_tf.export.request import ConversionRequest
 from aec_ofa_tf.micro import targets
-from aec_ofa_tf.micro.graph import graph_operators, slim
+from aec_ofa_tf.micro.graph import graph_operators, slim, without_first_reshape
 from aec_ofa_tf.models.cnn10 import Cnn10Network, parse_subnet
 from aec_ofa_tf.models.mobilenet import mobilenet_space
 from aec_ofa_tf.tagging.interpreter import TFLiteModel
@@ -71,6 +72,30 @@ def test_the_array_is_the_model_that_was_run_and_starts_with_the_arena_of_the_he
     assert conversion.port.micro.clips == len(scores)
     with pytest.raises(RuntimeError, match="allocate"):
         Interpreter.from_bytes(content, arena_size=recorded - 64)
+
+
+@pytest.mark.slow
+def test_a_pool_lets_a_long_clip_into_half_the_memory_that_it_took(tmp_path):
+    """The input of 5 s, 32,000 bytes, is neither copied nor scaled as a whole."""
+    needs_interpreter()
+    space = mobilenet_space("mn01 pool=4x2")
+    network = space.network(5, 500, 64, task="single_label")
+    (conversion,) = convert_all([space.smallest], network, tmp_path, "micro")
+
+    content, _ = read_bundle(conversion.file)
+    lean = without_first_reshape(content)
+    names = [operator.name for operator in graph_operators(lean)]
+    assert names[:2] == ["AVERAGE_POOL_2D", "MUL"]
+    assert graph_operators(content)[0].name == "RESHAPE"
+    assert without_first_reshape(lean) == lean
+    assert conversion.port.operators == tuple(sorted(set(names)))
+    assert conversion.port.micro.head_bytes == 500 * 64 + 125 * 32
+    assert conversion.port.micro.arena_bytes <= 64 * 1024
+    assert arena_bytes(space.smallest, network) == pytest.approx(
+        conversion.port.micro.arena_bytes, rel=0.05
+    )
+    plain = mobilenet_space("mn01").network(5, 500, 64, task="single_label")
+    assert arena_bytes(mobilenet_space("mn01").smallest, plain) > 3 * 64 * 1024
 
 
 @pytest.mark.slow

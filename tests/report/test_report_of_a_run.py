@@ -209,6 +209,16 @@ def test_a_report_without_records_says_what_it_lacks(copied):
     assert values_of(copied)["balance"] is None
 
 
+def test_a_password_in_the_flags_is_not_shown(copied):
+    with (copied / "flags.txt").open("a") as file:
+        file.write("--storage=postgresql://me:se/cret@host/optuna\n")
+
+    run_program("report", f"--workdir={copied}")
+
+    assert "--storage=postgresql://***@host/optuna" in text_of(copied)
+    assert "cret" not in text_of(copied)
+
+
 def test_damage_is_named_by_the_program(copied):
     (copied / "search" / "candidates.json").write_text("[3]")
 

@@ -11,6 +11,8 @@ import pytest
 
 from aec_ofa_tf.config import ConfigError
 from aec_ofa_tf.experiment import Experiment
+from aec_ofa_tf.export.config import ExportConfig
+from aec_ofa_tf.export.fine_tune import tuning_targets
 from aec_ofa_tf.models.cnn10 import Cnn10Network, cnn10_space, parse_subnet
 from aec_ofa_tf.models.keras_files import load_model, model_fingerprint
 from aec_ofa_tf.models.materialise import build_plain, materialise
@@ -142,6 +144,19 @@ def test_the_frozen_network_teaches_its_scores_and_features(trained):
     assert list(received.maps) == [1, 3, 5, 7]
     for one, other in zip(received.maps.values(), maps, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
+
+
+def test_networks_are_fine_tuned_for_int8_towards_the_same_teacher(trained, tmp_path):
+    run = interrupted(trained, tmp_path / "run", 4).run
+    own = build_plain(SPACE.smallest, run.network)
+    clips, targets_of = tuning_targets(run, ExportConfig(qat_clips=4))
+    frozen = load_model(run.frozen_path)
+
+    assert len(clips) == 8  # as many mixtures as clips
+    np.testing.assert_allclose(targets_of(own), frozen(clips, training=False), atol=1e-6)
+    run.frozen_path.unlink()
+    clips, targets_of = tuning_targets(run, ExportConfig(qat_clips=4))
+    np.testing.assert_allclose(targets_of(own), own(clips, training=False), atol=1e-6)
 
 
 def test_one_subnet_learns_from_the_same_teacher(trained, tmp_path):

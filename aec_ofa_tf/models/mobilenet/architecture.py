@@ -108,6 +108,18 @@ def divisible(value: float, multiple: int = MULTIPLE) -> int:
     return rounded + multiple if rounded < 0.9 * value else rounded
 
 
+def check_pool(pool: tuple[int, ...]) -> None:
+    """Checks an input pool.
+
+    Raises:
+        ValueError: it is not two positive numbers.
+    """
+    if len(pool) != 2 or min(pool) < 1:
+        raise ValueError(
+            f"input_pool is a number of frames and one of mel bins, (1, 1) or more, received {pool}"
+        )
+
+
 def squeezed(expanded: int) -> int:
     """Units of the squeeze-and-excitation on so many channels."""
     return divisible(expanded / 4)

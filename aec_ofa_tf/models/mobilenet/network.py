@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from aec_ofa_tf.models.family import register_family
-from aec_ofa_tf.models.mobilenet.architecture import architecture
+from aec_ofa_tf.models.mobilenet.architecture import architecture, check_pool
 from aec_ofa_tf.models.mobilenet.head import ClassifierHead, PooledDenseUnit
 from aec_ofa_tf.models.mobilenet.unit import ConvUnit, InvertedResidual
-from aec_ofa_tf.models.network import NetworkConfig
+from aec_ofa_tf.models.network import NO_POOL, NetworkConfig
 from aec_ofa_tf.models.unit import ElasticUnit
 
 if TYPE_CHECKING:
@@ -27,19 +27,22 @@ INPUT_OFFSET = 4.5 / 5
 class MobilenetNetwork(NetworkConfig):
     """The static parts of a MobileNetV3-Large for sound (EfficientAT, Schmid et al. 2023).
 
-    log-mel, scaled -> 3x3 convolution with stride 2 -> 15 inverted residual blocks -> 1x1
-    convolution -> mean over frames and mel bins -> dense, hard-swish -> classifier.
+    log-mel, pooled or not, scaled -> 3x3 convolution with stride 2 -> 15 inverted residual blocks
+    -> 1x1 convolution -> mean over frames and mel bins -> dense, hard-swish -> classifier.
 
     Attributes:
         width_mult: full size, as a multiple of MobileNetV3-Large's widths.
         embedding_dropout: dropout rate before the classifier.
+        input_pool: frames and mel bins that are averaged into one before the first convolution.
 
     Raises:
-        ValueError: a size is not positive, or the rate is outside [0, 1).
+        ValueError: a size is not positive, the rate is outside [0, 1), or the pool is larger than a
+            clip.
     """
 
     width_mult: float = 0.4
     embedding_dropout: float = 0.2
+    input_pool: tuple[int, int] = field(default=NO_POOL, metadata={"is_later": True})
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -48,6 +51,12 @@ class MobilenetNetwork(NetworkConfig):
         if not 0 <= self.embedding_dropout < 1:
             raise ValueError(
                 f"embedding_dropout must lie in [0, 1), received {self.embedding_dropout}"
+            )
+        check_pool(self.input_pool)
+        if not all(self.image):
+            raise ValueError(
+                f"input_pool={self.input_pool} leaves nothing of {self.frames} frames x "
+                f"{self.mel_bins} mel bins: pool fewer"
             )
 
     @property

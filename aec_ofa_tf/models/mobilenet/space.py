@@ -5,20 +5,29 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from aec_ofa_tf.models.family import register_family
-from aec_ofa_tf.models.mobilenet.architecture import Architecture, Block, architecture, squeezed
+from aec_ofa_tf.models.mobilenet.architecture import (
+    Architecture,
+    Block,
+    architecture,
+    check_pool,
+    squeezed,
+)
+from aec_ofa_tf.models.network import NO_POOL
 from aec_ofa_tf.models.space import Choice, Option, SearchSpace
 
 if TYPE_CHECKING:
     from aec_ofa_tf.models.network import NetworkConfig
 
 ABSENT: Choice = (0, 0, 0, 0)
+_KERNELS = "3,5"
 _NAME = re.compile(r"mn(\d)(\d)")
-_WORD = re.compile(r"(width|expand|last|hidden|kernel|depth)=([\w.,]+)")
+_WORD = re.compile(r"(width|expand|last|hidden|kernel|depth|pool)=([\w.,]+)")
+_POOL = re.compile(r"([1-9]\d{0,3})x([1-9]\d{0,3})", re.ASCII)
 
 
 @register_family("mobilenet")
@@ -40,6 +49,8 @@ class MobilenetSpace(SearchSpace):
         elastic_kernel: whether a kernel of 5 may also be 3, its centre.
         elastic_depth: whether the last blocks of a stage may be absent.
         width_multiple: all widths are rounded to the nearest multiple of this, at least one.
+        input_pool: frames and mel bins that are averaged into one before the first convolution:
+            all subnets are that much smaller and faster.
 
     Raises:
         ValueError: a ratio is outside (0, 1], or another value is not positive.
@@ -55,6 +66,7 @@ class MobilenetSpace(SearchSpace):
     elastic_kernel: bool = True
     elastic_depth: bool = True
     width_multiple: int = 8
+    input_pool: tuple[int, int] = field(default=NO_POOL, metadata={"is_later": True})
 
     def __post_init__(self) -> None:
         if not self.width_mult > 0 or self.width_multiple < 1:
@@ -67,14 +79,16 @@ class MobilenetSpace(SearchSpace):
             if not ratios or not all(0 < ratio <= 1 for ratio in ratios):
                 raise ValueError(f"{name} must lie in (0, 1], received {ratios!r}")
             object.__setattr__(self, name, tuple(sorted(set(ratios))))
+        check_pool(self.input_pool)
 
     def __str__(self) -> str:
-        kernels = "3,5" if self.elastic_kernel else "full"
+        kernels = _KERNELS if self.elastic_kernel else "full"
         depth = "elastic" if self.elastic_depth else "full"
+        pool = "" if self.input_pool == NO_POOL else " pool={}x{}".format(*self.input_pool)
         return (
             f"mn{round(10 * self.width_mult):02d} width={_listed(self.width_ratios)} "
             f"expand={_listed(self.expand_ratios)} last={_listed(self.last_ratios)} "
-            f"hidden={_listed(self.hidden_ratios)} kernel={kernels} depth={depth}"
+            f"hidden={_listed(self.hidden_ratios)} kernel={kernels} depth={depth}{pool}"
         )
 
     def network(
@@ -83,7 +97,8 @@ class MobilenetSpace(SearchSpace):
         """A MobileNet at this width multiplier."""
         from aec_ofa_tf.models.mobilenet.network import MobilenetNetwork
 
-        sizes = {"width_mult": self.width_mult, **options}
+        own = {"width_mult": self.width_mult, "input_pool": self.input_pool}
+        sizes = {**own, **options}
         return MobilenetNetwork(classes, frames, mel_bins=mel_bins, task=task, **sizes)
 
     @cached_property
@@ -157,7 +172,8 @@ def mobilenet_space(name: str) -> MobilenetSpace:
 
     The first word gives the width multiplier: mn04 is 0.4, mn10 is 1.0. The other words restrict
     what is elastic: `width`, `expand`, `last` and `hidden` list ratios, `kernel=full` and
-    `depth=full` leave kernels and depths as they are.
+    `depth=full` leave kernels and depths as they are. `pool=4x2` averages 4 frames and 2 mel bins
+    into one before the first convolution, for devices with little memory.
 
     Raises:
         ValueError: the text is not of that form.
@@ -169,7 +185,7 @@ def mobilenet_space(name: str) -> MobilenetSpace:
         raise ValueError(
             f"cannot read the space {name!r}: expected mn and the width multiplier times 10, such "
             "as mn04, then any of width=, expand=, last= and hidden= with ratios joined by commas, "
-            "kernel=full and depth=full"
+            "kernel=full, depth=full and pool=FRAMESxMELS"
         )
     values = dict(_value(pair.group(1), pair.group(2), name) for pair in pairs if pair)
     return MobilenetSpace(int(match.group(1) + match.group(2)) / 10, **values)
@@ -177,9 +193,15 @@ def mobilenet_space(name: str) -> MobilenetSpace:
 
 def _value(word: str, value: str, name: str) -> tuple[str, Any]:
     if word in ("kernel", "depth"):
-        if value not in ("full", "elastic"):
+        elastic = ("elastic", *([_KERNELS] if word == "kernel" else []))
+        if value not in ("full", *elastic):
             raise ValueError(f"{word} is full or elastic, received {value!r} in {name!r}")
-        return f"elastic_{word}", value == "elastic"
+        return f"elastic_{word}", value in elastic
+    if word == "pool":
+        sides = _POOL.fullmatch(value)
+        if sides is None:
+            raise ValueError(f"pool is frames x mel bins, such as 4x2, received {value!r}")
+        return "input_pool", (int(sides.group(1)), int(sides.group(2)))
     try:
         return f"{word}_ratios", tuple(float(ratio) for ratio in value.split(","))
     except ValueError as error:

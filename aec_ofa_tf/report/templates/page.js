@@ -158,7 +158,7 @@ function showSubnets(subnets) {
 
 function choose(subnet) {
   const box = byId("chosen");
-  box.querySelector("code").textContent = values.convert.replace("SUBNET", subnet);
+  box.querySelector("code").textContent = values.convert.replace("--subnet=SUBNET", `--subnet=${subnet}`);
   box.hidden = false;
   return copyChosen();
 }

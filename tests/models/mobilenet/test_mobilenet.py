@@ -90,7 +90,8 @@ def test_names_of_spaces():
 
     assert space == MobilenetSpace(0.4, (0.5, 1.0), (1.0,), elastic_kernel=False,
                                    elastic_depth=False)  # fmt: skip
-    assert str(mobilenet_space(str(space))) == str(space)
+    for one in (space, mobilenet_space("mn04")):
+        assert mobilenet_space(str(one)) == one
     assert space_from_config(to_config(space)) == space
     assert network_from_config(to_config(NETWORK)) == NETWORK
     for name in ("mn4", "mn04 depth=3", "mn04 width=a", "mn04 colour=1", "mn00"):

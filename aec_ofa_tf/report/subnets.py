@@ -181,9 +181,9 @@ def _rows(workdir: Workdir, result: SearchResult) -> dict[str, JsonObject]:
     front_end = workdir.front_end()
 
     def completed(name: str, row: JsonObject) -> JsonObject:
-        missing = [cost for cost in METRICS if cost not in row and cost != LATENCY]
         subnet: Subnet = space.parse_subnet(name)
-        return {**row, **subnet_costs(subnet, network, metrics=missing, front_end=front_end)}
+        # Those that need no table of a device.
+        return {**subnet_costs(subnet, network, front_end=front_end), **row}
 
     return {name: completed(name, row) for name, row in rows.items()}
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from aec_ofa_tf.costs.costs import LATENCY, METRICS, subnet_costs
+from aec_ofa_tf.costs.npu import NPU_METRICS
 from aec_ofa_tf.files import JsonObject, naming_damage, read_json
 from aec_ofa_tf.models.space import Subnet
 from aec_ofa_tf.search.analyses import pareto_front
@@ -181,7 +182,8 @@ def _rows(workdir: Workdir, result: SearchResult) -> dict[str, JsonObject]:
     front_end = workdir.front_end()
 
     def completed(name: str, row: JsonObject) -> JsonObject:
-        missing = [cost for cost in METRICS if cost not in row and cost != LATENCY]
+        by_table = {LATENCY, *NPU_METRICS}
+        missing = [cost for cost in METRICS if cost not in row and cost not in by_table]
         subnet: Subnet = space.parse_subnet(name)
         return {**row, **subnet_costs(subnet, network, metrics=missing, front_end=front_end)}
 

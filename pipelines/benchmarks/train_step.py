@@ -69,6 +69,7 @@ def _figures(
         "traces": loop["traces"],
         "loop_overhead": loop["overhead"],
         "loop_summaries": loop["summaries"],
+        "loop_summaries_cpu": loop["summaries_cpu"],
         "steps_per_second": {
             FLOAT32: 1 / typical(rows, "shared_slices"),
             BFLOAT16: bfloat16["steps_per_second"],

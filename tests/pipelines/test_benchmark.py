@@ -36,7 +36,7 @@ def test_train_step_reports_every_figure_of_the_suite(tmp_path):
     for name in [*ratios, "bf16_over_float32", "memory_over_largest"]:
         assert result[name] > 0, name
     assert result["traces"] == 1
-    assert result["loop_overhead"] > -1
+    assert min(result[f"loop_{n}"] for n in ("overhead", "summaries", "summaries_cpu")) > -1
     assert set(result["steps_per_second"]) == {"float32", "mixed_bfloat16"}
     candidates = {"shared_slices", "separate_slices", "masks", "standalone"}
     rates = result["achieved_gflops"]

@@ -175,7 +175,7 @@ def _tflite(path: Path) -> Description:
         ("labels", listed(info.labels)),
     ]
     figures = {name: value for name, value in info.extra.items() if isinstance(value, int | float)}
-    facts += [("figures", ", ".join(f"{n} {v:,.4g}" for n, v in figures.items()))] * bool(figures)
+    facts += [("figures", ", ".join(map(_figure, figures.items())))] * bool(figures)
     values = {
         "network": info.network,
         "subnet": info.subnet,
@@ -219,6 +219,11 @@ def _keras(path: Path) -> Description:
     values = {"name": model.name, "params": params, "labels": names}
     evaluate = f"python -m pipelines.evaluate --model={path} --data_dir=DATA"
     return _described(path, "a Keras model", facts, values, (evaluate,))
+
+
+def _figure(item: tuple[str, float]) -> str:
+    name, value = item
+    return f"{name} {value:,}" if isinstance(value, int) else f"{name} {value:.4g}"
 
 
 def _costs(subnet: Subnet, network: NetworkConfig) -> dict[str, float]:

@@ -18,6 +18,17 @@ _OTHER_BYTES = 125
 _COLUMN_BYTES = 8
 
 _PERSISTENT = "persistent"
+_KIB = 1024
+
+
+def reserved_bytes(arena: int) -> int:
+    """What the C files reserve for an arena of some bytes: a sixteenth more, in whole KiB."""
+    return -(-(arena * 17 // 16) // _KIB) * _KIB
+
+
+def arena_within(reserved: int) -> int:
+    """The largest arena for which the C files reserve at most some bytes."""
+    return max((16 * (reserved // _KIB * _KIB + 1) - 1) // 17, 0)
 
 
 def arena_bytes(subnet: Subnet, network: NetworkConfig) -> int:

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from functools import cache, partial
 
 from aec_ofa_tf.audio.front_end import FrontEndConfig
+from aec_ofa_tf.costs.arena import arena_within, reserved_bytes
 from aec_ofa_tf.costs.budget import Budget, UnsatisfiableBudgetError
 from aec_ofa_tf.costs.costs import subnet_costs
 from aec_ofa_tf.costs.members import ListedMembers, members_within
@@ -29,7 +30,7 @@ class Board:
 
     Attributes:
         name: what tables call it.
-        ram_bytes: RAM for the arena and the front end.
+        ram_bytes: RAM for the arena, as the C files reserve it, and the front end.
         flash_bytes: flash for the int8 file and the front end's tables.
         params: parameters, each of a byte.
         macs: multiply-adds of a clip.
@@ -63,7 +64,7 @@ class BoardFit:
         board: name of the board.
         subnet: the best subnet, or without scores the largest; None if none fits.
         score: its score in the search; None if it was not scored.
-        ram_bytes: arena and front end.
+        ram_bytes: the arena that the C files reserve, and the front end.
         flash_bytes: int8 file and the front end's tables.
         params: its parameters.
         macs: its multiply-adds.
@@ -120,13 +121,17 @@ def searched_scores(workdir: Workdir) -> dict[Subnet, float]:
 def board_budget(board: Board, front_end: FrontEndConfig) -> Budget:
     """What a board leaves to a network, beside the front end."""
     most = {
-        _ARENA: board.ram_bytes - ram_bytes(front_end),
+        _ARENA: _arena_of(board.ram_bytes - ram_bytes(front_end)),
         _FILE: board.flash_bytes - table_bytes(front_end),
         "params": board.params,
         "macs": board.macs,
     }
     bounds = tuple((n, 0.0, max(high, 0.0)) for n, high in most.items() if math.isfinite(high))
     return Budget(board.name, bounds or (("macs", 0.0, math.inf),))
+
+
+def _arena_of(room: float) -> float:
+    return arena_within(int(room)) if math.isfinite(room) else room
 
 
 def _fit(
@@ -150,7 +155,7 @@ def _fit(
         board.name,
         str(subnet),
         scores.get(subnet),
-        found[_ARENA] + ram_bytes(front_end),
+        reserved_bytes(found[_ARENA]) + ram_bytes(front_end),
         found[_FILE] + table_bytes(front_end),
         found["params"],
         found["macs"],

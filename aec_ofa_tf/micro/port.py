@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from aec_ofa_tf.costs.arena import reserved_bytes
 from aec_ofa_tf.export.parity import checked_drop, keras_scores
 from aec_ofa_tf.export.request import ConversionRequest
 from aec_ofa_tf.files import replacing
@@ -39,10 +40,8 @@ steps of the scores of one step of a logit.
 _PLACE = " in the micro interpreter"
 
 # The arena of a file for an NPU cannot be recorded without one: its activations by Vela, what
-# persists of a file with one operator, and a sixteenth.
+# persists of a file with one operator, and the margin.
 _NPU_PERSISTENT_BYTES = 2048
-_NPU_MARGIN = 1 / 16
-_STEP_BYTES = 1024
 
 
 @dataclass(frozen=True, eq=False)
@@ -185,5 +184,4 @@ def _check_operators(request: ConversionRequest, operators: tuple[GraphOperator,
 
 
 def _npu_arena_bytes(npu: NpuFigures) -> int:
-    needed = int((npu.arena_bytes + _NPU_PERSISTENT_BYTES) * (1 + _NPU_MARGIN))
-    return -(-needed // _STEP_BYTES) * _STEP_BYTES
+    return reserved_bytes(npu.arena_bytes + _NPU_PERSISTENT_BYTES)

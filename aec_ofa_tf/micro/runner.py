@@ -15,6 +15,8 @@ from typing import Any
 
 import numpy as np
 
+from aec_ofa_tf.costs.arena import reserved_bytes
+
 MODULE = "aec_ofa_tf.micro.runner"
 MODEL_FILE = "model.flatbuffer"
 INPUTS_FILE = "inputs.npy"
@@ -26,7 +28,6 @@ _LARGE_ARENA = 2**29
 """Pages of memory are taken only when they are touched."""
 
 _STEP_BYTES = 1024
-_MARGIN = 1 / 16
 _RECORD = re.compile(r"Arena allocation (total|head|tail) (\d+) bytes")
 _RECORD_FILE = "record.txt"
 
@@ -92,8 +93,8 @@ def _recorded(interpreter: Any) -> dict[str, int]:
 
 
 def _enough(content: bytes, clip: np.ndarray, recorded: int) -> int:
-    """The least multiple of 1,024 bytes, a sixteenth above the recorded arena, that does."""
-    size = -(-int(recorded * (1 + _MARGIN)) // _STEP_BYTES) * _STEP_BYTES
+    """The least multiple of 1,024 bytes, from `reserved_bytes` on, that does."""
+    size = reserved_bytes(recorded)
     while True:
         try:
             _run(_open(content, size), clip)

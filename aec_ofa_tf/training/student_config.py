@@ -48,7 +48,7 @@ class SupernetConfig:
         student_mixup: Mix the students' clips and targets too.
         largest_mixup: Mix clips and labels in phase 1 too, if student_mixup is set and
             distill_from is frozen_largest; a new classifier on a pretrained network learns better
-            without.
+            without, and a step of phase 1 then has two clips for each mixture of phase 2.
         label_weight: Weight of the labels in the students' targets.
         feature_weight: Weight in the loss of the squared error of the students' features relative
             to the teacher's; features: the last convolution's output, averaged over frames and mel

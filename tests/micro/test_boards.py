@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from aec_ofa_tf.audio.front_end import PRESETS
+from aec_ofa_tf.costs.arena import arena_within, reserved_bytes
 from aec_ofa_tf.costs.costs import subnet_costs
 from aec_ofa_tf.micro.boards import BOARDS, KIB, Board, board_budget, fit_boards, searched_scores
 from aec_ofa_tf.micro.front_end import ram_bytes, table_bytes
@@ -26,7 +27,7 @@ def needs(subnet, network=NETWORK) -> dict[str, float]:
     """The memory that a board needs, added up here."""
     cost = subnet_costs(subnet, network, metrics=["arena_bytes", "tflite_bytes_int8", "macs"])
     return {
-        "ram": cost["arena_bytes"] + ram_bytes(KEYWORD),
+        "ram": reserved_bytes(cost["arena_bytes"]) + ram_bytes(KEYWORD),
         "flash": cost["tflite_bytes_int8"] + table_bytes(KEYWORD),
         "macs": cost["macs"],
     }
@@ -101,6 +102,13 @@ def test_in_a_huge_space_no_single_change_is_larger_and_fits():
             other = space.from_texts([*own[:stage], option.text, *own[stage + 1 :]])
             if fits(other, BOARDS[0], network):
                 assert needs(other, network)["macs"] <= found.macs
+
+
+def test_an_arena_is_reserved_with_a_sixteenth_more_in_whole_kib():
+    assert [reserved_bytes(arena) for arena in (1, 963, 964, 61_920)] == [1024, 1024, 1024, 66_560]
+    for reserved in (0, 1023, 1024, 5000, 64 * KIB, 640 * KIB):
+        arena = arena_within(reserved)
+        assert reserved_bytes(arena) <= reserved < reserved_bytes(arena + 1)
 
 
 def test_a_rule_on_a_model_bounds_what_it_names():

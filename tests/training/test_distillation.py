@@ -101,6 +101,26 @@ def test_phase_1_learns_the_labels(trained, records, tmp_path):
 
 
 @pytest.mark.slow
+def test_phase_1_may_be_trained_without_mixtures(trained, records, tmp_path):
+    single = replace(CONFIG, steps=1, largest_mixup=False)
+    never = replace(single, student_mixup=False, train=replace(TRAIN, batch_size=4))
+    networks = []
+    for name, config in {"mixed": CONFIG, "single": single, "never": never}.items():
+        experiment = trained
+        if config is not CONFIG:
+            experiment = Experiment(tmp_path / name, records, SPACE)
+            experiment.train_supernet(config)
+        networks.append(Supernet(SPACE, trained.run.network))
+        after = interrupted(experiment, tmp_path / f"{name} 2", 2).run
+        after.restore("supernet", networks[-1], 2)
+    mixed, single, never = (network.get_weights() for network in networks)
+
+    for one, other in zip(single, never, strict=True):  # the same four clips a step
+        np.testing.assert_array_equal(one, other)
+    assert any((one != other).any() for one, other in zip(single, mixed, strict=True))
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("step", [2, 3])
 def test_a_resumed_run_has_the_same_teacher(trained, tmp_path, step):
     resumed = interrupted(trained, tmp_path / "run", step)

@@ -111,6 +111,7 @@ setup(
             "py.typed",
             "micro/sources/*.[ch]*",
             "pretrained/*.csv",
+            "report/npm/*.json",
             "report/templates/*",
         ],
         "tfrecords": ["py.typed"],

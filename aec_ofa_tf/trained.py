@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from os import PathLike
 from pathlib import Path
 
 from aec_ofa_tf.config import require_type
@@ -113,20 +114,31 @@ class TrainedRun:
         winners = self.workdir.winners()
         return {budget: self.space.parse_subnet(text) for budget, text in winners.items()}
 
-    def report(self) -> Path:
+    def report(self, try_it: bool = False, litert_web: str | PathLike[str] | None = None) -> Path:
         """Writes `report/index.html` of the run directory: a page to click, which opens offline.
 
         Stages write it too when they finish, with a warning in place of an error.
 
+        Args:
+            try_it: whether to write `report/try_it/index.html` as well, which tags recordings and
+                the microphone in the browser by the TFLite files that take a waveform.
+            litert_web: folder of the npm package `@litertjs/core` for that page; None to let npm
+                install it into the user's cache, once.
+
         Returns:
-            The path of the page.
+            The path of `report/index.html`.
 
         Raises:
-            ValueError: something in the run directory or the records is damaged.
+            ValueError: something in the run directory or the records is damaged; or `try_it`, and
+                no file takes a waveform.
+            RuntimeError: npm is needed, and it is missing or fails.
             OSError: something cannot be read or written.
         """
         from aec_ofa_tf.report.page import write_report  # imports Jinja and Plotly
+        from aec_ofa_tf.report.try_it import write_try_it
 
+        if try_it:
+            write_try_it(self.workdir, litert_web)
         return write_report(self.workdir, self.run.records)
 
     def subnet(self, subnet: Subnet | str | float) -> Subnet:

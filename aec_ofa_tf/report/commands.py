@@ -53,6 +53,15 @@ class Commands:
         """The report itself."""
         return self._on_run("report")
 
+    def try_it(self) -> str:
+        """The page that tags in the browser."""
+        return self._on_run("report", try_it=True)
+
+    def convert_waveform(self) -> str:
+        """Files of the winners of all budgets that take a waveform, as a browser needs them."""
+        kinds = {**self._kinds, "input": "waveform"}
+        return self._on_run("convert", family=True, **kinds)
+
     def with_data(self, command: str) -> str:
         """A command of `describe`, with the records' directory instead of a word."""
         return command.replace(_flag("data_dir", NO_DATA), _flag("data_dir", self.data_dir))

@@ -15,6 +15,7 @@ from aec_ofa_tf.report.curves import Chart, read_charts
 from aec_ofa_tf.report.data import DataSummary, summarise
 from aec_ofa_tf.report.files import ModelFile, best_file, read_files
 from aec_ofa_tf.report.subnets import Subnets, Winner, read_subnets, read_winners
+from aec_ofa_tf.report.try_it_files import state
 from aec_ofa_tf.search.results import SearchResult
 from aec_ofa_tf.workdir import SEARCH, Workdir
 
@@ -54,6 +55,7 @@ class Contents:
         subnets: the evaluated subnets.
         files: the TFLite files.
         tagger: the file that tags the clips.
+        try_it: whether there is a page that tags in the browser: "absent", "current" or "older".
         stages: the training stages.
         charts: learning curves.
         data: numbers of the data.
@@ -70,6 +72,7 @@ class Contents:
     subnets: Subnets | None
     files: tuple[ModelFile, ...]
     tagger: ModelFile | None
+    try_it: str
     stages: tuple[TrainedStage, ...]
     charts: tuple[Chart, ...]
     data: DataSummary | None
@@ -113,6 +116,7 @@ def read_contents(workdir: Workdir, records: Dataset | None) -> Contents:
         subnets=subnets,
         files=files,
         tagger=tagger,
+        try_it=state(workdir.path, files),
         stages=_trained_stages(workdir, finished),
         charts=read_charts(workdir),
         data=summarise(records) if records else None,

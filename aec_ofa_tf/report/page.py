@@ -46,6 +46,18 @@ def write_report(workdir: Workdir, records: Dataset | None = None) -> Path:
 
 def render(contents: Contents) -> str:
     """The page as HTML."""
+    template = templates().get_template("page.html.j2")
+    return template.render(
+        report=contents,
+        data=chart_data(contents),
+        style=source("page.css"),
+        script=source("page.js"),
+        plotly=Markup(get_plotlyjs()),  # noqa: S704 - the library's own code
+    )
+
+
+def templates() -> Environment:
+    """The templates of pages, which escape every text."""
     environment = Environment(
         loader=PackageLoader(_PACKAGE, _TEMPLATES),
         autoescape=True,
@@ -54,14 +66,7 @@ def render(contents: Contents) -> str:
         lstrip_blocks=True,
     )
     environment.policies["json.dumps_kwargs"] = {"sort_keys": False, "allow_nan": False}
-    template = environment.get_template("page.html.j2")
-    return template.render(
-        report=contents,
-        data=chart_data(contents),
-        style=_source("page.css"),
-        script=_source("page.js"),
-        plotly=Markup(get_plotlyjs()),  # noqa: S704 - the library's own code
-    )
+    return environment
 
 
 def chart_data(contents: Contents) -> JsonObject:
@@ -85,6 +90,7 @@ def _classes(files: Iterable[ModelFile]) -> Iterable[JsonObject]:
             yield {"file": file.name, **scores.per_class.as_dict()}
 
 
-def _source(name: str) -> Markup:
+def source(name: str) -> Markup:
+    """A style or a script of this package, by the name of its file."""
     text = resources.files(_PACKAGE).joinpath(_TEMPLATES, name).read_text(encoding="utf-8")
     return Markup(text)  # noqa: S704 - a file of this package

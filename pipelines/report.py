@@ -5,8 +5,9 @@ python -m pipelines.report --workdir=runs/demo --data_dir=runs/demo-data
 python -m pipelines.report --workdir=runs/demo --try_it
 
 --try_it also writes report/try_it/index.html, which tags recordings and the microphone in the
-browser. Programs that finish a stage write the report too. It has the Pareto fronts over any two costs, budgets and
-winners, files, results per class, learning curves, clips, the data, and the commands.
+browser. Programs that finish a stage write the report too. It has the Pareto fronts over any two
+costs, budgets and winners, files, results per class, learning curves, clips, the data, and the
+commands.
 """
 
 from __future__ import annotations

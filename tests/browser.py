@@ -6,7 +6,8 @@ import base64
 import json
 import os
 import shutil
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -23,20 +24,29 @@ needs_chromium = pytest.mark.skipif(
 
 DESKTOP, PHONE = (1200, 900), (390, 844)
 
+# What ends beyond the right edge of the screen, apart from tables, which are scrolled.
+BEYOND = """
+return [...document.querySelectorAll("body *")]
+  .filter((e) => !e.closest(".scroll table") && e.getBoundingClientRect().right > innerWidth + 1)
+  .map((e) => e.outerHTML.slice(0, 80));
+"""
+
 
 class Browser:
     """A running Chromium.
 
     Args:
         screenshots: folder of the pictures that tests take.
+        switches: further switches of Chromium's command line.
     """
 
-    def __init__(self, screenshots: Path) -> None:
+    def __init__(self, screenshots: Path, switches: Sequence[str] = ()) -> None:
         from selenium import webdriver
 
         options = webdriver.ChromeOptions()
         options.binary_location = CHROMIUM
-        for argument in ("headless=new", "no-sandbox", "disable-gpu", "disable-dev-shm-usage"):
+        always = ("headless=new", "no-sandbox", "disable-gpu", "disable-dev-shm-usage")
+        for argument in (*always, *switches):
             options.add_argument(f"--{argument}")
         options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
         service = webdriver.ChromeService(DRIVER)
@@ -67,11 +77,19 @@ class Browser:
         self.command("Browser.grantPermissions", permissions=permissions)
         self.command("Emulation.setFocusEmulationEnabled", enabled=True)
 
-    def open(self, page: Path) -> None:
-        """Opens a file, without what was logged before."""
+    def wait_for(self, script: str, *arguments: object, secs: float = 5) -> Any:
+        """What a script returns as soon as it is something."""
+        end = time.monotonic() + secs
+        while not (found := self.run(script, *arguments)) and time.monotonic() < end:
+            time.sleep(0.05)
+        assert found, script
+        return found
+
+    def open(self, page: Path | str) -> None:
+        """Opens a file or a URL, without what was logged before."""
         self.messages()
         self.requests()
-        self.driver.get(page.resolve().as_uri())
+        self.driver.get(page if isinstance(page, str) else page.resolve().as_uri())
 
     def messages(self) -> list[str]:
         """What the console shows since the last call."""
@@ -97,12 +115,12 @@ class Browser:
 
 
 @contextmanager
-def chromium(paths: pytest.TempPathFactory) -> Iterator[Browser]:
+def chromium(paths: pytest.TempPathFactory, *switches: str) -> Iterator[Browser]:
     """A browser for the tests of a file; `TEST_SCREENSHOTS` names the folder of pictures."""
     named = os.environ.get("TEST_SCREENSHOTS")
     folder = Path(named) if named else paths.mktemp("screenshots")
     folder.mkdir(parents=True, exist_ok=True)
-    browser = Browser(folder)
+    browser = Browser(folder, switches)
     try:
         yield browser
     finally:

@@ -105,7 +105,7 @@ def read_contents(workdir: Workdir, records: Dataset | None) -> Contents:
             result = SearchResult.from_dict(content)
             winners, subnets = read_winners(result), read_subnets(workdir, result)
     files = read_files(workdir)
-    tagger = best_file(files, {winner.subnet: winner.validation for winner in winners})
+    tagger = best_file(files, winners)
     return Contents(
         name=workdir.path.resolve().name,
         facts=tuple(fact for fact in described.facts if fact[0] not in _OWN_SECTIONS),

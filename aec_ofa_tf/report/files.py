@@ -9,6 +9,7 @@ from pathlib import Path
 from aec_ofa_tf.costs.budget import budget_folder
 from aec_ofa_tf.export.results import ConvertedFile
 from aec_ofa_tf.files import JsonObject, naming_damage, read_json, sha256_of
+from aec_ofa_tf.report.subnets import Winner
 from aec_ofa_tf.tagging.model_file import read_info
 from aec_ofa_tf.tagging.tagger import FRONT_END_FILE
 from aec_ofa_tf.workdir import SEARCH, Workdir
@@ -68,13 +69,9 @@ def read_files(workdir: Workdir) -> tuple[ModelFile, ...]:
     return tuple(_files(workdir.path / EXPORT, records, budgets))
 
 
-def best_file(files: Iterable[ModelFile], validation: Mapping[str, float]) -> ModelFile | None:
-    """The first file of the subnet with the highest validation figure.
-
-    Args:
-        files: the files.
-        validation: the figure by subnet; others count as worse.
-    """
+def best_file(files: Iterable[ModelFile], winners: Iterable[Winner]) -> ModelFile | None:
+    """The first file of the winner with the highest validation figure; others count as worse."""
+    validation = {winner.subnet: winner.validation for winner in winners}
     return max(files, key=lambda file: validation.get(file.subnet, -1.0), default=None)
 
 

@@ -160,7 +160,7 @@ def _run(command: list[str], folder: Path) -> str:
         return ""
     told = re.findall(r"^npm (?:error|ERR!) *(.*)$", done.stderr, re.MULTILINE)
     reasons = [line for line in told if not _UNTOLD.match(line)]
-    return reasons[0] if reasons else f"exit code {done.returncode}"
+    return reasons[0].rstrip(".") if reasons else f"exit code {done.returncode}"
 
 
 def _cache() -> Path:

@@ -9,12 +9,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from aec_ofa_tf.files import JsonObject, replacing
-from aec_ofa_tf.report.files import EXPORT, ModelFile, read_files
+from aec_ofa_tf.report.files import EXPORT, ModelFile, best_file, read_files
 from aec_ofa_tf.report.litert_web import open_package, runtime_script
 from aec_ofa_tf.report.page import source, templates
+from aec_ofa_tf.report.subnets import Winner, read_winners
 from aec_ofa_tf.report.try_it_files import MODELS, TRY_IT_PAGE, script_name, try_it_models
+from aec_ofa_tf.search.results import SearchResult
 from aec_ofa_tf.tagging.model_file import read_bundle
-from aec_ofa_tf.workdir import Workdir
+from aec_ofa_tf.workdir import SEARCH, Workdir
 
 RUNTIME = "runtime.js"
 """Name of the script with the runtime, beside the page."""
@@ -50,7 +52,8 @@ def write_try_it(workdir: Workdir, litert_web: str | os.PathLike[str] | None = N
     page = workdir.path / TRY_IT_PAGE
     _write(page.with_name(RUNTIME), runtime)
     models = [_write_model(file, page.parent / MODELS) for file in files]
-    _write(page, _render(workdir.path, models))
+    best = best_file(files, _winners(workdir))
+    _write(page, _render(workdir.path, models, files.index(best) if best else 0))
     _remove_others(page.parent / MODELS, [str(model["script"]) for model in models])
     return page
 
@@ -77,12 +80,19 @@ def _write_model(file: ModelFile, folder: Path) -> JsonObject:
     }
 
 
-def _render(workdir: Path, models: Sequence[JsonObject]) -> str:
+def _winners(workdir: Workdir) -> tuple[Winner, ...]:
+    if SEARCH not in workdir.stages():
+        return ()
+    with workdir.reading_search() as content:
+        return read_winners(SearchResult.from_dict(content))
+
+
+def _render(workdir: Path, models: Sequence[JsonObject], first: int) -> str:
     template = templates().get_template("try_it.html.j2")
     folder = shlex.quote(str((workdir / TRY_IT_PAGE).parents[1]))
     return template.render(
         name=workdir.resolve().name,
-        data={"models": models, "folder": MODELS, "runtime": RUNTIME},
+        data={"models": models, "first": first, "folder": MODELS, "runtime": RUNTIME},
         serve=f"python -m http.server --bind localhost --directory {folder}",
         style=source("page.css") + source("try_it.css"),
         script=source("try_it_audio.js") + source("try_it.js"),

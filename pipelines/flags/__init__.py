@@ -34,8 +34,8 @@ _RENAMED: dict[type, dict[str, str]] = {
     SearchConfig: {"budgets": "budget"},
 }
 """Field -> flag, where the names differ."""
-_ARGUMENTS = {"beam_args": "beam_arg", "accelerators": "target"}
-"""Argument of a library function -> flag, where the names differ."""
+_ARGUMENTS = {"beam_args": "beam_arg", "accelerators": "target", "litert_web": "litert_web"}
+"""Argument of a library function -> flag, where the names differ or a program has it alone."""
 
 
 def define(kind: type, leave_out: Iterable[str] = (), **others: object) -> None:

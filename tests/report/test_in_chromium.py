@@ -12,7 +12,7 @@ from aec_ofa_tf.experiment import Experiment
 from aec_ofa_tf.models.cnn10 import cnn10_space
 from aec_ofa_tf.report import PAGE
 from aec_ofa_tf.training.config import TeacherConfig, TrainConfig
-from tests.browser import DESKTOP, PHONE, Browser, chromium, needs_chromium
+from tests.browser import BEYOND, DESKTOP, PHONE, Browser, chromium, needs_chromium
 from tests.report.page import values_of
 from tfrecords.prepare import prepare
 from tfrecords.prepare_config import PrepareConfig
@@ -32,12 +32,6 @@ chart.scrollIntoView({block: "center", behavior: "instant"});
 const box = chart.getBoundingClientRect(), {xaxis, yaxis} = chart._fullLayout;
 return [box.left + xaxis._offset + xaxis.d2p(trace.x[arguments[2]]),
         box.top + yaxis._offset + yaxis.d2p(trace.y[arguments[2]])];
-"""
-# What ends beyond the right edge of the screen, apart from tables, which are scrolled.
-BEYOND = """
-return [...document.querySelectorAll("body *")]
-  .filter((e) => !e.closest(".scroll table") && e.getBoundingClientRect().right > innerWidth + 1)
-  .map((e) => e.outerHTML.slice(0, 80));
 """
 CONTRAST = """
 const light = (text) => {
@@ -75,15 +69,6 @@ def move_to(browser: Browser, place: list[float], click: bool = False) -> None:
         browser.command("Input.dispatchMouseEvent", type=kind, x=x, y=y, **pressed)
 
 
-def wait_for(browser: Browser, script: str, secs: float = 5):
-    """What a script returns as soon as it is something."""
-    end = time.monotonic() + secs
-    while not (found := browser.run(script)) and time.monotonic() < end:
-        time.sleep(0.05)
-    assert found, script
-    return found
-
-
 def choose(browser: Browser, name: str, value: str) -> None:
     browser.run(
         "const e = document.getElementById(arguments[0]); e.value = arguments[1];"
@@ -106,8 +91,7 @@ def test_it_draws_everything_without_the_network_and_without_complaints(page, tr
 
 
 def test_sounds_can_be_played_and_log_mels_are_shown(page):
-    sounds = wait_for(
-        page,
+    sounds = page.wait_for(
         "const s = [...document.querySelectorAll('audio')].map((e) => e.duration);"
         "return s.every((d) => d > 0) && s",
     )
@@ -123,7 +107,7 @@ def test_pointing_at_a_subnet_tells_what_it_costs(page, trained):
 
     move_to(page, page.run(PLACE, "pareto", 1, 0))
 
-    text = wait_for(page, "return document.querySelector('#pareto .hoverlayer')?.textContent")
+    text = page.wait_for("return document.querySelector('#pareto .hoverlayer')?.textContent")
     index = front[0]
     columns = subnets["columns"]
     assert subnets["names"][index] in text.replace("\n", "")
@@ -142,7 +126,7 @@ def test_a_click_on_a_subnet_shows_and_copies_its_command(page, trained):
 
     move_to(page, page.run(PLACE, "pareto", 1, 0), click=True)
 
-    assert wait_for(page, "return document.getElementById('copied').textContent") == (
+    assert page.wait_for("return document.getElementById('copied').textContent") == (
         "The command was copied."
     )
     assert page.run("return document.querySelector('#chosen code').innerText") == command
@@ -153,7 +137,7 @@ def test_the_buttons_copy_what_stands_beside_them(page):
     page.allow_clipboard()
     page.run("document.querySelector('#commands .command button').click()")
 
-    wait_for(page, "return document.querySelector('#commands button').textContent === 'copied'")
+    page.wait_for("return document.querySelector('#commands button').textContent === 'copied'")
     shown = page.run("return document.querySelector('#commands .command code').innerText")
     assert page.run("return navigator.clipboard.readText()") == shown
     assert shown.startswith("python -m pipelines.train --flagfile=")

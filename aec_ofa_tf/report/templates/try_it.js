@@ -247,7 +247,10 @@ async function prepareOnly(wanted) {
   if (wanted()) say("Ready for a recording or the microphone.");
 }
 
-values.models.forEach(({ name, budget }, index) => byId("model").add(new Option(budget ? `${name} (${budget})` : name, index)));
+values.models.forEach(({ name, budget }, index) => {
+  const isFirst = index === values.first;
+  byId("model").add(new Option(budget ? `${name} (${budget})` : name, index, isFirst, isFirst));
+});
 byId("model").addEventListener("change", chooseModel);
 byId("file").addEventListener("change", () => open(byId("file").files[0]));
 byId("file").addEventListener("click", () => { byId("file").value = ""; }); // the same file again

@@ -101,7 +101,7 @@ class Microphone {
       await microphone.#listen(stream, rate, clip, onBlock);
     } catch (error) {
       microphone.close();
-      throw error;
+      throw new Problem(`This browser cannot hand the microphone on to the model: ${error.message || error.name}`);
     }
     return microphone;
   }
@@ -113,9 +113,8 @@ class Microphone {
     this.clip = clip;
     this.kept = new Float32Array(Math.ceil(clip * this.context.sampleRate / rate));
     this.heard = 0;
-    const script = URL.createObjectURL(new Blob([RECORDER], { type: "text/javascript" }));
-    await this.context.audioWorklet.addModule(script);
-    URL.revokeObjectURL(script);
+    // The one kind of URL from which pages from disk may load a module.
+    await this.context.audioWorklet.addModule(`data:text/javascript,${encodeURIComponent(RECORDER)}`);
     const recorder = new AudioWorkletNode(this.context, "recorder");
     recorder.port.onmessage = ({ data }) => { this.#keep(data); onBlock(data); };
     source.connect(recorder).connect(this.context.destination); // it hands on silence

@@ -37,8 +37,15 @@ _LICENCE = (
     "/* {package} {version}, Copyright Google LLC, Apache License 2.0,\n"
     "   https://www.apache.org/licenses/LICENSE-2.0; changed: the module is a function. */\n"
 )
-_QUIET = ("--ignore-scripts", "--no-audit", "--no-fund", "--no-update-notifier")
-_PATIENCE = ("--fetch-retries=1", "--fetch-timeout=60000")
+# npm's settings: no scripts of packages, nothing but the packages, and soon an end without network.
+_SETTINGS = {
+    "npm_config_ignore_scripts": "true",
+    "npm_config_audit": "false",
+    "npm_config_fund": "false",
+    "npm_config_update_notifier": "false",
+    "npm_config_fetch_retries": "1",
+    "npm_config_fetch_timeout": "60000",
+}
 _NPM_SECS = 600
 _UNTOLD = re.compile(r"code |errno |syscall |A complete log|$")
 
@@ -134,7 +141,7 @@ def _install(cache: Path) -> None:
         folder.mkdir()
         for name in _REQUEST:
             (folder / name).write_text(_packaged(name), encoding="utf-8")
-        reason = _run([npm, "ci", *_QUIET, *_PATIENCE], folder)
+        reason = _run([npm, "ci"], folder)
         if reason:
             raise RuntimeError(f"npm could not install {PACKAGE} {version()} ({reason}): {instead}")
         if not cache.is_dir():
@@ -147,6 +154,7 @@ def _run(command: list[str], folder: Path) -> str:
         done = subprocess.run(
             command,
             cwd=folder,
+            env={**os.environ, **_SETTINGS},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,

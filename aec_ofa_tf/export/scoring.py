@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 from absl import logging
-from tqdm import tqdm
 
 from aec_ofa_tf.dataset import EVALUATION, Dataset
 from aec_ofa_tf.export.latency import measure_latency_ms
@@ -18,6 +17,7 @@ from aec_ofa_tf.metrics import Metrics, evaluate_scores
 from aec_ofa_tf.models.keras_files import load_model
 from aec_ofa_tf.per_class import per_class_report
 from aec_ofa_tf.tagging.interpreter import TFLiteModel
+from aec_ofa_tf.terminal import progress
 from aec_ofa_tf.training.run import Run
 
 
@@ -86,7 +86,8 @@ def evaluate_tflite(path: Path, records: Dataset, split: str, threads: int = 1) 
         )
     scores, labels = [], []
     batches = records.evaluation_batches(split, 1, features=(info.input,))
-    for batch in tqdm(batches, total=records.clips(split), desc=path.name, unit="clip"):
+    clips = records.clips(split)
+    for batch in progress(batches, total=clips, desc=path.name, unit="clip"):
         scores.append(model.scores(batch[info.input][0].numpy()))
         labels.append(batch["labels"][0].numpy())
     return evaluation_of(np.stack(scores), np.stack(labels), records)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -37,10 +36,11 @@ from aec_ofa_tf.micro.c_files import port_files
 from aec_ofa_tf.models.space import Subnet
 from aec_ofa_tf.ownership import MODELS, claim, require_claimable
 from aec_ofa_tf.reporting.machine import describe_machine
-from aec_ofa_tf.reporting.tables import write_tables
+from aec_ofa_tf.reporting.tables import shown, write_tables
 from aec_ofa_tf.tagging.interpreter import runtime_version
 from aec_ofa_tf.tagging.model_file import LABELS_FILE, read_info
 from aec_ofa_tf.tagging.tagger import FRONT_END_FILE
+from aec_ofa_tf.terminal import show
 from aec_ofa_tf.training.run import Run, Sizes
 from aec_ofa_tf.training.stages import SUPERNET, TEACHER
 from aec_ofa_tf.workdir import SEARCH
@@ -182,9 +182,9 @@ def export_family(
     }
     notes = [*context.gaps, *result.left_out]
     warn_of_others(rows, root)
-    shown = columns(run.task.figure, files)
-    table = write_tables([row.as_dict() for row in rows], shown, root / _TABLE, about, notes)
-    print(table, file=sys.stderr)
+    names, values = columns(run.task.figure, files), [row.as_dict() for row in rows]
+    write_tables(values, names, root / _TABLE, about, notes)
+    show("\n".join([shown(values, names), *(f"\n{note}" for note in notes)]))
     return FamilyResult(str(root / f"{_TABLE}.md"), tuple(rows), result.left_out)
 
 

@@ -32,8 +32,8 @@ def micro_scores(path: Path, clips: Iterable[np.ndarray]) -> np.ndarray:
     reference = ReferenceModel(slim(content), graph_operators(content))
     if reference.input.dtype != np.int8 or reference.output.dtype != np.int8:
         raise ValueError(
-            f"{path} has float input or output, which the micro interpreter is not given: convert "
-            "with io_type=int8"
+            f"{path} has float input or output, which the micro interpreter is not given: make it "
+            "by `python -m pipelines.convert --io_type=int8`"
         )
     lean = without_first_reshape(content)
     inputs = reference.input.from_floats(np.stack(list(clips)))

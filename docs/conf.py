@@ -26,6 +26,7 @@ myst_heading_anchors = 3
 
 # Docstrings are in Google's style; names in single backticks are code.
 default_role = "code"
+smartquotes = False  # --flag is two hyphens
 napoleon_numpy_docstring = False
 napoleon_use_ivar = True
 autodoc_member_order = "bysource"

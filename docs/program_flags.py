@@ -60,7 +60,7 @@ class ProgramFlags(SphinxDirective):
 
 
 def _item(flag: Flag) -> nodes.Node:
-    value = f"={flag.default}" if flag.default else ""
+    value = f"={flag.default}" if flag.default not in ("", "[]") else ""
     term = nodes.term("", "", nodes.literal("", f"--{flag.name}{value}"))
     meaning = nodes.paragraph("", flag.meaning)
     return nodes.definition_list_item("", term, nodes.definition("", meaning))

@@ -46,7 +46,7 @@ FEW_STEPS = (
 )
 FEW_CLIPS = ("--train_clips=24", "--validation_clips=8", "--evaluation_clips=8")
 SMALL = {
-    ("your_recordings.md", "train"): FEW_STEPS,
+    ("your_recordings.md", "train"): (*FEW_STEPS, "--quantization=int8"),
     ("getting_started.md", "train"): (
         *FEW_STEPS,
         *FEW_CLIPS,

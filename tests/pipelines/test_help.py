@@ -1,4 +1,4 @@
-"""Every program explains itself, in the README and by itself."""
+"""Every program explains itself, in the documentation and by itself."""
 
 import pytest
 
@@ -18,7 +18,7 @@ def test_a_program_tells_its_flags_and_a_command(name):
     assert "\n  --" in told
     assert ">>>" not in told
     assert "Example:" not in told
-    assert f"| `{name}` |" in (ROOT / "README.md").read_text(encoding="utf-8")
+    assert f"| `{name}` |" in (ROOT / "docs" / "programs.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(

@@ -84,6 +84,9 @@ MEDIAPIPE = ["mediapipe==0.10.21"]
 # version.
 MICRO = ["ethos-u-vela==5.2.0", "tflite-micro==0.dev20261023182759"]
 
+# Web pages of the documentation; they import the library, so they go with a lane.
+DOCS = ["furo>=2024.8.6,<2027", "myst-parser>=4,<6", "sphinx>=8.1,<10"]
+
 # Reads published checkpoints. Without a pin, pip may choose a build for GPUs of several gigabytes.
 TORCH = ["torch==2.13.0"]
 
@@ -130,5 +133,6 @@ setup(
         "mediapipe": MEDIAPIPE,
         "torch": TORCH,
         "micro": MICRO,
+        "docs": DOCS,
     },
 )

@@ -14,6 +14,7 @@ from aec_ofa_tf.dataset import Dataset
 from aec_ofa_tf.export import stage as exports
 from aec_ofa_tf.export.config import ExportConfig
 from aec_ofa_tf.export.results import ExportResult, FamilyResult
+from aec_ofa_tf.export.single import export_alone, export_subnet, export_teacher
 from aec_ofa_tf.micro.npu_profile import compiled_costs
 from aec_ofa_tf.micro.targets import has_vela
 from aec_ofa_tf.models.cnn10 import Cnn10Space
@@ -174,34 +175,38 @@ class Experiment(TrainedRun):
         subnet: Subnet | str | float | None = None,
         *,
         teacher: bool = False,
+        alone: str | None = None,
         out: PathLike | None = None,
         score: bool = True,
     ) -> ExportResult:
-        """Converts the winners of the search, one subnet, or the teacher to TFLite files.
+        """Converts the winners of the search, or one network, to TFLite files.
 
         Args:
             config: the files to make.
             subnet: the subnet to convert; by default the winner of every budget.
             teacher: whether to convert the teacher instead.
-            out: folder for one subnet or the teacher; by default in `export` of the run directory.
+            alone: name of a network that `train_subnet` has trained, to be converted instead.
+            out: folder for one network; by default in `export` of the run directory.
             score: whether to score the files on the evaluation split; winners are always scored.
 
         Raises:
-            ValueError: both subnet and teacher are given, or an earlier stage is missing.
+            ValueError: two of subnet, teacher and alone are given, or an earlier stage is missing.
             RuntimeError: a conversion failed, or a file differs from Keras beyond its bound.
         """
         require_type("config", config, ExportConfig, "an ExportConfig")
-        if teacher and subnet is not None:
-            raise ValueError("export takes a subnet or the teacher, received both")
+        if [teacher, subnet is not None, alone is not None].count(True) > 1:
+            raise ValueError("export takes one of subnet, teacher and alone, received several")
         folder = None if out is None else Path(out)
         with self._stage():
             if teacher:
-                return exports.export_teacher(self.run, config, folder, score)
+                return export_teacher(self.run, config, folder, score)
+            if alone is not None:
+                return export_alone(self.run, alone, config, folder, score)
             if subnet is not None:
                 one = self.subnet(subnet)
-                return exports.export_subnet(self.run, one, config, folder, score)
+                return export_subnet(self.run, one, config, folder, score)
             if folder is not None:
-                raise ValueError("out is for one subnet or the teacher; use family(out=...)")
+                raise ValueError("out is for one network; use family(out=...)")
             return exports.export_winners(self.run, config)
 
     def family(

@@ -190,6 +190,10 @@ class Workdir:
             raise ValueError(f"stage {name} is not done in {self.path}: run it first")
         return record
 
+    def is_done(self, name: str) -> bool:
+        """Whether a stage is finished."""
+        return (record := self._stage_record(name)) is not None and record.result is not None
+
     @contextmanager
     def reading_stage(self, name: str) -> Iterator[JsonObject]:
         """The result of a finished stage as JSON values.

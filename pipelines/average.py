@@ -10,13 +10,13 @@ python -m pipelines.average runs/esc10-?
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 from absl import flags
 
 from aec_ofa_tf.averaging import FILE_COLUMNS, NETWORK_COLUMNS, average
 from aec_ofa_tf.files import write_json
+from aec_ofa_tf.terminal import show
 from aec_ofa_tf.workdir import Workdir
 from pipelines import program
 
@@ -29,13 +29,13 @@ def main(runs: list[str]) -> dict[str, object]:
     if not runs:
         raise ValueError("no runs given: name the --workdir of each")
     program.check_out(FLAGS.out)
-    from aec_ofa_tf.reporting.tables import markdown  # needs more than the core install
+    from aec_ofa_tf.reporting.tables import shown  # needs more than the core install
 
     averages = average([Workdir(Path(run)) for run in runs])
     networks = [mean.as_dict("network") for mean in averages.networks]
     files = [mean.as_dict("file") for mean in averages.files]
     for rows, columns in ((networks, NETWORK_COLUMNS), (files, FILE_COLUMNS)):
-        print(f"\n{markdown(rows, columns)}", file=sys.stderr)
+        show(f"\n{shown(rows, columns)}")
     result = averages.as_dict()
     if FLAGS.out:
         write_json(Path(FLAGS.out), result)

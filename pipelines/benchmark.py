@@ -1,4 +1,4 @@
-r"""Measures speed and memory on this machine, as the README reports them.
+r"""Measures speed and memory on this machine, as docs/results.md reports them.
 
 python -m pipelines.benchmark --suite=train_step --out=docs/results/train_step.json
 

@@ -10,7 +10,6 @@ candidate fits, the subnet with most multiply-adds. A board needs flash for the 
 
 from __future__ import annotations
 
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,6 +21,7 @@ from aec_ofa_tf.micro.boards import BOARDS, KIB, Board, fit_boards, searched_sco
 from aec_ofa_tf.models.network import NetworkConfig
 from aec_ofa_tf.models.network_options import NetworkOptions
 from aec_ofa_tf.models.space import SearchSpace
+from aec_ofa_tf.terminal import show
 from aec_ofa_tf.workdir import Workdir
 from pipelines import program
 from pipelines.flags import experiment, front_end, naming_flags, read
@@ -46,13 +46,13 @@ COLUMNS = {
 @naming_flags
 def main(_: list[str]) -> dict[str, object]:
     """Prints a row per board; see the module's docstring."""
-    from aec_ofa_tf.reporting.tables import markdown  # needs more than the core install
+    from aec_ofa_tf.reporting.tables import shown  # needs more than the core install
 
     space, network, features = _what_is_asked()
     scores = searched_scores(Workdir(Path(FLAGS.workdir))) if FLAGS.workdir else {}
     fits = [fit.as_dict() for fit in fit_boards(space, network, features, _boards(), scores)]
     rows = [{**fit, "subnet": fit["subnet"] or "none"} for fit in fits]
-    print(markdown(rows, COLUMNS), file=sys.stderr)
+    show(shown(rows, COLUMNS))
     return {"space": str(space), "front_end": str(features), "boards": fits}
 
 

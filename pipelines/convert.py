@@ -2,6 +2,10 @@ r"""Converts subnets of a trained supernet, or the teacher, to `.keras` and TFLi
 
 python -m pipelines.convert --workdir=runs/demo --data_dir=runs/demo-data --subnet=smallest
 
+A subnet that was trained further by itself (`train --stages=subnet --init=supernet`):
+python -m pipelines.convert --workdir=runs/demo --data_dir=runs/demo-data \
+    --alone=subnet-16x2-16x1-distill-supernet-1000
+
 A network that import_weights imported; only int8 and float16 files need records:
 python -m pipelines.convert --workdir=runs/mn04 --input=waveform --quantization=float32
 
@@ -37,6 +41,12 @@ define(EvaluationConfig)
 experiment.define_subnet_flag()
 define(ExportConfig)
 flags.DEFINE_bool("teacher", False, "Convert the teacher instead of a subnet.")
+flags.DEFINE_string(
+    "alone",
+    None,
+    "Convert a network that `train --stages=subnet` has trained, by the name of its file in the "
+    "folder subnets of the run, instead of a subnet of the supernet.",
+)
 flags.DEFINE_bool(
     "family", False, "Convert the best subnet of every searched budget instead of --subnet."
 )
@@ -81,17 +91,22 @@ def main(_: list[str]) -> dict[str, object]:
     if FLAGS.family:
         return run.family(config, FLAGS.out, FLAGS.data_licence or "").as_dict()
     result = run.export(
-        config, FLAGS.subnet, teacher=FLAGS.teacher, out=FLAGS.out, score=FLAGS.score
+        config,
+        FLAGS.subnet,
+        teacher=FLAGS.teacher,
+        alone=FLAGS.alone,
+        out=FLAGS.out,
+        score=FLAGS.score,
     )
     return {**result.files[0].as_dict(), **result.as_dict()}
 
 
 def _convert_imported(config: ExportConfig) -> dict[str, object]:
     """Converts the network that `import_weights` has imported into `--workdir`."""
-    if FLAGS.family or FLAGS.teacher or FLAGS.subnet:
+    if FLAGS.family or FLAGS.teacher or FLAGS.subnet or FLAGS.alone:
         raise ValueError(
             f"{FLAGS.workdir} holds an imported network, which is converted as it is: leave out "
-            "--subnet, --teacher and --family"
+            "--subnet, --teacher, --alone and --family"
         )
     require_temporary_folder()
     from aec_ofa_tf.export.imported import export_imported
@@ -108,8 +123,11 @@ def _convert_imported(config: ExportConfig) -> dict[str, object]:
 def _check_flags() -> None:
     if not FLAGS.data_dir:
         raise ValueError("converting trained networks needs their records: give --data_dir")
-    if [FLAGS.family, FLAGS.teacher, bool(FLAGS.subnet)].count(True) != 1:
-        raise ValueError("give exactly one of --subnet=SUBNET, --teacher and --family")
+    chosen = FLAGS.family, FLAGS.teacher, bool(FLAGS.subnet), bool(FLAGS.alone)
+    if chosen.count(True) != 1:
+        raise ValueError(
+            "give exactly one of --subnet=SUBNET, --teacher, --alone=NAME and --family"
+        )
     if FLAGS.data_licence and not FLAGS.family:
         raise ValueError("--data_licence is for the model cards of --family: add --family")
     if FLAGS.family and not FLAGS.score:

@@ -10,13 +10,13 @@ file. The description goes to stderr, the same as JSON to stdout.
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 from absl import flags
 
 import aec_ofa_tf as ofa
 from aec_ofa_tf.files import write_json
+from aec_ofa_tf.terminal import show
 from pipelines import program
 
 FLAGS = flags.FLAGS
@@ -32,7 +32,7 @@ def main(paths: list[str]) -> dict[str, object]:
         )
     program.check_out(FLAGS.out)
     found = [ofa.describe(path) for path in paths]
-    print("\n\n".join(map(str, found)), file=sys.stderr)
+    show("\n\n".join(map(str, found)))
     result: dict[str, object] = {"descriptions": [one.as_dict() for one in found]}
     if FLAGS.out:
         write_json(Path(FLAGS.out), result)

@@ -3,6 +3,10 @@ r"""Scores a model on a split of records.
 python -m pipelines.evaluate --model=runs/demo/export/SUBNET/log_mel-int8.tflite \
     --data_dir=runs/demo-data --split=evaluation
 python -m pipelines.evaluate --model=runs/demo --subnet=smallest --data_dir=runs/demo-data
+
+As a microcontroller computes it (the extra [micro]):
+python -m pipelines.evaluate --model=runs/demo/export/SUBNET/log_mel-int8-io_int8.tflite \
+    --data_dir=runs/demo-data --interpreter=micro
 """
 
 from __future__ import annotations
@@ -27,6 +31,13 @@ flags.DEFINE_string(
     "model", None, "A .tflite file, a .keras file, or a workdir with --subnet or --teacher."
 )
 flags.DEFINE_enum("split", "evaluation", list(SPLITS), "Split of the records to score on.")
+flags.DEFINE_enum(
+    "interpreter",
+    "litert",
+    ["litert", "micro"],
+    "What runs a .tflite file; micro: the interpreter for microcontrollers, which takes files of "
+    "--io_type=int8.",
+)
 flags.DEFINE_bool("teacher", False, "Score the teacher of the workdir.")
 for module in (pipelines.flags, data, experiment):
     flags.adopt_module_key_flags(module)
@@ -42,6 +53,8 @@ def main(_: list[str]) -> dict[str, object]:
         raise ValueError(f"--model={model} is neither a .tflite file, a .keras file nor a workdir")
     if not model.is_dir() and (FLAGS.subnet or FLAGS.teacher):
         raise ValueError(f"--subnet and --teacher need a workdir as --model, but {model} is a file")
+    if model.suffix != ".tflite" and FLAGS["interpreter"].present:
+        raise ValueError(f"--interpreter is for .tflite files, and --model={model} is none")
     if model.is_dir() and bool(FLAGS.subnet) == FLAGS.teacher:
         raise ValueError(f"{model} is a workdir: choose its model by --subnet or --teacher")
     if model.is_dir() and FLAGS.subnet:
@@ -57,7 +70,8 @@ def main(_: list[str]) -> dict[str, object]:
         from aec_ofa_tf.export.scoring import evaluate_file
 
         batch_size = config.batch_size or _BATCH_SIZE
-        return {**result, **evaluate_file(model, records, FLAGS.split, batch_size).as_dict()}
+        found = evaluate_file(model, records, FLAGS.split, batch_size, FLAGS.interpreter)
+        return {**result, "interpreter": FLAGS.interpreter, **found.as_dict()}
     from aec_ofa_tf.experiment import Experiment
 
     run = Experiment.open(model, records)

@@ -14,14 +14,20 @@ from absl import app, flags, logging
 
 from aec_ofa_tf.files import require_replaceable, require_writable
 from aec_ofa_tf.keras_settings import require_backend
+from aec_ofa_tf.terminal import QUIET, BesideBars
 from pipelines.flagfiles import expanded
 
 CLOSED_PIPE = 128 + signal.SIGPIPE
 """Exit code of a program whose stdout was closed by its reader, as shells report it."""
 
+_HELP = {"help", "helpshort", "helpfull", "helpxml", "h", "?"}
+
 _OURS = ("aec_ofa_tf", "pipelines", "tfrecords", "")
 
 flags.DEFINE_bool("traceback", False, "Show where in the code an error was raised.")
+flags.DEFINE_bool(
+    "quiet", False, "No progress, notes and tables on stderr: only warnings, errors and the result."
+)
 
 
 def run(
@@ -43,6 +49,9 @@ def run(
     """
 
     def guarded(argv: list[str]) -> None:
+        if flags.FLAGS.quiet:
+            os.environ[QUIET] = "1"
+            logging.set_verbosity(logging.WARNING)
         try:
             _check_arguments(argv[1:], takes_files, required)
             if uses_keras:
@@ -72,6 +81,7 @@ def run(
 
     logging.use_absl_handler()
     logging.get_absl_handler().addFilter(_concerns_users)
+    logging.get_absl_handler().python_handler.stream = BesideBars()
     logging.set_verbosity(logging.INFO)
     app.run(guarded, flags_parser=_parse_flags)
 
@@ -93,7 +103,12 @@ def _parse_flags(arguments: list[str]) -> list[str]:
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(1)
-    return app.parse_flags_with_usage(given)
+    try:
+        return app.parse_flags_with_usage(given)
+    except SystemExit:
+        if _HELP & {argument.lstrip("-") for argument in given if argument.startswith("-")}:
+            sys.exit(0)  # absl ends with 1 as if to be asked were an error
+        raise
 
 
 def check_out(path: str | None) -> None:
@@ -126,6 +141,6 @@ def print_line(line: str) -> bool:
 
 
 def _concerns_users(record: LogRecord) -> bool:
-    """Selects warnings and all messages of this project, but no info of TensorFlow and Beam."""
-    chatty = ("tensorflow", "keras", "apache_beam")
+    """Selects warnings, and all messages but the info of TensorFlow, Keras and Beam."""
+    chatty = ("tensorflow", "tensorboard", "keras", "apache_beam")
     return record.levelno >= WARNING or not any(name in record.pathname for name in chatty)

@@ -50,7 +50,7 @@ def check_room(
     sizes = classes, front_end.frames(clip_secs), front_end.mel_bins
     network = request.options.network(request.space, *sizes, single_label=False)
     workdir, data_dir = Path(FLAGS.workdir), Path(FLAGS.data_dir)
-    parts = list(_parts(request, network, training_clips))
+    parts = list(parts_of(request, network, training_clips))
     needed = sum(max(size - written_bytes(workdir / name), 0) for name, size in parts)
     if new_clips and FLAGS.payload == "log_mel" and disk_of(data_dir) == disk_of(workdir):
         records = new_clips * sizes[1] * sizes[2] * _FLOAT16_BYTES
@@ -65,7 +65,7 @@ def written_bytes(place: Path) -> int:
     return sum(path.stat().st_size for path in files if path.is_file())
 
 
-def _parts(
+def parts_of(
     request: TrainFlags, network: NetworkConfig, training_clips: int
 ) -> Iterator[tuple[str, int]]:
     """Places in the run directory, with the bytes that a stage writes there at least."""

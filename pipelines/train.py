@@ -3,7 +3,9 @@ r"""Trains a supernet and exports TFLite models: all stages from recordings to f
 python -m pipelines.train --flagfile=quickstart.flags
 
 Stages: prepare, teacher, soft_labels, supernet, search, convert; and subnet, which trains a single
-network alone. A stage that was stopped is resumed; a finished stage is skipped.
+network alone. A stage that was stopped is resumed; a finished stage is skipped. To see first what
+would happen, how long it takes and which budgets can be met:
+python -m pipelines.train --flagfile=quickstart.flags --dry_run
 """
 
 from __future__ import annotations
@@ -16,11 +18,18 @@ from functools import partial
 from absl import flags, logging
 
 import pipelines.flags
+from aec_ofa_tf.terminal import show
 from pipelines import preflight, program
 from pipelines.flags import data, experiment, given, naming_flags, used
 from pipelines.flags.experiment import TrainFlags
 
 FLAGS = flags.FLAGS
+flags.DEFINE_bool(
+    "dry_run",
+    False,
+    "Tell what would happen, the subnets, and time and disk from a few measured steps; no run "
+    "directory and no records are written.",
+)
 data.define_prepare_flags()
 experiment.define_train_flags()
 for module in (pipelines.flags, data, experiment):
@@ -33,6 +42,8 @@ def main(_: list[str]) -> dict[str, object]:
     request = experiment.train_flags()
     preflight.check_request(request)
     used.check_given(request.stages, given(sys.argv[1:]))
+    if FLAGS.dry_run:
+        return _dry_run(request)
     results: dict[str, object] = {}
     if "prepare" in request.stages:
         results["prepare"] = _timed("prepare", lambda: _prepare(request))
@@ -42,6 +53,14 @@ def main(_: list[str]) -> dict[str, object]:
 
         results |= run_stages(request, FLAGS.workdir, FLAGS.data_dir, FLAGS.subnet, _timed)
     return {"workdir": FLAGS.workdir, "stages": results}
+
+
+def _dry_run(request: TrainFlags) -> dict[str, object]:
+    from pipelines.dry_run import plan
+
+    found = plan(request)
+    show(str(found))
+    return dict(found.as_dict())
 
 
 def _prepare(request: TrainFlags) -> dict[str, object]:

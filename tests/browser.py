@@ -77,8 +77,8 @@ class Browser:
         self.command("Browser.grantPermissions", permissions=permissions)
         self.command("Emulation.setFocusEmulationEnabled", enabled=True)
 
-    def wait_for(self, script: str, *arguments: object, secs: float = 5) -> Any:
-        """What a script returns as soon as it is something."""
+    def wait_for(self, script: str, *arguments: object, secs: float = 30) -> Any:
+        """What a script returns as soon as it is something; the machine may be busy."""
         end = time.monotonic() + secs
         while not (found := self.run(script, *arguments)) and time.monotonic() < end:
             time.sleep(0.05)

@@ -64,7 +64,10 @@ SLOW_TESTS = (
     "tests/training/test_loop.py::test_killed_at_any_step",
 )
 # What takes longest comes first, so that no process waits for it at the end.
-FIRST = ("tests/training/test_devices.py", "tests/pipelines/", "tests/models/mobilenet/")
+FIRST = (
+    *("tests/training/test_devices.py", "tests/pipelines/", "tests/models/mobilenet/"),
+    "tests/test_docs.py",
+)
 
 
 @pytest.hookimpl(tryfirst=True)  # before pytest deselects by marker

@@ -61,17 +61,23 @@ class Running:
         module: its name, as after `python -m`.
         arguments: its command line.
         environment: variables besides those of this process.
+        folder: where it runs.
     """
 
     def __init__(
-        self, module: str, arguments: Sequence[object], environment: Mapping[str, str] | None = None
+        self,
+        module: str,
+        arguments: Sequence[object],
+        environment: Mapping[str, str] | None = None,
+        folder: Path = ROOT,
     ) -> None:
         self._folder = tempfile.TemporaryDirectory()
         self._outputs = [Path(self._folder.name) / name for name in ("stdout", "stderr")]
         for path in self._outputs:
             path.touch()
         variables = {**os.environ, **(environment or {})}
-        work = (module, [os.fspath(str(one)) for one in arguments], self._outputs, variables)
+        texts = [os.fspath(str(one)) for one in arguments]
+        work = (module, texts, self._outputs, variables, folder)
         self._process = _FORKS.Process(target=_run, args=work)
         self._process.start()
 

@@ -14,7 +14,16 @@ PACKAGES = ("aec_ofa_tf", "tfrecords", "pipelines")
 
 # Inside aec_ofa_tf a module imports its own room and those above it.
 ORDER = (
-    ("files", "config", "labels", "ownership", "keras_settings", "pinned_keras", "description"),
+    (
+        "files",
+        "terminal",
+        "config",
+        "labels",
+        "ownership",
+        "keras_settings",
+        "pinned_keras",
+        "description",
+    ),
     ("audio", "layers", "metrics", "per_class", "tasks", "dataset", "classes"),
     ("models",),
     ("costs", "workdir", "pretrained"),
@@ -31,7 +40,7 @@ LEVEL = {room: level for level, rooms in enumerate(ORDER) for room in rooms}
 
 # What tfrecords takes of aec_ofa_tf: no networks.
 DATA_USES = (
-    *("files", "config", "labels", "ownership", "description"),
+    *("files", "terminal", "config", "labels", "ownership", "description"),
     *("dataset", "classes", "audio"),
 )
 

@@ -12,8 +12,7 @@ from contextlib import redirect_stderr, suppress
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from tqdm import tqdm
-
+from aec_ofa_tf.terminal import progress
 from tfrecords.prepare_config import PrepareError
 from tfrecords.shard_writer import ShardJob, report_path, write_shard
 
@@ -151,7 +150,7 @@ class _Progress:
         self._thread.join()
 
     def _watch(self) -> None:
-        with tqdm(total=len(self._waiting), desc="prepare", unit="shard") as bar:
+        with progress(total=len(self._waiting), desc="prepare", unit="shard") as bar:
             ended = False
             while not ended:
                 ended = self._ended.wait(_PROGRESS_SECS)

@@ -12,7 +12,6 @@ from typing import TypedDict
 import numpy as np
 import tensorflow as tf
 from numpy.typing import ArrayLike
-from tqdm import tqdm
 
 from aec_ofa_tf.files import (
     DAMAGE_ERRORS,
@@ -24,6 +23,7 @@ from aec_ofa_tf.files import (
     write_json,
 )
 from aec_ofa_tf.ownership import SOFT_LABELS, owned
+from aec_ofa_tf.terminal import progress
 from tfrecords.checked import MISMATCH, Batch
 from tfrecords.clip import TRAIN
 from tfrecords.example import bytes_feature, example, float_feature
@@ -135,7 +135,7 @@ def write_soft_labels(
         ends = [*reader.first[1:].tolist(), len(reader)]
         lookup = clip_lookup(records, reader, features)
         shards = []
-        for index, name in enumerate(tqdm(names, desc="soft labels", unit="shard")):
+        for index, name in enumerate(progress(names, desc="soft labels", unit="shard")):
             shard = _finished(out_dir, name, key)
             if shard is None:
                 first, end = int(reader.first[index]), ends[index]

@@ -19,7 +19,7 @@ _MOST_SLICES = 32
 
 
 def log_mel(waveform: tf.Tensor, config: FrontEndConfig = PANNS) -> tf.Tensor:
-    """10 * log10 of mel filters * |STFT|^2, with a floor, without top-dB clipping (PANNs).
+    """`10 * log10(mel filters * |STFT|^2)` with a floor, without top-dB clipping (PANNs).
 
     The STFT is centred with reflect padding. It has samples // hop + 1 frames; the last one is
     dropped, so that 10 s give the paper's 1000 frames. With a static shape the function converts

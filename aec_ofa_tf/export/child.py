@@ -21,6 +21,7 @@ from typing import Any
 from aec_ofa_tf.audio.front_end import FrontEndConfig
 from aec_ofa_tf.export.folded_graph import FoldedGraph, graph_from_json
 from aec_ofa_tf.export.request import FineTuning
+from aec_ofa_tf.terminal import progress
 
 FRONT_END = "front_end"
 """Content of a job without a network, and name scope of the front end in every graph."""
@@ -40,8 +41,11 @@ TWIN_FOLDER = "twin"
 INTERPRETER = sys.executable
 """The Python that runs child processes."""
 
-PROGRESS = "fine-tuning"
-"""First word of the lines in which the fine-tuning process reports its progress."""
+BEGUN = "begins: "
+"""First word of the line that a child prints when it begins a job, or a step of training."""
+
+_DESCRIPTION = 40
+"""Characters beside a progress bar."""
 
 _JOBS_FILE = "jobs.json"
 _TUNING_JOB_FILE = "tuning.json"
@@ -204,6 +208,23 @@ def run_child(
             f"{purpose} failed: its process {_describe(status)}. The end of its log:\n"
             + "\n".join(f"  {line}" for line in lines)
         )
+
+
+def run_jobs(
+    arguments: Sequence[str], folder: Path, purpose: str, count: int, unit: str = "job"
+) -> None:
+    """Runs a child as `run_child` does, and shows how many of its jobs are begun.
+
+    Args:
+        arguments: arguments of `python`.
+        folder: the child's working directory.
+        purpose: what the child does, for the error message and beside the progress bar.
+        count: number of jobs; the child prints a line that begins with `BEGUN` for each.
+        unit: what a job is.
+    """
+    desc = purpose if len(purpose) <= _DESCRIPTION else f"{purpose[: _DESCRIPTION - 1]}…"
+    with progress(desc=desc, unit=unit, total=count) as bar:
+        run_child(arguments, folder, purpose, lambda line: bar.update(line.startswith(BEGUN)))
 
 
 def _child_environment() -> dict[str, str]:

@@ -12,7 +12,7 @@ import tensorflow as tf
 from absl import logging
 
 from aec_ofa_tf.audio.log_mel import log_mel
-from aec_ofa_tf.export.child import CONVERTER, FRONT_END, ConversionJob, run_child, write_jobs
+from aec_ofa_tf.export.child import CONVERTER, FRONT_END, ConversionJob, run_jobs, write_jobs
 from aec_ofa_tf.export.metadata import add_metadata
 from aec_ofa_tf.export.parity import (
     Parity,
@@ -186,7 +186,7 @@ def _run(
         jobs.append(_job(FRONT_END, front_end_info, len(jobs)))
     write_jobs(jobs, folder)
     names = ", ".join(Path(request.path).name for _, request in work)
-    run_child(["-m", CONVERTER], folder, f"converting to {names}")
+    run_jobs(["-m", CONVERTER], folder, f"converting to {names}", len(jobs))
     infos = [request.info for _, request in work] + ([front_end_info] if front_end_info else [])
     return [
         add_metadata((folder / job.output).read_bytes(), info)

@@ -12,7 +12,6 @@ from absl import logging
 from aec_ofa_tf.export.child import (
     CALIBRATION_FILE,
     CLIPS_FILE,
-    PROGRESS,
     TARGETS_FILE,
     TRAINER,
     TUNED_FILE,
@@ -21,7 +20,7 @@ from aec_ofa_tf.export.child import (
     TuningJob,
     TuningLosses,
     read_losses,
-    run_child,
+    run_jobs,
     write_tuning_job,
 )
 from aec_ofa_tf.export.clips import tuning_clips, with_mixtures
@@ -106,7 +105,8 @@ def fine_tune(
     }
     for name, array in arrays.items():
         np.save(folder / name, array.astype(np.float32, copy=False))
-    run_child(["-m", TRAINER], folder, "fine-tuning for int8_qat", _report)
+    # With simulated int8 arithmetic, and without, to compare.
+    run_jobs(["-m", TRAINER], folder, "fine-tuning for int8_qat", 2 * settings.steps, "step")
     # These files are large, and conversion reads only the twin.
     for name in arrays:
         (folder / name).unlink()
@@ -176,11 +176,6 @@ def tuning_targets(
         return clips, lambda network: _scores(network, clips)
     scores = _scores(load_model(run.frozen_path), clips)
     return clips, lambda network: scores
-
-
-def _report(line: str) -> None:
-    if line.startswith(PROGRESS):
-        logging.info("%s", line)
 
 
 def _task(graph: FoldedGraph) -> Task:

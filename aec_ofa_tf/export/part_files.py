@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from aec_ofa_tf.audio.front_end import PANNS
-from aec_ofa_tf.export.child import ConversionJob, run_child, write_jobs
+from aec_ofa_tf.export.child import CONVERTER, ConversionJob, run_jobs, write_jobs
 from aec_ofa_tf.models.materialise import build_plain
 from aec_ofa_tf.models.network import NetworkConfig, Part
 from aec_ofa_tf.models.space import Subnet
@@ -48,7 +48,7 @@ def open_parts(
         ]
         write_jobs(jobs, folder)
         purpose = f"converting {len(jobs)} layers and subnets to {quantization}"
-        run_child(["-m", "aec_ofa_tf.export.tflite_converter"], folder, purpose)
+        run_jobs(["-m", CONVERTER], folder, purpose, len(jobs))
         return [_open(part, job, folder, threads) for part, job in zip(parts, jobs, strict=True)]
 
 

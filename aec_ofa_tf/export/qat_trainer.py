@@ -6,7 +6,6 @@ quantised file with, and with simulated int8 arithmetic.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -16,9 +15,9 @@ import tensorflow as tf
 import tf_keras
 
 from aec_ofa_tf.export.child import (
+    BEGUN,
     CALIBRATION_FILE,
     CLIPS_FILE,
-    PROGRESS,
     TARGETS_FILE,
     TUNED_FILE,
     TWIN_FOLDER,
@@ -32,9 +31,6 @@ from aec_ofa_tf.export.request import FineTuning
 from aec_ofa_tf.export.twin import build_twin, named_variables, set_output_ranges
 from aec_ofa_tf.keras_settings import pin
 from aec_ofa_tf.tasks import get_task
-
-_REPORTS = 10
-"""Number of progress lines per network."""
 
 
 def main() -> None:
@@ -75,7 +71,7 @@ def train(
         job: the model's layers, the task and the settings.
         clips: float32 [clips, frames, mel_bins].
         targets: float32 [clips, classes] in [0, 1].
-        name: name of the twin in progress lines.
+        name: name of the twin in messages.
 
     Returns:
         The loss of every step, before its update.
@@ -87,19 +83,12 @@ def train(
     logits = tf_keras.Model(model.input, model.get_layer(job.graph.logits).output)
     step = _step_function(logits, list(named_variables(model).values()), job)
     losses: list[float] = []
-    began = time.monotonic()
     for number, rows in enumerate(_order(len(clips), settings), start=1):
+        print(f"{BEGUN}step {number} of {name}", flush=True)
         losses.append(float(step(tf.constant(clips[rows]), tf.constant(targets[rows]))))
         if not np.isfinite(losses[-1]):
             raise FloatingPointError(
                 f"the loss of step {number} of {name} is {losses[-1]}: lower the learning rate"
-            )
-        if number % max(1, settings.steps // _REPORTS) == 0:
-            seconds = time.monotonic() - began
-            print(
-                f"{PROGRESS} {name}: step {number} of {settings.steps}, loss {losses[-1]:.5f}, "
-                f"{seconds:.0f} s",
-                flush=True,
             )
     # The scales of the weights are updated only by the next call in training.
     logits(tf.constant(clips[rows]), training=True)

@@ -29,6 +29,7 @@ from aec_ofa_tf.models.space import Subnet
 from aec_ofa_tf.pinned_keras import keras
 from aec_ofa_tf.tagging.model_file import LABELS_FILE, ModelInfo, read_info
 from aec_ofa_tf.tagging.tagger import FRONT_END_FILE
+from aec_ofa_tf.training.results import SubnetResult
 from aec_ofa_tf.training.run import Run, Sizes
 from aec_ofa_tf.training.stages import SUPERNET, TEACHER
 
@@ -80,6 +81,27 @@ def teacher(run: Run) -> TrainedNetwork:
     model = load_model(run.teacher_path)
     network = config.network(run.network)
     return TrainedNetwork(config.subnet, network, model, TEACHER, config.steps)
+
+
+def trained_alone(run: Run, name: str) -> TrainedNetwork:
+    """Loads a network that the stage `subnet` has trained.
+
+    Args:
+        run: the experiment.
+        name: name of the training, and of the file in `subnets` of the run directory.
+
+    Raises:
+        ValueError: there is no such training, or it is not finished.
+    """
+    folder = run.workdir.path / "subnets"
+    path = folder / f"{name}.keras"
+    if not path.is_file():
+        known = ", ".join(sorted(file.stem for file in folder.glob("*.keras"))) or "none"
+        raise ValueError(f"{folder} has no network {name}; trained alone: {known}")
+    record = run.workdir.require_stage(name)
+    result = SubnetResult(**(record.result or {}))
+    subnet = run.space.parse_subnet(result.subnet)
+    return TrainedNetwork(subnet, run.network, load_model(path), name, record.settings["steps"])
 
 
 def convert_networks(

@@ -3,26 +3,38 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
 from absl import logging
-from tqdm import tqdm
 
 from aec_ofa_tf.dataset import EVALUATION, Dataset
 from aec_ofa_tf.export.latency import measure_latency_ms
 from aec_ofa_tf.export.results import ConvertedFile, Evaluation, FileScores
 from aec_ofa_tf.metrics import Metrics, evaluate_scores
+from aec_ofa_tf.micro.scores import micro_scores
+from aec_ofa_tf.micro.targets import MICRO
 from aec_ofa_tf.models.keras_files import load_model
 from aec_ofa_tf.per_class import per_class_report
 from aec_ofa_tf.tagging.interpreter import TFLiteModel
+from aec_ofa_tf.tagging.model_file import ModelInfo
+from aec_ofa_tf.terminal import progress
 from aec_ofa_tf.training.run import Run
+
+LITERT = "litert"
+INTERPRETERS = (LITERT, MICRO)
+"""What runs a TFLite file."""
 
 
 def evaluate_file(
-    path: str | os.PathLike[str], records: Dataset, split: str = EVALUATION, batch_size: int = 64
+    path: str | os.PathLike[str],
+    records: Dataset,
+    split: str = EVALUATION,
+    batch_size: int = 64,
+    interpreter: str = LITERT,
 ) -> Evaluation:
     """Scores a `.tflite` or `.keras` file on a split.
 
@@ -31,13 +43,18 @@ def evaluate_file(
         records: the data.
         split: the split to score on.
         batch_size: clips per batch of a Keras model; TFLite files process one clip at a time.
+        interpreter: "litert", or "micro" for TFLite files with int8 input and output.
 
     Raises:
-        ValueError: the file is not a model for this data, or the split has no clips.
+        ValueError: the file is not a model for this data or this interpreter, or the split has no
+            clips.
+        RuntimeError: the micro interpreter is not installed or cannot run the file.
     """
     require_clips(records, split)
     if Path(path).suffix == ".tflite":
-        return evaluate_tflite(Path(path), records, split)
+        return evaluate_tflite(Path(path), records, split, interpreter=interpreter)
+    if interpreter != LITERT:
+        raise ValueError(f"the interpreter {interpreter} runs .tflite files only, not {path}")
     return evaluate_keras(Path(path), records, split, batch_size)
 
 
@@ -61,15 +78,35 @@ def evaluation_of(scores: np.ndarray, labels: np.ndarray, records: Dataset) -> E
     )
 
 
-def evaluate_tflite(path: Path, records: Dataset, split: str, threads: int = 1) -> Evaluation:
+def evaluate_tflite(
+    path: Path, records: Dataset, split: str, threads: int = 1, interpreter: str = LITERT
+) -> Evaluation:
     """Scores a TFLite file on every clip of a split.
 
     Raises:
         ValueError: the file is not a classifier, its labels, clip length or front end differ from
-            the records', or its input is a waveform and the records contain log-mel.
+            the records', its input is a waveform and the records contain log-mel, or it cannot be
+            run by the interpreter.
+        RuntimeError: the micro interpreter is not installed or cannot run the file.
     """
     model = TFLiteModel(path, threads)
-    info = model.info
+    _check_fits(path, model.info, records)
+    batches = records.evaluation_batches(split, 1, features=(model.info.input,))
+    labels = []
+
+    def clips() -> Iterator[np.ndarray]:
+        count = records.clips(split)
+        for batch in progress(batches, total=count, desc=path.name, unit="clip"):
+            labels.append(batch["labels"][0].numpy())
+            yield batch[model.info.input][0].numpy()
+
+    micro = interpreter == MICRO
+    scores = micro_scores(path, clips()) if micro else model.batch_scores(clips())
+    return evaluation_of(scores, np.stack(labels), records)
+
+
+def _check_fits(path: Path, info: ModelInfo, records: Dataset) -> None:
+    """Checks that a file's model card fits the records."""
     if not info.labels:
         raise ValueError(f"{path} has no labels: it is not a classifier")
     if info.labels != records.labels:
@@ -84,12 +121,6 @@ def evaluate_tflite(path: Path, records: Dataset, split: str, threads: int = 1) 
             f"{path} needs the front end {info.front_end}, the records were made with "
             f"{records.front_end}"
         )
-    scores, labels = [], []
-    batches = records.evaluation_batches(split, 1, features=(info.input,))
-    for batch in tqdm(batches, total=records.clips(split), desc=path.name, unit="clip"):
-        scores.append(model.scores(batch[info.input][0].numpy()))
-        labels.append(batch["labels"][0].numpy())
-    return evaluation_of(np.stack(scores), np.stack(labels), records)
 
 
 def evaluate_keras(path: Path, records: Dataset, split: str, batch_size: int) -> Evaluation:

@@ -1,9 +1,8 @@
-"""The exports of an experiment: searched subnets, one subnet, the teacher, and a whole family."""
+"""The exports of an experiment: the searched subnets, with a table of them as a family."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from aec_ofa_tf.costs.budget import Budget, budget_folder
 from aec_ofa_tf.dataset import EVALUATION
 from aec_ofa_tf.export.config import ExportConfig
 from aec_ofa_tf.export.earlier import EarlierFiles
-from aec_ofa_tf.export.model_card import CardContext, card_path, write_card
+from aec_ofa_tf.export.model_card import card_path, write_card
 from aec_ofa_tf.export.results import (
     FINE_TUNED_FILE,
     MODEL_FILE,
@@ -22,28 +21,26 @@ from aec_ofa_tf.export.results import (
     LeftOutFile,
 )
 from aec_ofa_tf.export.run import (
-    TrainedNetwork,
     convert_networks,
     planned_files,
     require_no_others,
-    teacher,
     trained_subnets,
 )
 from aec_ofa_tf.export.scoring import log_files, with_latency, with_scores
-from aec_ofa_tf.export.size_bounds import require_any, require_ports_within, within_budgets
+from aec_ofa_tf.export.single import card_context, write_cards
+from aec_ofa_tf.export.size_bounds import require_any, within_budgets
 from aec_ofa_tf.export.table import columns, warn_of_others
 from aec_ofa_tf.files import JsonObject, sha256_of
 from aec_ofa_tf.micro.c_files import port_files
 from aec_ofa_tf.models.space import Subnet
 from aec_ofa_tf.ownership import MODELS, claim, require_claimable
-from aec_ofa_tf.reporting.machine import describe_machine
-from aec_ofa_tf.reporting.tables import write_tables
+from aec_ofa_tf.reporting.tables import shown, write_tables
 from aec_ofa_tf.tagging.interpreter import runtime_version
 from aec_ofa_tf.tagging.model_file import LABELS_FILE, read_info
 from aec_ofa_tf.tagging.tagger import FRONT_END_FILE
+from aec_ofa_tf.terminal import show
 from aec_ofa_tf.training.run import Run, Sizes
-from aec_ofa_tf.training.stages import SUPERNET, TEACHER
-from aec_ofa_tf.workdir import SEARCH
+from aec_ofa_tf.training.stages import SUPERNET
 
 NAME = "convert"
 """The stage's name in the run directory."""
@@ -86,7 +83,7 @@ def export_winners(run: Run, config: ExportConfig) -> ExportResult:
     require_any(files, left_out)
     budgets = {budget_folder(budget): budget for budget in winners}
     files = [replace(file, budget=budgets[file.path.parent.name]) for file in files]
-    files = _write_cards(run, files)
+    files = write_cards(run, files)
     log_files(files)
     files = [replace(file, budget=None) for file in files]
     rows = [file.as_record() for file in files]
@@ -97,48 +94,6 @@ def export_winners(run: Run, config: ExportConfig) -> ExportResult:
     }
     run.workdir.finish_stage(NAME, stage, settings)
     return ExportResult(tuple(files), left_out)
-
-
-def export_subnet(
-    run: Run, subnet: Subnet, config: ExportConfig, out: Path | None = None, score: bool = True
-) -> ExportResult:
-    """Converts one subnet of the trained supernet, and measures the files' latency.
-
-    Args:
-        run: a run with a trained supernet.
-        subnet: the subnet to convert.
-        config: the files to make.
-        out: folder for the files; by default `export/SUBNET` of the run directory.
-        score: whether to score the files on the evaluation split.
-
-    Raises:
-        ValueError: the folder contains files of another network or of somebody else.
-        RuntimeError: a conversion failed, or a file differs from Keras beyond its bound.
-    """
-    folder = out or run.export_path / str(subnet)
-    require_claimable(folder, MODELS)
-    require_no_others(run, folder, subnet, SUPERNET)
-    claim(folder, MODELS)
-    sizes = run.sizes(config.evaluation)
-    network = trained_subnets(run, [subnet], sizes)[subnet]
-    return _export_one(run, config, folder, network, score, _budgets_of(run, subnet))
-
-
-def export_teacher(
-    run: Run, config: ExportConfig, out: Path | None = None, score: bool = True
-) -> ExportResult:
-    """Converts the teacher like a subnet; its folder is `export/teacher` by default.
-
-    Raises:
-        ValueError: the teacher is not trained, or the folder contains files of another network or
-            of somebody else.
-        RuntimeError: a conversion failed, or a file differs from Keras beyond its bound.
-    """
-    folder, network = out or run.export_path / TEACHER, teacher(run)
-    require_claimable(folder, MODELS)
-    require_no_others(run, folder, network.subnet, TEACHER)
-    claim(folder, MODELS)
-    return _export_one(run, config, folder, network, score)
 
 
 def export_family(
@@ -166,7 +121,7 @@ def export_family(
         replace(file, budget=budgets[file.path.resolve().relative_to(root.resolve()).parts[0]])
         for file in with_latency(list(result.files))
     ]
-    context = _context(run, data_licence)
+    context = card_context(run, data_licence)
     rows = []
     for file in files:
         write_card(file, read_info(file.path), context)
@@ -182,9 +137,9 @@ def export_family(
     }
     notes = [*context.gaps, *result.left_out]
     warn_of_others(rows, root)
-    shown = columns(run.task.figure, files)
-    table = write_tables([row.as_dict() for row in rows], shown, root / _TABLE, about, notes)
-    print(table, file=sys.stderr)
+    names, values = columns(run.task.figure, files), [row.as_dict() for row in rows]
+    write_tables(values, names, root / _TABLE, about, notes)
+    show("\n".join([shown(values, names), *(f"\n{note}" for note in notes)]))
     return FamilyResult(str(root / f"{_TABLE}.md"), tuple(rows), result.left_out)
 
 
@@ -194,46 +149,6 @@ def _claim_folders(*folders: Path) -> None:
         require_claimable(folder, MODELS)
     for folder in folders:
         claim(folder, MODELS)
-
-
-def _budgets_of(run: Run, subnet: Subnet) -> list[Budget]:
-    """The budgets that a search found a subnet for."""
-    if SEARCH not in run.workdir.stages():
-        return []
-    found = run.workdir.winners().items()
-    return [Budget.parse(budget) for budget, winner in found if winner == str(subnet)]
-
-
-def _export_one(
-    run: Run,
-    config: ExportConfig,
-    folder: Path,
-    network: TrainedNetwork,
-    score: bool,
-    budgets: Iterable[Budget] = (),
-) -> ExportResult:
-    if score:
-        check_ranked(ClassCounts.of(run.records), run.network.task, [EVALUATION])
-    sizes = run.sizes(config.evaluation, network.stage)
-    files = with_latency(convert_networks(run, config, {folder: network}, sizes))
-    require_ports_within(files, budgets)
-    if score:
-        files = with_scores(run, files, sizes.batch_size)
-    return ExportResult(tuple(_write_cards(run, files)))
-
-
-def _write_cards(run: Run, files: Sequence[ConvertedFile]) -> list[ConvertedFile]:
-    """Writes the card of every file, and returns the files with the paths of their cards."""
-    context = _context(run)
-    for file in files:
-        write_card(file, read_info(file.path), context)
-    return [replace(file, card=str(card_path(file.path))) for file in files]
-
-
-def _context(run: Run, data_licence: str = "") -> CardContext:
-    gap = ClassCounts.of(run.records).gap(EVALUATION)
-    gaps = (gap,) if gap.classes_left_out else ()
-    return CardContext(run.records.summary, describe_machine(), data_licence, gaps)
 
 
 def _winner_folders(run: Run, root: Path) -> dict[Path, Subnet]:

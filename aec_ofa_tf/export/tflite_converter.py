@@ -5,7 +5,6 @@ No other module calls TensorFlow's converter, which aborts its process if it can
 
 from __future__ import annotations
 
-import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -17,7 +16,7 @@ import tensorflow as tf
 from tensorflow.lite.python import schema_py_generated as schema
 
 from aec_ofa_tf.audio.log_mel import compact_log_mel
-from aec_ofa_tf.export.child import FRONT_END, ConversionJob, read_jobs
+from aec_ofa_tf.export.child import BEGUN, FRONT_END, ConversionJob, read_jobs
 from aec_ofa_tf.pinned_keras import keras
 
 Network: TypeAlias = keras.Model | tf.Module
@@ -33,7 +32,7 @@ def main() -> None:
     graphs: dict[tuple[object, ...], str] = {}
     with tempfile.TemporaryDirectory(dir=folder) as saved_models:
         for job in read_jobs(folder):
-            print(f"converting {job.content} to {job.quantization}", file=sys.stderr, flush=True)
+            print(f"{BEGUN}converting {job.content} to {job.quantization}", flush=True)
             graph = (job.content, job.model, job.front_end, job.samples)
             # Tracing and saving take longer than converting, so quantisations share a graph.
             if graph not in graphs:

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from aec_ofa_tf.costs.npu import NpuTable, check_accelerators, npu_metrics
-from aec_ofa_tf.export.child import CONVERTER, run_child, write_jobs
+from aec_ofa_tf.export.child import CONVERTER, run_jobs, write_jobs
 from aec_ofa_tf.export.part_files import write_job
 from aec_ofa_tf.micro import vela_runner
 from aec_ofa_tf.micro.targets import require_vela
@@ -228,11 +228,12 @@ def _compile(
         ]
         _log.info("converting %d layers or subnets to int8", len(jobs))
         write_jobs(jobs, folder)
-        run_child(["-m", CONVERTER], folder, f"converting {len(jobs)} layers or subnets to int8")
+        run_jobs(["-m", CONVERTER], folder, "converting to int8", len(jobs))
         stems = [f"{index:06}" for index in range(len(jobs))]
         for job, stem in zip(jobs, stems, strict=True):
             (folder / job.output).rename(folder / f"{stem}.tflite")
-        run_child(["-m", vela_runner.MODULE, *accelerators], folder, "compiling with Vela")
+        arguments = ["-m", vela_runner.MODULE, *accelerators]
+        run_jobs(arguments, folder, "compiling with Vela", len(jobs) * len(accelerators))
         return {
             accelerator: [_read(folder / accelerator / stem, accelerator) for stem in stems]
             for accelerator in accelerators

@@ -8,6 +8,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from aec_ofa_tf.export.child import BEGUN
+
 MODULE = "aec_ofa_tf.micro.vela_runner"
 
 _FIGURES_OF_OPERATORS = "verbose-performance"
@@ -23,7 +25,7 @@ def main() -> None:
 
     for accelerator in sys.argv[1:]:
         for source in sorted(Path.cwd().glob("*.tflite")):
-            print(f"compiling {source.name} for {accelerator}", flush=True)
+            print(f"{BEGUN}compiling {source.name} for {accelerator}", flush=True)
             out = Path(accelerator, source.stem)
             options = {"accelerator-config": accelerator, "output-dir": str(out)}
             given = [f"--{option}={value}" for option, value in options.items()]

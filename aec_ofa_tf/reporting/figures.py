@@ -6,8 +6,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from matplotlib.figure import Figure
+from matplotlib.ticker import EngFormatter
 
 _DPI = 120
+_FRONT, _CHOSEN, _OTHERS = "#0b5cad", "#c2410c", "0.6"
+_NAMES = {"params": "parameters", "macs": "multiply-adds"}
+"""What a cost is called, where its name is short."""
 Point = tuple[float, float]
 """Cost and score."""
 
@@ -23,10 +27,15 @@ def draw_pareto(
     """Plots a validation figure over a cost: all candidates, the Pareto front, chosen subnets."""
     drawing = Figure(figsize=(7, 4.5), layout="constrained")
     axes = drawing.subplots()
-    axes.scatter(*_columns(points), s=14, color="0.6", label=f"{len(points)} subnets")
-    axes.step(*_columns(front), where="post", marker="o", ms=4, label="Pareto front")
-    axes.scatter(*_columns(chosen), marker="*", s=130, zorder=3, label="chosen")
-    axes.set_xlabel(cost)
+    axes.grid(color="0.9")
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.scatter(*_columns(points), s=14, color=_OTHERS, label=f"{len(points)} subnets")
+    axes.step(*_columns(front), where="post", color=_FRONT, marker="o", ms=5, label="Pareto front")
+    axes.scatter(*_columns(chosen), marker="*", s=170, color=_CHOSEN, zorder=3, label="chosen")
+    if points and max(x for x, _ in points) >= 1000:
+        axes.xaxis.set_major_formatter(EngFormatter(sep=""))
+    axes.set_xlabel(_NAMES.get(cost, cost))
     axes.set_ylabel(f"validation {figure}")
     axes.legend()
     drawing.savefig(path, dpi=_DPI, format="png")

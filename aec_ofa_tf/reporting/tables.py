@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import csv
+import shutil
+import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tabulate import tabulate
 
 from aec_ofa_tf.files import replacing, write_json
+from aec_ofa_tf.terminal import is_terminal
 
 Row = Mapping[str, object]
 
@@ -20,9 +23,29 @@ def markdown(rows: Sequence[Row], columns: Mapping[str, str]) -> str:
         rows: dicts; a missing value gives an empty cell.
         columns: keys of the rows with the format of their values, such as ",d" or ".3f".
     """
-    cells = [{name: _text(row.get(name), form) for name, form in columns.items()} for row in rows]
     align = ["right" if form else "left" for form in columns.values()]
-    return tabulate(cells, headers="keys", tablefmt="github", disable_numparse=True, colalign=align)
+    return tabulate(
+        _cells(rows, columns),
+        headers="keys",
+        tablefmt="github",
+        disable_numparse=True,
+        colalign=align,
+    )
+
+
+def shown(rows: Sequence[Row], columns: Mapping[str, str]) -> str:
+    """The same for people: on a terminal that is too narrow for the table, a block for each row.
+
+    Args:
+        rows: as for `markdown`.
+        columns: as for `markdown`.
+    """
+    table = markdown(rows, columns)
+    width = shutil.get_terminal_size().columns  # 80 if unknown
+    if not is_terminal() or max(map(len, table.splitlines())) <= width:
+        return table
+    indent = max(map(len, columns)) + 4
+    return "\n\n".join(_block(cells, indent, width) for cells in _cells(rows, columns))
 
 
 def write_tables(
@@ -31,7 +54,7 @@ def write_tables(
     stem: Path,
     about: Mapping[str, object],
     notes: Sequence[object] = (),
-) -> str:
+) -> None:
     """Writes `stem`.md and `stem`.csv with the given columns, and `stem`.json with all columns.
 
     Args:
@@ -40,9 +63,6 @@ def write_tables(
         stem: path without suffix.
         about: further entries of the JSON file, beside `rows`.
         notes: sentences below the Markdown table.
-
-    Returns:
-        The Markdown table with its notes.
     """
     text = "\n".join([markdown(rows, columns), *(f"\n{note}" for note in notes)])
     with replacing(stem.with_suffix(".md")) as temporary:
@@ -55,7 +75,23 @@ def write_tables(
         writer.writeheader()
         writer.writerows(rows)
     write_json(stem.with_suffix(".json"), {**about, "rows": list(rows)})
-    return text
+
+
+def _cells(rows: Sequence[Row], columns: Mapping[str, str]) -> list[dict[str, str]]:
+    return [{name: _text(row.get(name), form) for name, form in columns.items()} for row in rows]
+
+
+def _block(cells: Mapping[str, str], indent: int, width: int) -> str:
+    """A line for each cell, the first as the heading; longer texts go on below themselves."""
+    heading, *others = cells.items()
+    texts = [heading[1] or heading[0]]
+    for name, text in others:
+        parts = textwrap.wrap(text, max(width - indent, 20), break_on_hyphens=True) or [""]
+        texts += [
+            f"  {name:{indent - 4}}  {parts[0]}",
+            *(" " * indent + part for part in parts[1:]),
+        ]
+    return "\n".join(texts)
 
 
 def _text(value: object, form: str) -> str:

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from tqdm import tqdm
 
 from aec_ofa_tf.dataset import EVALUATION, TRAIN, VALIDATION
 from aec_ofa_tf.files import fingerprint
@@ -19,6 +18,7 @@ from aec_ofa_tf.search.bootstrap import bootstrap_interval
 from aec_ofa_tf.search.config import SearchConfig
 from aec_ofa_tf.search.store import EvaluationStore, SubnetMetrics
 from aec_ofa_tf.search.tree_evaluator import TreeEvaluator
+from aec_ofa_tf.terminal import progress
 from aec_ofa_tf.training.evaluation import Batches, all_labels
 from aec_ofa_tf.training.run import Run
 
@@ -135,7 +135,7 @@ class SearchEvaluation:
             available = self._run.records.clips(TRAIN)
             batches += max(1, min(self._sizes.calibration_clips, available) // batch)
         name = f"{len(subnets)} subnets, {split}"
-        with tqdm(desc=name, total=len(groups) * batches, unit="batch") as bar:
+        with progress(desc=name, total=len(groups) * batches, unit="batch") as bar:
             for group in groups:
                 yield from self._tree.scores(
                     group, self.splits[split].batches, statistics, bar.update

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import csv
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 from absl import logging
-from tabulate import tabulate
 
 from aec_ofa_tf.classes import ClassCounts
 from aec_ofa_tf.costs.costs import LATENCY, METRICS
@@ -18,12 +16,14 @@ from aec_ofa_tf.costs.npu import MS
 from aec_ofa_tf.files import read_json, replacing, write_json
 from aec_ofa_tf.models.space import SearchSpace, Subnet
 from aec_ofa_tf.reporting.figures import draw_pareto, draw_sensitivity, draw_spread
+from aec_ofa_tf.reporting.tables import shown
 from aec_ofa_tf.search.analyses import pareto_front, rank_correlation, sensitivity, spread
 from aec_ofa_tf.search.config import SearchConfig
 from aec_ofa_tf.search.evaluation import SearchEvaluation
 from aec_ofa_tf.search.results import BudgetResult, SearchResult, SubnetScores
 from aec_ofa_tf.search.store import SubnetMetrics
 from aec_ofa_tf.search.tensorboard import choose_sessions, log_search
+from aec_ofa_tf.terminal import show
 from aec_ofa_tf.training.run import Run
 
 Row = dict[str, object]
@@ -119,7 +119,7 @@ def report(
     )
     _draw(folder, result, findings, fronts)
     _log(run.workdir.path / "events" / "search", folder, evaluation, findings, fronts)
-    print(_table(result, config), file=sys.stderr)
+    show(_table(result, config))
     return result
 
 
@@ -233,6 +233,9 @@ def _log(
     log_search(events, values, findings.space, scored, _pictures(folder))
 
 
+_TEXTS = ("budget", "subnet")
+
+
 def _table(result: SearchResult, config: SearchConfig) -> str:
     bounded = [name for name in METRICS if name in config.bounded_costs]
     figure = result.budgets[0].figure
@@ -244,7 +247,7 @@ def _table(result: SearchResult, config: SearchConfig) -> str:
     # The evaluation figure is the last column.
     last = f"evaluation {figure}"
     rows = [{**{n: c for n, c in row.items() if n != last}, last: row[last]} for row in cells]
-    table = tabulate(rows, headers="keys", disable_numparse=True)
+    table = shown(rows, {name: "" if name in _TEXTS else ">" for name in rows[0]})
     return "\n".join([table, *map(str, result.class_gaps)])
 
 

@@ -29,6 +29,8 @@ class TrainConfig:
         learning_rate: Adam's learning rate.
         warmup_steps: Steps in which the learning rate rises linearly from 0.
         weight_decay: Decoupled weight decay (AdamW), as a share per unit of the learning rate.
+        adam_epsilon: What Adam adds to the root of the second moment, below which gradients are too
+            small to count; Keras has 1e-7, PyTorch 1e-8.
         schedule: Learning rate schedule: constant, or cosine decay to 0.
         precision: Precision of training; auto: mixed_bfloat16 if the CPU has bfloat16
             instructions, else float32.
@@ -73,6 +75,7 @@ class TrainConfig:
     learning_rate: float = number(1e-3, 1e-12)
     warmup_steps: int = number(0, 0, is_later=True)
     weight_decay: float = number(0.0, 0.0, is_later=True)
+    adam_epsilon: float = number(1e-7, 1e-16, 1.0, is_later=True)
     schedule: str = choice("constant", SCHEDULES)
     precision: str = choice("auto", PRECISIONS)
     seed: int = number(0, 0, 2**31 - 1)

@@ -10,9 +10,9 @@ from typing import NoReturn
 
 import numpy as np
 import tensorflow as tf
-from tqdm import tqdm
 
 from aec_ofa_tf.reporting.summaries import SummaryLog
+from aec_ofa_tf.terminal import progress
 from aec_ofa_tf.training.checkpoints import CheckpointStore
 from aec_ofa_tf.training.devices import Devices
 from aec_ofa_tf.training.profile import Profile
@@ -135,8 +135,8 @@ class StepLoop:
         return values_of(details, loss, stopping, self.trainer.supernet.space)
 
     def _run(self, feed: Feed, start: int, config: LoopConfig) -> None:
-        progress = Progress(feed.batch_size, by_size=self.trainer.supernet.space.size > 1)
-        bar = tqdm(
+        collected = Progress(feed.batch_size, by_size=self.trainer.supernet.space.size > 1)
+        bar = progress(
             total=config.steps,
             initial=start,
             desc=self.name,
@@ -144,17 +144,17 @@ class StepLoop:
             disable=not self.devices.chief,
         )
         with bar, Profile(self.log.directory, start, config.profile_steps) as profile:
-            batches = progress.timed(feed.batches_from(start))
+            batches = collected.timed(feed.batches_from(start))
             for step, batch in zip(range(start + 1, config.steps + 1), batches, strict=False):
                 with profile.step(step):
                     values = self.step(batch)
                 self._check(values.loss, step, feed)
                 bar.update()
-                progress.add(values)
+                collected.add(values)
                 if step % config.summary_every == 0:
                     bar.set_postfix(loss=f"{values.loss:.4f}", refresh=False)
                     rate = float(tf.convert_to_tensor(self.trainer.optimizer.learning_rate))
-                    scalars = {"optimizer/learning_rate": rate, **progress.scalars()}
+                    scalars = {"optimizer/learning_rate": rate, **collected.scalars()}
                     self.log.scalars(step, scalars)
                 if self._stopping or step == config.steps or step % config.checkpoint_every == 0:
                     self._save(step)
@@ -162,7 +162,7 @@ class StepLoop:
                     return
                 if config.validate_every and step % config.validate_every == 0:
                     self.validate(step)
-                    progress.restart()
+                    collected.restart()
 
     def _save(self, step: int) -> None:
         # The gradients of a finite loss need not be finite.

@@ -9,6 +9,7 @@ from functools import cached_property
 
 import numpy as np
 import tensorflow as tf
+from absl import logging
 
 from aec_ofa_tf.audio.augment import mix_pairs
 from aec_ofa_tf.costs.costs import macs, params
@@ -33,7 +34,7 @@ _TAGS = 3
 
 
 class Monitor:
-    """Logs validations, and a few training clips as the network sees and tags them.
+    """Logs and tells validations, and logs a few training clips as the network sees and tags them.
 
     Args:
         run: data and task.
@@ -107,6 +108,10 @@ class Monitor:
                 self._show_tags(step, subnet, statistics)
         scalars = {f"validation/{task.figure}_{name}": figures[name] for name in figures}
         self._log.scalars(step, scalars)
+        told = ", ".join(f"{name} {value:.3f}" for name, value in figures.items())
+        logging.info(
+            "%s, step %d: validation %s of %s", self._log.directory.name, step, task.figure, told
+        )
         self._last = step, figures
         return figures
 

@@ -48,12 +48,12 @@ def new_optimizer(
             trained alike.
         head: the classifier's weights; all others are the body.
     """
-    rate = learning_rate(train, steps)
+    rate, epsilon = learning_rate(train, steps), train.adam_epsilon
     if transfer is not None:
-        return TransferAdamW(rate, train.weight_decay, transfer, head)
+        return TransferAdamW(rate, train.weight_decay, transfer, head, epsilon)
     if train.weight_decay:
-        return keras.optimizers.AdamW(rate, weight_decay=train.weight_decay)
-    return keras.optimizers.Adam(rate)
+        return keras.optimizers.AdamW(rate, weight_decay=train.weight_decay, epsilon=epsilon)
+    return keras.optimizers.Adam(rate, epsilon=epsilon)
 
 
 class TransferAdamW(keras.optimizers.Adam):
@@ -67,6 +67,7 @@ class TransferAdamW(keras.optimizers.Adam):
         weight_decay: of head and body, as a share per unit of the learning rate.
         transfer: the body's schedule.
         head: the weights of the head.
+        epsilon: Adam's, see `TrainConfig.adam_epsilon`.
     """
 
     def __init__(
@@ -75,8 +76,9 @@ class TransferAdamW(keras.optimizers.Adam):
         weight_decay: float,
         transfer: TransferConfig,
         head: Sequence[keras.Variable],
+        epsilon: float = 1e-7,
     ) -> None:
-        super().__init__(rate)
+        super().__init__(rate, epsilon=epsilon)
         self._decay = weight_decay
         self._transfer = transfer
         self._head = head

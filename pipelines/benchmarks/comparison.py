@@ -6,9 +6,8 @@ import gc
 from collections.abc import Mapping, Sequence
 from functools import partial
 
-from tqdm import tqdm
-
 from aec_ofa_tf.layers.prefix import MASKS
+from aec_ofa_tf.terminal import progress
 from aec_ofa_tf.training.gradients import separate_gradients
 from pipelines.benchmarks.measuring import median_seconds
 from pipelines.benchmarks.settings import BFLOAT16, FLOAT32, TrainStepSettings
@@ -49,7 +48,7 @@ def _compare(
         step.choose(draws[0])
         step.run(batch)
     rows = []
-    for draw in tqdm(draws, desc=precision, unit="draw"):
+    for draw in progress(draws, desc=precision, unit="draw"):
         models = StandaloneModels(settings, draw, precision)
         models.run(batch)
         for step in steps.values():

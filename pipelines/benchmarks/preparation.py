@@ -11,9 +11,9 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
-from tqdm import tqdm
 
 from aec_ofa_tf.reporting.machine import describe_machine
+from aec_ofa_tf.terminal import progress
 from pipelines.benchmarks.measuring import OtherLoad, all_seconds, rounded, warned
 from pipelines.benchmarks.settings import PrepareSettings
 
@@ -93,7 +93,7 @@ def _write_recordings(folder: Path, clips: int, clip_secs: float) -> None:
     generator = np.random.default_rng(0)
     for name in _CLASSES:
         (folder / name).mkdir(parents=True)
-    for number in tqdm(range(clips), desc="recordings", unit="file"):
+    for number in progress(range(clips), desc="recordings", unit="file"):
         noise = 0.1 * generator.standard_normal(round(clip_secs * _RATE_HZ), np.float32)
         path = folder / _CLASSES[number % len(_CLASSES)] / f"{number}.wav"
         soundfile.write(path, noise, _RATE_HZ, subtype="PCM_16")

@@ -15,7 +15,6 @@ from statistics import median
 import numpy as np
 import tensorflow as tf
 from absl import logging
-from tqdm import tqdm
 
 from aec_ofa_tf.audio.front_end import PANNS
 from aec_ofa_tf.costs.budget import Budget
@@ -29,6 +28,7 @@ from aec_ofa_tf.reporting.machine import describe_machine
 from aec_ofa_tf.search.prefix_tree import SharedUnit, prefix_tree
 from aec_ofa_tf.search.tree_evaluator import TreeEvaluator
 from aec_ofa_tf.tasks import MULTI_LABEL
+from aec_ofa_tf.terminal import progress
 from aec_ofa_tf.training.evaluation import Batches, SubnetEvaluator, all_labels
 from aec_ofa_tf.workdir import Workdir
 from pipelines.benchmarks.measuring import OtherLoad, seconds_of
@@ -58,7 +58,7 @@ def run_search_suite(settings: SearchSettings) -> dict[str, object]:
     seconds: dict[Subnet, float] = {}
     tree_seconds: list[float] = []
     walk = partial(workload.tree, subnets)
-    for done, index in enumerate(tqdm(order, desc="one by one", unit="subnet")):
+    for done, index in enumerate(progress(order, desc="one by one", unit="subnet")):
         tree_seconds += [seconds_of(walk) for at in walks if at == done]
         seconds[subnets[index]] = seconds_of(partial(workload.alone, subnets[index]))
     tree_seconds += [seconds_of(walk) for at in walks if at == len(order)]

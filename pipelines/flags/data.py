@@ -15,6 +15,7 @@ from aec_ofa_tf.ownership import RECORDS, RUN, kinds_of, require_claimable
 from pipelines.flags import front_end, sources
 from tfrecords.clip import Source
 from tfrecords.manifest import Manifest
+from tfrecords.prepare_config import PrepareConfig
 from tfrecords.recordings import CHECKS
 from tfrecords.sources.recognise import recognise
 from tfrecords.sources.registry import READERS, read_source
@@ -69,23 +70,31 @@ def prepare_from_flags(
     check(source[0], features)
     warn_of_gaps(source[0].class_counts)
     # SciPy is slow to import and not needed for --help, a mistyped flag or a wrong source.
-    from tfrecords.prepare import PrepareConfig, prepare
+    from tfrecords.prepare import prepare
 
-    config = PrepareConfig(
+    return prepare(source.pop(), prepare_config(), Path(FLAGS.data_dir), FLAGS.beam_arg)
+
+
+def prepare_config() -> PrepareConfig:
+    """How the flags say that clips are stored.
+
+    Raises:
+        ValueError: a flag is wrong.
+    """
+    return PrepareConfig(
         dataset=dataset(),
         clip_secs=clip_secs(),
         length_policy=FLAGS.length_policy,
         payload=FLAGS.payload,
         seed=FLAGS.seed,
         clips_per_shard=FLAGS.clips_per_shard,
-        front_end=features,
+        front_end=front_end.front_end_from_flags(),
         float_scale=FLAGS.float_scale,
         max_missing_audio=FLAGS.max_missing_audio,
         source_check=FLAGS.source_check,
         max_bad_fraction=FLAGS.max_bad_fraction,
         max_missing_fraction=FLAGS.max_missing_fraction,
     )
-    return prepare(source.pop(), config, Path(FLAGS.data_dir), FLAGS.beam_arg)
 
 
 def warn_of_gaps(counts: ClassCounts, splits: tuple[str, ...] | None = None) -> None:

@@ -13,6 +13,7 @@ from aec_ofa_tf.export.config import ExportConfig
 from aec_ofa_tf.export.results import ConvertedFile
 from aec_ofa_tf.export.size_bounds import require_ports_within, within_budgets
 from aec_ofa_tf.search.config import SearchConfig
+from tests.pipelines.conftest import RANK_SWAP, export
 from tests.programs import run_program
 from tfrecords.records import open_records
 
@@ -49,9 +50,35 @@ def test_a_subnet_is_converted_for_a_target_with_a_card(trained, tmp_path, targe
     if target == "micro":
         assert result["port"]["micro"]["clips"] == 24
         assert result["port"]["micro"]["logit_steps"] <= 1
+        _check_scored_alike(tmp_path / f"{NAME}.tflite", trained.data_dir)
     assert json.loads(json.dumps(ConvertedFile.from_dict(result).as_dict())) == {
         name: value for name, value in result.items() if name not in ("files", "left_out")
     }
+
+
+def _check_scored_alike(path, data_dir):
+    """The figure in the micro interpreter is that of LiteRT, but for scores a step apart."""
+    flags = f"--model={path}", f"--data_dir={data_dir}"
+    litert, micro = (
+        run_program("evaluate", *flags, f"--interpreter={name}").result
+        for name in ("litert", "micro")
+    )
+    assert micro["interpreter"] == "micro"
+    assert micro["clips"] == litert["clips"] == 24
+    assert abs(micro["mAP"] - litert["mAP"]) < RANK_SWAP
+
+
+def test_a_file_with_float_ends_is_not_for_the_micro_interpreter(trained):
+    done = run_program(
+        "evaluate",
+        f"--model={export(trained) / 'log_mel-int8.tflite'}",
+        f"--data_dir={trained.data_dir}",
+        "--interpreter=micro",
+    )
+
+    assert done.code == 1
+    assert "has float input or output" in done.stderr
+    assert "--io_type=int8" in done.stderr
 
 
 def test_a_subnet_found_for_an_arena_is_within_it(trained, tmp_path):

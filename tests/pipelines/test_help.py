@@ -1,4 +1,4 @@
-"""Every program explains itself, in the README and by itself."""
+"""Every program explains itself, in the documentation and by itself."""
 
 import pytest
 
@@ -10,13 +10,15 @@ PROGRAMS = [path.stem for path in FILES if "program.run(main" in path.read_text(
 
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_a_program_tells_its_flags_and_a_command(name):
-    told = run_program(name, "--helpshort").stdout
+    done = run_program(name, "--helpshort")
 
+    told = done.stdout
+    assert done.code == 0
     assert f"python -m pipelines.{name}" in told
     assert "\n  --" in told
     assert ">>>" not in told
     assert "Example:" not in told
-    assert f"| `{name}` |" in (ROOT / "README.md").read_text(encoding="utf-8")
+    assert f"| `{name}` |" in (ROOT / "docs" / "programs.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(
@@ -47,3 +49,14 @@ def test_a_profile_has_no_flags_that_do_not_affect_it():
     assert "--pool_last" in told.replace("[no]", "")
     for name in ("task", "block_dropout", "embedding_dropout"):
         assert f"--{name}" not in told.replace("[no]", "")
+
+
+def test_a_quiet_program_prints_its_result_only():
+    asked = ["--space=[2,2,X]", "--base_channels=4", "--clip_secs=1", "--ram_kib=64"]
+
+    loud = run_program("boards", *asked)
+    quiet = run_program("boards", *asked, "--quiet")
+
+    assert "| board" in loud.stderr
+    assert quiet.stderr == ""
+    assert quiet.result == loud.result

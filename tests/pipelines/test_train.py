@@ -2,6 +2,7 @@ import json
 import re
 import shutil
 import signal
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -197,6 +198,30 @@ def test_a_subnet_can_be_trained_alone_or_from_the_supernet(trained, objective):
     assert 0 <= result["mAP"] <= 1
     model = keras.models.load_model(result["file"])
     assert sum(w.numpy().size for w in model.trainable_weights) == result["params"]
+    name = Path(result["file"]).stem
+    file = run_program(
+        "convert",
+        f"--workdir={trained.workdir}",
+        f"--data_dir={trained.data_dir}",
+        f"--alone={name}",
+        "--parity_clips=8",
+    ).result
+    # The file is of this network, not of the supernet's subnet with the same widths.
+    assert Path(file["file"]) == trained.workdir / "export" / name / "log_mel-float32.tflite"
+    assert file["keras_mAP"] == pytest.approx(result["mAP"], abs=1e-6)
+    assert file["mAP"] == pytest.approx(result["mAP"], abs=RANK_SWAP)
+
+
+def test_an_unknown_network_is_named_with_the_known_ones(trained):
+    done = run_program(
+        "convert",
+        f"--workdir={trained.workdir}",
+        f"--data_dir={trained.data_dir}",
+        "--alone=subnet-none",
+    )
+
+    assert done.code == 1
+    assert "has no network subnet-none; trained alone: " in done.stderr.splitlines()[-1]
 
 
 def test_a_run_that_was_killed_ends_with_the_weights_of_an_unbroken_one(trained, tmp_path):

@@ -172,7 +172,7 @@ def opened(browser: Browser, address: Path | str, model: str = MODEL) -> Browser
     """The page with a model chosen, on a wide screen."""
     browser.use(DESKTOP, "light")
     browser.open(address)
-    browser.wait_for(READY, secs=60)
+    browser.wait_for(READY)
     browser.run(CHOOSE, model)
     return browser
 
@@ -189,7 +189,7 @@ def tagged(browser: Browser, recording: Path) -> dict[str, float]:
 
 def scores_of(browser: Browser, recording: Path) -> dict[str, float]:
     done = f"{STATUS}.startsWith(arguments[0])"
-    browser.wait_for(done, f"{recording.name} is tagged", secs=30)
+    browser.wait_for(done, f"{recording.name} is tagged")
     return browser.run(SCORES)
 
 
@@ -270,7 +270,7 @@ def test_the_report_and_the_page_lead_to_each_other(browser, run):
     browser.use(DESKTOP, "light")
     browser.open(run / PAGE)
     browser.driver.find_element("css selector", "#try-it a").click()
-    browser.wait_for(READY, secs=60)
+    browser.wait_for(READY)
     assert browser.run("return document.title") == f"Try it: {run.name}"
     browser.driver.find_element("link text", "Report").click()
     assert (
@@ -368,17 +368,17 @@ def test_the_microphone_is_tagged_until_it_is_stopped(browser, run, address, res
         page.run(OWN_RATE_ONLY)
     element(page, "microphone").click()
 
-    page.wait_for(SCORES, secs=20)
+    page.wait_for(SCORES)
     first = page.run(HEARD)
     assert first.startswith("The last 0.64 s of the microphone, after ")
-    page.wait_for(f"{HEARD} !== arguments[0]", first, secs=20)
+    page.wait_for(f"{HEARD} !== arguments[0]", first)
     tagger = Tagger(run / "export" / MODEL)
     wanted = scored(tagger, buzz(CLIP))
     close = f"""
     const wanted = arguments[0], found = (() => {{{SCORES}}})();
     return Object.keys(wanted).every((label) => Math.abs(found[label] - wanted[label]) < 0.05);
     """
-    page.wait_for(close, wanted, secs=20)
+    page.wait_for(close, wanted)
     assert max(abs(wanted[n] - score) for n, score in scored(tagger, np.zeros(CLIP)).items()) > 0.2
     assert page.run("return document.getElementById('level').value") > BUZZ_PEAK / 2
     track = page.run("window.track = microphone.stream.getTracks()[0]; return track.readyState")
@@ -395,7 +395,7 @@ def test_the_microphone_is_tagged_until_it_is_stopped(browser, run, address, res
 def test_a_recording_ends_the_microphone(browser, run, sounds):
     page = opened(browser, run / TRY_IT_PAGE)
     element(page, "microphone").click()
-    page.wait_for(SCORES, secs=20)
+    page.wait_for(SCORES)
 
     wanted = expected(run / "export" / MODEL, sounds / "clip.wav")
     assert tagged(page, sounds / "clip.wav") == pytest.approx(wanted, abs=1e-4)

@@ -35,7 +35,7 @@ def coloured_pixels(png: bytes) -> int:
     return int((np.ptp(pixels, axis=2) > 60).sum())
 
 
-def last_ticks(board: Board) -> list[float]:
+def ticks(board: Board) -> list[float]:
     """The numbers at the horizontal axes."""
     return [float(text) for text in board.texts("line-chart-axis[axis='x'] text") if text]
 
@@ -46,7 +46,7 @@ def test_the_first_page_shows_pareto_fronts_and_learning_curves_without_a_click(
     board.wait(lambda: board.shown("line-chart") == len(LOSSES), "learning curves")
     board.wait(lambda: all(board.values("card-view img", "complete")), "pictures")
     # An axis without points goes from 0 to 1; these have steps up to the last.
-    board.wait(lambda: max(last_ticks(board), default=0) > 5, "steps")
+    board.wait(lambda: max(ticks(board), default=0) > 5, "steps")
     board.wait(lambda: min(map(coloured_pixels, board.pictures(CANVAS))) > 100, "lines")
     board.browser.screenshot("tensorboard-first-page", whole=False)
 

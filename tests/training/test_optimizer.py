@@ -1,7 +1,9 @@
+import math
 from collections.abc import Callable, Sequence
 from functools import partial
 
 import numpy as np
+import pytest
 import tensorflow as tf
 
 from aec_ofa_tf.pinned_keras import keras
@@ -46,3 +48,21 @@ def test_the_head_is_trained_as_by_adamw_and_decay_goes_by_the_rate_of_the_varia
     np.testing.assert_allclose(head, reference, rtol=1e-6)
     np.testing.assert_array_equal(body[:3], 1.0)
     np.testing.assert_allclose(body[3], 1 - 0.25 * RATE * (0.3 + 1), rtol=1e-4)
+
+
+@pytest.mark.parametrize("transfer", [None, TransferConfig("mn.keras")])
+@pytest.mark.parametrize("weight_decay", [0.0, 1e-9])
+def test_small_gradients_count_by_epsilon(weight_decay, transfer):
+    """In its first step Keras' Adam compares the gradient's root of 1 - beta_2 with epsilon."""
+    gradient, moment = 4e-8, 4e-8 * math.sqrt(1 - 0.999)
+    moves = []
+    for epsilon in (1e-7, 1e-8):
+        config = TrainConfig(learning_rate=RATE, weight_decay=weight_decay, adam_epsilon=epsilon)
+        weight = keras.Variable(np.zeros(1, np.float32))
+        optimizer = new_optimizer(config, 5, transfer, [weight])
+        optimizer.build([weight])
+        optimizer.apply([tf.constant([gradient])], [weight])
+        moves.append(-float(weight.numpy()[0]))
+    np.testing.assert_allclose(
+        moves, [RATE * moment / (moment + epsilon) for epsilon in (1e-7, 1e-8)], rtol=1e-3
+    )

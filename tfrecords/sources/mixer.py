@@ -25,6 +25,7 @@ from aec_ofa_tf.files import (
     write_json,
 )
 from aec_ofa_tf.ownership import SCENES, owned
+from aec_ofa_tf.terminal import progress
 from tfrecords.clip import SPLITS, Source, SourceError
 from tfrecords.sources.csv_list import COLUMNS, LABEL_SEPARATOR, read_csv
 
@@ -117,9 +118,7 @@ def mix(bank: EventBank, config: MixerConfig, out_dir: Path) -> Source:
         missing = [scene for scene in scenes if not (out_dir / scene.path).is_file()]
         room = round(_FLAC_BYTES * config.clip_samples * len(missing))
         require_room(out_dir, room, "scenes")
-        from tqdm import tqdm  # not in the core install
-
-        bar = tqdm(missing, desc="mix", unit="scene", disable=not missing, mininterval=1)
+        bar = progress(missing, desc="mix", unit="scene")
         for scene in bar:
             _write_audio(out_dir / scene.path, _waveform(scene, bank, config), config)
         if not is_read_only(out_dir):

@@ -12,6 +12,7 @@ import numpy as np
 
 from aec_ofa_tf.audio.io.decode import DecodeError, decode
 from aec_ofa_tf.files import fingerprint, read_json
+from aec_ofa_tf.terminal import progress
 from tfrecords.clip import SPLITS, Clip, Source, SourceError
 from tfrecords.sources.esc50 import read_esc50
 from tfrecords.sources.mixer import SETTINGS_NAME, MixerConfig, mix
@@ -83,9 +84,7 @@ def _known_unusable(out_dir: Path, identity: str) -> dict[str, str] | None:
 def _screen(wanted: Sequence[Clip], max_bad_fraction: float) -> dict[str, str]:
     """Decodes all recordings; returns id -> reason of those that are unusable."""
     unusable: dict[str, str] = {}
-    from tqdm import tqdm  # not in the core install
-
-    for clip in tqdm(wanted, desc="recordings", unit="file", mininterval=1):
+    for clip in progress(wanted, desc="recordings", unit="file"):
         try:
             if decode(clip.path, _RATE_HZ).is_silent:
                 unusable[clip.id] = "silence"

@@ -1,0 +1,139 @@
+"""Seconds of training, measured in a few steps on noise in a temporary run directory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TypeVar
+
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from aec_ofa_tf.models.network import NetworkConfig
+from aec_ofa_tf.models.space import SearchSpace, Subnet
+from aec_ofa_tf.training import stages
+from aec_ofa_tf.training.config import TeacherConfig, TrainConfig
+from aec_ofa_tf.training.devices import Devices
+from aec_ofa_tf.training.noise import NoiseDataset
+from aec_ofa_tf.training.origins import TransferConfig
+from aec_ofa_tf.training.run import Run
+from aec_ofa_tf.training.student_config import SubnetConfig, SupernetConfig
+from aec_ofa_tf.workdir import Workdir
+
+_MEASURED = 4
+"""Steps that are measured, after as many in which functions are traced."""
+
+_SCORED_CLIPS = 8
+
+Config = TypeVar("Config", SupernetConfig, SubnetConfig)
+
+
+@dataclass(frozen=True)
+class StepSecs:
+    """Seconds of a training step on this machine; None where the stage was not rehearsed.
+
+    Attributes:
+        teacher: of the teacher.
+        largest: of phase 1 of the supernet.
+        sampled: of phase 2 of the supernet.
+        subnet: of the subnet that is trained alone.
+    """
+
+    teacher: float | None = None
+    largest: float | None = None
+    sampled: float | None = None
+    subnet: float | None = None
+
+
+class Rehearsal:
+    """Trains a few steps of stages on noise of the real size.
+
+    What the stages need of earlier ones that are finished is read from the run directory.
+
+    Args:
+        space: the search space.
+        network: the static parts of its networks.
+        data: noise in the shape of the data.
+        devices: the devices for training.
+        workdir: the run directory; it need not exist, and is not changed.
+        folder: an empty folder for what the rehearsal writes.
+    """
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        network: NetworkConfig,
+        data: NoiseDataset,
+        devices: Devices,
+        workdir: Path,
+        folder: Path,
+    ) -> None:
+        self.run = Run(Workdir(folder), data, space, network, devices)
+        for place in ("stages", "checkpoints"):
+            (folder / place).mkdir()
+        for path in _finished(workdir):
+            (folder / path.relative_to(workdir)).symlink_to(path.resolve())
+
+    def teacher(self, config: TeacherConfig) -> float:
+        """Seconds of a step of the teacher."""
+        self._remove("teacher", "teacher.keras")
+        short = replace(config, train=_short(config.train), steps=2 * _MEASURED)
+        stages.train_teacher(self.run, short)
+        return self._secs("teacher", 2 * _MEASURED)
+
+    def supernet(self, config: SupernetConfig) -> tuple[float | None, float]:
+        """Seconds of a step in phase 1, if there is one, and in phase 2."""
+        self._remove("supernet", "frozen_largest.keras")
+        first = 2 * _MEASURED if config.largest_steps else 0
+        short = self._students(replace(config, largest_steps=first, steps=2 * _MEASURED))
+        stages.train_supernet(self.run, short)
+        last = self._secs("supernet", first + 2 * _MEASURED)
+        return (self._secs("supernet", first) if first else None), last
+
+    def subnet(self, subnet: Subnet, config: SubnetConfig) -> float:
+        """Seconds of a step of a subnet that is trained alone."""
+        random = replace(config, init="random", transfer=TransferConfig(), steps=2 * _MEASURED)
+        short = self._students(random)
+        stages.train_subnet(self.run, subnet, short)
+        (name,) = (path.name for path in (self.run.workdir.path / "events").glob("subnet-*"))
+        return self._secs(name, 2 * _MEASURED)
+
+    def _students(self, config: Config) -> Config:
+        if config.distill_from == "cache":  # noise has soft labels
+            self.run.workdir.finish_stage("soft_labels", {"teacher": "noise"}, {})
+        start = replace(config.transfer, classifier_steps=0, body_warmup_steps=0)
+        return replace(config, train=_short(config.train), transfer=start)
+
+    def _secs(self, stage: str, step: int) -> float:
+        """Seconds per step over the steps that end with a given one."""
+        events = EventAccumulator(str(self.run.workdir.path / "events" / stage))
+        events.Reload()
+        times = {event.step: event.wall_time for event in events.Tensors("loss/mean")}
+        return (times[step] - times[step - _MEASURED]) / _MEASURED
+
+    def _remove(self, stage: str, file: str) -> None:
+        """Removes the links to a stage that is rehearsed."""
+        folder = self.run.workdir.path
+        for path in (folder / "stages" / f"{stage}.json", folder / file):
+            path.unlink(missing_ok=True)
+        (folder / "checkpoints" / stage).unlink(missing_ok=True)
+
+
+def _short(train: TrainConfig) -> TrainConfig:
+    """Settings with the same steps, but without what is not a step."""
+    return replace(
+        train,
+        warmup_steps=0,
+        calibration_clips=_SCORED_CLIPS,
+        summary_every=_MEASURED,
+        validate_every=0,
+        checkpoint_every=1000,
+        profile_steps=0,
+    )
+
+
+def _finished(workdir: Path) -> Iterator[Path]:
+    """What finished stages of a run directory have left for later ones."""
+    yield from workdir.glob("stages/*.json")
+    yield from workdir.glob("checkpoints/*")
+    yield from (path for path in workdir.glob("*.keras"))

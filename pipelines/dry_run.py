@@ -1,0 +1,199 @@
+"""What `train` would do, without doing it: stages, subnets, time and disk."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from absl import flags
+
+from aec_ofa_tf.audio.front_end import FrontEndConfig
+from aec_ofa_tf.costs.costs import macs, params
+from aec_ofa_tf.dataset import SPLITS, TRAIN
+from aec_ofa_tf.description import Description, lines
+from aec_ofa_tf.models.network import NetworkConfig
+from aec_ofa_tf.models.space import Subnet
+from aec_ofa_tf.training.config import resume_key
+from aec_ofa_tf.workdir import Workdir
+from pipelines import room
+from pipelines.flags.experiment import TrainFlags
+from pipelines.planned_data import PlannedData, planned_data
+
+FLAGS = flags.FLAGS
+
+_FORWARD = 1 / 3
+"""Multiply-adds of a network's scores over those of a training step."""
+
+_TRAINING_CLIPS = 128
+_DONE = "done"
+
+
+def plan(request: TrainFlags) -> Description:
+    """Describes a run, after the checks that `train` makes; nothing is written for good.
+
+    Args:
+        request: the stages and their configurations.
+
+    Raises:
+        ValueError: as `train`, before its first stage.
+        OSError: a file cannot be read, or the disk has too little room.
+    """
+    found = planned_data(request)
+    sizes = len(found.labels), found.front_end.frames(found.clip_secs), found.front_end.mel_bins
+    network = request.options.network(request.space, *sizes, single_label=found.single_label)
+    left = _stages_left(request, found)
+    secs = _seconds(request, found, network, {name for name in left if left[name] != _DONE})
+    parts = dict(room.parts_of(request, network, found.clips[TRAIN]))
+    disk = {"records": round(found.clip_bytes * sum(found.clips.values())), **parts}
+    facts = [
+        ("data", _data_text(found)),
+        ("space", _space_text(request, network)),
+        ("budgets", lines(_budgets(request, network, found.front_end))),
+        ("stages", lines(f"{name}: {text}" for name, text in left.items())),
+        ("time", lines(_time_texts(secs, left))),
+        ("disk", _disk_text(disk)),
+    ]
+    shown = tuple((name, text) for name, text in facts if text)
+    values = {"stages": left, "seconds": secs, "bytes": disk, "subnets": request.space.size}
+    return Description(FLAGS.workdir, "a dry run; nothing was written", shown, values)
+
+
+def _data_text(found: PlannedData) -> str:
+    counts = ", ".join(f"{found.clips.get(split, 0):,} {split}" for split in SPLITS)
+    state = "prepared" if found.prepared else "to prepare"
+    return f"{counts} clips of {found.clip_secs:g} s, {len(found.labels)} labels; {state}"
+
+
+# Space
+
+
+def _space_text(request: TrainFlags, network: NetworkConfig) -> str:
+    space = request.space
+    ends = {"smallest": space.smallest, "largest": space.largest}
+    texts = [f"{name} {_costs(subnet, network)}" for name, subnet in ends.items()]
+    return f"{space}: {space.size:,} subnets; " + "; ".join(texts)
+
+
+def _costs(subnet: Subnet, network: NetworkConfig) -> str:
+    weights, work = params(subnet, network), macs(subnet, network)
+    return f"{weights:,} parameters, {work / 1e6:,.1f} M multiply-adds"
+
+
+def _budgets(
+    request: TrainFlags, network: NetworkConfig, features: FrontEndConfig
+) -> Iterator[str]:
+    """A sentence for every budget; one that no subnet meets was refused before."""
+    if request.search is None:
+        return
+    for budget, members in request.search.members(request.space, network, features).items():
+        count = "met" if members.count is None else f"met by {members.count:,} subnets"
+        yield f"{budget}: {count}"
+
+
+# Stages
+
+
+def _stages_left(request: TrainFlags, found: PlannedData) -> dict[str, str]:
+    """What is left to do of every requested stage."""
+    workdir = Workdir(Path(FLAGS.workdir), writable=False)
+    for stage, config in (("teacher", request.teacher), ("supernet", request.supernet)):
+        begun = workdir.is_done(stage) or _newest_step(stage) > 0
+        if config and begun:  # refuses other settings
+            settings = {**workdir.settings(stage), **resume_key(config)}
+            workdir.begin_stage(stage, settings, begun=True, owner=type(config))
+    left = {}
+    for stage in request.stages:
+        step = _newest_step(stage)
+        if found.prepared if stage == "prepare" else workdir.is_done(stage):
+            left[stage] = _DONE
+        else:
+            left[stage] = f"would go on from step {step:,}" if step else "would run"
+    if request.search and request.export:
+        files = len(request.export.inputs) * len(request.export.quantizations)
+        left["convert"] += f", {files} files for each of {len(request.search.budgets)} budgets"
+    return left
+
+
+def _newest_step(stage: str) -> int:
+    """The step of a stage's newest checkpoint; 0 without one."""
+    folder = Path(FLAGS.workdir) / "checkpoints" / stage
+    names = [path.stem for path in folder.glob("step-*.index")]
+    return max((int(name.removeprefix("step-")) for name in names), default=0)
+
+
+# Time
+
+
+def _seconds(
+    request: TrainFlags, found: PlannedData, network: NetworkConfig, todo: set[str]
+) -> dict[str, float]:
+    """Seconds of the stages that are left, except for search and conversion."""
+    secs = {}
+    if "prepare" in todo:
+        secs["prepare"] = found.clip_prepare_secs * sum(found.clips.values())
+    if todo & {"teacher", "supernet", "subnet"}:
+        secs |= _training_secs(request, found, network, todo)
+    if "soft_labels" in todo and request.teacher and "teacher" in secs:
+        train = secs["teacher"] / request.teacher.steps / request.teacher.train.batch_size
+        secs["soft_labels"] = _FORWARD * train * found.clips[TRAIN]
+    return {stage: round(secs[stage], 1) for stage in request.stages if stage in secs}
+
+
+def _training_secs(
+    request: TrainFlags, found: PlannedData, network: NetworkConfig, todo: set[str]
+) -> dict[str, float]:
+    """Seconds of the training stages that are left, from a few steps on noise."""
+    from aec_ofa_tf.training.devices import open_devices
+    from aec_ofa_tf.training.noise import NoiseDataset
+    from aec_ofa_tf.training.rehearsal import Rehearsal
+
+    few = {TRAIN: _TRAINING_CLIPS}
+    noise = NoiseDataset(found.labels, found.single_label, found.front_end, found.clip_secs, few)
+    strategy = request.devices.strategy
+    # Of a cluster this process is measured alone: the other workers are not there.
+    kind = "none" if strategy == "multiworker" else strategy
+    devices = open_devices(kind, request.devices.logical_cpus)
+    with tempfile.TemporaryDirectory() as place:
+        folders = Path(FLAGS.workdir), Path(place)
+        rehearsal = Rehearsal(request.space, network, noise, devices, *folders)
+        secs = {}
+        if request.teacher and "teacher" in todo:
+            steps = max(request.teacher.steps - _newest_step("teacher"), 0)
+            secs["teacher"] = steps * rehearsal.teacher(request.teacher)
+        if request.supernet and "supernet" in todo:
+            largest, sampled = rehearsal.supernet(request.supernet)
+            begun, steps = _newest_step("supernet"), request.supernet.largest_steps
+            secs["supernet"] = (largest or 0.0) * max(steps - begun, 0)
+            steps = min(request.supernet.steps, request.supernet.last_step - begun)
+            secs["supernet"] += sampled * steps
+        if request.subnet and "subnet" in todo:
+            subnet = request.space.parse_subnet(FLAGS.subnet)
+            secs["subnet"] = request.subnet.steps * rehearsal.subnet(subnet, request.subnet)
+        return secs
+
+
+def _time_texts(secs: Mapping[str, float], left: Mapping[str, str]) -> Iterator[str]:
+    yield f"about {_duration(sum(secs.values()))} on this machine as it is now"
+    yield from (f"{stage} {_duration(seconds)}" for stage, seconds in secs.items())
+    others = [stage for stage in left if stage not in secs and left[stage] != _DONE]
+    if others:
+        yield f"not counted: {', '.join(others)}, validation, tracing"
+
+
+def _duration(secs: float) -> str:
+    if secs < 90:
+        return f"{secs:.0f} s"
+    return f"{secs / 60:.0f} min" if secs < 90 * 60 else f"{secs / 3600:.1f} h"
+
+
+# Disk
+
+
+def _disk_text(disk: Mapping[str, int]) -> str:
+    total = f"at least {_size(sum(disk.values()))}"
+    return lines([total, *(f"{name} {_size(count)}" for name, count in disk.items() if count)])
+
+
+def _size(count: float) -> str:
+    return f"{count / 1e6:,.1f} MB" if count < 1e9 else f"{count / 1e9:,.1f} GB"

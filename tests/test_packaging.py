@@ -75,6 +75,16 @@ def test_the_wheel_has_the_sources_of_the_front_end_in_c(installed, tmp_path):
 
 
 @pytest.mark.slow
+def test_the_wheel_has_the_versions_that_npm_installs(installed, tmp_path):
+    code = (
+        "from aec_ofa_tf.report import litert_web\n"
+        "print(litert_web.version(), *sorted(p.name for p in litert_web.NPM_FILES.iterdir()))\n"
+    )
+    done = start([installed / "python", "-c", code], tmp_path)
+    assert done.stdout.split()[1:] == ["package-lock.json", "package.json"], done.stderr
+
+
+@pytest.mark.slow
 def test_the_console_command_runs_a_program_with_a_shipped_flagfile(installed, tmp_path):
     data_dir = tmp_path / "the data"
     clips = ["--train_clips=4", "--validation_clips=2", "--evaluation_clips=2"]

@@ -26,6 +26,9 @@ from aec_ofa_tf.files import DAMAGE_ERRORS, read_json
 
 PACKAGE = "@litertjs/core"
 
+NPM_FILES = resources.files("aec_ofa_tf.report").joinpath("npm")
+"""What npm installs: the name of the version, and its checksums."""
+
 _REQUEST = ("package.json", "package-lock.json")
 _MODULE = "dist/index.js"
 # The build for every browser. The one with relaxed SIMD is not faster for networks of this size,
@@ -177,4 +180,4 @@ def _cache() -> Path:
 
 
 def _packaged(name: str) -> str:
-    return resources.files("aec_ofa_tf.report").joinpath("npm", name).read_text(encoding="utf-8")
+    return NPM_FILES.joinpath(name).read_text(encoding="utf-8")

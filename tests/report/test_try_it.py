@@ -9,15 +9,18 @@ import pytest
 
 from aec_ofa_tf.experiment import Experiment
 from aec_ofa_tf.report import PAGE
-from aec_ofa_tf.report.litert_web import PACKAGE, open_package, runtime_script, version
+from aec_ofa_tf.report.litert_web import (
+    NPM_FILES,
+    PACKAGE,
+    open_package,
+    runtime_script,
+    version,
+)
 from aec_ofa_tf.report.try_it_files import TRY_IT_PAGE
 from tests.programs import Running, run_program
 from tests.report.litert_web import installed, needs_npm
 from tests.report.page import commands_of, text_of
 from tfrecords.records import open_records
-
-ROOT = Path(__file__).parents[2]
-NPM_FILES = ROOT / "aec_ofa_tf" / "report" / "npm"
 
 
 @pytest.fixture

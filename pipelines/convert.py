@@ -68,7 +68,9 @@ def main(_: list[str]) -> dict[str, object]:
     config = experiment.export_from_flags(read(EvaluationConfig))
     check_export_place(Path(FLAGS.workdir), FLAGS.out)
     if (Path(FLAGS.workdir) / DESCRIPTION).is_file():
-        return _convert_imported(config)
+        from pipelines.imported import convert_imported
+
+        return convert_imported(config)
     _check_flags()
     workdir = Workdir(Path(FLAGS.workdir))
     manifest = load_manifest(Path(FLAGS.data_dir))
@@ -101,33 +103,12 @@ def main(_: list[str]) -> dict[str, object]:
     return {**result.files[0].as_dict(), **result.as_dict()}
 
 
-def _convert_imported(config: ExportConfig) -> dict[str, object]:
-    """Converts the network that `import_weights` has imported into `--workdir`."""
-    if FLAGS.family or FLAGS.teacher or FLAGS.subnet or FLAGS.alone:
-        raise ValueError(
-            f"{FLAGS.workdir} holds an imported network, which is converted as it is: leave out "
-            "--subnet, --teacher, --alone and --family"
-        )
-    require_temporary_folder()
-    from aec_ofa_tf.export.imported import export_imported
-    from aec_ofa_tf.pretrained.importing import ImportedWeights
-    from tfrecords.records import open_records
-
-    records = open_records(FLAGS.data_dir) if FLAGS.data_dir else None
-    out = Path(FLAGS.out) if FLAGS.out else None
-    imported = ImportedWeights.open(Path(FLAGS.workdir))
-    result = export_imported(imported, config, records, out)
-    return {**result.files[0].as_dict(), **result.as_dict()}
-
-
 def _check_flags() -> None:
     if not FLAGS.data_dir:
         raise ValueError("converting trained networks needs their records: give --data_dir")
     chosen = FLAGS.family, FLAGS.teacher, bool(FLAGS.subnet), bool(FLAGS.alone)
     if chosen.count(True) != 1:
-        raise ValueError(
-            "give exactly one of --subnet=SUBNET, --teacher, --alone=NAME and --family"
-        )
+        raise ValueError("give exactly one of --subnet=NAME, --teacher, --alone=NAME, --family")
     if FLAGS.data_licence and not FLAGS.family:
         raise ValueError("--data_licence is for the model cards of --family: add --family")
     if FLAGS.family and not FLAGS.score:

@@ -86,6 +86,8 @@ def _unprepared(request: TrainFlags) -> PlannedData:
         source, clips = _source(Path(place))
         made_secs = (time.monotonic() - began) if data.dataset() in _MIXED else 0.0
         preflight.check_source(source, features, request)
+        if data.dataset() not in _MIXED:  # of which there are only a few yet
+            data.warn_of_gaps(source.class_counts)
         secs, size = _prepare_costs(source, Path(place))
         return PlannedData(
             labels=source.labels,

@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
-from logging import WARNING, LogRecord
+from logging import WARNING, Formatter, LogRecord
 from pathlib import Path
 
 from absl import app, flags, logging
@@ -82,6 +82,7 @@ def run(
     logging.use_absl_handler()
     logging.get_absl_handler().addFilter(_concerns_users)
     logging.get_absl_handler().python_handler.stream = BesideBars()
+    logging.get_absl_handler().setFormatter(_LogLine(datefmt="%Y-%m-%d %H:%M:%S"))
     logging.set_verbosity(logging.INFO)
     app.run(guarded, flags_parser=_parse_flags)
 
@@ -138,6 +139,15 @@ def print_line(line: str) -> bool:
         os.close(null)
         return False
     return True
+
+
+class _LogLine(Formatter):
+    """The time and the message; what is no mere note says so."""
+
+    def format(self, record: LogRecord) -> str:
+        """One line of the log."""
+        level = "" if record.levelno < WARNING else f"{record.levelname.lower()}: "
+        return f"{self.formatTime(record, self.datefmt)} {level}{super().format(record)}"
 
 
 def _concerns_users(record: LogRecord) -> bool:

@@ -1,5 +1,7 @@
 """Every program explains itself, in the documentation and by itself."""
 
+import re
+
 import pytest
 
 from tests.programs import ROOT, run_program
@@ -60,3 +62,14 @@ def test_a_quiet_program_prints_its_result_only():
     assert "| board" in loud.stderr
     assert quiet.stderr == ""
     assert quiet.result == loud.result
+
+
+def test_a_line_of_the_log_is_a_time_and_a_sentence(tmp_path):
+    done = run_program(
+        "prepare",
+        *("--dataset=synthetic", "--clip_secs=0.64", f"--data_dir={tmp_path / 'data'}"),
+        *("--train_clips=8", "--validation_clips=1", "--evaluation_clips=8"),
+    )
+
+    (line,) = [line for line in done.stderr.splitlines() if "validation clips: " in line]
+    assert re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d warning: validation clips: ", line)

@@ -161,6 +161,30 @@ def test_a_plain_model_is_loaded_back(supernet):
             load_plain(other, build_plain(subnet, NETWORK))
 
 
+@pytest.mark.parametrize("position", [0, -1])  # ReLU, hard-swish
+def test_a_channel_that_is_always_silent_is_no_missing_channel(supernet, position):
+    evaluator = SubnetEvaluator(supernet, [batch()])
+    model = materialise(supernet, SPACE.largest, evaluator.recalibrate(SPACE.largest), None)
+    name = [layer.name for layer in model.layers if "_expand_norm" in layer.name][position]
+    norm = model.get_layer(name)
+    gamma, beta, *moments = norm.get_weights()
+    gamma[-1], beta[-1] = 0.0, -4.0
+    norm.set_weights([gamma, beta, *moments])
+    silent = Supernet(SPACE, NETWORK)
+    load_plain(silent, model)
+
+    evaluator = SubnetEvaluator(silent, [batch()])
+    statistics = evaluator.recalibrate(SPACE.largest)
+    twin = materialise(silent, SPACE.largest, statistics)
+
+    variance = twin.get_layer(name.replace("expand", "depthwise")).moving_variance.numpy()
+    assert variance[-1] == 0.0
+    scores = evaluator.scores(SPACE.largest, statistics, [batch()])
+    np.testing.assert_allclose(twin(batch()["log_mel"]), scores, atol=1e-5)
+    with pytest.raises(ValueError, match="they are another subnet's"):
+        materialise(silent, SPACE.largest, evaluator.recalibrate(SPACE.smallest))
+
+
 def test_sorting_changes_the_order_and_not_the_outputs(supernet):
     evaluator = SubnetEvaluator(supernet, [batch()])
     model = materialise(supernet, SPACE.largest, evaluator.recalibrate(SPACE.largest), None)

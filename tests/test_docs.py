@@ -44,14 +44,8 @@ FEW_STEPS = (
     *("--batch_size=4", "--calibration_clips=8", "--clip_secs=0.5", "--bootstrap_resamples=100"),
     *FEW_CHECKS,
 )
-FEW_CLIPS = ("--train_clips=24", "--validation_clips=8", "--evaluation_clips=8")
 SMALL = {
     ("your_recordings.md", "train"): (*FEW_STEPS, "--quantization=int8"),
-    ("getting_started.md", "train"): (
-        *FEW_STEPS,
-        *FEW_CLIPS,
-        *("--precision=float32", "--input=waveform", "--quantization=int8"),
-    ),
     ("audioset.md", "prepare"): ("--clip_secs=0.5", "--validation_clips=2"),
     ("budgets.md", "convert"): (*FEW_CHECKS, "--quantization=int8"),
     "search": ("--calibration_clips=8", "--bootstrap_resamples=100"),
@@ -168,7 +162,7 @@ def test_the_guides_go_on_from_the_tutorial(page, followed, folder):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("page", ["getting_started.md", "audioset.md", "microcontrollers.md"])
+@pytest.mark.parametrize("page", ["audioset.md", "microcontrollers.md"])
 def test_commands_of_other_pages_run(page, folder):
     follow(page, folder)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -50,6 +51,18 @@ class Description:
             **self.values,
             "commands": list(self.commands),
         }
+
+
+def command(program: str, *words: str, **flags: object) -> str:
+    """`python -m pipelines.PROGRAM` with flags, quoted for a shell.
+
+    Args:
+        program: name of the program.
+        words: placeholders and other words behind the flags, which are not quoted.
+        flags: values by name; True for a switch.
+    """
+    given = [f"--{n}" if v is True else f"--{n}={shlex.quote(str(v))}" for n, v in flags.items()]
+    return " ".join([f"python -m pipelines.{program}", *given, *words])
 
 
 def listed(names: Sequence[str]) -> str:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from aec_ofa_tf.costs.costs import subnet_costs
-from aec_ofa_tf.description import Description, lines, listed
+from aec_ofa_tf.costs.costs import params, subnet_costs
+from aec_ofa_tf.description import Description, command, lines, listed
 from aec_ofa_tf.files import JsonObject
 from aec_ofa_tf.models.network import NetworkConfig
-from aec_ofa_tf.models.space import Subnet
+from aec_ofa_tf.models.space import SearchSpace, Subnet
 from aec_ofa_tf.pretrained import DESCRIPTION
 from aec_ofa_tf.search.results import SearchResult
 from aec_ofa_tf.tagging.model_file import LABELS_FILE, read_info
@@ -20,6 +21,11 @@ from aec_ofa_tf.workdir import SEARCH, Workdir
 _CHECKPOINT = re.compile(r"step-(\d+)(\.index|\.data-\d+-of-\d+)?")
 _SUBNETS = ("smallest", "largest")
 _FILES = 6
+_ORIGIN = ("run", "dataset", "records_fingerprint", "run_fingerprint")
+"""What a model file says of the run and of the data that it comes from."""
+
+_SHOWN = ("steps", "largest_steps", "batch_size", "learning_rate", "schedule", "seed", "records")
+"""The settings of a training stage that a description shows."""
 
 
 def describe_artefact(path: Path) -> Description:
@@ -41,8 +47,11 @@ def describe_artefact(path: Path) -> Description:
         return _import(path)
     if (path / "config.json").is_file():
         return _run(Workdir(path))
+    for parent in path.resolve().parents:
+        if (parent / "config.json").is_file():
+            raise ValueError(f"{path} lies in the run directory {parent}: describe that")
     raise ValueError(
-        f"{path} is nothing that this project writes: give a run directory, a data directory, a "
+        f"{path} cannot be described: give a run directory, a directory of complete records, a "
         "folder of imported weights, a checkpoint, or a .keras or .tflite file. Recordings "
         "become records by `python -m pipelines.prepare --source=FOLDER --data_dir=DATA`"
     )
@@ -60,6 +69,7 @@ def _run(workdir: Workdir) -> Description:
         ("input", f"clips of {config['clip_secs']:g} s, {workdir.front_end()}"),
         ("space", f"{space}: {space.size:,} subnets"),
         *((name, _costs_text(subnet, network)) for name, subnet in ends.items()),
+        *_training(workdir),
         ("stages", ", ".join(f"{n} {'done' if ok else 'begun'}" for n, ok in done.items())),
     ]
     values: dict[str, object] = {
@@ -88,23 +98,35 @@ def _run(workdir: Workdir) -> Description:
     return _described(workdir.path, "a run directory", facts, values, _after(workdir, done, files))
 
 
+def _training(workdir: Workdir) -> list[tuple[str, str]]:
+    """Steps, rates and data of the training stages that were begun."""
+    facts = []
+    for stage in ("teacher", "supernet"):
+        settings = workdir.settings(stage)
+        shown = [f"{n} {settings[n]}" for n in _SHOWN if settings.get(n)]
+        facts += [(stage, ", ".join(shown))] * bool(shown)
+    return facts
+
+
 def _after(workdir: Workdir, done: dict[str, bool], files: list[Path]) -> tuple[str, ...]:
     """The commands that a run directory needs next."""
-    folder, flags = workdir.path, workdir.path / "flags.txt"
+    flags = workdir.path / "flags.txt"
     if files:
-        return (f"python -m pipelines.tag --model={files[0]} RECORDING",)
+        return (command("tag", "RECORDING", model=files[0]),)
+    where = {"workdir": workdir.path, "data_dir": "DATA"}
     if done.get(SEARCH):
-        return (
-            f"python -m pipelines.convert --workdir={folder} --data_dir=DATA --family "
-            "--quantization=float32,int8",
-        )
-    if done.get("supernet"):
-        return (
-            f"python -m pipelines.search --workdir={folder} --data_dir=DATA --budget='params<=50k'",
-        )
-    if flags.exists():
-        return (f"python -m pipelines.train --flagfile={flags}",)
-    return (f"python -m pipelines.train --workdir={folder} --data_dir=DATA",)
+        return (command("convert", **where, family=True, quantization="float32,int8"),)
+    if flags.exists() and not done.get("supernet"):
+        return (command("train", flagfile=flags),)
+    budget = example_budget(*workdir.space_and_network())
+    return (command("search" if done.get("supernet") else "train", **where, budget=budget),)
+
+
+def example_budget(space: SearchSpace, network: NetworkConfig) -> str:
+    """A budget that some subnets meet: one and a half times the smallest's parameters."""
+    ends = params(space.smallest, network), params(space.largest, network)
+    thousands = math.ceil(min(1.5 * ends[0], ends[1]) / 1000)
+    return f"params<={thousands}k"
 
 
 def _files(workdir: Workdir) -> list[Path]:
@@ -155,9 +177,13 @@ def _import(folder: Path) -> Description:
     ]
     values = {**found.as_dict(), **_costs(found.subnet, found.network)}
     commands = (
-        f"python -m pipelines.convert --workdir={folder} --input=waveform --quantization=float32",
-        "python -m pipelines.train --flagfile=esc10_pretrained.flags --source=ESC10 "
-        f"--pretrained={found.model_file}",
+        command("convert", workdir=folder, input="waveform", quantization="float32"),
+        command(
+            "train",
+            flagfile="esc10_pretrained.flags",
+            source="ESC10",
+            pretrained=found.model_file,
+        ),
     )
     return _described(folder, "imported weights", facts, values, commands)
 
@@ -174,8 +200,12 @@ def _tflite(path: Path) -> Description:
         ("task", info.task),
         ("labels", listed(info.labels)),
     ]
-    figures = {name: value for name, value in info.extra.items() if isinstance(value, int | float)}
-    facts += [("figures", ", ".join(map(_figure, figures.items())))] * bool(figures)
+    plain = {name: value for name, value in info.extra.items() if not isinstance(value, dict)}
+    origin = {name: plain.pop(name) for name in _ORIGIN if name in plain}
+    facts += [("from", ", ".join(f"{n} {v}" for n, v in origin.items()))] * bool(origin)
+    facts += [("settings", ", ".join(map(_figure, plain.items())))] * bool(plain)
+    card = path.with_name(f"{path.name}.md")
+    facts += [("figures", f"in its card {card}")] * card.is_file()
     values = {
         "network": info.network,
         "subnet": info.subnet,
@@ -188,8 +218,8 @@ def _tflite(path: Path) -> Description:
         "extra": dict(info.extra),
     }
     commands = (
-        f"python -m pipelines.tag --model={path} RECORDING",
-        f"python -m pipelines.evaluate --model={path} --data_dir=DATA",
+        command("tag", "RECORDING", model=path),
+        command("evaluate", model=path, data_dir="DATA"),
     )
     return _described(path, "a TFLite model", facts, values, commands if info.labels else ())
 
@@ -199,30 +229,32 @@ def _keras(path: Path) -> Description:
     from aec_ofa_tf.models.supernet import Supernet
 
     model = load_model(path)
-    params = sum(int(weight.shape.num_elements()) for weight in model.trainable_weights)
+    weights = sum(int(weight.shape.num_elements()) for weight in model.trainable_weights)
     if isinstance(model, Supernet):
         facts = [
             ("space", f"{model.space}: {model.space.size:,} subnets"),
-            ("parameters", f"{params:,}"),
+            ("parameters", f"{weights:,}"),
         ]
-        values = {"space": str(model.space), "params": params}
+        values = {"space": str(model.space), "params": weights}
         return _described(path, "a supernet", facts, values)
     shapes = [f"{tuple(tensor.shape[1:])}" for tensor in (*model.inputs, *model.outputs)]
     facts = [
         ("name", model.name),
-        ("parameters", f"{params:,}"),
+        ("parameters", f"{weights:,}"),
         ("tensors", f"from {' and '.join(shapes[:-1])} to {shapes[-1]}, without the batch"),
     ]
     labels = path.with_name(LABELS_FILE)
     names = labels.read_text(encoding="utf-8").splitlines() if labels.is_file() else []
     facts += [("labels", listed(names))] if names else []
-    values = {"name": model.name, "params": params, "labels": names}
-    evaluate = f"python -m pipelines.evaluate --model={path} --data_dir=DATA"
+    values = {"name": model.name, "params": weights, "labels": names}
+    evaluate = command("evaluate", model=path, data_dir="DATA")
     return _described(path, "a Keras model", facts, values, (evaluate,))
 
 
-def _figure(item: tuple[str, float]) -> str:
+def _figure(item: tuple[str, object]) -> str:
     name, value = item
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return f"{name} {value}"
     return f"{name} {value:,}" if isinstance(value, int) else f"{name} {value:.4g}"
 
 

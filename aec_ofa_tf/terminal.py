@@ -47,11 +47,14 @@ def progress(
     from tqdm import tqdm  # not in the core install
 
     settings: dict[str, Any] = {"disable": disable or not (is_watched() or _wants_lines())}
+    lines = _Lines()
     if _wants_lines():
-        settings |= {"file": _Lines(), "bar_format": _LINE, "mininterval": _LINE_SECS}
-    return tqdm(
+        settings |= {"file": lines, "bar_format": _LINE, "mininterval": _SHORT_SECS}
+    bar = tqdm(
         items, desc=desc, unit=unit, total=total, initial=initial, delay=_SHORT_SECS, **settings
     )
+    lines.bar = bar
+    return bar
 
 
 def is_watched() -> bool:
@@ -96,12 +99,20 @@ class BesideBars(io.TextIOBase):
 
 
 class _Lines:
-    """Turns what a bar draws over and over into one line each."""
+    """Turns what a bar draws over and over into one line each, the first one soon."""
+
+    bar: Any = None
+    _count = ""
 
     def write(self, text: str) -> None:
         line = text.strip()
-        if line and sys.stderr is not None:
-            sys.stderr.write(f"{line}\n")
+        count = line.partition(",")[0]
+        if not line or count == self._count or sys.stderr is None:
+            return
+        sys.stderr.write(f"{line}\n")
+        self._count = count
+        if self.bar is not None:
+            self.bar.mininterval = _LINE_SECS
 
     def flush(self) -> None:
         BesideBars().flush()

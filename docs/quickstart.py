@@ -7,10 +7,10 @@ import aec_ofa_tf as ofa
 
 source = ofa.read_folder("recordings")
 config = ofa.PrepareConfig("folder", clip_secs=4.0, payload="audio")
-records = ofa.prepare(source, "runs/mine/data", config)
+records = ofa.prepare(source, "runs/python/data", config)
 
 space = ofa.search_space("[2,2,X]", base_channels=16)
-experiment = ofa.Experiment("runs/mine", records, space)
+experiment = ofa.Experiment("runs/python", records, space)
 
 train = ofa.TrainConfig(batch_size=32, learning_rate=3e-3, schedule="cosine")
 experiment.train_teacher(ofa.TeacherConfig(train, base_channels=16, steps=3000))

@@ -12,6 +12,7 @@ from aec_ofa_tf.audio.front_end import FrontEndConfig
 from aec_ofa_tf.costs.costs import macs, params
 from aec_ofa_tf.dataset import SPLITS, TRAIN
 from aec_ofa_tf.description import Description, lines
+from aec_ofa_tf.models.family import experiment_config
 from aec_ofa_tf.models.network import NetworkConfig
 from aec_ofa_tf.models.space import Subnet
 from aec_ofa_tf.training.config import resume_key
@@ -28,6 +29,15 @@ _FORWARD = 1 / 3
 _TRAINING_CLIPS = 128
 _DONE = "done"
 
+_SMALL_BYTES = 50_000
+"""Less is not worth a line."""
+
+_REPEATED = ("search", "convert")
+"""Stages that look at each start what is left to do."""
+
+_FIRST = {"cache": {"supernet": "soft_labels"}, "online": {"supernet": "teacher"}}
+"""The earlier stage that a supernet needs, by the source of its soft labels."""
+
 
 def plan(request: TrainFlags) -> Description:
     """Describes a run, after the checks that `train` makes; nothing is written for good.
@@ -42,10 +52,15 @@ def plan(request: TrainFlags) -> Description:
     found = planned_data(request)
     sizes = len(found.labels), found.front_end.frames(found.clip_secs), found.front_end.mel_bins
     network = request.options.network(request.space, *sizes, single_label=found.single_label)
+    if (Path(FLAGS.workdir) / "config.json").is_file():  # refuses another experiment
+        shape = found.labels, found.front_end, found.clip_secs
+        Workdir(Path(FLAGS.workdir)).claim(experiment_config(request.space, network, *shape))
     left = _stages_left(request, found)
     secs = _seconds(request, found, network, {name for name in left if left[name] != _DONE})
-    parts = dict(room.parts_of(request, network, found.clips[TRAIN]))
-    disk = {"records": round(found.clip_bytes * sum(found.clips.values())), **parts}
+    disk = {"records": round(found.clip_bytes * sum(found.clips.values()))}
+    for place, size in room.parts_left(request, network, found.clips[TRAIN]).items():
+        if left.get(Path(place).stem) != _DONE:
+            disk[place] = size
     facts = [
         ("data", _data_text(found)),
         ("space", _space_text(request, network)),
@@ -95,24 +110,58 @@ def _budgets(
 
 
 def _stages_left(request: TrainFlags, found: PlannedData) -> dict[str, str]:
-    """What is left to do of every requested stage."""
+    """What is left to do of every requested stage.
+
+    Raises:
+        ValueError: an earlier stage is missing, or was run with other settings.
+    """
     workdir = Workdir(Path(FLAGS.workdir), writable=False)
-    for stage, config in (("teacher", request.teacher), ("supernet", request.supernet)):
-        begun = workdir.is_done(stage) or _newest_step(stage) > 0
-        if config and begun:  # refuses other settings
-            settings = {**workdir.settings(stage), **resume_key(config)}
-            workdir.begin_stage(stage, settings, begun=True, owner=type(config))
+    _check_settings(request, workdir)
+    _check_order(request, workdir)
     left = {}
     for stage in request.stages:
-        step = _newest_step(stage)
-        if found.prepared if stage == "prepare" else workdir.is_done(stage):
+        name = _name(stage, request)
+        done = found.prepared if stage == "prepare" else workdir.is_done(name)
+        if stage in _REPEATED:
+            left[stage] = "would run; what is there already is used again"
+        elif done:
             left[stage] = _DONE
         else:
+            step = _newest_step(name)
             left[stage] = f"would go on from step {step:,}" if step else "would run"
-    if request.search and request.export:
-        files = len(request.export.inputs) * len(request.export.quantizations)
-        left["convert"] += f", {files} files for each of {len(request.search.budgets)} budgets"
     return left
+
+
+def _check_settings(request: TrainFlags, workdir: Workdir) -> None:
+    for stage, config in (
+        ("teacher", request.teacher),
+        ("supernet", request.supernet),
+        (_name("subnet", request), request.subnet),
+    ):
+        if config and (workdir.is_done(stage) or _newest_step(stage)):  # refuses other settings
+            settings = {**workdir.settings(stage), **resume_key(config)}
+            workdir.begin_stage(stage, settings, begun=True, owner=type(config))
+
+
+def _check_order(request: TrainFlags, workdir: Workdir) -> None:
+    needed = {"search": "supernet", "convert": "search"}
+    if not request.soft_labels.is_foreign:
+        needed["soft_labels"] = "teacher"
+    if request.supernet:
+        needed |= _FIRST.get(request.supernet.distill_from, {})
+    for stage, earlier in needed.items():
+        is_there = earlier in request.stages or earlier in workdir.stages()
+        if stage in request.stages and not is_there:
+            raise ValueError(f"stage {earlier} is not done in {workdir.path}: run it first")
+
+
+def _name(stage: str, request: TrainFlags) -> str:
+    """The stage's name in the run directory."""
+    if stage != "subnet" or not request.subnet:
+        return stage
+    from aec_ofa_tf.training.stages import subnet_stage
+
+    return subnet_stage(request.space.parse_subnet(FLAGS.subnet), request.subnet)
 
 
 def _newest_step(stage: str) -> int:
@@ -169,16 +218,17 @@ def _training_secs(
             secs["supernet"] += sampled * steps
         if request.subnet and "subnet" in todo:
             subnet = request.space.parse_subnet(FLAGS.subnet)
-            secs["subnet"] = request.subnet.steps * rehearsal.subnet(subnet, request.subnet)
+            steps = max(request.subnet.steps - _newest_step(_name("subnet", request)), 0)
+            secs["subnet"] = steps * rehearsal.subnet(subnet, request.subnet)
         return secs
 
 
 def _time_texts(secs: Mapping[str, float], left: Mapping[str, str]) -> Iterator[str]:
-    yield f"about {_duration(sum(secs.values()))} on this machine as it is now"
+    yield f"about {_duration(sum(secs.values()))} of work on this machine as it is now"
     yield from (f"{stage} {_duration(seconds)}" for stage, seconds in secs.items())
     others = [stage for stage in left if stage not in secs and left[stage] != _DONE]
     if others:
-        yield f"not counted: {', '.join(others)}, validation, tracing"
+        yield f"and besides {', '.join(others)}, validation, and up to a minute a stage to begin"
 
 
 def _duration(secs: float) -> str:
@@ -191,8 +241,10 @@ def _duration(secs: float) -> str:
 
 
 def _disk_text(disk: Mapping[str, int]) -> str:
-    total = f"at least {_size(sum(disk.values()))}"
-    return lines([total, *(f"{name} {_size(count)}" for name, count in disk.items() if count)])
+    total = f"at least {_size(sum(disk.values()))}, and some MB for the report and TensorBoard"
+    return lines(
+        [total, *(f"{name} {_size(count)}" for name, count in disk.items() if count > _SMALL_BYTES)]
+    )
 
 
 def _size(count: float) -> str:

@@ -7,6 +7,7 @@ byte-order mark, which would become part of the first flag, and PowerShell write
 from __future__ import annotations
 
 import codecs
+import difflib
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -29,10 +30,10 @@ def expanded(arguments: Sequence[str], within: tuple[Path, ...] = ()) -> list[st
         within: the flagfiles that these arguments are part of.
 
     Returns:
-        The command line. A file that does not exist is left to absl, which reports it.
+        The command line.
 
     Raises:
-        ValueError: a flagfile is not text.
+        ValueError: a flagfile does not exist, or is not text.
     """
     found: list[str] = []
     rest = list(arguments)
@@ -47,8 +48,9 @@ def expanded(arguments: Sequence[str], within: tuple[Path, ...] = ()) -> list[st
         path = _path(name if equals else rest.pop(0))
         if path in within:  # which absl ignores too
             continue
-        is_file = path.is_file()
-        found += expanded(_lines(path), (*within, path)) if is_file else [f"{_FLAG[0]}={path}"]
+        if not path.is_file():
+            raise ValueError(_unknown(path))
+        found += expanded(_lines(path), (*within, path))
     return found
 
 
@@ -56,6 +58,14 @@ def _path(name: str) -> Path:
     shipped = FLAGFILES / name
     is_shipped = Path(name).name == name and not Path(name).exists() and shipped.is_file()
     return shipped if is_shipped else Path(os.path.expanduser(name))  # noqa: PTH111 - as absl
+
+
+def _unknown(path: Path) -> str:
+    """Why there is no such flagfile, with the shipped one of the most similar name."""
+    shipped = sorted(file.name for file in FLAGFILES.glob("*.flags"))
+    near = difflib.get_close_matches(path.name, shipped, n=1)
+    hint = f"did you mean {near[0]}" if near else f"shipped with this package: {', '.join(shipped)}"
+    return f"--flagfile={path} does not exist; {hint}"
 
 
 def _lines(path: Path) -> list[str]:

@@ -6,7 +6,6 @@ import tempfile
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 
 from absl import flags
@@ -18,6 +17,7 @@ from pipelines.flags import data, front_end, sources
 from pipelines.flags.experiment import TrainFlags
 from tfrecords.clip import Clip, Source
 from tfrecords.manifest import MANIFEST_NAME, load_manifest
+from tfrecords.prepare import is_prepared, prepare
 from tfrecords.sources.registry import read_source
 
 FLAGS = flags.FLAGS
@@ -61,12 +61,13 @@ def planned_data(request: TrainFlags) -> PlannedData:
         ValueError: as `train`, before its first stage.
         OSError: a file cannot be read, or the disk has too little room.
     """
-    prepares, there = "prepare" in request.stages, (Path(FLAGS.data_dir) / MANIFEST_NAME).is_file()
-    if prepares and not there:
-        return _unprepared(request)
-    if prepares:  # only compares the records with the flags
-        data.prepare_from_flags(partial(preflight.check_source, request=request))
+    if "prepare" in request.stages:
+        return _to_prepare(request)
     preflight.check_records(request)
+    return _prepared()
+
+
+def _prepared() -> PlannedData:
     manifest = load_manifest(Path(FLAGS.data_dir))
     return PlannedData(
         labels=manifest.labels,
@@ -78,7 +79,7 @@ def planned_data(request: TrainFlags) -> PlannedData:
     )
 
 
-def _unprepared(request: TrainFlags) -> PlannedData:
+def _to_prepare(request: TrainFlags) -> PlannedData:
     features = front_end.front_end_from_flags()
     features.clip_samples(data.clip_secs())  # checks the length before scenes are mixed
     with tempfile.TemporaryDirectory() as place:
@@ -88,6 +89,10 @@ def _unprepared(request: TrainFlags) -> PlannedData:
         preflight.check_source(source, features, request)
         if data.dataset() not in _MIXED:  # of which there are only a few yet
             data.warn_of_gaps(source.class_counts)
+            if is_prepared(source, data.prepare_config(), Path(FLAGS.data_dir)):
+                return _prepared()
+        elif (Path(FLAGS.data_dir) / MANIFEST_NAME).is_file():
+            return _prepared()
         secs, size = _prepare_costs(source, Path(place))
         return PlannedData(
             labels=source.labels,
@@ -117,8 +122,6 @@ def _source(place: Path) -> tuple[Source, dict[str, int]]:
 
 def _prepare_costs(source: Source, place: Path) -> tuple[float, float]:
     """Seconds and bytes of a clip, from the difference between a few clips and more."""
-    from tfrecords.prepare import prepare
-
     secs, sizes = [], []
     counts = [min(count, len(source.clips)) for count in (_FEW_CLIPS, _MORE_CLIPS)]
     for count in counts:

@@ -16,7 +16,7 @@ from aec_ofa_tf.files import require_writable
 from aec_ofa_tf.ownership import MODELS, require_claimable
 from aec_ofa_tf.search.config import require_validation
 from aec_ofa_tf.training.device_config import check_devices
-from pipelines.flags import data
+from pipelines.flags import data, naming
 from pipelines.flags.experiment import TrainFlags
 from pipelines.room import check_room
 from tfrecords.clip import Source
@@ -50,7 +50,8 @@ def check_request(request: TrainFlags) -> None:
     if "subnet" in request.stages and not FLAGS.subnet:
         raise ValueError("--stages=subnet needs --subnet, for example --subnet=0.4")
     if FLAGS.subnet:
-        request.space.parse_subnet(FLAGS.subnet)
+        with naming("subnet"):
+            request.space.parse_subnet(FLAGS.subnet)
     if request.search:
         request.search.check_storage()
         request.search.load_latency_table()  # a missing file fails here
@@ -130,9 +131,11 @@ def check_budgets(
     sizes = classes, front_end.frames(clip_secs), front_end.mel_bins
     network = request.options.network(request.space, *sizes, single_label=False)
     if request.search:
-        request.search.members(request.space, network, front_end)
+        with naming("budget"):
+            request.search.members(request.space, network, front_end)
     if request.supernet:
-        request.supernet.sampled(request.space, network, front_end)
+        with naming("sample_budget"):
+            request.supernet.sampled(request.space, network, front_end)
 
 
 def check_export_place(workdir: Path, out: str | None) -> None:

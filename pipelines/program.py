@@ -105,7 +105,10 @@ def _parse_flags(arguments: list[str]) -> list[str]:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(1)
     try:
-        return app.parse_flags_with_usage(given)
+        return flags.FLAGS(given)
+    except flags.Error as error:
+        print(f"error: {error}; --helpshort lists the flags", file=sys.stderr)
+        sys.exit(1)
     except SystemExit:
         if _HELP & {argument.lstrip("-") for argument in given if argument.startswith("-")}:
             sys.exit(0)  # absl ends with 1 as if to be asked were an error

@@ -50,13 +50,21 @@ def check_room(
     sizes = classes, front_end.frames(clip_secs), front_end.mel_bins
     network = request.options.network(request.space, *sizes, single_label=False)
     workdir, data_dir = Path(FLAGS.workdir), Path(FLAGS.data_dir)
-    parts = list(parts_of(request, network, training_clips))
-    needed = sum(max(size - written_bytes(workdir / name), 0) for name, size in parts)
+    needed = sum(parts_left(request, network, training_clips).values())
     if new_clips and FLAGS.payload == "log_mel" and disk_of(data_dir) == disk_of(workdir):
         records = new_clips * sizes[1] * sizes[2] * _FLOAT16_BYTES
         needed += max(records - written_bytes(data_dir), 0)
     stages = [stage for stage in request.stages if stage != "search"]
     require_room(workdir, needed, f"files of the stages {', '.join(stages)}")
+
+
+def parts_left(request: TrainFlags, network: NetworkConfig, training_clips: int) -> dict[str, int]:
+    """Bytes that the requested stages will write at least, by their place in the run directory."""
+    workdir = Path(FLAGS.workdir)
+    return {
+        name: max(size - written_bytes(workdir / name), 0)
+        for name, size in _parts(request, network, training_clips)
+    }
 
 
 def written_bytes(place: Path) -> int:
@@ -65,7 +73,7 @@ def written_bytes(place: Path) -> int:
     return sum(path.stat().st_size for path in files if path.is_file())
 
 
-def parts_of(
+def _parts(
     request: TrainFlags, network: NetworkConfig, training_clips: int
 ) -> Iterator[tuple[str, int]]:
     """Places in the run directory, with the bytes that a stage writes there at least."""

@@ -42,7 +42,10 @@ def run_stages(
         experiment = Experiment(
             workdir, open_records(data_dir), request.space, request.options, devices
         )
+        flagfile = Path(workdir) / "flags.txt"
         with experiment.workdir.exclusive():
+            if devices.chief and not flagfile.exists():  # so that a stopped run can be repeated
+                write_flags(flagfile, request.stages)
             for name, run in _runners(experiment, request, subnet).items():
                 if name in request.stages and (devices.chief or name in _TRAINING):
                     result = timed(name, lambda run=run: run().as_dict())  # type: ignore[misc]
@@ -50,7 +53,7 @@ def run_stages(
                 # The chief must have written a stage's files before a worker reads them.
                 devices.wait_for_all()
             if devices.chief:
-                write_flags(Path(workdir) / "flags.txt", request.stages)
+                write_flags(flagfile, request.stages)
                 update_report(experiment.workdir, experiment.run.records)  # it shows the flags
     return results
 

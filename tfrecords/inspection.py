@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from aec_ofa_tf.description import Description, lines, listed
+from aec_ofa_tf.description import Description, command, lines, listed
 from tfrecords.manifest import MANIFEST_NAME, Manifest, damage, load_manifest
 
 _REJECTED = 3
@@ -44,10 +44,14 @@ def describe_records(data_dir: Path) -> Description:
         "fingerprint": manifest.fingerprint,
         "damage": wrong,
     }
-    again = f"python -m pipelines.prepare --data_dir={data_dir}"
-    train = f"python -m pipelines.train --data_dir={data_dir} --workdir=RUN"
-    command = again if wrong else train
-    return Description(str(data_dir), "records", tuple(facts), values, (command,))
+    if wrong:
+        after = command("prepare", data_dir=data_dir)
+    else:
+        stages = "teacher,soft_labels,supernet,search,convert"
+        more = {} if manifest.configuration["payload"] == "audio" else {"input": "log_mel"}
+        where = {"data_dir": data_dir, "workdir": "RUN", "stages": stages, **more}
+        after = command("train", flagfile="recordings.flags", **where)
+    return Description(str(data_dir), "records", tuple(facts), values, (after,))
 
 
 def _labels_per_clip(manifest: Manifest) -> str:

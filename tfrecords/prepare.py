@@ -119,6 +119,21 @@ def prepare(
         return _write_all(source, left_out, jobs, config, data_dir, configuration, beam_args)
 
 
+def is_prepared(source: Source, config: PrepareConfig, data_dir: Path) -> bool:
+    """Whether a directory has complete records of a source; changes nothing.
+
+    Raises:
+        PrepareError: the directory has records of another source or configuration.
+        OSError: a file cannot be read.
+    """
+    if not (data_dir / MANIFEST_NAME).is_file():
+        return False
+    config = replace(config, clips_per_shard=clips_per_shard(source, config, data_dir))
+    _check_directory(data_dir, config.recorded(source))
+    shards = load_manifest(data_dir).shards
+    return not any(damage(data_dir, shard, read_all=False) for shard in shards)
+
+
 def _begin(
     source: Source,
     left_out: Rejections,

@@ -44,7 +44,7 @@ INTERPRETER = sys.executable
 BEGUN = "begins: "
 """First word of the line that a child prints when it begins a job, or a step of training."""
 
-_DESCRIPTION = 40
+_DESCRIPTION = 28
 """Characters beside a progress bar."""
 
 _JOBS_FILE = "jobs.json"

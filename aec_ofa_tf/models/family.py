@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, replace
 from typing import Any, TypeVar
 
+from aec_ofa_tf.audio.front_end import FrontEndConfig
 from aec_ofa_tf.config import ConfigError, used_fields
 from aec_ofa_tf.models.network import NetworkConfig
 from aec_ofa_tf.models.space import SearchSpace
@@ -164,3 +165,20 @@ def _registered(family: str, registered: Mapping[str, Any]) -> Any:
 
 def _as_tuple(value: Any) -> Any:
     return tuple(map(_as_tuple, value)) if isinstance(value, list | tuple) else value
+
+
+def experiment_config(
+    space: SearchSpace,
+    network: NetworkConfig,
+    labels: Sequence[str],
+    front_end: FrontEndConfig,
+    clip_secs: float,
+) -> dict[str, object]:
+    """The content of a run directory's `config.json`, which identifies the experiment."""
+    return {
+        "space": to_config(space),
+        "network": to_config(network),
+        "labels": list(labels),
+        "front_end": asdict(front_end),
+        "clip_secs": clip_secs,
+    }

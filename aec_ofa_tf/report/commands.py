@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
+from aec_ofa_tf.description import command
+
 NO_DATA = "DATA"
 """Stands for the directory of records that nobody named."""
-
-_BUDGET = "params<=50k"
 
 
 @dataclass(frozen=True)
@@ -20,11 +21,13 @@ class Commands:
         workdir: the run directory.
         data_dir: directory of its records, or `NO_DATA`.
         payload: what the records contain: "log_mel" or "audio".
+        budget: a budget that subnets of the space meet, for example commands.
     """
 
     workdir: Path
     data_dir: str
     payload: str
+    budget: str = "params<=50k"
 
     @property
     def flagfile(self) -> Path:
@@ -34,12 +37,12 @@ class Commands:
     def train(self) -> str:
         """All stages, with the flags of the run if there are any."""
         if self.flagfile.is_file():
-            return _program("train", flagfile=self.flagfile)
-        return self._on_run("train", budget=_BUDGET)
+            return command("train", flagfile=self.flagfile)
+        return self._on_run("train", budget=self.budget)
 
     def search(self) -> str:
         """A search for the best subnet of a budget."""
-        return self._on_run("search", budget=_BUDGET)
+        return self._on_run("search", budget=self.budget)
 
     def convert_family(self) -> str:
         """Files of the winners of all budgets, with their latency."""
@@ -62,9 +65,10 @@ class Commands:
         kinds = {**self._kinds, "input": "waveform"}
         return self._on_run("convert", family=True, **kinds)
 
-    def with_data(self, command: str) -> str:
+    def with_data(self, text: str) -> str:
         """A command of `describe`, with the records' directory instead of a word."""
-        return command.replace(_flag("data_dir", NO_DATA), _flag("data_dir", self.data_dir))
+        quoted = shlex.quote(self.data_dir)
+        return re.sub(rf"(?<=data_dir=){NO_DATA}\b", lambda _: quoted, text)
 
     @property
     def _kinds(self) -> dict[str, str]:
@@ -72,12 +76,4 @@ class Commands:
         return {"input": feature, "quantization": "float32,int8"}
 
     def _on_run(self, name: str, **flags: object) -> str:
-        return _program(name, workdir=self.workdir, data_dir=self.data_dir, **flags)
-
-
-def _program(name: str, **flags: object) -> str:
-    return " ".join([f"python -m pipelines.{name}", *(_flag(n, v) for n, v in flags.items())])
-
-
-def _flag(name: str, value: object) -> str:
-    return f"--{name}" if value is True else f"--{name}={shlex.quote(str(value))}"
+        return command(name, workdir=self.workdir, data_dir=self.data_dir, **flags)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from aec_ofa_tf.dataset import Dataset
-from aec_ofa_tf.inspection import describe_artefact
+from aec_ofa_tf.inspection import describe_artefact, example_budget
 from aec_ofa_tf.report.clips import ClipExample, read_clips
 from aec_ofa_tf.report.commands import NO_DATA, Commands
 from aec_ofa_tf.report.curves import Chart, read_charts
@@ -96,7 +96,10 @@ def read_contents(workdir: Workdir, records: Dataset | None) -> Contents:
     finished = [name for name, is_done in done.items() if is_done and name != SEARCH]
     directory = records.summary.directory if records else None
     commands = Commands(
-        workdir.path, str(directory or NO_DATA), records.payload if records else "log_mel"
+        workdir.path,
+        str(directory or NO_DATA),
+        records.payload if records else "log_mel",
+        example_budget(*workdir.space_and_network()),
     )
     winners: tuple[Winner, ...] = ()
     subnets = None

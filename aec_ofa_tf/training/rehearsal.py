@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -20,29 +20,12 @@ from aec_ofa_tf.training.run import Run
 from aec_ofa_tf.training.student_config import SubnetConfig, SupernetConfig
 from aec_ofa_tf.workdir import Workdir
 
-_MEASURED = 4
+_MEASURED = 6
 """Steps that are measured, after as many in which functions are traced."""
 
 _SCORED_CLIPS = 8
 
 Config = TypeVar("Config", SupernetConfig, SubnetConfig)
-
-
-@dataclass(frozen=True)
-class StepSecs:
-    """Seconds of a training step on this machine; None where the stage was not rehearsed.
-
-    Attributes:
-        teacher: of the teacher.
-        largest: of phase 1 of the supernet.
-        sampled: of phase 2 of the supernet.
-        subnet: of the subnet that is trained alone.
-    """
-
-    teacher: float | None = None
-    largest: float | None = None
-    sampled: float | None = None
-    subnet: float | None = None
 
 
 class Rehearsal:
@@ -71,7 +54,10 @@ class Rehearsal:
         self.run = Run(Workdir(folder), data, space, network, devices)
         for place in ("stages", "checkpoints"):
             (folder / place).mkdir()
-        for path in _finished(workdir):
+        for record in workdir.glob("stages/*.json"):
+            shutil.copy(record, folder / "stages" / record.name)
+        # These are only read, and are large.
+        for path in (*workdir.glob("checkpoints/teacher"), *workdir.glob("*.keras")):
             (folder / path.relative_to(workdir)).symlink_to(path.resolve())
 
     def teacher(self, config: TeacherConfig) -> float:
@@ -93,6 +79,7 @@ class Rehearsal:
     def subnet(self, subnet: Subnet, config: SubnetConfig) -> float:
         """Seconds of a step of a subnet that is trained alone."""
         random = replace(config, init="random", transfer=TransferConfig(), steps=2 * _MEASURED)
+        self._remove(stages.subnet_stage(subnet, random))
         short = self._students(random)
         stages.train_subnet(self.run, subnet, short)
         (name,) = (path.name for path in (self.run.workdir.path / "events").glob("subnet-*"))
@@ -111,12 +98,11 @@ class Rehearsal:
         times = {event.step: event.wall_time for event in events.Tensors("loss/mean")}
         return (times[step] - times[step - _MEASURED]) / _MEASURED
 
-    def _remove(self, stage: str, file: str) -> None:
-        """Removes the links to a stage that is rehearsed."""
+    def _remove(self, stage: str, *files: str) -> None:
+        """Removes what the folder has of a stage that is rehearsed."""
         folder = self.run.workdir.path
-        for path in (folder / "stages" / f"{stage}.json", folder / file):
-            path.unlink(missing_ok=True)
-        (folder / "checkpoints" / stage).unlink(missing_ok=True)
+        for name in (f"stages/{stage}.json", f"checkpoints/{stage}", *files):
+            (folder / name).unlink(missing_ok=True)
 
 
 def _short(train: TrainConfig) -> TrainConfig:
@@ -130,10 +116,3 @@ def _short(train: TrainConfig) -> TrainConfig:
         checkpoint_every=1000,
         profile_steps=0,
     )
-
-
-def _finished(workdir: Path) -> Iterator[Path]:
-    """What finished stages of a run directory have left for later ones."""
-    yield from workdir.glob("stages/*.json")
-    yield from workdir.glob("checkpoints/*")
-    yield from (path for path in workdir.glob("*.keras"))

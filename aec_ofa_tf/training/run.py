@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from aec_ofa_tf.dataset import TRAIN, Dataset
 from aec_ofa_tf.files import JsonObject
-from aec_ofa_tf.models.family import to_config
+from aec_ofa_tf.models.family import experiment_config
 from aec_ofa_tf.models.network import NetworkConfig
 from aec_ofa_tf.models.space import SearchSpace
 from aec_ofa_tf.models.supernet import Supernet
@@ -63,13 +63,9 @@ class Run:
     @property
     def config(self) -> dict[str, object]:
         """The content of `config.json`, which identifies the experiment."""
-        return {
-            "space": to_config(self.space),
-            "network": to_config(self.network),
-            "labels": list(self.records.labels),
-            "front_end": asdict(self.records.front_end),
-            "clip_secs": self.records.clip_secs,
-        }
+        data = self.records
+        shape = data.labels, data.front_end, data.clip_secs
+        return experiment_config(self.space, self.network, *shape)
 
     def begin(
         self, stage: str, settings: Mapping[str, object], config: object = None

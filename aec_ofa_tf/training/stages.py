@@ -159,7 +159,7 @@ def train_subnet(run: Run, subnet: Subnet, config: SubnetConfig) -> SubnetResult
     """
     train, distill = config.train, config.objective == "distill"
     _check_scored(run, [VALIDATION, EVALUATION])
-    name = f"subnet-{subnet}-{config.objective}-{config.init}-{config.steps}"
+    name = subnet_stage(subnet, config)
     supernet = run.load_supernet() if config.init == "supernet" else None
     pretrained = _pretrained(config.transfer)
     frames = crop_frames(run, train) or run.network.frames
@@ -185,6 +185,11 @@ def train_subnet(run: Run, subnet: Subnet, config: SubnetConfig) -> SubnetResult
     if run.devices.chief:
         result = asdict(_finished_subnet(run, name, network, train.batch_size, validation, config))
     return SubnetResult(**run.finish(name, result))
+
+
+def subnet_stage(subnet: Subnet, config: SubnetConfig) -> str:
+    """Name of the stage that trains a subnet alone."""
+    return f"subnet-{subnet}-{config.objective}-{config.init}-{config.steps}"
 
 
 def _finished_subnet(

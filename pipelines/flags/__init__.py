@@ -9,13 +9,15 @@ from __future__ import annotations
 import dataclasses
 import functools
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
 from absl import flags
 
 from aec_ofa_tf.config import ConfigError
+from aec_ofa_tf.costs.budget import UnsatisfiableBudgetError
 from aec_ofa_tf.export.config import ExportConfig
 from aec_ofa_tf.search.config import SearchConfig
 from aec_ofa_tf.training.config import TeacherConfig
@@ -98,6 +100,21 @@ def naming_flags(
             raise kind(message) from error
 
     return run
+
+
+@contextmanager
+def naming(flag: str) -> Iterator[None]:
+    """Errors in the block begin with the flag whose value is wrong, unless they name it."""
+    try:
+        yield
+    except UnsatisfiableBudgetError as error:
+        raise ValueError(f"--{flag}: {error}") from error
+    except ConfigError:
+        raise
+    except ValueError as error:
+        if f"--{flag}" in str(error):
+            raise
+        raise ValueError(f"--{flag}: {error}") from error
 
 
 def with_flags(error: Exception) -> str:

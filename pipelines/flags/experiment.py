@@ -22,9 +22,12 @@ from aec_ofa_tf.training.config import EvaluationConfig, TeacherConfig, TrainCon
 from aec_ofa_tf.training.device_config import DeviceConfig
 from aec_ofa_tf.training.origins import SoftLabelsConfig, TransferConfig
 from aec_ofa_tf.training.student_config import SubnetConfig, SupernetConfig
-from pipelines.flags import define, flag_name, own_flags, read
+from pipelines.flags import define, flag_name, naming, own_flags, read
 
 FLAGS = flags.FLAGS
+_OF_A_CALL = ("quiet", "traceback", "dry_run")
+"""Flags that say nothing of a run."""
+
 STAGES = ("prepare", "teacher", "soft_labels", "supernet", "search", "convert")
 
 
@@ -225,7 +228,8 @@ def search_from_flags(evaluation: EvaluationConfig) -> SearchConfig:
     Raises:
         ValueError: a budget cannot be read, there is no budget, or a value is invalid.
     """
-    budgets = [Budget.parse(text) for text in FLAGS.budget]
+    with naming("budget"):
+        budgets = [Budget.parse(text) for text in FLAGS.budget]
     budgets += [Budget.around(value, FLAGS.tolerance) for value in FLAGS.params]
     if not budgets:
         raise ValueError("search needs a budget: --budget='params<=0.8M' or --params=0.8e6")
@@ -239,7 +243,8 @@ def space_from_flags() -> SearchSpace:
         ValueError: the flags do not describe a search space.
     """
     sizes = FLAGS.base_channels, FLAGS.width_per, FLAGS.width_multiple
-    return search_space(FLAGS.space, *sizes, width_ratios())
+    with naming("space"):
+        return search_space(FLAGS.space, *sizes, width_ratios())
 
 
 def width_ratios() -> tuple[float, ...] | None:
@@ -259,6 +264,7 @@ def width_ratios() -> tuple[float, ...] | None:
 def write_flags(path: Path, stages: tuple[str, ...]) -> None:
     """Writes the flags of a run, with all its stages, as a flagfile."""
     FLAGS.stages = list(stages)
-    lines = (flag.serialize() for _, flag in sorted(own_flags().items()))
+    kept = {name: flag for name, flag in own_flags().items() if name not in _OF_A_CALL}
+    lines = (flag.serialize() for _, flag in sorted(kept.items()))
     with replacing(path) as temporary:
         temporary.write_text("".join(f"{line}\n" for line in lines if line), encoding="utf-8")

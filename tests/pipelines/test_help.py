@@ -34,6 +34,12 @@ def test_a_program_tells_its_flags_and_a_command(name):
         ("average no_such_run", "no_such_run does not exist: give the directories of runs"),
         ("train --workdir=w --data_dir=d --budget=macs<=1 --stages=", "--stages is empty"),
         ("train --workdir=w --data_dir=d --budget=macs<=1 --steps=3", "--steps is for the stage"),
+        ("train --workdir=w --data_dir=d --budget=foo", "--budget: "),
+        ("train --workdir=w --data_dir=d --budget=macs<=1 --space=[3,3]", "--space: "),
+        ("train --workdir=w --data_dir=d --budget=macs<=1 --subnet=zz --stages=subnet", "--subnet"),
+        ("train --dryrun", "Unknown command line flag 'dryrun'"),
+        ("train --batch_size=0", "flag --batch_size=0: "),
+        ("train --flagfile=recodings.flags", "--flagfile=recodings.flags does not exist; did you"),
     ],
 )
 def test_a_wrong_command_line_gets_one_line(arguments, expected):

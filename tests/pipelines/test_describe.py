@@ -1,6 +1,7 @@
 """What `describe` says of everything that this project writes."""
 
 import json
+import re
 import shlex
 import shutil
 
@@ -10,7 +11,7 @@ import soundfile
 
 import aec_ofa_tf as ofa
 from aec_ofa_tf.description import Description, listed
-from tests.pipelines.conftest import export
+from tests.pipelines.conftest import TINY, export
 from tests.programs import run_program
 
 
@@ -51,12 +52,49 @@ def test_a_run_is_described_with_its_figures_and_the_next_command(trained, tmp_p
     )
 
 
-def test_the_next_command_of_a_run_runs(trained, tmp_path):
-    clip = tmp_path / "clip.wav"
+def follow(command: str, *more: str, **words: object):
+    """Runs a command of a description, with values for its placeholders."""
+    for word, value in words.items():
+        command = re.sub(rf"\b{word}\b", shlex.quote(str(value)), command)
+    program, *arguments = shlex.split(command)[2:]
+    return run_program(program.removeprefix("pipelines."), *arguments, *more)
+
+
+def test_the_next_commands_of_a_run_run(trained, tmp_path):
+    """In a folder whose name needs quotes."""
+    clip, workdir = tmp_path / "clip.wav", tmp_path / "my runs" / "it's one"
     soundfile.write(clip, np.zeros(16000), 16000)
-    command = ofa.describe(trained.workdir).commands[0]
-    program, *arguments = shlex.split(command.replace("RECORDING", str(clip)))[2:]
-    assert run_program(program.removeprefix("pipelines."), *arguments).code == 0
+    shutil.copytree(trained.workdir, workdir)
+
+    assert follow(ofa.describe(workdir).commands[0], RECORDING=clip).code == 0
+    shutil.rmtree(workdir / "export")
+    shutil.rmtree(workdir / "search")
+    done = follow(ofa.describe(workdir).commands[0], DATA=trained.data_dir)
+    assert len(done.result["budgets"]) == 1
+    assert "pipelines.convert" in ofa.describe(workdir).commands[0]
+
+
+def test_the_next_command_of_records_trains_on_them(trained, tmp_path):
+    command = ofa.describe(trained.data_dir).commands[0]
+
+    done = follow(command, "--dry_run", RUN=tmp_path / "run")
+
+    assert done.result["stages"]["teacher"] == "would run"
+
+
+def test_a_run_that_was_stopped_in_its_first_stage_has_its_flags(tmp_path):
+    flags = [*TINY, f"--data_dir={tmp_path / 'data'}", f"--workdir={tmp_path / 'run'}"]
+    stopped = run_program("train", *flags, "--stages=prepare,teacher", "--learning_rate=1e30")
+
+    assert "the loss is" in stopped.stderr
+    command = ofa.describe(tmp_path / "run").commands[0]
+    assert command == f"python -m pipelines.train --flagfile={tmp_path / 'run' / 'flags.txt'}"
+
+
+@pytest.mark.parametrize("part", ["export", "checkpoints", "flags.txt"])
+def test_a_part_of_a_run_is_told_to_be_one(trained, part):
+    with pytest.raises(ValueError, match="lies in the run directory"):
+        ofa.describe(trained.workdir / part)
 
 
 def test_records_are_described_and_their_damage_is_told(trained, tmp_path):

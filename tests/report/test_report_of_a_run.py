@@ -10,7 +10,9 @@ import pytest
 import tensorflow as tf
 
 from aec_ofa_tf.experiment import Experiment
+from aec_ofa_tf.inspection import example_budget
 from aec_ofa_tf.report import PAGE
+from aec_ofa_tf.workdir import Workdir
 from tests.programs import run_program
 from tests.report.page import commands_of, text_of, values_of
 from tfrecords.records import open_records
@@ -192,7 +194,8 @@ def test_what_has_not_run_is_left_out_with_the_command_that_makes_it(copied, tra
     ):
         assert sentence in text
     where = f"--workdir={copied} --data_dir={trained.data_dir}"
-    assert f"python -m pipelines.search {where} --budget='params<=50k'" in commands
+    budget = example_budget(*Workdir(copied).space_and_network())
+    assert f"python -m pipelines.search {where} --budget='{budget}'" in commands
     values = values_of(copied)
     assert values["subnets"] is None
     assert values["winners"] == values["classes"] == []

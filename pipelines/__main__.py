@@ -6,6 +6,7 @@ import ast
 import difflib
 import runpy
 import sys
+import textwrap
 from pathlib import Path
 
 from pipelines.flagfiles import FLAGFILES
@@ -55,12 +56,18 @@ def overview() -> str:
         [
             "usage: aec-ofa NAME [--flag=value ...], or python -m pipelines.NAME",
             "",
-            *(f"  {name:{width}}  {_purpose(name)}" for name in PROGRAMS),
+            *(_wrapped(f"  {name:{width}}  ", _purpose(name)) for name in PROGRAMS),
             "",
-            "aec-ofa NAME --helpshort lists the flags of a program. The flagfiles of this package",
-            f"are found by their names: --flagfile={' or '.join(flagfiles)}",
+            "aec-ofa NAME --helpshort lists the flags of a program.",
+            _wrapped("Flagfiles of this package, by --flagfile=NAME: ", ", ".join(flagfiles), 2),
         ]
     )
+
+
+def _wrapped(start: str, text: str, indent: int | None = None) -> str:
+    """Lines of at most 80 columns; those after the first begin below the text."""
+    below = " " * (len(start) if indent is None else indent)
+    return textwrap.fill(text, 80, initial_indent=start, subsequent_indent=below)
 
 
 def _purpose(name: str) -> str:

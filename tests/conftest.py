@@ -21,6 +21,7 @@ SLOW_FIXTURES = {"trained", "exported", "core_python", "installed"}
 # Programs in processes of their own, conversions, several workers, kills at every step.
 SLOW_TESTS = (
     "tests/export/test_convert_failures.py",
+    "tests/pipelines/test_dry_run.py",
     "tests/export/test_costs.py",
     "tests/export/test_front_end_files.py",
     "tests/export/test_int8_graph.py",

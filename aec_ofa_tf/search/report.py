@@ -261,7 +261,7 @@ def _cells(row: SubnetScores, figure: str, bounded: Sequence[str]) -> dict[str, 
     cells = {
         "subnet": row.subnet,
         "parameters": f"{costs['params']:,}",
-        "multiply-adds": f"{costs['macs'] / 1e6:,.0f} M",
+        "multiply-adds": f"{costs['macs'] / 1e6:,.1f} M",
     }
     if LATENCY in costs:
         cells["latency"] = f"{costs[LATENCY]:.3g} ms"

@@ -121,8 +121,6 @@ def test_an_unknown_program_ends_with_the_list_and_the_nearest_name():
     [
         (["--flagfile=quickstart.flags"], SHIPPED),
         (["--flagfile", "quickstart.flags", "--seed=1"], [*SHIPPED, "--seed=1"]),
-        (["--flagfile=./quickstart.flags"], ["--flagfile=quickstart.flags"]),
-        (["--flagfile=unknown.flags"], ["--flagfile=unknown.flags"]),
         (["--flagfile"], ["--flagfile"]),
         (["--", "--flagfile=quickstart.flags"], ["--", "--flagfile=quickstart.flags"]),
         (["--seed=1", "quickstart.flags"], ["--seed=1", "quickstart.flags"]),
@@ -131,6 +129,20 @@ def test_an_unknown_program_ends_with_the_list_and_the_nearest_name():
 def test_a_shipped_flagfile_is_found_by_its_bare_name(given, read, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert expanded(["train", *given]) == ["train", *read]
+
+
+@pytest.mark.parametrize(
+    ("given", "hint"),
+    [
+        ("./quickstart.flags", "did you mean quickstart.flags"),
+        ("quikstart.flags", "did you mean quickstart.flags"),
+        ("zzz", "shipped with this package: audioset_mobilenet.flags, "),
+    ],
+)
+def test_an_unknown_flagfile_is_told_with_the_nearest(given, hint, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match=f"does not exist; {hint}"):
+        expanded(["train", f"--flagfile={given}"])
 
 
 def test_a_flagfile_in_the_working_directory_comes_first(tmp_path, monkeypatch):

@@ -64,7 +64,7 @@ def test_tensorflow_is_not_imported(tmp_path):
 
 
 def test_the_guide_s_table_is_what_its_command_prints():
-    (command,) = re.findall(r"^    python -c '(.*size_table.*)'$", GUIDE, re.MULTILINE)
+    (command,) = re.findall(r"^python -c '(.*size_table.*)'$", GUIDE, re.MULTILINE)
     done = subprocess.run(
         [sys.executable, "-c", command], capture_output=True, text=True, check=True
     )

@@ -79,7 +79,6 @@ def test_integers_at_both_ends_stand_beside_floats_and_score_alike(trained, tmp_
         str(folder / f"log_mel-{kind}-io_int8.tflite") for kind in ("int8", "int8_qat")
     ]
     assert all(file["io_type"] == "int8" for file in done.result["files"])
-    assert "fine-tuning int8_qat: step 3 of 3" in done.stderr
     records = open_records(trained.data_dir)
     twins = [folder / "log_mel-int8.tflite", folder / "log_mel-int8-io_int8.tflite"]
     scores = [evaluate_tflite(path, records, "evaluation") for path in twins]
@@ -168,8 +167,11 @@ def test_a_family_is_whole_again_after_a_loss_and_kept_by_a_failure(trained, tmp
 @pytest.mark.parametrize(
     ("flags", "expected"),
     [
-        (["--family", "--subnet=largest"], "one of --subnet=SUBNET, --teacher and --family"),
-        ([], "one of --subnet=SUBNET, --teacher and --family"),
+        (
+            ["--family", "--subnet=largest"],
+            "one of --subnet=NAME, --teacher, --alone=NAME, --family",
+        ),
+        ([], "one of --subnet=NAME, --teacher, --alone=NAME, --family"),
         (["--subnet=largest", "--data_licence=CC0"], "add --family"),
         (["--family", "--noscore"], "leave out --noscore"),
         (["--family"], "{workdir} contains no experiment"),

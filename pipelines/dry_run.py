@@ -16,7 +16,7 @@ from aec_ofa_tf.models.family import experiment_config
 from aec_ofa_tf.models.network import NetworkConfig
 from aec_ofa_tf.models.space import Subnet
 from aec_ofa_tf.training.config import resume_key
-from aec_ofa_tf.workdir import Workdir
+from aec_ofa_tf.workdir import SEARCH, Workdir
 from pipelines import room
 from pipelines.flags.experiment import TrainFlags
 from pipelines.planned_data import PlannedData, planned_data
@@ -150,7 +150,8 @@ def _check_order(request: TrainFlags, workdir: Workdir) -> None:
     if request.supernet:
         needed |= _FIRST.get(request.supernet.distill_from, {})
     for stage, earlier in needed.items():
-        is_there = earlier in request.stages or earlier in workdir.stages()
+        is_done = earlier in workdir.stages() if earlier == SEARCH else workdir.is_done(earlier)
+        is_there = earlier in request.stages or is_done
         if stage in request.stages and not is_there:
             raise ValueError(f"stage {earlier} is not done in {workdir.path}: run it first")
 
@@ -184,7 +185,8 @@ def _seconds(
     if todo & {"teacher", "supernet", "subnet"}:
         secs |= _training_secs(request, found, network, todo)
     if "soft_labels" in todo and request.teacher and "teacher" in secs:
-        train = secs["teacher"] / request.teacher.steps / request.teacher.train.batch_size
+        steps = max(request.teacher.steps - _newest_step("teacher"), 1)
+        train = secs["teacher"] / steps / request.teacher.train.batch_size
         secs["soft_labels"] = _FORWARD * train * found.clips[TRAIN]
     return {stage: round(secs[stage], 1) for stage in request.stages if stage in secs}
 

@@ -17,6 +17,7 @@ from absl import flags
 
 import pipelines.flags
 from aec_ofa_tf.dataset import SPLITS
+from aec_ofa_tf.micro.targets import INTERPRETERS, LITERT
 from aec_ofa_tf.training.config import EvaluationConfig
 from aec_ofa_tf.workdir import Workdir
 from pipelines import program
@@ -33,8 +34,8 @@ flags.DEFINE_string(
 flags.DEFINE_enum("split", "evaluation", list(SPLITS), "Split of the records to score on.")
 flags.DEFINE_enum(
     "interpreter",
-    "litert",
-    ["litert", "micro"],
+    LITERT,
+    INTERPRETERS,
     "What runs a .tflite file; micro: the interpreter for microcontrollers, which takes files of "
     "--io_type=int8.",
 )

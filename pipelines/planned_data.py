@@ -16,7 +16,7 @@ from pipelines import preflight, room
 from pipelines.flags import data, front_end, sources
 from pipelines.flags.experiment import TrainFlags
 from tfrecords.clip import Clip, Source
-from tfrecords.manifest import MANIFEST_NAME, load_manifest
+from tfrecords.manifest import load_manifest
 from tfrecords.prepare import is_prepared, prepare
 from tfrecords.sources.registry import read_source
 
@@ -87,11 +87,10 @@ def _to_prepare(request: TrainFlags) -> PlannedData:
         source, clips = _source(Path(place))
         made_secs = (time.monotonic() - began) if data.dataset() in _MIXED else 0.0
         preflight.check_source(source, features, request)
-        if data.dataset() not in _MIXED:  # of which there are only a few yet
+        is_part = data.dataset() in _MIXED  # of these scenes there are only a few yet
+        if not is_part:
             data.warn_of_gaps(source.class_counts)
-            if is_prepared(source, data.prepare_config(), Path(FLAGS.data_dir)):
-                return _prepared()
-        elif (Path(FLAGS.data_dir) / MANIFEST_NAME).is_file():
+        if is_prepared(source, data.prepare_config(), Path(FLAGS.data_dir), is_part):
             return _prepared()
         secs, size = _prepare_costs(source, Path(place))
         return PlannedData(

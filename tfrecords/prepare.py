@@ -119,8 +119,10 @@ def prepare(
         return _write_all(source, left_out, jobs, config, data_dir, configuration, beam_args)
 
 
-def is_prepared(source: Source, config: PrepareConfig, data_dir: Path) -> bool:
-    """Whether a directory has complete records of a source; changes nothing.
+def is_prepared(
+    source: Source, config: PrepareConfig, data_dir: Path, any_clips: bool = False
+) -> bool:
+    """Whether a directory has complete records of a source, or of any clips; changes nothing.
 
     Raises:
         PrepareError: the directory has records of another source or configuration.
@@ -129,7 +131,7 @@ def is_prepared(source: Source, config: PrepareConfig, data_dir: Path) -> bool:
     if not (data_dir / MANIFEST_NAME).is_file():
         return False
     config = replace(config, clips_per_shard=clips_per_shard(source, config, data_dir))
-    _check_directory(data_dir, config.recorded(source))
+    _check_directory(data_dir, config.recorded(source), any_clips)
     shards = load_manifest(data_dir).shards
     return not any(damage(data_dir, shard, read_all=False) for shard in shards)
 
@@ -224,13 +226,13 @@ def _check_unedited(source: Source, config: PrepareConfig, data_dir: Path) -> No
         )
 
 
-def _check_directory(data_dir: Path, wanted: dict[str, Any]) -> None:
+def _check_directory(data_dir: Path, wanted: dict[str, Any], any_clips: bool = False) -> None:
     path = data_dir / CONFIGURATION_NAME
     if not path.is_file():
         return
     with naming_damage(path, "restore it, or use another data_dir", PrepareError):
         found = with_whole_front_end(read_json(path))
-    if not (data_dir / MANIFEST_NAME).is_file():
+    if any_clips or not (data_dir / MANIFEST_NAME).is_file():
         # Not finished: the user may have repaired the source in the meantime. The report of each
         # shard has a fingerprint of its clips, so outdated shards are found.
         found["source"] = wanted["source"]

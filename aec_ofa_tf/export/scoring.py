@@ -16,17 +16,13 @@ from aec_ofa_tf.export.latency import measure_latency_ms
 from aec_ofa_tf.export.results import ConvertedFile, Evaluation, FileScores
 from aec_ofa_tf.metrics import Metrics, evaluate_scores
 from aec_ofa_tf.micro.scores import micro_scores
-from aec_ofa_tf.micro.targets import MICRO
+from aec_ofa_tf.micro.targets import LITERT, MICRO
 from aec_ofa_tf.models.keras_files import load_model
 from aec_ofa_tf.per_class import per_class_report
 from aec_ofa_tf.tagging.interpreter import TFLiteModel
 from aec_ofa_tf.tagging.model_file import ModelInfo
 from aec_ofa_tf.terminal import progress
 from aec_ofa_tf.training.run import Run
-
-LITERT = "litert"
-INTERPRETERS = (LITERT, MICRO)
-"""What runs a TFLite file."""
 
 
 def evaluate_file(

@@ -14,6 +14,10 @@ TFLITE = "tflite"
 MICRO = "micro"
 """Microcontrollers: TFLite's micro interpreter."""
 
+LITERT = "litert"
+INTERPRETERS = (LITERT, MICRO)
+"""What runs a TFLite file on this machine."""
+
 TARGETS = (TFLITE, MICRO, *ACCELERATORS)
 
 # Packages by the module that they install.

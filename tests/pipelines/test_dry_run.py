@@ -72,7 +72,8 @@ def test_a_half_done_run_is_as_before_and_can_be_trained_on(trained, tmp_path):
     assert digests(workdir, data_dir) == before
     assert result["stages"]["teacher"] == "done"
     assert result["stages"]["supernet"] == "would run"
-    assert set(result["seconds"]) == {"supernet"}
+    assert result["stages"]["prepare"] == "would run"  # a shard is missing
+    assert set(result["seconds"]) == {"prepare", "supernet"}
     done = run_program("train", *flags, "--stages=prepare,supernet")
     assert done.result["stages"]["supernet"]["subnets"] == 128
 
@@ -81,6 +82,7 @@ def test_a_half_done_run_is_as_before_and_can_be_trained_on(trained, tmp_path):
     ("flags", "expected"),
     [
         (["--supernet_steps=80"], "stage supernet in"),
+        (["--clip_secs=1.0"], "was prepared with another configuration"),
         (["--embedding_dropout=0.4"], "belongs to another experiment"),
         (["--budget=params<=1"], "--budget: no subnet of the space meets the budget 'params<=1'"),
     ],

@@ -58,6 +58,17 @@ class Task(ABC):
             ValueError: as `normalised_weights`.
         """
 
+    def smoothed(self, labels: tf.Tensor, share: float) -> tf.Tensor:
+        """Labels of which a share is spread evenly (Szegedy et al. 2016), of the same shape.
+
+        Args:
+            labels: float [clips, classes] in [0, 1].
+            share: what is spread, in [0, 1]: over the classes where a clip has exactly one label,
+                otherwise over the two answers for each class.
+        """
+        even = 1 / labels.shape[1] if self.single_label else 0.5
+        return (1 - share) * labels + share * even if share else labels
+
     @abstractmethod
     def scores(self, logits: tf.Tensor) -> tf.Tensor:
         """Scores in [0, 1], [clips, classes], from logits of the same shape."""

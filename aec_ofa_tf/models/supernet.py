@@ -20,20 +20,18 @@ from aec_ofa_tf.models.unit import feature_length, fixed_length, stem_length, un
 from aec_ofa_tf.pinned_keras import keras
 
 TASK = "task"
-"""As the name of an activation: the activation of the network's task."""
+"""An activation: that of the network's task."""
 
 
 @keras.saving.register_keras_serializable("aec_ofa_tf")
 class Supernet(keras.Model):
     """All subnets of a search space in one set of weights.
 
-    It is a list of units and a head; a subnet is a choice for every unit. A network that is
-    trained alone, such as the teacher, is a supernet of one subnet, so that there is only one
-    train step.
+    It is a list of units and a head; a subnet is a choice for every unit. A network that is trained
+    alone, such as the teacher, is a supernet of one subnet: there is one train step.
 
     A forward pass has two parts. The stem (input batch norm and the units of `stem_length`) is
-    computed once for all subnets of a step; the branch is computed for each subnet. The subnet is
-    an argument of the call.
+    computed once for all subnets of a step, the branch for each. The subnet is an argument.
 
     Example:
         >>> supernet = ofa.Supernet(space, network)
@@ -53,8 +51,7 @@ class Supernet(keras.Model):
         units: descriptions of the units, see `models.unit`.
         sizes: the choices and channels of every unit.
         unit_layers: layers with the units' weights.
-        head: description of the head.
-        head_layer: layer with the head's weights.
+        head, head_layer: description of the head, and the layer with its weights.
 
     Raises:
         ValueError: there is no member, or the members have unequally many units.
@@ -133,7 +130,7 @@ class Supernet(keras.Model):
     @property
     def branch_variables(self) -> list[keras.Variable]:
         """Trainable weights of the branch, which is computed for each subnet of a step."""
-        stem = {id(variable) for variable in self.stem_variables}
+        stem = set(map(id, self.stem_variables))
         return [variable for variable in self.trainable_variables if id(variable) not in stem]
 
     def __call__(
@@ -194,18 +191,18 @@ class Supernet(keras.Model):
             choices: int32 [units, fields]; for several subnets the elementwise maximum.
             draws: augmentation and dropout, or None for neither.
             statistics: batch-norm moments, or None for the batch's own.
-            tap: is given the outputs of the stem's units.
+            tap: is given the outputs of the units.
 
         Returns:
-            The stem's output [clips, or pairs with mixup, frames, mel bins, channels], as wide as
-            the widest subnet needs, or all channels with masks; and the moments used.
+            [clips, or pairs with mixup, frames, mel bins, channels], as wide as the widest subnet
+            needs, or all channels with masks; and the moments used.
         """
         normed, moments = self.normalise_input(tf.cast(log_mel, self.variable_dtype), statistics)
         if draws is not None:
             normed = normed * tf.cast(draws.spec_augment, normed.dtype)
             normed = normed if draws.mixup is None else mix_pairs(normed, draws.mixup)
-        x = tf.cast(as_image(normed, self.network.input_pool), self.compute_dtype)
-        x, used = self._run(range(self.stem_units), x, choices, draws, statistics, tap)
+        image = tf.cast(as_image(normed, self.network.input_pool), self.compute_dtype)
+        x, used = self._run(range(self.stem_units), image, choices, draws, statistics, tap)
         return x, {**moments, **used}
 
     def features(
@@ -215,24 +212,28 @@ class Supernet(keras.Model):
         draws: Draws | None,
         statistics: Statistics | None = None,
         tap: Tap | None = None,
+        first: int | None = None,
+        end: int | None = None,
     ) -> tuple[tf.Tensor, Statistics]:
-        """Computes one subnet's branch up to the mean over frames and mel bins.
+        """Computes one subnet's branch up to the mean over frames and mel bins, or part of it.
 
         Args:
-            shared: the output of `stem`; the subnet uses its first channels.
+            shared: the output of `stem`, or of the unit before `first`.
             choices: int32 [units, fields].
             draws: dropout, or None for none.
             statistics: batch-norm moments, or None for the batch's own.
-            tap: is given the outputs of the branch's units.
+            tap: is given the outputs of the units.
+            first: the first unit to compute; None for that after the stem.
+            end: the unit before which to stop; None for that of the mean.
 
         Returns:
             [clips or pairs, frames, mel bins, channels], with masks all channels; and the moments.
         """
-        end = self.stem_units
-        if end and len(self.sizes[end - 1].choices) > 1:
-            shared = keep_prefix(shared, choices[end - 1, 0], self.execution)
-        branch = range(end, self.feature_units)
-        return self._run(branch, shared, choices, draws, statistics, tap)
+        stem = self.stem_units
+        if first is None and stem and len(self.sizes[stem - 1].choices) > 1:
+            shared = keep_prefix(shared, choices[stem - 1, 0], self.execution)
+        part = range(stem if first is None else first, self.feature_units if end is None else end)
+        return self._run(part, shared, choices, draws, statistics, tap)
 
     def classify(self, features: tf.Tensor, choices: tf.Tensor, draws: Draws | None) -> tf.Tensor:
         """Logits, float32 [clips or pairs, classes], from the output of `features`."""
@@ -278,8 +279,7 @@ class Supernet(keras.Model):
         if self.network.input_scaling is not None:
             return self.input_norm(log_mel), {}
         given = None if statistics is None else statistics[INPUT_NORM]
-        # The fused kernel needs four axes.
-        normed, moments = self.input_norm(log_mel[:, :, None, :], moments=given)
+        normed, moments = self.input_norm(log_mel[:, :, None, :], moments=given)  # needs four axes
         return normed[:, :, 0, :], {INPUT_NORM: moments}
 
     def subnet_model(

@@ -31,6 +31,12 @@ class TrainConfig:
         weight_decay: Decoupled weight decay (AdamW), as a share per unit of the learning rate.
         adam_epsilon: What Adam adds to the root of the second moment, below which gradients are too
             small to count; Keras has 1e-7, PyTorch 1e-8.
+        lazy_adam: Adam leaves weights and their moments alone in steps in which their gradient is
+            exactly 0, as that of channels that no subnet of a step has.
+        ema_momentum: The result of training is a moving average of the weights, of which each step
+            keeps this share: that of about the last 1 / (1 - ema_momentum) steps; 0 for none.
+        label_smoothing: Share of the labels that is spread evenly over all classes; with several
+            labels per clip, over a class's yes and no.
         schedule: Learning rate schedule: constant, or cosine decay to 0.
         precision: Precision of training; auto: mixed_bfloat16 if the CPU has bfloat16
             instructions, else float32.
@@ -76,6 +82,9 @@ class TrainConfig:
     warmup_steps: int = number(0, 0, is_later=True)
     weight_decay: float = number(0.0, 0.0, is_later=True)
     adam_epsilon: float = number(1e-7, 1e-16, 1.0, is_later=True)
+    lazy_adam: bool = switch(False, is_later=True)
+    ema_momentum: float = number(0.0, 0.0, 0.999999, is_later=True)
+    label_smoothing: float = number(0.0, 0.0, 0.999, is_later=True)
     schedule: str = choice("constant", SCHEDULES)
     precision: str = choice("auto", PRECISIONS)
     seed: int = number(0, 0, 2**31 - 1)

@@ -16,7 +16,7 @@ from aec_ofa_tf.models.space import Subnet
 from aec_ofa_tf.models.supernet import Supernet
 from aec_ofa_tf.pinned_keras import keras
 from aec_ofa_tf.training.fit import DistillationSource, Teacher
-from aec_ofa_tf.training.gradients import TeacherOutput
+from aec_ofa_tf.training.learnt import TeacherOutput
 from aec_ofa_tf.training.run import Run, Sizes
 from aec_ofa_tf.training.student_config import SubnetConfig, SupernetConfig
 

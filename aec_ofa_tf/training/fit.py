@@ -21,6 +21,7 @@ from aec_ofa_tf.tasks import balanced_class_weights
 from aec_ofa_tf.training.checkpoints import CheckpointStore
 from aec_ofa_tf.training.config import TrainConfig
 from aec_ofa_tf.training.device_config import check_divisible
+from aec_ofa_tf.training.gradients import Gradients, shared_gradients
 from aec_ofa_tf.training.loop import Feed, LoopConfig, StepLoop
 from aec_ofa_tf.training.monitor import Monitor
 from aec_ofa_tf.training.optimizer import new_optimizer
@@ -43,6 +44,7 @@ class Phase:
         teacher: makes the teacher at the step at which the phase begins or is resumed; None for
             the plan's.
         statistics: batch-norm moments of its train steps; None for those of their clips.
+        gradients: computes loss and gradients of a step's subnets.
     """
 
     sampler: Sampler
@@ -50,6 +52,7 @@ class Phase:
     step: StepConfig | None = None
     teacher: Callable[[int], Teacher] | None = None
     statistics: Statistics | None = None
+    gradients: Gradients = shared_gradients
 
 
 @dataclass(frozen=True)
@@ -112,6 +115,7 @@ def step_config(
         equalizer_db=train.equalizer_db,
         mel_shift_bins=train.mel_shift_bins,
         floor_db=run.records.front_end.floor_db,
+        label_smoothing=train.label_smoothing,
         label_weight=label_weight,
         feature_weight=feature_weight,
         map_weight=map_weight,
@@ -179,7 +183,7 @@ def fit(run: Run, supernet: Supernet, plan: Plan, train: TrainConfig) -> dict[st
         with devices.strategy.scope():
             step_of = phase.step or plan.step
             trainer = Trainer(
-                supernet, phase.sampler, step_of, teacher, statistics=phase.statistics
+                supernet, phase.sampler, step_of, teacher, phase.gradients, phase.statistics
             )
             trainer.compile(optimizer=optimizer, auto_scale_loss=False)
         monitor.show_clips(step, trainer)

@@ -12,37 +12,7 @@ from aec_ofa_tf.layers.elastic_unit import Statistics
 from aec_ofa_tf.layers.prefix import keep_prefix
 from aec_ofa_tf.models.draws import Draws
 from aec_ofa_tf.models.supernet import Supernet
-from aec_ofa_tf.training.step_config import StepConfig
-
-
-class TeacherOutput(NamedTuple):
-    """What a teacher says of the clips of a step.
-
-    Attributes:
-        scores: [clips, classes].
-        features: the means over frames and mel bins of the last convolution's output, [clips,
-            channels]; None if they are not learnt.
-        maps: outputs of units by their numbers, [clips, frames, mel bins, channels]; empty if they
-            are not learnt.
-    """
-
-    scores: tf.Tensor
-    features: tf.Tensor | None = None
-    maps: Mapping[int, tf.Tensor] = {}
-
-
-def learnt_of(output: tf.Tensor | TeacherOutput, config: StepConfig, dtype: str) -> TeacherOutput:
-    """What a step learns of a teacher's output or scores, in the weights' dtype."""
-    if not isinstance(output, TeacherOutput):
-        output = TeacherOutput(output)
-
-    def constant(values: tf.Tensor) -> tf.Tensor:
-        return tf.stop_gradient(tf.cast(values, dtype))
-
-    features = constant(output.features) if config.feature_weight else None
-    wanted = output.maps if config.map_weight else {}
-    maps = {number: constant(values) for number, values in wanted.items()}
-    return TeacherOutput(output.scores, features, maps)
+from aec_ofa_tf.training.learnt import feature_error, map_error
 
 
 class StepInputs(NamedTuple):
@@ -54,7 +24,7 @@ class StepInputs(NamedTuple):
         draws: augmentation and dropout.
         features: the teacher's features in the weights' dtype, [clips or pairs, channels at full
             width]; None if they are not learnt.
-        maps: the teacher's maps in the weights' dtype, see `TeacherOutput`.
+        maps: the teacher's maps in the weights' dtype, see `learnt.TeacherOutput`.
         statistics: batch-norm moments; by default those of the clips.
     """
 
@@ -110,11 +80,11 @@ def shared_gradients(
             inputs.log_mel, widest, inputs.draws, inputs.statistics, maps.__setitem__
         )
         # Learnt maps of the stem are those of units that all subnets have alike.
-        own = _map_loss(supernet, inputs, losses, maps, widest)
+        own = map_loss(supernet, inputs, losses, maps, widest)
         scaled = losses.scale(subnets.shape[0] * own)
 
-    compute = _loss(supernet, inputs, losses)
-    of_branch, (gradient, *gradients) = _accumulate(
+    compute = branch_loss(supernet, inputs, losses)
+    of_branch, (gradient, *gradients) = accumulate(
         compute, shared, branch, inputs.targets, subnets, losses
     )
     of_stem = tape.gradient(
@@ -128,7 +98,7 @@ def separate_gradients(
 ) -> tuple[tf.Tensor, list[tf.Tensor]]:
     """Runs stem and branch for every subnet: the reference for `shared_gradients`."""
     variables = supernet.stem_variables + supernet.branch_variables
-    branch = _loss(supernet, inputs, losses)
+    branch = branch_loss(supernet, inputs, losses)
 
     def compute(
         log_mel: tf.Tensor, subnet: tf.Tensor, targets: tf.Tensor
@@ -138,73 +108,41 @@ def separate_gradients(
             log_mel, subnet, inputs.draws, inputs.statistics, maps.__setitem__
         )
         loss, logits = branch(shared, subnet, targets)
-        return loss + _map_loss(supernet, inputs, losses, maps, subnet), logits
+        return loss + map_loss(supernet, inputs, losses, maps, subnet), logits
 
     sources = [variable.value for variable in variables]
-    return _accumulate(
+    return accumulate(
         compute, inputs.log_mel, sources, inputs.targets, subnets, losses, by_inputs=False
     )
 
 
-def feature_error(features: tf.Tensor, teachers: tf.Tensor) -> tf.Tensor:
-    """The squared error of a subnet's features relative to the teacher's, a mean over clips.
-
-    Features are the means over frames and mel bins of the last convolution's output (FitNets,
-    Romero et al. 2015, without a regressor: a subnet's channels are the first of the largest's).
-
-    Args:
-        features: [clips, frames, mel bins, channels].
-        teachers: [clips, channels], in the dtype of the result.
-    """
-    return _relative_error(tf.reduce_mean(tf.cast(features, teachers.dtype), axis=[1, 2]), teachers)
-
-
-def map_error(maps: tf.Tensor, teachers: tf.Tensor) -> tf.Tensor:
-    """The squared error of a subnet's map relative to the teacher's, a mean over clips.
-
-    Subnets have the same stages as the largest, with less in them (block-wise distillation, DNA, Li
-    et al. 2020).
-
-    Args:
-        maps: [clips, frames, mel bins, channels].
-        teachers: the same, in the dtype of the result.
-    """
-    return _relative_error(tf.cast(maps, teachers.dtype), teachers)
-
-
-def _relative_error(own: tf.Tensor, teachers: tf.Tensor) -> tf.Tensor:
-    axes = list(range(1, teachers.shape.rank))
-    errors = tf.reduce_sum(tf.square(own - teachers), axis=axes)
-    return tf.reduce_mean(
-        tf.math.divide_no_nan(errors, tf.reduce_sum(tf.square(teachers), axis=axes))
-    )
-
-
-_Loss = Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
+Loss = Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
 """From inputs, choices and targets to a subnet's loss and logits."""
 
 
-def _loss(supernet: Supernet, inputs: StepInputs, config: LossConfig) -> _Loss:
-    """The loss from the stem's output on."""
+def branch_loss(
+    supernet: Supernet, inputs: StepInputs, config: LossConfig, first: int | None = None
+) -> Loss:
+    """The loss from the output of the stem on, or from the input of the unit `first`."""
 
     def compute(
         shared: tf.Tensor, subnet: tf.Tensor, targets: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
         maps: dict[int, tf.Tensor] = {}
         features, _ = supernet.features(
-            shared, subnet, inputs.draws, inputs.statistics, maps.__setitem__
+            shared, subnet, inputs.draws, inputs.statistics, maps.__setitem__, first
         )
         logits = supernet.classify(features, subnet, inputs.draws)
         loss = config.loss(logits, targets)
         if inputs.features is not None:
             own = _own_channels(supernet, inputs.features, subnet, supernet.feature_units - 1)
             loss += config.feature_weight * feature_error(features, own)
-        return loss + _map_loss(supernet, inputs, config, maps, subnet), logits
+        return loss + map_loss(supernet, inputs, config, maps, subnet), logits
 
     return compute
 
 
-def _map_loss(
+def map_loss(
     supernet: Supernet,
     inputs: StepInputs,
     config: LossConfig,
@@ -234,8 +172,8 @@ def _own_channels(
     return keep_prefix(teachers, widths[last], supernet.execution)
 
 
-def _accumulate(
-    compute: _Loss,
+def accumulate(
+    compute: Loss,
     inputs: tf.Tensor,
     variables: list[tf.Variable],
     targets: tf.Tensor,
@@ -259,7 +197,7 @@ def _accumulate(
         )
         return loss, logits, gradients
 
-    one = _traced_once(one)
+    one = traced_once(one)
     losses: list[tf.Tensor] = []
     sums: list[tf.Tensor] = []
     for index, subnet in enumerate(tf.unstack(subnets)):
@@ -274,7 +212,7 @@ def _accumulate(
     return tf.stack(losses), sums
 
 
-def _traced_once(compute: Callable) -> Callable:
+def traced_once(compute: Callable) -> Callable:
     """A function that is one part of the graph for all subnets, traced and optimised once.
 
     It is not inlined: the optimiser would see K copies, and their buffers took more memory. Eager

@@ -11,10 +11,12 @@ from typing import NoReturn
 import numpy as np
 import tensorflow as tf
 
+from aec_ofa_tf.pinned_keras import keras
 from aec_ofa_tf.reporting.summaries import SummaryLog
 from aec_ofa_tf.terminal import progress
 from aec_ofa_tf.training.checkpoints import CheckpointStore
 from aec_ofa_tf.training.devices import Devices
+from aec_ofa_tf.training.optimizer import averaged, has_average
 from aec_ofa_tf.training.profile import Profile
 from aec_ofa_tf.training.progress import Progress, StepValues, values_of
 from aec_ofa_tf.training.signals import on_sigterm
@@ -156,13 +158,26 @@ class StepLoop:
                     rate = float(tf.convert_to_tensor(self.trainer.optimizer.learning_rate))
                     scalars = {"optimizer/learning_rate": rate, **collected.scalars()}
                     self.log.scalars(step, scalars)
+                if step == config.steps:
+                    self._take_average()
                 if self._stopping or step == config.steps or step % config.checkpoint_every == 0:
                     self._save(step)
                 if self._stopping:
                     return
                 if config.validate_every and step % config.validate_every == 0:
-                    self.validate(step)
+                    with averaged(self.trainer.optimizer, self._weights):
+                        self.validate(step)
                     collected.restart()
+
+    @property
+    def _weights(self) -> list[keras.Variable]:
+        return self.trainer.supernet.trainable_variables
+
+    def _take_average(self) -> None:
+        """Ends a phase: its result is the moving average of the weights, if there is one."""
+        if has_average(self.trainer.optimizer):
+            with self.devices.strategy.scope():
+                self.trainer.optimizer.finalize_variable_values(self._weights)
 
     def _save(self, step: int) -> None:
         # The gradients of a finite loss need not be finite.

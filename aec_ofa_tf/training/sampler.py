@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import reprlib
 from collections.abc import Callable, Sequence
 
@@ -41,16 +42,36 @@ def uniform_sampler(members: Members, count: int) -> Sampler:
     space = as_space(members)
     tables = _tables(space)
     sizes = [len(options) for options in space.stages]
+    return lambda seed: _rows(tables, _uniform(seed, count, sizes), count)
+
+
+def subtree_sampler(space: SearchSpace, trunks: int, tails: int, stages: int) -> Sampler:
+    """Subnets that share their first stages in groups, so that these can be computed once a group.
+
+    Every subnet is uniform over the space, and those of different groups are independent.
+
+    Args:
+        space: the space.
+        trunks: number of groups.
+        tails: subnets in a group, which follow each other.
+        stages: number of leading stages that the subnets of a group have alike.
+
+    Raises:
+        ValueError: there is no group, or no stage before or after the split.
+    """
+    if min(trunks, tails) < 1 or not 0 < stages < len(space.stages):
+        raise ValueError(
+            f"expected groups of at least one subnet that share 1 to {len(space.stages) - 1} "
+            f"stages, received {trunks} of {tails} that share {stages}"
+        )
+    tables, count = _tables(space), trunks * tails
+    sizes = [len(options) for options in space.stages]
 
     def sample(seed: tf.Tensor) -> tf.Tensor:
-        if space.size < _INT32_VALUES:
-            digits = _digits(_draw(seed, count, space.size), sizes)
-        else:
-            fold = tf.random.experimental.stateless_fold_in
-            digits = [_draw(fold(seed, n), count, size) for n, size in enumerate(sizes)]
-        rows = [tf.gather(table, digit) for table, digit in zip(tables, digits, strict=True)]
-        units = sum(space.stage_units)
-        return tf.ensure_shape(tf.concat(rows, axis=1), [count, units, tables[0].shape[-1]])
+        fold = tf.random.experimental.stateless_fold_in
+        shared = _uniform(fold(seed, 0), trunks, sizes[:stages])
+        own = _uniform(fold(seed, 1), count, sizes[stages:])
+        return _rows(tables, [*(tf.repeat(digit, tails) for digit in shared), *own], count)
 
     return sample
 
@@ -131,6 +152,21 @@ def _are_members(rows: np.ndarray, sizes: Sequence[UnitSizes]) -> bool:
         for row in rows
         for choice, size in zip(row, sizes, strict=True)
     )
+
+
+def _uniform(seed: tf.Tensor, count: int, sizes: list[int]) -> list[tf.Tensor]:
+    """Uniform options of consecutive stages, int32 [count] each."""
+    if math.prod(sizes) < _INT32_VALUES:
+        return _digits(_draw(seed, count, math.prod(sizes)), sizes)
+    fold = tf.random.experimental.stateless_fold_in
+    return [_draw(fold(seed, n), count, size) for n, size in enumerate(sizes)]
+
+
+def _rows(tables: list[tf.Tensor], digits: list[tf.Tensor], count: int) -> tf.Tensor:
+    """The choices of subnets from their options, int32 [count, units, fields]."""
+    rows = [tf.gather(table, digit) for table, digit in zip(tables, digits, strict=True)]
+    units = sum(int(table.shape[1]) for table in tables)
+    return tf.ensure_shape(tf.concat(rows, axis=1), [count, units, tables[0].shape[-1]])
 
 
 def _draw(seed: tf.Tensor, count: int, size: int) -> tf.Tensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -42,11 +42,14 @@ from aec_ofa_tf.training.sampler import (
     Sampler,
     constant_sampler,
     sandwich_sampler,
+    subtree_sampler,
     uniform_sampler,
 )
 from aec_ofa_tf.training.step_config import StepConfig
-from aec_ofa_tf.training.student_config import SubnetConfig, SupernetConfig
+from aec_ofa_tf.training.student_config import SUBTREE, SubnetConfig, SupernetConfig
+from aec_ofa_tf.training.subtree import plan_subtree, subtree_gradients
 from aec_ofa_tf.training.teachers import open_teacher
+from aec_ofa_tf.training.trainer import Teacher
 
 _DRAWN = 4096
 """The greatest number of distinct subnets that meet a `sample_budget` and are trained."""
@@ -139,7 +142,7 @@ def train_supernet(run: Run, config: SupernetConfig) -> SupernetResult:
         last = partial(frozen_largest, run, supernet, config, frames, kept)
     phases = [
         Phase(constant_sampler(run.space.largest), config.largest_steps, first, statistics=kept),
-        Phase(_sampler(run, config), config.last_step, teacher=last),
+        _second_phase(run, config, last),
     ]
     with peers_watched(run.devices):
         transfer = None if pretrained is None else config.transfer
@@ -256,6 +259,17 @@ def _origins(starts: Mapping[str, keras.Model | None], teacher: str | None) -> d
 
 def _pretrained(transfer: TransferConfig) -> keras.Model | None:
     return load_model(Path(transfer.pretrained)) if transfer.pretrained else None
+
+
+def _second_phase(
+    run: Run, config: SupernetConfig, teacher: Callable[[int], Teacher] | None
+) -> Phase:
+    """The phase that trains K subnets a step."""
+    if config.sampler != SUBTREE:
+        return Phase(_sampler(run, config), config.last_step, teacher=teacher)
+    tree = plan_subtree(run.space, run.network, config.subnets_per_step)
+    sampler = subtree_sampler(run.space, tree.trunks, tree.tails, tree.stages)
+    return Phase(sampler, config.last_step, teacher=teacher, gradients=subtree_gradients(tree))
 
 
 def _sampler(run: Run, config: SupernetConfig) -> Sampler:

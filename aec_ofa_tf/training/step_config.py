@@ -36,10 +36,11 @@ class StepConfig:
         equalizer_db: greatest gain of a mel bin by a random equaliser, in dB; 0 for none.
         mel_shift_bins: greatest shift of a clip over mel bins; 0 for none.
         floor_db: level of digital silence in the records' front end, the minimum after a gain.
+        label_smoothing: share of the labels that is spread evenly (`tasks.Task.smoothed`).
         label_weight: weight of the labels in targets that are a teacher's or subnet's scores.
         feature_weight: weight of the error of the subnets' features relative to the teacher's
-            (`gradients.feature_error`); for the target "teacher".
-        map_weight: weight of the error of the maps at the ends of stages (`gradients.map_error`).
+            (`learnt.feature_error`); for the target "teacher".
+        map_weight: weight of the error of the maps at the ends of stages (`learnt.map_error`).
         class_weights: weights of the classes in the loss, which divides them by their mean;
             empty for equal weights.
         spec_augment: SpecAugment's masks.
@@ -67,6 +68,7 @@ class StepConfig:
     equalizer_db: float = number(0.0, 0.0)
     mel_shift_bins: int = number(0, 0)
     floor_db: float = PANNS.floor_db
+    label_smoothing: float = number(0.0, 0.0, 1.0)
     label_weight: float = number(0.0, 0.0, 1.0)
     feature_weight: float = number(0.0, 0.0)
     map_weight: float = number(0.0, 0.0)

@@ -19,7 +19,8 @@ from aec_ofa_tf.training.origins import TransferConfig, check_pretrained
 OBJECTIVES = ("labels", "distill")
 SUBNET_INITS = ("random", "supernet", "pretrained")
 SUPERNET_INITS = ("random", "teacher", "pretrained")
-SAMPLERS = ("uniform", "sandwich", "largest")
+SUBTREE = "subtree"
+SAMPLERS = ("uniform", "sandwich", "largest", SUBTREE)
 DISTILL_FROM = ("cache", "online", "largest", "frozen_largest")
 STATISTICS = ("batch", "pretrained")
 
@@ -37,7 +38,8 @@ class SupernetConfig:
             the largest subnet; or those of a pretrained network.
         transfer: how a pretrained network is trained on.
         sampler: Subnets of a step of phase 2: uniform: K independent draws; sandwich: the largest,
-            the smallest and K - 2 draws; largest: only the largest.
+            the smallest and K - 2 draws; largest: only the largest; subtree: K uniform draws of
+            which two halves share their first stages, so that more fit into a step.
         sample_budget: A budget that the random draws keep, such as params<=0.2M,macs<=25M: that of
             the devices in view, if the space reaches far beyond it; None: the whole space.
         distill_from: Source of the soft labels: cache: the teacher's scores of clean clips,
@@ -101,6 +103,8 @@ class SupernetConfig:
                 *("sampler", "subnets_per_step"),
                 owner=SupernetConfig,
             )
+        if self.sampler == SUBTREE:
+            self._check_subtree()
         if self.distill_from == "largest" and self.sampler != "sandwich":
             raise ConfigError(
                 "distill_from='largest' needs the largest subnet in every step, and others that "
@@ -113,6 +117,22 @@ class SupernetConfig:
                 "distill_from='frozen_largest' learns from the largest subnet of phase 1: give it "
                 "largest_steps",
                 *("distill_from", "largest_steps"),
+                owner=SupernetConfig,
+            )
+
+    def _check_subtree(self) -> None:
+        if self.subnets_per_step < 4 or self.subnets_per_step % 2:
+            raise ConfigError(
+                "sampler='subtree' divides the subnets of a step into two halves of at least two: "
+                f"make subnets_per_step 4, 6, 8, ..., not {self.subnets_per_step}",
+                *("sampler", "subnets_per_step"),
+                owner=SupernetConfig,
+            )
+        if self.sample_budget is not None:
+            raise ConfigError(
+                "sampler='subtree' draws from the whole space: leave out sample_budget, or take "
+                "sampler='uniform'",
+                *("sampler", "sample_budget"),
                 owner=SupernetConfig,
             )
 

@@ -19,15 +19,9 @@ from aec_ofa_tf.models.space import Subnet
 from aec_ofa_tf.models.supernet import Supernet
 from aec_ofa_tf.pinned_keras import keras
 from aec_ofa_tf.training.augmentation import augmented, own_part
-from aec_ofa_tf.training.gradients import (
-    Gradients,
-    LossConfig,
-    StepInputs,
-    TeacherOutput,
-    learnt_of,
-    shared_gradients,
-)
+from aec_ofa_tf.training.gradients import Gradients, LossConfig, StepInputs, shared_gradients
 from aec_ofa_tf.training.keras_methods import KerasMethods, as_batch, entry
+from aec_ofa_tf.training.learnt import TeacherOutput, learnt_of
 from aec_ofa_tf.training.sampler import Sampler, check_sampler
 from aec_ofa_tf.training.step_config import StepConfig
 from aec_ofa_tf.training.step_details import StepDetails, gradient_norm
@@ -256,18 +250,20 @@ class Trainer(KerasMethods):
         def mixed(values: tf.Tensor) -> tf.Tensor:
             return values if weights is None else mix_pairs(values, weights)
 
+        def labels(why: str) -> tf.Tensor:
+            known = entry(batch, "labels", why)
+            return mixed(self.task.smoothed(known, self.config.label_smoothing))
+
         if self.config.target in ("labels", "largest"):
-            labels = entry(batch, "labels", f"the target {self.config.target!r}")
-            return TeacherOutput(mixed(labels))
+            return TeacherOutput(labels(f"the target {self.config.target!r}"))
         if self.teacher is None:
             taught = TeacherOutput(mixed(entry(batch, "soft_labels", _SOFT_LABELS)))
         else:
             output = self.teacher(log_mel if self.config.mixes_power else mixed(log_mel))
             taught = learnt_of(output, self.config, self.supernet.variable_dtype)
         if weight := self.config.label_weight:
-            labels = entry(batch, "labels", f"label_weight={weight}")
             # The loss is linear in its targets: this is the weighted sum of two losses.
-            soft = (1 - weight) * taught.scores + weight * mixed(labels)
+            soft = (1 - weight) * taught.scores + weight * labels(f"label_weight={weight}")
             taught = taught._replace(scores=soft)
         return taught._replace(scores=tf.stop_gradient(taught.scores))
 

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from aec_ofa_tf.models.supernet import Supernet
 from aec_ofa_tf.training.devices import Devices, open_devices
-from aec_ofa_tf.training.optimizer import TransferAdamW
+from aec_ofa_tf.training.optimizer import TransferAdamW, averaged
 from aec_ofa_tf.training.origins import TransferConfig
 from aec_ofa_tf.training.sampler import sandwich_sampler
 from aec_ofa_tf.training.step_config import StepConfig
@@ -48,7 +48,8 @@ def main(strategy: str, path: str) -> None:
         with devices.strategy.scope():
             trainer = new_trainer(name, dtype, execution, learning_rate)
         results[f"{name}_losses"] = train(trainer, devices)
-        weight = tf.convert_to_tensor(trainer.supernet.unit_layers[0].conv.kernel)
+        with averaged(trainer.optimizer, trainer.supernet.trainable_variables):
+            weight = tf.convert_to_tensor(trainer.supernet.unit_layers[0].conv.kernel)
         results[f"{name}_weight"] = weight.numpy()
     if devices.chief:
         np.savez(path, **results)
@@ -71,7 +72,8 @@ def new_optimizer(supernet: Supernet, learning_rate: float, is_pretrained: bool)
     if is_pretrained:
         transfer = TransferConfig("mn04.keras", classifier_steps=2, body_warmup_steps=4)
         head = supernet.head_layer.trainable_variables
-        return TransferAdamW(learning_rate, 1e-3, transfer, head)
+        averages = {"use_ema": True, "ema_momentum": 0.8}
+        return TransferAdamW(learning_rate, 1e-3, True, transfer, head, **averages)
     optimizer = keras.optimizers.Adam(learning_rate)
     is_scaled = supernet.compute_dtype == "float16"
     return keras.optimizers.LossScaleOptimizer(optimizer) if is_scaled else optimizer

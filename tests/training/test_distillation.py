@@ -16,6 +16,7 @@ from aec_ofa_tf.export.fine_tune import tuning_targets
 from aec_ofa_tf.models.cnn10 import Cnn10Network, cnn10_space, parse_subnet
 from aec_ofa_tf.models.keras_files import load_model, model_fingerprint
 from aec_ofa_tf.models.materialise import build_plain, materialise
+from aec_ofa_tf.models.space import SearchSpace
 from aec_ofa_tf.models.supernet import Supernet
 from aec_ofa_tf.training.config import TeacherConfig, TrainConfig
 from aec_ofa_tf.training.distillation import of_largest, scorer
@@ -26,6 +27,7 @@ from tfrecords.prepare import PrepareConfig, prepare
 from tfrecords.records import open_records
 
 SPACE = cnn10_space("[2,2,2]", 4)
+SUBTREES = cnn10_space("[2,2,X]", 4)
 TRAIN = TrainConfig(
     batch_size=2,
     calibration_clips=8,
@@ -61,7 +63,9 @@ def trained(records, tmp_path_factory) -> Experiment:
     return experiment
 
 
-def interrupted(trained: Experiment, folder: Path, step: int) -> Experiment:
+def interrupted(
+    trained: Experiment, folder: Path, step: int, space: SearchSpace = SPACE
+) -> Experiment:
     """A copy of the run that has not got further than a step."""
     shutil.copytree(trained.run.workdir.path, folder)
     for path in (folder / "checkpoints" / "supernet").glob("step-*"):
@@ -69,7 +73,7 @@ def interrupted(trained: Experiment, folder: Path, step: int) -> Experiment:
             path.unlink()
     record = folder / "stages" / "supernet.json"
     record.write_text(json.dumps({**json.loads(record.read_text()), "result": None}))
-    return Experiment(folder, trained.run.records, SPACE)
+    return Experiment(folder, trained.run.records, space)
 
 
 def test_the_teacher_is_the_largest_subnet_as_phase_1_left_it(trained, records, tmp_path):
@@ -126,11 +130,29 @@ def test_a_resumed_run_has_the_same_teacher(trained, tmp_path, step):
     resumed = interrupted(trained, tmp_path / "run", step)
     resumed.train_supernet(CONFIG)
 
-    pairs = zip(
-        resumed.run.load_supernet().weights, trained.run.load_supernet().weights, strict=True
-    )
-    for one, other in pairs:
+    for one, other in zip(weights_of(resumed), weights_of(trained), strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.slow
+def test_averages_of_a_subtree_by_lazy_adam_are_resumed_and_taught(records, tmp_path):
+    options = {"ema_momentum": 0.5, "lazy_adam": True, "label_smoothing": 0.1}
+    config = replace(CONFIG, train=replace(TRAIN, **options), sampler="subtree", subnets_per_step=4)
+    unbroken = Experiment(tmp_path / "run", records, SUBTREES)
+    unbroken.train_supernet(config)
+    frozen = load_model(unbroken.run.frozen_path)
+    for step in (1, 2, 3):
+        resumed = interrupted(unbroken, tmp_path / f"{step}", step, SUBTREES)
+        resumed.train_supernet(config)
+        for one, other in zip(weights_of(resumed), weights_of(unbroken), strict=True):
+            np.testing.assert_array_equal(one, other)
+        again = load_model(resumed.run.frozen_path)
+        for one, other in zip(again.weights, frozen.weights, strict=True):
+            np.testing.assert_array_equal(one, other)
+
+
+def weights_of(experiment: Experiment) -> list[np.ndarray]:
+    return experiment.run.load_supernet().get_weights()
 
 
 def test_a_resumed_run_without_its_teacher_is_refused(trained, tmp_path):

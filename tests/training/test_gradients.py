@@ -8,12 +8,8 @@ import tensorflow as tf
 from aec_ofa_tf.models.cnn10 import Cnn10Network, parse_subnet
 from aec_ofa_tf.models.supernet import Supernet
 from aec_ofa_tf.tasks import MULTI_LABEL
-from aec_ofa_tf.training.gradients import (
-    LossConfig,
-    TeacherOutput,
-    separate_gradients,
-    shared_gradients,
-)
+from aec_ofa_tf.training.gradients import LossConfig, separate_gradients, shared_gradients
+from aec_ofa_tf.training.learnt import TeacherOutput
 from aec_ofa_tf.training.sampler import constant_sampler, uniform_sampler
 from aec_ofa_tf.training.step_config import StepConfig
 from aec_ofa_tf.training.trainer import Trainer

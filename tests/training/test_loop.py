@@ -37,8 +37,10 @@ def feed(killed_at: int | None = None) -> Feed:
     return Feed(batches_from, batch_size=4, ids=lambda step: [f"clip-{step}"])
 
 
-def new_loop(directory, dtype: str = "float32") -> StepLoop:
+def new_loop(directory, dtype: str = "float32", **averages: object) -> StepLoop:
     model = trainer(sampler=uniform_sampler(SPACE.subnets(), 2), dtype=dtype)
+    if averages:
+        model.compile(optimizer=keras.optimizers.Adam(1e-3, **averages), auto_scale_loss=False)
     if dtype == "mixed_float16":
         # The first steps overflow and are left out, as may happen at any time.
         scaled = keras.optimizers.LossScaleOptimizer(keras.optimizers.Adam(1e-3), 2.0**20)
@@ -52,12 +54,18 @@ def state(loop: StepLoop) -> list[np.ndarray]:
     return [np.array(variable) for variable in variables]
 
 
-@pytest.mark.parametrize(("dtype", "skips_steps"), [("float32", False), ("mixed_float16", True)])
+AVERAGES = {"use_ema": True, "ema_momentum": 0.75}
+
+
+@pytest.mark.parametrize(
+    ("dtype", "skips_steps", "averages"),
+    [("float32", False, {}), ("mixed_float16", True, {}), ("float32", False, AVERAGES)],
+)
 def test_killed_at_any_step_a_run_ends_with_the_state_of_an_unbroken_one(
-    tmp_path, dtype, skips_steps
+    tmp_path, dtype, skips_steps, averages
 ):
     config = LoopConfig(STEPS, checkpoint_every=2)
-    loop = new_loop(tmp_path / "unbroken", dtype)
+    loop = new_loop(tmp_path / "unbroken", dtype, **averages)
     fresh = state(loop)
     loop.run(feed(), loop.store.restore(), config)
     expected = state(loop)
@@ -78,6 +86,27 @@ def test_killed_at_any_step_a_run_ends_with_the_state_of_an_unbroken_one(
 
         for array, again in zip(state(loop), expected, strict=True):
             np.testing.assert_array_equal(array, again)
+
+
+def test_a_phase_ends_with_the_average_of_its_weights_and_is_validated_with_it(tmp_path):
+    plain, loop = new_loop(tmp_path / "plain"), new_loop(tmp_path / "loop", **AVERAGES)
+    weights = plain.trainer.supernet.trainable_variables
+    expected, seen = [], []
+    plain.validate = lambda step: expected.append([np.array(weight) for weight in weights])
+    own = loop.trainer.supernet.trainable_variables
+    loop.validate = lambda step: seen.append([np.array(weight) for weight in own])
+    for each in (plain, loop):
+        each.run(feed(), 0, LoopConfig(STEPS, checkpoint_every=2, validate_every=1))
+
+    average = expected[0]
+    for step in range(STEPS):
+        if step:
+            pairs = zip(average, expected[step], strict=True)
+            average = [0.75 * before + 0.25 * weight for before, weight in pairs]
+        for ours, theirs in zip(seen[step], average, strict=True):
+            np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-6)
+    for ours, theirs in zip(own, average, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-6)
 
 
 def forget(loop: StepLoop, fresh: list[np.ndarray]) -> None:

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from aec_ofa_tf.audio.augment import Part, mix_pairs, mix_power, mixup_lambda
 from aec_ofa_tf.models.supernet import Supernet
-from aec_ofa_tf.tasks import MULTI_LABEL
+from aec_ofa_tf.tasks import MULTI_LABEL, SINGLE_LABEL
 from aec_ofa_tf.training.sampler import constant_sampler, uniform_sampler
 from aec_ofa_tf.training.trainer import Trainer
 from tests.training.steps import NO_STRIPES, PLAIN, SPACE, batch, trainer
@@ -106,3 +106,21 @@ def test_the_draws_of_a_step_need_no_loop():
 
     assert "StatelessRandomUniformV2" in operations
     assert not {"While", "StatelessWhile"} & operations
+
+
+def test_smoothed_labels_are_targets_and_a_teachers_scores_stay_as_they_are():
+    data = batch(4)
+    labels = trainer(PLAIN, constant_sampler(SPACE.largest), target="labels", label_smoothing=0.2)
+    both = trainer(PLAIN, constant_sampler(SPACE.largest), label_weight=0.5, label_smoothing=0.2)
+    seeds = [tf.constant([0, n]) for n in range(9)]
+    smooth = 0.8 * data["labels"] + 0.1
+    np.testing.assert_allclose(labels.inputs(data, seeds).targets, smooth, rtol=1e-6)
+    mean = 0.5 * smooth + 0.5 * data["soft_labels"]
+    np.testing.assert_allclose(both.inputs(data, seeds).targets, mean, rtol=1e-6)
+
+
+def test_smoothing_spreads_one_label_over_the_classes_and_others_over_yes_and_no():
+    labels = tf.constant([[0.0, 1.0, 0.0, 0.0]])
+    np.testing.assert_allclose(SINGLE_LABEL.smoothed(labels, 0.2), [[0.05, 0.85, 0.05, 0.05]])
+    np.testing.assert_allclose(MULTI_LABEL.smoothed(labels, 0.2), [[0.1, 0.9, 0.1, 0.1]])
+    assert MULTI_LABEL.smoothed(labels, 0.0) is labels

@@ -55,8 +55,14 @@ def plan(request: TrainFlags) -> Description:
     if (Path(FLAGS.workdir) / "config.json").is_file():  # refuses another experiment
         shape = found.labels, found.front_end, found.clip_secs
         Workdir(Path(FLAGS.workdir)).claim(experiment_config(request.space, network, *shape))
+    request, kept = _with_kept_steps(request)
     left = _stages_left(request, found)
-    secs = _seconds(request, found, network, {name for name in left if left[name] != _DONE})
+    todo = {name for name in left if left[name] != _DONE}
+    measured, planned = None, kept
+    if kept is None and time_budget.is_planned(request):
+        measured, planned = _planned(request, found, network)
+        request = time_budget.with_steps(request, planned.steps)
+    secs = _seconds(request, found, network, todo, measured)
     disk = {"records": round(found.clip_bytes * sum(found.clips.values()))}
     for place, size in room.parts_left(request, network, found.clips[TRAIN]).items():
         if left.get(Path(place).stem) != _DONE:
@@ -66,11 +72,14 @@ def plan(request: TrainFlags) -> Description:
         ("space", _space_text(request, network)),
         ("budgets", lines(_budgets(request, network, found.front_end))),
         ("stages", lines(f"{name}: {text}" for name, text in left.items())),
+        ("hours", str(planned or "")),
         ("time", lines(_time_texts(secs, left))),
         ("disk", _disk_text(disk)),
     ]
     shown = tuple((name, text) for name, text in facts if text)
     values = {"stages": left, "seconds": secs, "bytes": disk, "subnets": request.space.size}
+    if planned is not None:
+        values["steps"] = asdict(planned.steps)
     return Description(FLAGS.workdir, "a dry run; nothing was written", shown, values)
 
 

@@ -44,6 +44,11 @@ def check_request(request: TrainFlags) -> None:
             "--strategy=multiworker needs prepared records: run `python -m pipelines.prepare` "
             "once, then train without the stage prepare"
         )
+    if request.hours is not None and request.devices.strategy == "multiworker":
+        raise ValueError(
+            "--train_hours is divided by measured steps, and one process cannot measure a "
+            "cluster: give step counts and --train_hours=0"
+        )
     _check_teacher_file(request)
     if request.supernet and request.teacher:
         request.supernet.check_teacher(request.teacher, request.space)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
@@ -40,6 +43,10 @@ class Rehearsal:
         devices: the devices for training.
         workdir: the run directory; it need not exist, and is not changed.
         folder: an empty folder for what the rehearsal writes.
+
+    Attributes:
+        start_secs: seconds of the rehearsed stages besides their steps: to trace functions, to draw
+            clips, to save weights.
     """
 
     def __init__(
@@ -52,6 +59,7 @@ class Rehearsal:
         folder: Path,
     ) -> None:
         self.run = Run(Workdir(folder), data, space, network, devices)
+        self.start_secs = 0.0
         for place in ("stages", "checkpoints"):
             (folder / place).mkdir()
         for record in workdir.glob("stages/*.json"):
@@ -64,7 +72,8 @@ class Rehearsal:
         """Seconds of a step of the teacher."""
         self._remove("teacher", "teacher.keras")
         short = replace(config, train=_short(config.train), steps=2 * _MEASURED)
-        stages.train_teacher(self.run, short)
+        with self._starting("teacher", 2 * _MEASURED):
+            stages.train_teacher(self.run, short)
         return self._secs("teacher", 2 * _MEASURED)
 
     def supernet(self, config: SupernetConfig) -> tuple[float | None, float]:
@@ -72,7 +81,8 @@ class Rehearsal:
         self._remove("supernet", "frozen_largest.keras")
         first = 2 * _MEASURED if config.largest_steps else 0
         short = self._students(replace(config, largest_steps=first, steps=2 * _MEASURED))
-        stages.train_supernet(self.run, short)
+        with self._starting("supernet", first + 2 * _MEASURED):
+            stages.train_supernet(self.run, short)
         last = self._secs("supernet", first + 2 * _MEASURED)
         return (self._secs("supernet", first) if first else None), last
 
@@ -97,6 +107,14 @@ class Rehearsal:
         events.Reload()
         times = {event.step: event.wall_time for event in events.Tensors("loss/mean")}
         return (times[step] - times[step - _MEASURED]) / _MEASURED
+
+    @contextmanager
+    def _starting(self, stage: str, steps: int) -> Iterator[None]:
+        """Adds to `start_secs` what the block takes beyond so many steps of a stage."""
+        began = time.monotonic()
+        yield
+        secs = time.monotonic() - began - steps * self._secs(stage, steps)
+        self.start_secs += max(secs, 0.0)
 
     def _remove(self, stage: str, *files: str) -> None:
         """Removes what the folder has of a stage that is rehearsed."""

@@ -121,9 +121,8 @@ class Experiment(TrainedRun):
     def plan(self, hours: float, stages: PlannedStages | None = None) -> TrainPlan:
         """Fixes the step numbers of a run that is to take a number of hours.
 
-        A few real steps of teacher and supernet and the scoring of some subnets are measured, and
-        the time is divided among them. `plan.json` in the run directory keeps the step numbers: a
-        run that goes on reads them, and measures nothing.
+        A few real steps and the scoring of some subnets are measured, and the time is divided.
+        `plan.json` in the run directory keeps the step numbers for a run that goes on.
 
         Example:
             >>> plan = experiment.plan(hours=0.5)

@@ -117,7 +117,9 @@ def plan_run(run: Run, hours: float, stages: PlannedStages) -> TrainPlan:
         ValueError: the run is trained by a cluster.
     """
     check_hours(hours, run.devices.is_cluster)
-    begun = any(run.has_begun(name) or run.workdir.is_done(name) for name in ("teacher", "supernet"))
+    begun = any(
+        run.has_begun(name) or run.workdir.is_done(name) for name in ("teacher", "supernet")
+    )
     plan = kept_plan(run.workdir.path, hours, begun)
     if plan is None:
         noise = NoiseDataset.like(run.records, NOISE_CLIPS)

@@ -231,13 +231,13 @@ def _with_intervals(steps: Mapping[str, int], measured: MeasuredSecs) -> StepNum
     kept = _CHECKPOINT_SECS / max(measured.phases.values())
     return StepNumbers(
         **steps,
-        warmup_steps=round(_WARMUP * min(stage for stage in stages if stage)),
+        warmup_steps=min(round(_WARMUP * min(filter(None, stages))), shortest // 2),
         validate_every=-(-longest // (VALIDATIONS - 1)),
         checkpoint_every=max(min(int(kept), shortest // 2), 10),
     )
 
 
-def _joined(texts: list[str], columns: int = 78) -> list[str]:
+def _joined(texts: list[str], columns: int = 62) -> list[str]:
     """Texts side by side, as many as fit a line, indented by two."""
     rows = [""]
     for text in texts:

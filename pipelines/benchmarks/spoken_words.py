@@ -1,6 +1,6 @@
-r"""Speech-like sounds: ten words by several speakers, a folder per word, as a set of spoken digits has.
+r"""Speech-like sounds: ten words by several speakers, a folder per word, like spoken digits.
 
-python -m pipelines.benchmarks.spoken_words --out=runs/words/source
+python -m pipelines.benchmarks.spoken_words OUT [SPEAKERS TAKES SEED]
 
 A word is a row of sounds with formants (Peterson and Barney 1952, rounded) or noise; a speaker has
 a pitch, a length of the vocal tract, an accent, a pace, a voice and a microphone in a noisy room.
@@ -10,17 +10,13 @@ Speakers can be held out:
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import soundfile
-from absl import flags
-
-from pipelines import program
-
-FLAGS = flags.FLAGS
 
 RATE_HZ = 8000
 _HOP = 40
@@ -36,9 +32,26 @@ _VOWELS = {
     **{"r": (420, 1250, 1600), "w": (300, 650, 2200), "v": (300, 1100, 2300)},
 }
 """Sounds with a voice: three formants in Hz."""
-_NOISES = {"s": (3500, 900), "z": (3300, 900), "f": (2200, 2600), "th": (2800, 2200), "t": (3000, 1500), "k": (1800, 900)}
+_NOISES = {
+    "s": (3500, 900),
+    "z": (3300, 900),
+    "f": (2200, 2600),
+    "th": (2800, 2200),
+    "t": (3000, 1500),
+    "k": (1800, 900),
+}
 """Sounds of noise: centre and width of their band in Hz."""
-_QUIET = {"n": 0.5, "v": 0.3, "w": 0.6, "f": 0.12, "th": 0.12, "s": 0.3, "z": 0.3, "t": 0.5, "k": 0.4}
+_QUIET = {
+    "n": 0.5,
+    "v": 0.3,
+    "w": 0.6,
+    "f": 0.12,
+    "th": 0.12,
+    "s": 0.3,
+    "z": 0.3,
+    "t": 0.5,
+    "k": 0.4,
+}
 """Level of a sound relative to vowels."""
 
 WORDS = {
@@ -177,8 +190,8 @@ def _smooth(values: np.ndarray, frames: int) -> np.ndarray:
     return np.stack([padded[n : n + len(values)] for n in range(2 * half + 1)]).mean(axis=0)
 
 
-def write_words(folder: Path, speakers: int, takes: int, seed: int) -> int:
-    """Writes `WORD/sNUMBER_TAKE.wav`; returns the number of files."""
+def write_words(folder: Path, speakers: int = 6, takes: int = 50, seed: int = 0) -> None:
+    """Writes `WORD/sNUMBER_TAKE.wav`: takes of every word by every speaker."""
     for number in range(speakers):
         generator = np.random.default_rng([seed, number])
         speaker = Speaker.drawn(generator)
@@ -187,20 +200,8 @@ def write_words(folder: Path, speakers: int, takes: int, seed: int) -> int:
             for take in range(takes):
                 path = folder / word / f"s{number}_{take}.wav"
                 soundfile.write(path, speaker.say(word, generator), RATE_HZ)
-    return speakers * takes * len(WORDS)
-
-
-flags.DEFINE_string("out", None, "Folder for the recordings.")
-flags.DEFINE_integer("speakers", 6, "Speakers.", 1)
-flags.DEFINE_integer("takes", 50, "Takes of each word by each speaker.", 1)
-flags.DEFINE_integer("seed", 0, "Seed of speakers and takes.", 0)
-
-
-def main(_: list[str]) -> dict[str, object]:
-    """Writes the recordings."""
-    clips = write_words(Path(FLAGS.out), FLAGS.speakers, FLAGS.takes, FLAGS.seed)
-    return {"folder": FLAGS.out, "clips": clips}
 
 
 if __name__ == "__main__":
-    program.run(main, uses_keras=False, required=("out",))
+    out, *sizes = sys.argv[1:]
+    write_words(Path(out), *map(int, sizes))

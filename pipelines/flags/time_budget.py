@@ -79,7 +79,9 @@ def set_training(clip_secs: float, space: SearchSpace) -> None:
     if is_small():
         _set({**small_data_fields(clip_secs), "student_mixup": True})
         if isinstance(space, Cnn10Space):
-            options = {field.name: getattr(SMALL_OPTIONS, field.name) for field in fields(SMALL_OPTIONS)}
+            options = {
+                field.name: getattr(SMALL_OPTIONS, field.name) for field in fields(SMALL_OPTIONS)
+            }
             _set({name: rate for name, rate in options.items() if name.endswith("dropout")})
 
 

@@ -46,6 +46,11 @@ class PlannedStages:
         supernet: the supernet, with phase 1 unless its `largest_steps` is 0.
         search: the search; None to leave no time for it.
         other_secs: seconds of other parts of the run, by name.
+
+    Example:
+        >>> stages = ofa.PlannedStages.for_small_data(ofa.search_space("[2,2,X]", 16), 5.0)
+        >>> stages.teacher.train.crop_secs, stages.supernet.init
+        (2.5, 'teacher')
     """
 
     teacher: TeacherConfig | None
@@ -60,8 +65,7 @@ class PlannedStages:
         A supernet of CNN10s has a teacher of its largest subnet's widths, and starts from it.
         """
         train = small_data(clip_secs)
-        is_cnn10 = isinstance(space, Cnn10Space)
-        channels = space.base_channels if is_cnn10 else SMALL_BASE_CHANNELS
+        channels = space.base_channels if isinstance(space, Cnn10Space) else SMALL_BASE_CHANNELS
         teacher = TeacherConfig(train, channels)
         if teacher.subnet != space.largest:
             return cls(teacher, SupernetConfig(train, student_mixup=True))

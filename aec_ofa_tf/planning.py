@@ -36,6 +36,9 @@ FORWARD = 1 / 3
 
 NOISE_CLIPS = 128
 
+_MEASURED = 12
+"""Steps that are measured of each stage: subnets are drawn, and not all cost the same."""
+
 
 @dataclass(frozen=True)
 class PlannedStages:
@@ -165,7 +168,7 @@ def measure(run: Run, stages: PlannedStages, clips: Mapping[str, int]) -> Measur
     noise: Any = run.records
     with tempfile.TemporaryDirectory() as place:
         folders = run.workdir.path, Path(place)
-        rehearsal = Rehearsal(run.space, run.network, noise, run.devices, *folders)
+        rehearsal = Rehearsal(run.space, run.network, noise, run.devices, *folders, _MEASURED)
         teacher_secs = rehearsal.teacher(teacher) if teacher else 0.0
         largest_secs, sampled_secs = rehearsal.supernet(supernet)
     fixed["start of the stages"] = rehearsal.start_secs

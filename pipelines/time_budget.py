@@ -7,7 +7,7 @@ from dataclasses import replace
 from aec_ofa_tf.experiment import Experiment
 from aec_ofa_tf.planning import PlannedStages
 from aec_ofa_tf.terminal import show
-from aec_ofa_tf.training.time_budget import StepNumbers
+from aec_ofa_tf.training.time_budget import StepNumbers, read_plan
 from pipelines.flags import experiment as experiment_flags
 from pipelines.flags import time_budget
 from pipelines.flags.experiment import TrainFlags
@@ -29,16 +29,14 @@ def with_fixed_steps(
     Raises:
         ValueError: the time is too short, or the run was begun otherwise.
     """
-    if not is_planned(request):
+    if request.hours is None:
         return request
-    plan = experiment.plan(request.hours or 0.0, planned_stages(request, prepare_secs))
+    if not {"teacher", "supernet"} & set(request.stages):
+        kept = read_plan(experiment.workdir.path)
+        return request if kept is None else with_steps(request, kept.steps)
+    plan = experiment.plan(request.hours, planned_stages(request, prepare_secs))
     show(f"{plan}\n  kept in {experiment.workdir.path / 'plan.json'}")
     return with_steps(request, plan.time.steps)
-
-
-def is_planned(request: TrainFlags) -> bool:
-    """Whether a request has a time budget, and stages that it is divided among."""
-    return request.hours is not None and bool({"teacher", "supernet"} & set(request.stages))
 
 
 def planned_stages(request: TrainFlags, prepare_secs: float) -> PlannedStages:

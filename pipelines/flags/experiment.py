@@ -26,8 +26,8 @@ from pipelines.flags import data, define, flag_name, naming, own_flags, read, ti
 from tfrecords.manifest import load_manifest
 
 FLAGS = flags.FLAGS
-_OF_A_CALL = ("quiet", "traceback", "dry_run", "train_hours", "recipe")
-"""Flags that say nothing of a run, or what others say already."""
+_OF_A_CALL = ("quiet", "traceback", "dry_run")
+"""Flags that say nothing of a run."""
 
 STAGES = ("prepare", "teacher", "soft_labels", "supernet", "search", "convert")
 
@@ -292,7 +292,8 @@ def width_ratios() -> tuple[float, ...] | None:
 def write_flags(path: Path, stages: tuple[str, ...]) -> None:
     """Writes the flags of a run, with all its stages, as a flagfile."""
     FLAGS.stages = list(stages)
-    kept = {name: flag for name, flag in own_flags().items() if name not in _OF_A_CALL}
+    left_out = {*_OF_A_CALL, *time_budget.left_open()}
+    kept = {name: flag for name, flag in own_flags().items() if name not in left_out}
     lines = (flag.serialize() for _, flag in sorted(kept.items()))
     with replacing(path) as temporary:
         temporary.write_text("".join(f"{line}\n" for line in lines if line), encoding="utf-8")

@@ -19,6 +19,7 @@ RECIPES = ("paper", SMALL_DATA)
 _SIZES = ("space", "base_channels", "teacher_base_channels", "supernet_init")
 _STEPS = {"teacher_steps": "teacher", "largest_steps": "largest", "supernet_steps": "supernet"}
 """Flag -> field of `StepNumbers`, where the names differ."""
+_INTERVALS = ("warmup_steps", "validate_every", "checkpoint_every")
 
 
 def define_time_flags() -> None:
@@ -86,10 +87,16 @@ def set_training(clip_secs: float, space: SearchSpace) -> None:
 
 
 def set_steps(steps: StepNumbers) -> None:
-    """Sets the flags of step numbers that are not given."""
+    """Sets the flags of step numbers that are not given; they replace --train_hours."""
     _set({flag: getattr(steps, field) for flag, field in _STEPS.items() if getattr(steps, field)})
-    names = ("warmup_steps", "validate_every", "checkpoint_every")
-    _set({name: getattr(steps, name) for name in names})
+    _set({name: getattr(steps, name) for name in _INTERVALS})
+    FLAGS.recipe = SMALL_DATA if is_small() else RECIPES[0]
+    FLAGS.train_hours = None
+
+
+def left_open() -> set[str]:
+    """The flags of step numbers that a time budget has not set yet."""
+    return {n for n in (*_STEPS, *_INTERVALS) if FLAGS.train_hours and not FLAGS[n].present}
 
 
 def is_small() -> bool:

@@ -144,8 +144,9 @@ def test_the_default_is_a_recipe_for_small_data(records, measured, tmp_path):
     assert (stages.supernet.init, plan.supernet.largest_steps) == ("teacher", 0)
 
 
-def test_the_recipe_s_window_is_half_a_clip_and_changes_are_taken():
-    assert small_data(5.0).crop_secs == 2.5
+def test_the_recipe_s_window_is_half_a_clip_unless_it_is_short_and_changes_are_taken():
+    assert (small_data(5.0).crop_secs, small_data(5.0).crop_silence) == (2.5, 0.5)
+    assert (small_data(1.0).crop_secs, small_data(1.0).crop_silence) == (0.0, 0.0)
     assert small_data(1.0, batch_size=8, crop_secs=1.0) == replace(
         small_data(1.0), batch_size=8, crop_secs=1.0
     )

@@ -14,6 +14,8 @@ SMALL_BASE_CHANNELS = 16
 SMALL_OPTIONS = NetworkOptions(block_dropout=0.0, embedding_dropout=0.2)
 """A network this thin hardly overfits: stronger dropout lowers its scores."""
 
+_WHOLE_BELOW_SECS = 2.0
+
 
 def small_data(clip_secs: float, **changes: Any) -> TrainConfig:
     """Settings of training for some hundreds to some thousands of recordings.
@@ -23,7 +25,8 @@ def small_data(clip_secs: float, **changes: Any) -> TrainConfig:
     clips.
 
     Args:
-        clip_secs: length of a clip in seconds; half of it is trained on at a time.
+        clip_secs: length of a clip in seconds; half of it is trained on at a time, or, below 2 s,
+            all of it, since half a word may be another word.
         changes: fields of `TrainConfig` with other values.
 
     Raises:
@@ -40,7 +43,7 @@ def small_data(clip_secs: float, **changes: Any) -> TrainConfig:
 
 def small_data_fields(clip_secs: float) -> dict[str, Any]:
     """The fields of `small_data`, by name."""
-    crop_secs = clip_secs / 2
+    crop_secs = clip_secs / 2 if clip_secs >= _WHOLE_BELOW_SECS else 0.0
     return {
         "batch_size": 32,
         "learning_rate": 3e-3,
@@ -50,13 +53,13 @@ def small_data_fields(clip_secs: float) -> dict[str, Any]:
         "mixup_alpha": 1.0,
         "mixup_domain": POWER,
         "crop_secs": crop_secs,
-        "crop_silence": 0.5,
+        "crop_silence": 0.5 if crop_secs else 0.0,
         "time_stretch": 0.2,
         "gain_db": 6.0,
         "equalizer_db": 6.0,
         "mel_shift_bins": 2,
         # A tenth of the window at a hop of 10 ms.
-        "time_mask_frames": max(round(10 * crop_secs), 2),
+        "time_mask_frames": max(round(10 * (crop_secs or clip_secs)), 2),
         "mel_mask_bins": 6,
         "calibration_clips": 512,
     }

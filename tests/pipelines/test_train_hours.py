@@ -115,7 +115,7 @@ def test_hours_that_cannot_be(trained, tmp_path, flags, expected):
 
 def test_the_recipe_is_for_hours_and_flags_go_before_it(tmp_path):
     places = f"--workdir={tmp_path}/run", f"--data_dir={tmp_path}/data"
-    synthetic = [*places, "--dataset=synthetic", "--clip_secs=0.64", "--budget=params<=99k"]
+    synthetic = [*places, "--dataset=synthetic", "--clip_secs=2.4", "--budget=params<=99k"]
     parsed = {
         name: run_recipe(*synthetic, *flags)
         for name, flags in {
@@ -125,7 +125,7 @@ def test_the_recipe_is_for_hours_and_flags_go_before_it(tmp_path):
         }.items()
     }
     hours, steps, both = parsed["hours"], parsed["steps"], parsed["both"]
-    assert (hours["batch_size"], hours["mixup_domain"], hours["crop_secs"]) == (8, "power", 0.32)
+    assert (hours["batch_size"], hours["mixup_domain"], hours["crop_secs"]) == (8, "power", 1.2)
     assert (hours["base_channels"], hours["supernet_init"]) == (16, "teacher")
     assert (hours["student_mixup"], hours["block_dropout"]) == (True, 0.0)
     # The paper's defaults are as they were.

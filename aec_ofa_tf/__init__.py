@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from aec_ofa_tf.models.network_options import NetworkOptions
     from aec_ofa_tf.models.space import SearchSpace, Subnet
     from aec_ofa_tf.models.supernet import Supernet
+    from aec_ofa_tf.planning import PlannedStages
     from aec_ofa_tf.pretrained.importing import import_weights
     from aec_ofa_tf.search.config import SearchConfig
     from aec_ofa_tf.tagging.tagger import Tagger
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from aec_ofa_tf.training.device_config import DeviceConfig
     from aec_ofa_tf.training.evaluation import SubnetEvaluator
     from aec_ofa_tf.training.origins import SoftLabelsConfig, TransferConfig
+    from aec_ofa_tf.training.recipe import small_data
     from aec_ofa_tf.training.sampler import sandwich_sampler, uniform_sampler
     from aec_ofa_tf.training.step_config import StepConfig
     from aec_ofa_tf.training.student_config import SubnetConfig, SupernetConfig
@@ -62,6 +64,7 @@ __all__ = [
     "FrontEndConfig",
     "NetworkOptions",
     "NpuTable",
+    "PlannedStages",
     "PrepareConfig",
     "SearchConfig",
     "SearchSpace",
@@ -91,6 +94,7 @@ __all__ = [
     "read_folder",
     "sandwich_sampler",
     "search_space",
+    "small_data",
     "subnet_costs",
     "uniform_sampler",
 ]
@@ -109,6 +113,7 @@ _MODULES = {
     "aec_ofa_tf.models.network_options": ("NetworkOptions",),
     "aec_ofa_tf.models.space": ("SearchSpace", "Subnet"),
     "aec_ofa_tf.models.supernet": ("Supernet",),
+    "aec_ofa_tf.planning": ("PlannedStages",),
     "aec_ofa_tf.pretrained.importing": ("import_weights",),
     "aec_ofa_tf.search.config": ("SearchConfig",),
     "aec_ofa_tf.tagging.tagger": ("Tagger",),
@@ -117,6 +122,7 @@ _MODULES = {
     "aec_ofa_tf.training.origins": ("SoftLabelsConfig", "TransferConfig"),
     "aec_ofa_tf.training.device_config": ("DeviceConfig",),
     "aec_ofa_tf.training.evaluation": ("SubnetEvaluator",),
+    "aec_ofa_tf.training.recipe": ("small_data",),
     "aec_ofa_tf.training.sampler": ("sandwich_sampler", "uniform_sampler"),
     "aec_ofa_tf.training.step_config": ("StepConfig",),
     "aec_ofa_tf.training.student_config": ("SubnetConfig", "SupernetConfig"),

@@ -22,6 +22,7 @@ from aec_ofa_tf.models.family import search_space
 from aec_ofa_tf.models.network import NetworkConfig
 from aec_ofa_tf.models.network_options import NetworkOptions
 from aec_ofa_tf.models.space import SearchSpace, Subnet
+from aec_ofa_tf.planning import PlannedStages, TrainPlan, plan_run
 from aec_ofa_tf.report.update import update_report
 from aec_ofa_tf.search.config import SearchConfig, subspace
 from aec_ofa_tf.search.results import SearchResult
@@ -116,6 +117,32 @@ class Experiment(TrainedRun):
         experiment.run = Run(directory, records, space, network, open_devices("none"))
         directory.claim(experiment.run.config)
         return experiment
+
+    def plan(self, hours: float, stages: PlannedStages | None = None) -> TrainPlan:
+        """Fixes the step numbers of a run that is to take a number of hours.
+
+        A few real steps and the scoring of some subnets are measured, and the time is divided.
+        `plan.json` in the run directory keeps the step numbers for a run that goes on.
+
+        Example:
+            >>> plan = experiment.plan(hours=0.5)
+            >>> experiment.train_teacher(plan.teacher)
+            >>> experiment.soft_labels()
+            >>> experiment.train_supernet(plan.supernet)
+
+        Args:
+            hours: the time of the whole run.
+            stages: the stages and their settings; by default `PlannedStages.for_small_data`.
+
+        Raises:
+            ConfigError: the hours are too few, or the run was begun with others, or with step
+                numbers.
+            ValueError: the run is trained by a cluster.
+        """
+        stages = stages or PlannedStages.for_small_data(self.space, self.run.records.clip_secs)
+        require_type("stages", stages, PlannedStages, "PlannedStages")
+        with self.workdir.exclusive():
+            return plan_run(self.run, hours, stages)
 
     def train_teacher(self, config: TeacherConfig = TeacherConfig()) -> TeacherResult:
         """Trains the teacher on the labels, recalibrates it and saves it as `teacher.keras`."""

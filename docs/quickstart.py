@@ -10,12 +10,13 @@ config = ofa.PrepareConfig("folder", clip_secs=4.0, payload="audio")
 records = ofa.prepare(source, "runs/python/data", config)
 
 space = ofa.search_space("[2,2,X]", base_channels=16)
-experiment = ofa.Experiment("runs/python", records, space)
+thin = ofa.NetworkOptions(block_dropout=0.0, embedding_dropout=0.2)
+experiment = ofa.Experiment("runs/python", records, space, thin)
 
-train = ofa.TrainConfig(batch_size=32, learning_rate=3e-3, schedule="cosine")
-experiment.train_teacher(ofa.TeacherConfig(train, base_channels=16, steps=3000))
+plan = experiment.plan(hours=1)  # step numbers by the clock, settings for small data sets
+experiment.train_teacher(plan.teacher)
 experiment.soft_labels()
-experiment.train_supernet(ofa.SupernetConfig(train, largest_steps=500, steps=2000))
+experiment.train_supernet(plan.supernet)
 
 found = experiment.search(ofa.SearchConfig(["params<=50k", "params<=0.2M,macs<=50M"]))
 print(found)

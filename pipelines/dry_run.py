@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from absl import flags
 
@@ -16,10 +18,14 @@ from aec_ofa_tf.models.family import experiment_config
 from aec_ofa_tf.models.network import NetworkConfig
 from aec_ofa_tf.models.space import Subnet
 from aec_ofa_tf.training.config import resume_key
+from aec_ofa_tf.training.time_budget import duration
 from aec_ofa_tf.workdir import SEARCH, Workdir
 from pipelines import room
 from pipelines.flags.experiment import TrainFlags
 from pipelines.planned_data import PlannedData, planned_data
+
+if TYPE_CHECKING:
+    from pipelines.dry_hours import DryHours
 
 FLAGS = flags.FLAGS
 
@@ -55,8 +61,13 @@ def plan(request: TrainFlags) -> Description:
     if (Path(FLAGS.workdir) / "config.json").is_file():  # refuses another experiment
         shape = found.labels, found.front_end, found.clip_secs
         Workdir(Path(FLAGS.workdir)).claim(experiment_config(request.space, network, *shape))
+    hours = _hours(request, found, network)
+    request = request if hours is None else hours.request
     left = _stages_left(request, found)
-    secs = _seconds(request, found, network, {name for name in left if left[name] != _DONE})
+    if hours is None or hours.secs is None:
+        secs = _seconds(request, found, network, {name for name in left if left[name] != _DONE})
+    else:
+        secs = dict(hours.secs)
     disk = {"records": round(found.clip_bytes * sum(found.clips.values()))}
     for place, size in room.parts_left(request, network, found.clips[TRAIN]).items():
         if left.get(Path(place).stem) != _DONE:
@@ -66,11 +77,14 @@ def plan(request: TrainFlags) -> Description:
         ("space", _space_text(request, network)),
         ("budgets", lines(_budgets(request, network, found.front_end))),
         ("stages", lines(f"{name}: {text}" for name, text in left.items())),
+        ("hours", str(hours.plan) if hours else ""),
         ("time", lines(_time_texts(secs, left))),
         ("disk", _disk_text(disk)),
     ]
     shown = tuple((name, text) for name, text in facts if text)
     values = {"stages": left, "seconds": secs, "bytes": disk, "subnets": request.space.size}
+    if hours:
+        values["steps"] = asdict(hours.plan.steps)
     return Description(FLAGS.workdir, "a dry run; nothing was written", shown, values)
 
 
@@ -175,6 +189,18 @@ def _newest_step(stage: str) -> int:
 # Time
 
 
+def _hours(request: TrainFlags, found: PlannedData, network: NetworkConfig) -> DryHours | None:
+    """The division of a time budget; None where steps are counted."""
+    if request.hours is None or not {"teacher", "supernet"} & set(request.stages):
+        return None
+    from pipelines.dry_hours import divided
+
+    workdir = Workdir(Path(FLAGS.workdir), writable=False)
+    stages = ("teacher", "supernet")
+    begun = any(_newest_step(name) or workdir.is_done(name) for name in stages)
+    return divided(request, found, network, begun)
+
+
 def _seconds(
     request: TrainFlags, found: PlannedData, network: NetworkConfig, todo: set[str]
 ) -> dict[str, float]:
@@ -226,17 +252,11 @@ def _training_secs(
 
 
 def _time_texts(secs: Mapping[str, float], left: Mapping[str, str]) -> Iterator[str]:
-    yield f"about {_duration(sum(secs.values()))} of work on this machine as it is now"
-    yield from (f"{stage} {_duration(seconds)}" for stage, seconds in secs.items())
+    yield f"about {duration(sum(secs.values()))} of work on this machine as it is now"
+    yield from (f"{stage} {duration(seconds)}" for stage, seconds in secs.items())
     others = [stage for stage in left if stage not in secs and left[stage] != _DONE]
     if others:
         yield f"and besides {', '.join(others)}, validation, and up to a minute a stage to begin"
-
-
-def _duration(secs: float) -> str:
-    if secs < 90:
-        return f"{secs:.0f} s"
-    return f"{secs / 60:.0f} min" if secs < 90 * 60 else f"{secs / 3600:.1f} h"
 
 
 # Disk

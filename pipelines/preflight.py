@@ -36,6 +36,11 @@ def check_request(request: TrainFlags) -> None:
     data.check_outputs(FLAGS.data_dir if "prepare" in request.stages else None, FLAGS.workdir)
     if set(request.stages) - {"prepare"}:
         require_writable(Path(FLAGS.workdir))
+    if request.hours is not None and request.devices.strategy == "multiworker":
+        raise ValueError(
+            "--train_hours is divided by measured steps, and one process cannot measure a "
+            "cluster: give step counts and --train_hours=0"
+        )
     for config in (request.teacher, request.supernet, request.subnet):
         if config is not None:
             check_devices(config.train, request.devices)

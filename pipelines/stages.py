@@ -9,6 +9,7 @@ from aec_ofa_tf.experiment import Experiment
 from aec_ofa_tf.report.update import update_report
 from aec_ofa_tf.training.devices import open_devices, peers_watched
 from pipelines.flags.experiment import TrainFlags, write_flags
+from pipelines.time_budget import with_fixed_steps
 from tfrecords.records import open_records
 
 Result = dict[str, object]
@@ -22,6 +23,7 @@ def run_stages(
     data_dir: str,
     subnet: str | None,
     timed: Callable[[str, Callable[[], Result]], Result],
+    prepare_secs: float = 0.0,
 ) -> dict[str, Result]:
     """Runs the requested stages.
 
@@ -31,6 +33,7 @@ def run_stages(
         data_dir: directory of the records.
         subnet: the subnet that the stage `subnet` trains.
         timed: runs one stage by name and adds the seconds that it took.
+        prepare_secs: seconds that were spent on the records, which a time budget includes.
 
     Returns:
         The result of each stage by name, for JSON. Workers other than the chief report the seconds
@@ -44,6 +47,7 @@ def run_stages(
         )
         flagfile = Path(workdir) / "flags.txt"
         with experiment.workdir.exclusive():
+            request = with_fixed_steps(request, experiment, prepare_secs)
             if devices.chief and not flagfile.exists():  # so that a stopped run can be repeated
                 write_flags(flagfile, request.stages)
             for name, run in _runners(experiment, request, subnet).items():

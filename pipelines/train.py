@@ -6,6 +6,9 @@ Stages: prepare, teacher, soft_labels, supernet, search, convert; and subnet, wh
 network alone. A stage that was stopped is resumed; a finished stage is skipped. To see first what
 would happen, how long it takes and which budgets can be met:
 python -m pipelines.train --flagfile=quickstart.flags --dry_run
+By the clock instead of step counts, with settings for small data sets:
+python -m pipelines.train --source=recordings --train_hours=1 --budget='params<=50k' \
+    --data_dir=runs/mine/data --workdir=runs/mine
 """
 
 from __future__ import annotations
@@ -45,13 +48,16 @@ def main(_: list[str]) -> dict[str, object]:
     if FLAGS.dry_run:
         return _dry_run(request)
     results: dict[str, object] = {}
+    began = time.monotonic()
     if "prepare" in request.stages:
         results["prepare"] = _timed("prepare", lambda: _prepare(request))
+    prepare_secs = time.monotonic() - began
     preflight.check_records(request)
     if set(request.stages) - {"prepare"}:
         from pipelines.stages import run_stages
 
-        results |= run_stages(request, FLAGS.workdir, FLAGS.data_dir, FLAGS.subnet, _timed)
+        places = FLAGS.workdir, FLAGS.data_dir
+        results |= run_stages(request, *places, FLAGS.subnet, _timed, prepare_secs)
     return {"workdir": FLAGS.workdir, "stages": results}
 
 

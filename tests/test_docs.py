@@ -45,7 +45,7 @@ FEW_STEPS = (
     *FEW_CHECKS,
 )
 SMALL = {
-    ("your_recordings.md", "train"): (*FEW_STEPS, "--quantization=int8"),
+    ("your_recordings.md", "train"): (*FEW_STEPS, "--train_hours=0", "--quantization=int8"),
     ("audioset.md", "prepare"): ("--clip_secs=0.5", "--validation_clips=2"),
     ("budgets.md", "convert"): (*FEW_CHECKS, "--quantization=int8"),
     "search": ("--calibration_clips=8", "--bootstrap_resamples=100"),

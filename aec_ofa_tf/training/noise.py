@@ -12,7 +12,7 @@ import tensorflow as tf
 from numpy.typing import ArrayLike
 
 from aec_ofa_tf.audio.front_end import FrontEndConfig
-from aec_ofa_tf.dataset import SPLITS, TRAIN, DatasetSummary, Share
+from aec_ofa_tf.dataset import SPLITS, TRAIN, Dataset, DatasetSummary, Share
 
 _MEAN_DB, _SPREAD_DB = -40.0, 10.0
 _LOUDNESS = 0.1
@@ -29,6 +29,7 @@ class NoiseDataset:
         clip_secs: length of a clip in seconds.
         clips_of: number of clips by split.
         payload: "log_mel", or "audio", which gives waveforms too.
+        records: real data whose training batches are taken, to measure their reading too.
     """
 
     labels: tuple[str, ...]
@@ -39,6 +40,24 @@ class NoiseDataset:
     payload: str = "audio"
     length_policy: str = "pad"
     fingerprint: str = "noise"
+    records: Dataset | None = None
+
+    @classmethod
+    def like(cls, records: Dataset, clips: int) -> NoiseDataset:
+        """Noise in the shape of real data, with their training batches.
+
+        Args:
+            records: the data.
+            clips: clips of noise.
+        """
+        return cls(
+            labels=tuple(records.labels),
+            single_label=records.single_label,
+            front_end=records.front_end,
+            clip_secs=records.clip_secs,
+            clips_of={TRAIN: clips},
+            records=records,
+        )
 
     @property
     def clip_samples(self) -> int:
@@ -86,7 +105,10 @@ class NoiseDataset:
         soft_labels: Path | None = None,
         share: Share = Share(),
     ) -> tf.data.Dataset:
-        """The same batch, endlessly; soft labels are random."""
+        """Those of real data, or the same batch, endlessly; soft labels are random."""
+        if self.records is not None:
+            batches = self.records.training_batches(batch_size, seed, start_step, None, share)
+            return batches if soft_labels is None else batches.map(_with_soft_labels)
         batch = self._batch(TRAIN, batch_size // share.of, ("log_mel",))
         if soft_labels is not None:
             scores = np.random.default_rng(seed).random(batch["labels"].shape)
@@ -99,8 +121,8 @@ class NoiseDataset:
         return 0, batch_size * step
 
     def checked(self, batches: Iterable[Any]) -> Iterable[object]:
-        """The batches: noise is not damaged."""
-        return batches
+        """The batches; noise is not damaged."""
+        return batches if self.records is None else self.records.checked(batches)
 
     def write_soft_labels(
         self,
@@ -133,3 +155,7 @@ class NoiseDataset:
     def _labels(self, split: str, clips: int) -> np.ndarray:
         """float32 [clips, classes]: one label each, in turn."""
         return np.eye(len(self.labels), dtype=np.float32)[np.arange(clips) % len(self.labels)]
+
+
+def _with_soft_labels(batch: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+    return {**batch, "soft_labels": tf.random.uniform(tf.shape(batch["labels"]))}

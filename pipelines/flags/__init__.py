@@ -36,7 +36,10 @@ _RENAMED: dict[type, dict[str, str]] = {
     SearchConfig: {"budgets": "budget"},
 }
 """Field -> flag, where the names differ."""
-_ARGUMENTS = {"beam_args": "beam_arg", "accelerators": "target", "litert_web": "litert_web"}
+_ARGUMENTS = {
+    **{"beam_args": "beam_arg", "accelerators": "target", "litert_web": "litert_web"},
+    "hours": "train_hours",
+}
 """Argument of a library function -> flag, where the names differ or a program has it alone."""
 
 

@@ -22,7 +22,8 @@ from aec_ofa_tf.training.config import EvaluationConfig, TeacherConfig, TrainCon
 from aec_ofa_tf.training.device_config import DeviceConfig
 from aec_ofa_tf.training.origins import SoftLabelsConfig, TransferConfig
 from aec_ofa_tf.training.student_config import SubnetConfig, SupernetConfig
-from pipelines.flags import define, flag_name, naming, own_flags, read
+from pipelines.flags import data, define, flag_name, naming, own_flags, read, time_budget
+from tfrecords.manifest import load_manifest
 
 FLAGS = flags.FLAGS
 _OF_A_CALL = ("quiet", "traceback", "dry_run")
@@ -37,6 +38,7 @@ class TrainFlags:
 
     Attributes:
         stages: the stages to run.
+        hours: the time of the whole run; None where steps are counted.
         space: the search space.
         options: the parts of the network that all subnets share.
         devices: the devices for training.
@@ -49,6 +51,7 @@ class TrainFlags:
     """
 
     stages: tuple[str, ...]
+    hours: float | None
     space: SearchSpace
     options: NetworkOptions
     devices: DeviceConfig
@@ -145,6 +148,7 @@ def define_train_flags() -> None:
     learning = (TrainConfig, TeacherConfig, SoftLabelsConfig, SupernetConfig, TransferConfig)
     for kind in (*learning, DeviceConfig, SubnetConfig):
         define(kind)
+    time_budget.define_time_flags()
     define_subnet_flag()
     define_search_flags()
     define(ExportConfig)
@@ -162,16 +166,40 @@ def train_flags() -> TrainFlags:
     Raises:
         ValueError: a flag is wrong, or two contradict each other.
     """
+    hours = time_budget.hours()
+    time_budget.set_sizes()
     stages = tuple(FLAGS.stages) if FLAGS["stages"].present else needed_stages()
     if not stages:
         raise ValueError(f"--stages is empty; use any of {', '.join(STAGES)} and subnet")
     unknown = sorted(set(stages) - {*STAGES, "subnet"})
     if unknown:
         raise ValueError(f"unknown --stages {unknown}; use any of {', '.join(STAGES)} and subnet")
+    if time_budget.is_small() and set(stages) - {"prepare"}:
+        time_budget.set_training(_clip_secs(stages), space_from_flags())
+    return _request(stages, hours)
+
+
+def whole_run(request: TrainFlags) -> TrainFlags:
+    """The request with all stages that the run needs; without a budget, with no search."""
+    needed = set(needed_stages()) | set(request.stages)
+    if not (FLAGS.budget or FLAGS.params):
+        needed -= {"search", "convert"}
+    return _request(tuple(sorted(needed)), request.hours)
+
+
+def _clip_secs(stages: Iterable[str]) -> float:
+    """Length of a clip, of the records that are there or of those to prepare."""
+    if "prepare" in stages:
+        return data.clip_secs()
+    return load_manifest(Path(FLAGS.data_dir)).configuration["clip_secs"]
+
+
+def _request(stages: tuple[str, ...], hours: float | None) -> TrainFlags:
     train, devices = read(TrainConfig), read(DeviceConfig)
     evaluation = EvaluationConfig(train.batch_size, train.calibration_clips)
     return TrainFlags(
         stages,
+        hours,
         space_from_flags(),
         read(NetworkOptions),
         devices,
@@ -264,7 +292,8 @@ def width_ratios() -> tuple[float, ...] | None:
 def write_flags(path: Path, stages: tuple[str, ...]) -> None:
     """Writes the flags of a run, with all its stages, as a flagfile."""
     FLAGS.stages = list(stages)
-    kept = {name: flag for name, flag in own_flags().items() if name not in _OF_A_CALL}
+    left_out = {*_OF_A_CALL, *time_budget.left_open()}
+    kept = {name: flag for name, flag in own_flags().items() if name not in left_out}
     lines = (flag.serialize() for _, flag in sorted(kept.items()))
     with replacing(path) as temporary:
         temporary.write_text("".join(f"{line}\n" for line in lines if line), encoding="utf-8")

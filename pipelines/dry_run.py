@@ -226,14 +226,15 @@ def _training_secs(
 
 
 def _time_texts(secs: Mapping[str, float], left: Mapping[str, str]) -> Iterator[str]:
-    yield f"about {_duration(sum(secs.values()))} of work on this machine as it is now"
-    yield from (f"{stage} {_duration(seconds)}" for stage, seconds in secs.items())
+    yield f"about {duration(sum(secs.values()))} of work on this machine as it is now"
+    yield from (f"{stage} {duration(seconds)}" for stage, seconds in secs.items())
     others = [stage for stage in left if stage not in secs and left[stage] != _DONE]
     if others:
         yield f"and besides {', '.join(others)}, validation, and up to a minute a stage to begin"
 
 
-def _duration(secs: float) -> str:
+def duration(secs: float) -> str:
+    """Seconds, minutes or hours, for people."""
     if secs < 90:
         return f"{secs:.0f} s"
     return f"{secs / 60:.0f} min" if secs < 90 * 60 else f"{secs / 3600:.1f} h"

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from aec_ofa_tf.models.space import SearchSpace, Subnet
     from aec_ofa_tf.models.supernet import Supernet
     from aec_ofa_tf.pretrained.importing import import_weights
+    from aec_ofa_tf.reproduction.config import ReproduceConfig
+    from aec_ofa_tf.reproduction.run import reproduce
     from aec_ofa_tf.search.config import SearchConfig
     from aec_ofa_tf.tagging.tagger import Tagger
     from aec_ofa_tf.tasks import get_task
@@ -63,6 +65,7 @@ __all__ = [
     "NetworkOptions",
     "NpuTable",
     "PrepareConfig",
+    "ReproduceConfig",
     "SearchConfig",
     "SearchSpace",
     "SoftLabelsConfig",
@@ -89,6 +92,7 @@ __all__ = [
     "read_csv",
     "read_esc50",
     "read_folder",
+    "reproduce",
     "sandwich_sampler",
     "search_space",
     "subnet_costs",
@@ -110,6 +114,8 @@ _MODULES = {
     "aec_ofa_tf.models.space": ("SearchSpace", "Subnet"),
     "aec_ofa_tf.models.supernet": ("Supernet",),
     "aec_ofa_tf.pretrained.importing": ("import_weights",),
+    "aec_ofa_tf.reproduction.config": ("ReproduceConfig",),
+    "aec_ofa_tf.reproduction.run": ("reproduce",),
     "aec_ofa_tf.search.config": ("SearchConfig",),
     "aec_ofa_tf.tagging.tagger": ("Tagger",),
     "aec_ofa_tf.tasks": ("get_task",),

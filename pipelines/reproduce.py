@@ -2,7 +2,7 @@ r"""Repeats the paper's experiments: baselines, supernets, searches, fine-tuning
 
 python -m pipelines.reproduce --flagfile=tiny.flags
 
-On recordings in the ESC-50 layout, mixed to scenes, with two cores; what is left to do and its time:
+On recordings in the ESC-50 layout, mixed to scenes; what is left to do, and its time:
 python -m pipelines.reproduce --flagfile=esc50_scenes.flags --source=ESC-50 --dry_run
 
 Jobs that are done are skipped, one that was stopped goes on. Without --source, records that were
@@ -64,14 +64,29 @@ def main(_: list[str]) -> dict[str, object]:
 
 
 def _check(source: Source, front_end: FrontEndConfig, request: ReproduceFlags) -> None:
-    for space in request.config.spaces:
-        preflight.check_source(source, front_end, request.as_training(space, ("prepare", "search")))
+    preflight.check_source(
+        source, front_end, request.as_training(request.config.main, ("prepare", "search"))
+    )
+    facts = len(source.labels), front_end, data.clip_secs()
+    _check_budgets(request, ("prepare", "search"), *facts)
 
 
 def _check_records(request: ReproduceFlags) -> None:
-    load_manifest(Path(FLAGS.data_dir))
+    preflight.check_records(request.as_training(request.config.main, ("search",)))
+    manifest = load_manifest(Path(FLAGS.data_dir))
+    facts = len(manifest.labels), manifest.front_end, manifest.configuration["clip_secs"]
+    _check_budgets(request, ("search",), *facts)
+
+
+def _check_budgets(
+    request: ReproduceFlags,
+    stages: tuple[str, ...],
+    classes: int,
+    front_end: FrontEndConfig,
+    secs: float,
+) -> None:
     for space in request.config.spaces:
-        preflight.check_records(request.as_training(space, ("search",)))
+        preflight.check_budgets(request.as_training(space, stages), classes, front_end, secs)
 
 
 def _run(request: ReproduceFlags) -> dict[str, object]:

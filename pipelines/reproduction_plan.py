@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from absl import flags
 
@@ -15,6 +16,9 @@ from pipelines import preflight
 from pipelines.dry_run import duration
 from pipelines.flags.reproduce import ReproduceFlags
 from pipelines.planned_data import PlannedData, planned_data
+
+if TYPE_CHECKING:
+    from aec_ofa_tf.reproduction.runner import Runner
 
 FLAGS = flags.FLAGS
 
@@ -92,10 +96,7 @@ def _left(
     return left, seconds_of(runner, todo, steps, found.clips)
 
 
-def _state(runner: object, job: Job) -> str:
-    from aec_ofa_tf.reproduction.runner import Runner
-
-    assert isinstance(runner, Runner)
+def _state(runner: Runner, job: Job) -> str:
     if runner.result(job) is not None:
         return "done"
     step = runner.newest_step(job)

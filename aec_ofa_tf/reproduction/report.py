@@ -39,6 +39,11 @@ _ABOUT_ROADS = (
     "first layers are computed once, and a backward pass twice. Seconds are those of this machine, "
     "with validation.",
 )
+_ABOUT_TOTALS = (
+    "A row is the mean of its jobs. Clips are those that passed through a network, once for every "
+    "subnet of a step. The seconds of the exact search are those after the random one, whose "
+    "scores it uses.",
+)
 
 
 def write_report(runner: Runner, jobs: Sequence[Job], figures: bool = True) -> Reproduction:
@@ -65,6 +70,7 @@ def write_report(runner: Runner, jobs: Sequence[Job], figures: bool = True) -> R
         "table_2": (tables.columns_2, _ABOUT_2),
         "comparison": (tables.columns_ratios, _ABOUT_RATIOS),
         "roads": (roads.COLUMNS, _ABOUT_ROADS),
+        "totals": (roads.TOTALS_COLUMNS, _ABOUT_TOTALS),
     }
     for name, (shown, notes) in columns.items():
         write_tables(rows[name], shown, folder / name, about, [*notes, *note])
@@ -79,6 +85,7 @@ def _rows(tables: Tables) -> dict[str, list[Row]]:
         "table_2": tables.table_2(),
         "comparison": tables.ratios(),
         "roads": roads.roads(tables.config, tables.arms),
+        "totals": roads.totals(tables.arms),
     }
 
 

@@ -87,7 +87,7 @@ class Reproduction:
         figure: the task's figure, "mAP" or "accuracy".
         arms: the jobs that are done.
         missing: names of the jobs that are not.
-        tables: rows by table: table_1, table_2, comparison, roads.
+        tables: rows by table: table_1, table_2, comparison, roads, totals.
     """
 
     folder: Path

@@ -22,6 +22,11 @@ COLUMNS = {
     "seconds, ratio": ".2f",
 }
 
+TOTALS_COLUMNS = {
+    **{"job": "", "space": "", "jobs": "d", "steps": ",.0f", "clips": ",.0f"},
+    **{"subnets scored": ",.0f", "multiply-adds": ".3g", "seconds": ",.0f"},
+}
+
 
 @dataclass(frozen=True)
 class Cost:
@@ -43,6 +48,31 @@ class Cost:
     def times(self, count: float) -> Cost:
         """The cost of several."""
         return Cost(count * self.steps, count * self.work, count * self.secs)
+
+
+def totals(arms: Sequence[Arm]) -> list[dict[str, object]]:
+    """A row for every kind of job: what one of them costs, as a mean over seeds and sizes.
+
+    Args:
+        arms: the jobs that are done.
+    """
+    kinds: dict[tuple[str, str, int | None], list[JobResult]] = {}
+    for arm in arms:
+        steps = arm.job.steps if arm.job.budget else None
+        kinds.setdefault((arm.job.space, arm.job.kind, steps), []).append(arm.result)
+    return [
+        {
+            "job": kind if steps is None else f"{kind}, {steps:,} steps",
+            "space": space,
+            "jobs": len(results),
+            "steps": mean(one.steps for one in results),
+            "clips": mean(one.clips for one in results),
+            "subnets scored": mean(one.evaluated for one in results),
+            "multiply-adds": mean(one.work for one in results),
+            "seconds": mean(one.secs for one in results),
+        }
+        for (space, kind, steps), results in kinds.items()
+    ]
 
 
 def roads(config: ReproduceConfig, arms: Sequence[Arm]) -> list[dict[str, object]]:

@@ -17,7 +17,9 @@ from absl import flags
 
 import pipelines.flags
 from aec_ofa_tf.audio.front_end import FrontEndConfig
+from aec_ofa_tf.dataset import EVALUATION
 from aec_ofa_tf.ownership import REPRODUCTION, require_claimable
+from aec_ofa_tf.reproduction.config import require_evaluation
 from aec_ofa_tf.terminal import show
 from pipelines import preflight, program
 from pipelines.flags import data, experiment, naming_flags, reproduce
@@ -50,7 +52,8 @@ def main(_: list[str]) -> dict[str, object]:
             f"--data_dir and --workdir are both {workdir}; give the records a folder of their own, "
             f"for example --data_dir={workdir / 'data'}"
         )
-    prepares = FLAGS.source is not None or not (Path(FLAGS.data_dir) / "manifest.json").is_file()
+    is_prepared = (Path(FLAGS.data_dir) / "manifest.json").is_file()
+    prepares = bool(FLAGS.source) or not is_prepared or data.dataset() == "synthetic"
     if FLAGS.dry_run:
         from pipelines.reproduction_plan import plan
 
@@ -64,6 +67,7 @@ def main(_: list[str]) -> dict[str, object]:
 
 
 def _check(source: Source, front_end: FrontEndConfig, request: ReproduceFlags) -> None:
+    require_evaluation(source.class_counts.clips[EVALUATION])
     preflight.check_source(
         source, front_end, request.as_training(request.config.main, ("prepare", "search"))
     )

@@ -10,6 +10,7 @@ from aec_ofa_tf.models.cnn10.space import Cnn10Space, cnn10_space
 from aec_ofa_tf.models.space import Subnet
 from aec_ofa_tf.search.config import SearchConfig
 from aec_ofa_tf.training.config import TeacherConfig
+from aec_ofa_tf.training.device_config import DeviceConfig, check_devices
 from aec_ofa_tf.training.student_config import SubnetConfig, SupernetConfig
 
 SCRATCH, KD, OFA, EXACT, TUNED, INIT = "scratch", "kd", "ofa", "exact", "tuned", "init"
@@ -201,3 +202,34 @@ class ReproduceConfig:
 def space_name(space: Cnn10Space) -> str:
     """A space's name: `[2,2,X]`, or `EW` if no depth is elastic."""
     return f"[{','.join(space.depths)}]" if "X" in space.depths else "EW"
+
+
+def check_devices_of(config: ReproduceConfig, devices: DeviceConfig) -> None:
+    """Checks that devices are of one host and support the settings of training.
+
+    Raises:
+        ConfigError: they are of a cluster, or do not.
+    """
+    if devices.strategy == "multiworker":
+        raise ConfigError(
+            "a reproduction runs its jobs on one host: use strategy='mirrored' for all its GPUs",
+            "strategy",
+            owner=DeviceConfig,
+        )
+    for one in (config.teacher, config.supernet, config.subnet):
+        check_devices(one.train, devices)
+
+
+def require_evaluation(clips: int) -> None:
+    """Checks that there are evaluation clips, which the tables are of.
+
+    Raises:
+        ConfigError: there are none.
+    """
+    if not clips:
+        raise ConfigError(
+            "tables are of the evaluation split, and there are no evaluation clips: give some to "
+            "it by evaluation_fraction (folder, or a list without splits), eval_folds (esc50, "
+            "scenes) or evaluation_clips (synthetic, scenes)",
+            *("evaluation_fraction", "eval_folds", "evaluation_clips"),
+        )

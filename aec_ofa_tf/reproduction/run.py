@@ -8,17 +8,21 @@ from pathlib import Path
 from absl import logging
 
 from aec_ofa_tf.classes import ClassCounts, check_ranked, check_trainable
-from aec_ofa_tf.config import ConfigError, require_type
+from aec_ofa_tf.config import require_type
 from aec_ofa_tf.dataset import EVALUATION, VALIDATION, Dataset
 from aec_ofa_tf.models.network_options import NetworkOptions
 from aec_ofa_tf.ownership import REPRODUCTION, owned
-from aec_ofa_tf.reproduction.config import ReproduceConfig
+from aec_ofa_tf.reproduction.config import (
+    ReproduceConfig,
+    check_devices_of,
+    require_evaluation,
+)
 from aec_ofa_tf.reproduction.graph import Job, jobs_of
 from aec_ofa_tf.reproduction.report import write_report
 from aec_ofa_tf.reproduction.results import Reproduction
 from aec_ofa_tf.reproduction.runner import Runner
 from aec_ofa_tf.search.config import require_validation
-from aec_ofa_tf.training.device_config import DeviceConfig, check_devices
+from aec_ofa_tf.training.device_config import DeviceConfig
 from aec_ofa_tf.training.devices import open_devices
 
 
@@ -67,7 +71,7 @@ def reproduce(
     require_type("options", options, NetworkOptions, "NetworkOptions")
     require_type("devices", devices, DeviceConfig, "a DeviceConfig")
     check_records(records, config, options)
-    check_host(config, devices)
+    check_devices_of(config, devices)
     root = Path(workdir)
     with owned(root, REPRODUCTION):
         runner = Runner(
@@ -89,33 +93,13 @@ def check_records(records: Dataset, config: ReproduceConfig, options: NetworkOpt
     counts = ClassCounts.of(records)
     check_trainable(counts)
     require_validation(records.clips(VALIDATION))
-    if not records.clips(EVALUATION):
-        raise ConfigError(
-            "the tables are of the evaluation split, and the records have no evaluation clips: "
-            "prepare them with some",
-        )
+    require_evaluation(records.clips(EVALUATION))
     sizes = len(records.labels), records.frames, records.front_end.mel_bins
     single_label = options.task == "auto" and records.single_label
     for space in config.spaces:
         network = options.network(space, *sizes, single_label=single_label)
         config.search.members(space, network, records.front_end)
     check_ranked(counts, network.task, [VALIDATION, EVALUATION])
-
-
-def check_host(config: ReproduceConfig, devices: DeviceConfig) -> None:
-    """Checks that the devices are of one host and support the settings of training.
-
-    Raises:
-        ConfigError: they are of a cluster, or do not.
-    """
-    if devices.strategy == "multiworker":
-        raise ConfigError(
-            "a reproduction runs its jobs on one host: use strategy='mirrored' for all its GPUs",
-            "strategy",
-            owner=DeviceConfig,
-        )
-    for one in (config.teacher, config.supernet, config.subnet):
-        check_devices(one.train, devices)
 
 
 def _run(runner: Runner, job: Job, name: str) -> None:

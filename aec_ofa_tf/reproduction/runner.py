@@ -26,8 +26,13 @@ from aec_ofa_tf.reproduction.graph import (
     Job,
     tuned_by,
 )
-from aec_ofa_tf.reproduction.jobs import run_alone, run_search, run_soft_labels, run_supernet
-from aec_ofa_tf.reproduction.jobs import run_teacher as train_teacher
+from aec_ofa_tf.reproduction.jobs import (
+    run_alone,
+    run_search,
+    run_soft_labels,
+    run_supernet,
+    run_teacher,
+)
 from aec_ofa_tf.reproduction.results import Arm, JobResult
 from aec_ofa_tf.training.config import resume_key
 from aec_ofa_tf.training.devices import Devices
@@ -175,7 +180,7 @@ class Runner:
     def _run(self, job: Job, experiment: Experiment) -> JobResult:
         config, main = self.config, space_name(self.config.main)
         if job.kind == TEACHER:
-            return train_teacher(experiment, config.teacher_of(job.seed))
+            return run_teacher(experiment, config.teacher_of(job.seed))
         if job.kind == SOFT_LABELS:
             teacher = Job(TEACHER, job.seed, main)
             other = None if job.space == main else self.root / teacher.folder / "teacher.keras"

@@ -10,7 +10,7 @@ from absl import flags
 
 from aec_ofa_tf.models.cnn10.space import Cnn10Space, cnn10_space
 from aec_ofa_tf.models.network_options import NetworkOptions
-from aec_ofa_tf.reproduction.config import PAPER_SPACES, ReproduceConfig
+from aec_ofa_tf.reproduction.config import PAPER_SPACES, ReproduceConfig, check_devices_of
 from aec_ofa_tf.training.config import EvaluationConfig, TeacherConfig, TrainConfig
 from aec_ofa_tf.training.device_config import DeviceConfig
 from aec_ofa_tf.training.origins import SoftLabelsConfig
@@ -111,7 +111,9 @@ def reproduce_flags() -> ReproduceFlags:
         supernet=read(SupernetConfig, train=train),
         subnet=read(SubnetConfig, train=train),
     )
-    return ReproduceFlags(config, read(NetworkOptions), read(DeviceConfig))
+    devices = read(DeviceConfig)
+    check_devices_of(config, devices)
+    return ReproduceFlags(config, read(NetworkOptions), devices)
 
 
 def _spaces() -> tuple[Cnn10Space, ...]:

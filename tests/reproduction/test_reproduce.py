@@ -212,7 +212,10 @@ def test_other_settings_of_a_job_that_is_done_are_refused(made):
         ("--budget=foo", "--budget: "),
         ("--seeds=0", "flag --seeds=0: "),
         ("--strategy=multiworker", "a reproduction runs its jobs on one host"),
-        ("--evaluation_clips=0", "the tables are of the evaluation split"),
+        (
+            "--evaluation_clips=0",
+            "tables are of the evaluation split, and there are no evaluation clips",
+        ),
         ("--validation_clips=0", "search ranks subnets on validation clips"),
     ],
 )

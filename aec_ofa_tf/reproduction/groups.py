@@ -72,7 +72,11 @@ def group(
     for arm in arms:
         job = arm.job
         same = (job.kind, job.space, job.ratio, job.steps) == (kind, space, ratio, steps)
-        if not same or job.budget not in (None, budget) or (seeds and job.seed not in seeds):
+        if (
+            not same
+            or job.budget not in (None, budget)
+            or (seeds is not None and job.seed not in seeds)
+        ):
             continue
         networks = [n for n in arm.result.networks if n.budget in (None, budget)]
         if networks:

@@ -69,7 +69,7 @@ def write_report(runner: Runner, jobs: Sequence[Job], figures: bool = True) -> R
         "table_1": (tables.columns_1, _ABOUT_1),
         "table_2": (tables.columns_2, _ABOUT_2),
         "comparison": (tables.columns_ratios, _ABOUT_RATIOS),
-        "roads": (roads.COLUMNS, _ABOUT_ROADS),
+        "roads": (roads.COLUMNS, (*_ABOUT_ROADS, *means_of(tables))),
         "totals": (roads.TOTALS_COLUMNS, _ABOUT_TOTALS),
     }
     for name, (shown, notes) in columns.items():
@@ -87,6 +87,22 @@ def _rows(tables: Tables) -> dict[str, list[Row]]:
         "roads": roads.roads(tables.config, tables.arms),
         "totals": roads.totals(tables.arms),
     }
+
+
+def means_of(tables: Tables) -> Iterator[str]:
+    """What the roads lead to, if both are known."""
+    config = tables.config
+    searched = [tables.of(_searched(config), budget=budget) for budget in config.budgets]
+    alone = [tables.of(KD, ratio=r, steps=config.subnet.steps) for r in config.fixed_ratios]
+    means = [
+        mean(score for one in found for score in one.scores.values()) for found in (searched, alone)
+    ]
+    if None not in means:
+        ofa, kd = map(percent, means)
+        yield (
+            f"Mean evaluation {tables.figure}: {ofa:.1f} % of the searched subnets at all budgets, "
+            f"{kd:.1f} % of the distilled baselines at all widths."
+        )
 
 
 def _draw(

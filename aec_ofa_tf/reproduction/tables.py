@@ -143,15 +143,17 @@ class Tables:
         }
 
     def _tuned_row(self, budget: str) -> Row:
-        seeds, config = self.config.few_seeds, self.config
+        config = self.config
+        seeds = config.few_seeds
         kind = OFA if OFA in config.arms or EXACT not in config.arms else EXACT
-        searched = self.of(kind, budget=budget, seeds=seeds)
+        searched = self.of(kind, budget=budget, seeds=seeds or config.all_seeds)
         tuned = {
             _added(steps): self.of(TUNED, budget=budget, steps=steps, seeds=seeds)
             for steps in config.tune_steps
         }
         init = self.of(INIT, budget=budget, steps=self.steps, seeds=seeds)
-        row: Row = {"budget": budget, "parameters": searched.params, "seeds": len(seeds)}
+        row: Row = {"budget": budget, "parameters": searched.params}
+        row |= {"seeds": len(searched.scores)}
         for name, found in {"OFA": searched, **tuned, _added(self.steps, "Init"): init}.items():
             row |= {name: percent(mean(found.scores.values()))}
             row |= {f"{name} +-": percent(spread(found.scores.values()))}

@@ -7,6 +7,7 @@ import pytest
 from aec_ofa_tf.costs.costs import params
 from aec_ofa_tf.reproduction import paper
 from aec_ofa_tf.reproduction.figures import Line, draw_candidates, draw_roads, draw_sizes
+from aec_ofa_tf.reproduction.report import means_of
 from aec_ofa_tf.reproduction.roads import roads, totals
 from aec_ofa_tf.reproduction.tables import Tables
 from tests.reproduction.made import BUDGETS, SPACES, arm, config, network
@@ -103,6 +104,21 @@ def test_table_2_is_of_the_seeds_that_are_fine_tuned():
     )
     assert (second["OFA"], second["+10"]) == (40, None)
     assert set(tables().columns_2) >= {"OFA", "+10", "+100", "Init+100K", "paper OFA"}
+
+
+def test_table_2_without_ablation_seeds_is_of_the_search_alone():
+    first, _ = tables(ablation_seeds=0).table_2()
+
+    assert first["OFA"] == pytest.approx(33)
+    assert (first["seeds"], first["+10"], first["Init+100K"]) == (2, None, None)
+
+
+def test_the_roads_say_what_they_lead_to():
+    (note,) = means_of(tables())
+
+    assert "36.0 % of the searched subnets" in note
+    assert "25.0 % of the distilled baselines" in note
+    assert not list(means_of(tables(arms=ARMS[:2])))
 
 
 def test_ratios_are_of_the_same_seed():

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from aec_ofa_tf.models.supernet import Supernet
     from aec_ofa_tf.planning import PlannedStages
     from aec_ofa_tf.pretrained.importing import import_weights
+    from aec_ofa_tf.reproduction.config import ReproduceConfig
+    from aec_ofa_tf.reproduction.run import reproduce
     from aec_ofa_tf.search.config import SearchConfig
     from aec_ofa_tf.tagging.tagger import Tagger
     from aec_ofa_tf.tasks import get_task
@@ -66,6 +68,7 @@ __all__ = [
     "NpuTable",
     "PlannedStages",
     "PrepareConfig",
+    "ReproduceConfig",
     "SearchConfig",
     "SearchSpace",
     "SoftLabelsConfig",
@@ -92,6 +95,7 @@ __all__ = [
     "read_csv",
     "read_esc50",
     "read_folder",
+    "reproduce",
     "sandwich_sampler",
     "search_space",
     "small_data",
@@ -115,6 +119,8 @@ _MODULES = {
     "aec_ofa_tf.models.supernet": ("Supernet",),
     "aec_ofa_tf.planning": ("PlannedStages",),
     "aec_ofa_tf.pretrained.importing": ("import_weights",),
+    "aec_ofa_tf.reproduction.config": ("ReproduceConfig",),
+    "aec_ofa_tf.reproduction.run": ("reproduce",),
     "aec_ofa_tf.search.config": ("SearchConfig",),
     "aec_ofa_tf.tagging.tagger": ("Tagger",),
     "aec_ofa_tf.tasks": ("get_task",),

@@ -118,7 +118,8 @@ SOFT_LABELS = Kind(
 )
 RUN = Kind("a run", {"config.json": frozenset({"space", "network", "labels"})})
 MODELS = Kind("converted models", {}, _holds_only_our_models)
-KINDS = (RECORDS, SCENES, SOFT_LABELS, RUN, MODELS)
+REPRODUCTION = Kind("a reproduction", {})
+KINDS = (RECORDS, SCENES, SOFT_LABELS, RUN, MODELS, REPRODUCTION)
 
 
 @contextmanager

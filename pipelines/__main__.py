@@ -23,6 +23,7 @@ PROGRAMS = (
     "describe",
     "report",
     "average",
+    "reproduce",
     "benchmark",
     "profile_device",
 )

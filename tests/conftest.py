@@ -54,6 +54,7 @@ SLOW_TESTS = (
     "tests/pipelines/test_strategies.py",
     "tests/pipelines/test_train.py",
     "tests/pipelines/test_train_hours.py",
+    "tests/reproduction/test_reproduce.py",
     "tests/search/test_algorithms.py::test_later_generations_are_better_than_the_first",
     "tests/search/test_algorithms.py::test_searchers_at_work_at_the_same_time",
     "tests/costs/test_members.py::test_evolution_in_a_huge_space",

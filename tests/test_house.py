@@ -35,6 +35,7 @@ ORDER = (
     ("report",),
     ("trained",),
     ("averaging", "experiment"),
+    ("reproduction",),
 )
 LEVEL = {room: level for level, rooms in enumerate(ORDER) for room in rooms}
 

@@ -83,6 +83,15 @@ def define_space_flags(leave_out: Iterable[str] = ()) -> None:
         "ratios, kernel=full, depth=full and pool=FRAMESxMELS.",
     )
     flags.DEFINE_list("width_ratios", None, "Width ratios; default: those of --space.")
+    define_size_flags(leave_out)
+
+
+def define_size_flags(leave_out: Iterable[str] = ()) -> None:
+    """Defines the flags of the sizes of a space's networks and of their static parts.
+
+    Args:
+        leave_out: fields of `NetworkOptions` without a flag.
+    """
     flags.DEFINE_enum(
         "width_per",
         None,
@@ -122,8 +131,12 @@ def define_subnet_flag() -> None:
     )
 
 
-def define_search_flags() -> None:
-    """Defines the flags of budgets and search."""
+def define_search_flags(leave_out: Iterable[str] = ()) -> None:
+    """Defines the flags of budgets and search.
+
+    Args:
+        leave_out: fields of `SearchConfig` without a flag.
+    """
     flags.DEFINE_multi_string(
         "budget",
         [],
@@ -138,7 +151,7 @@ def define_search_flags() -> None:
         1.0,
     )
     flags.DEFINE_float("tolerance", 0.2e6, "Half the width of the ranges of --params.", 0.0)
-    define(SearchConfig, ("budgets",))
+    define(SearchConfig, ("budgets", *leave_out))
 
 
 def define_train_flags() -> None:

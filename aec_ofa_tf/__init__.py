@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from aec_ofa_tf.models.space import SearchSpace, Subnet
     from aec_ofa_tf.models.supernet import Supernet
     from aec_ofa_tf.pretrained.importing import import_weights
+    from aec_ofa_tf.robustness.models import file_robustness
     from aec_ofa_tf.search.config import SearchConfig
     from aec_ofa_tf.tagging.tagger import Tagger
     from aec_ofa_tf.tasks import get_task
@@ -78,6 +79,7 @@ __all__ = [
     "Trainer",
     "TransferConfig",
     "describe",
+    "file_robustness",
     "front_end",
     "get_task",
     "import_weights",
@@ -110,6 +112,7 @@ _MODULES = {
     "aec_ofa_tf.models.space": ("SearchSpace", "Subnet"),
     "aec_ofa_tf.models.supernet": ("Supernet",),
     "aec_ofa_tf.pretrained.importing": ("import_weights",),
+    "aec_ofa_tf.robustness.models": ("file_robustness",),
     "aec_ofa_tf.search.config": ("SearchConfig",),
     "aec_ofa_tf.tagging.tagger": ("Tagger",),
     "aec_ofa_tf.tasks": ("get_task",),

@@ -4,6 +4,10 @@ python -m pipelines.evaluate --model=runs/demo/export/SUBNET/log_mel-int8.tflite
     --data_dir=runs/demo-data --split=evaluation
 python -m pipelines.evaluate --model=runs/demo --subnet=smallest --data_dir=runs/demo-data
 
+With noise, at other levels, filtered and resampled, from records of --payload=audio:
+python -m pipelines.evaluate --model=runs/demo/export/SUBNET/waveform-int8.tflite \
+    --data_dir=runs/demo-data --robustness
+
 As a microcontroller computes it (the extra [micro]):
 python -m pipelines.evaluate --model=runs/demo/export/SUBNET/log_mel-int8-io_int8.tflite \
     --data_dir=runs/demo-data --interpreter=micro
@@ -12,16 +16,22 @@ python -m pipelines.evaluate --model=runs/demo/export/SUBNET/log_mel-int8-io_int
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from absl import flags
 
 import pipelines.flags
 from aec_ofa_tf.dataset import SPLITS
 from aec_ofa_tf.micro.targets import INTERPRETERS, LITERT
+from aec_ofa_tf.terminal import show
 from aec_ofa_tf.training.config import EvaluationConfig
 from aec_ofa_tf.workdir import Workdir
 from pipelines import program
 from pipelines.flags import data, define, experiment, naming_flags, read
+
+if TYPE_CHECKING:
+    from aec_ofa_tf.robustness.results import Robustness
+    from tfrecords.records import Records
 
 FLAGS = flags.FLAGS
 _BATCH_SIZE = 64
@@ -40,6 +50,13 @@ flags.DEFINE_enum(
     "--io_type=int8.",
 )
 flags.DEFINE_bool("teacher", False, "Score the teacher of the workdir.")
+flags.DEFINE_bool(
+    "robustness",
+    False,
+    "Score clean clips, and the same with white noise, 20 dB softer, with less bandwidth and "
+    "resampled from other rates by straight lines. The records hold audio (prepare "
+    "--payload=audio). What is of a run is kept there, for its report.",
+)
 for module in (pipelines.flags, data, experiment):
     flags.adopt_module_key_flags(module)
 
@@ -67,6 +84,8 @@ def main(_: list[str]) -> dict[str, object]:
     data.warn_of_gaps(counts, (FLAGS.split,))
     gaps = [gap.as_dict() for gap in counts.gaps if gap.split == FLAGS.split]
     result: dict[str, object] = {"model": str(model), "split": FLAGS.split, "class_gaps": gaps}
+    if FLAGS.robustness:
+        return {**result, "robustness": _robustness(model, records, config).as_dict()}
     if not model.is_dir():
         from aec_ofa_tf.export.scoring import evaluate_file
 
@@ -81,6 +100,27 @@ def main(_: list[str]) -> dict[str, object]:
     subnet = run.subnet(FLAGS.subnet)
     evaluation = run.evaluate(subnet, FLAGS.split, config)
     return {**result, "subnet": str(subnet), **evaluation.as_dict()}
+
+
+def _robustness(model: Path, records: Records, config: EvaluationConfig) -> Robustness:
+    """The figures under every condition, which are shown and kept."""
+    if model.is_dir():
+        from aec_ofa_tf.experiment import Experiment
+
+        run = Experiment.open(model, records)
+        subnet = None if FLAGS.teacher else FLAGS.subnet
+        result = run.robustness(subnet, FLAGS.split, config, teacher=FLAGS.teacher)
+    else:
+        from aec_ofa_tf.report.update import update_report
+        from aec_ofa_tf.robustness.models import file_robustness
+        from aec_ofa_tf.robustness.store import store_file
+
+        batch_size = config.batch_size or _BATCH_SIZE
+        result = file_robustness(model, records, FLAGS.split, batch_size, FLAGS.interpreter)
+        if workdir := store_file(model, result):
+            update_report(workdir, records)
+    show(str(result))
+    return result
 
 
 if __name__ == "__main__":

@@ -30,7 +30,7 @@ ORDER = (
     ("reporting", "tagging"),
     ("training",),
     ("search",),
-    ("export", "micro"),
+    ("export", "micro", "robustness"),
     ("inspection",),
     ("report",),
     ("trained",),

@@ -10,6 +10,7 @@ from typing import Any
 import tensorflow as tf
 
 from aec_ofa_tf.audio.augment import SpecAugmentConfig
+from aec_ofa_tf.audio.disturbances import DisturbanceConfig
 from aec_ofa_tf.dataset import TRAIN, Share
 from aec_ofa_tf.layers.elastic_unit import Statistics
 from aec_ofa_tf.models.network import NetworkConfig
@@ -18,6 +19,7 @@ from aec_ofa_tf.models.supernet import Supernet
 from aec_ofa_tf.pinned_keras import keras
 from aec_ofa_tf.reporting.summaries import SummaryLog
 from aec_ofa_tf.tasks import balanced_class_weights
+from aec_ofa_tf.training.background import read_backgrounds
 from aec_ofa_tf.training.checkpoints import CheckpointStore
 from aec_ofa_tf.training.config import TrainConfig
 from aec_ofa_tf.training.device_config import check_divisible
@@ -111,6 +113,7 @@ def step_config(
         time_stretch=train.time_stretch,
         equalizer_db=train.equalizer_db,
         mel_shift_bins=train.mel_shift_bins,
+        disturbances=_disturbances(run, train),
         floor_db=run.records.front_end.floor_db,
         label_weight=label_weight,
         feature_weight=feature_weight,
@@ -120,6 +123,25 @@ def step_config(
         ),
         jit_compile=train.jit_compile,
         **_class_weights(run, train),
+    )
+
+
+def _disturbances(run: Run, train: TrainConfig) -> DisturbanceConfig:
+    front_end, share = run.records.front_end, train.background_share
+    frames = crop_frames(run, train) or run.records.frames
+    more = {}
+    if train.noise_source is not None and share:
+        more = {"backgrounds": read_backgrounds(train.noise_source, front_end, frames)}
+    return DisturbanceConfig(
+        background_share=share,
+        background_snr_db=(train.background_low_snr_db, train.background_high_snr_db),
+        low_pass_share=train.low_pass_share,
+        low_pass_hz=train.low_pass_hz,
+        noise_share=train.noise_share,
+        noise_dbfs=(train.noise_low_dbfs, train.noise_high_dbfs),
+        resample_share=train.resample_share,
+        front_end=front_end,
+        **more,
     )
 
 

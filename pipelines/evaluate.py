@@ -16,22 +16,16 @@ python -m pipelines.evaluate --model=runs/demo/export/SUBNET/log_mel-int8-io_int
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from absl import flags
 
 import pipelines.flags
 from aec_ofa_tf.dataset import SPLITS
 from aec_ofa_tf.micro.targets import INTERPRETERS, LITERT
-from aec_ofa_tf.terminal import show
 from aec_ofa_tf.training.config import EvaluationConfig
 from aec_ofa_tf.workdir import Workdir
 from pipelines import program
 from pipelines.flags import data, define, experiment, naming_flags, read
-
-if TYPE_CHECKING:
-    from aec_ofa_tf.robustness.results import Robustness
-    from tfrecords.records import Records
 
 FLAGS = flags.FLAGS
 _BATCH_SIZE = 64
@@ -85,7 +79,9 @@ def main(_: list[str]) -> dict[str, object]:
     gaps = [gap.as_dict() for gap in counts.gaps if gap.split == FLAGS.split]
     result: dict[str, object] = {"model": str(model), "split": FLAGS.split, "class_gaps": gaps}
     if FLAGS.robustness:
-        return {**result, "robustness": _robustness(model, records, config).as_dict()}
+        from pipelines.robustness import robustness_of
+
+        return {**result, "robustness": robustness_of(model, records, config).as_dict()}
     if not model.is_dir():
         from aec_ofa_tf.export.scoring import evaluate_file
 
@@ -100,27 +96,6 @@ def main(_: list[str]) -> dict[str, object]:
     subnet = run.subnet(FLAGS.subnet)
     evaluation = run.evaluate(subnet, FLAGS.split, config)
     return {**result, "subnet": str(subnet), **evaluation.as_dict()}
-
-
-def _robustness(model: Path, records: Records, config: EvaluationConfig) -> Robustness:
-    """The figures under every condition, which are shown and kept."""
-    if model.is_dir():
-        from aec_ofa_tf.experiment import Experiment
-
-        run = Experiment.open(model, records)
-        subnet = None if FLAGS.teacher else FLAGS.subnet
-        result = run.robustness(subnet, FLAGS.split, config, teacher=FLAGS.teacher)
-    else:
-        from aec_ofa_tf.report.update import update_report
-        from aec_ofa_tf.robustness.models import file_robustness
-        from aec_ofa_tf.robustness.store import store_file
-
-        batch_size = config.batch_size or _BATCH_SIZE
-        result = file_robustness(model, records, FLAGS.split, batch_size, FLAGS.interpreter)
-        if workdir := store_file(model, result):
-            update_report(workdir, records)
-    show(str(result))
-    return result
 
 
 if __name__ == "__main__":

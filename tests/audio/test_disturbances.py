@@ -178,11 +178,11 @@ def test_a_background_has_its_ratio_and_is_one_of_the_windows():
 
 
 EVERYTHING = DisturbanceConfig(
-    background_share=0.5,
+    background_share=0.3,
     backgrounds=np.random.default_rng(1).uniform(-90, -30, (4, 30, 64)).astype(np.float32),
-    low_pass_share=0.5,
-    noise_share=0.5,
-    resample_share=0.5,
+    low_pass_share=0.3,
+    noise_share=0.3,
+    resample_share=0.3,
 )
 
 
@@ -201,7 +201,7 @@ def test_disturbances_do_not_depend_on_how_the_batch_is_divided():
     np.testing.assert_array_equal(whole, disturbed(tf.constant(clips), Part(12), EVERYTHING, seeds))
     assert np.isfinite(whole).all()
     untouched = (whole == clips).all(axis=(1, 2))
-    assert 0 < untouched.sum() < 6  # an expected sixteenth
+    assert 0 < untouched.sum() < 9
 
 
 def test_no_disturbances_leave_the_clips_themselves():

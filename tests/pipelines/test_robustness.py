@@ -69,16 +69,43 @@ def test_files_that_are_not_scored_are_not_measured_either(trained, copied):
     assert "leave out --noscore" in done.stderr.splitlines()[-1]
 
 
-def test_records_without_waveforms_are_refused_with_the_flag_to_prepare_others(tmp_path):
-    flags = (f"--data_dir={tmp_path / 'data'}", "--dataset=synthetic", "--train_clips=8")
-    few = ("--validation_clips=4", "--evaluation_clips=4", "--clip_secs=0.64")
-    assert run_program("prepare", *flags, *few).code == 0
-    for name, where in (("train", "--workdir"), ("convert", "--workdir")):
-        done = run_program(
-            *(name, f"{where}={tmp_path / 'run'}", f"--data_dir={tmp_path / 'data'}"),
-            *("--robustness", "--subnet=smallest", "--stages=convert")[
-                : 3 if name == "train" else 2
-            ],
-        )
-        assert done.code == 1
-        assert "payload='audio'" in done.stderr.splitlines()[-1]
+def test_records_without_waveforms_are_refused_before_anything_is_prepared(tmp_path):
+    where = (f"--data_dir={tmp_path / 'data'}", f"--workdir={tmp_path / 'run'}")
+    done = run_program("train", *where, "--budget=params<=8k", "--robustness")
+
+    assert done.code == 1
+    last = done.stderr.splitlines()[-1]
+    assert "--robustness changes waveforms" in last
+    assert "prepare another directory with --payload='audio'" in last
+    assert not (tmp_path / "data").exists()
+
+
+def test_evaluate_refuses_records_without_waveforms(trained, copied, tmp_path):
+    manifest = tmp_path / "manifest.json"
+    shutil.copytree(trained.data_dir, tmp_path, dirs_exist_ok=True)
+    value = json.loads(manifest.read_text())
+    value["configuration"]["payload"] = "log_mel"
+    manifest.write_text(json.dumps(value))
+    done = run_program(
+        "evaluate", f"--data_dir={tmp_path}", f"--model={copied}", "--teacher", "--robustness"
+    )
+
+    assert done.code == 1
+    assert "--robustness changes waveforms, and these records" in done.stderr.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("flag", "expected"),
+    [
+        ("--noise_source={folder}", "--noise_source is a folder of sound files"),
+        ("--noise_low_dbfs=-20", "--noise_low_dbfs=-20 is above --noise_high_dbfs=-40"),
+    ],
+)
+def test_disturbances_that_cannot_be_made_are_refused_before_anything(tmp_path, flag, expected):
+    where = (f"--data_dir={tmp_path / 'data'}", f"--workdir={tmp_path / 'run'}")
+    flags = ("--budget=params<=8k", flag.format(folder=tmp_path))
+    done = run_program("train", *where, *flags)
+
+    assert done.code == 1
+    assert expected in done.stderr.splitlines()[-1]
+    assert not (tmp_path / "data").exists()

@@ -48,8 +48,8 @@ flags.DEFINE_bool(
     "robustness",
     False,
     "Score clean clips, and the same with white noise, 20 dB softer, with less bandwidth and "
-    "resampled from other rates by straight lines. The records hold audio (prepare "
-    "--payload=audio). What is of a run is kept there, for its report.",
+    "resampled from other rates by straight lines and as MediaPipe does. The records hold audio "
+    "(prepare --payload=audio). What is of a run is kept there, for its report.",
 )
 for module in (pipelines.flags, data, experiment):
     flags.adopt_module_key_flags(module)

@@ -16,7 +16,7 @@ import tensorflow as tf
 from aec_ofa_tf.audio.augment import Part
 from aec_ofa_tf.audio.front_end import ADD, PANNS, FrontEndConfig
 from aec_ofa_tf.audio.numpy_log_mel import numpy_log_mel
-from aec_ofa_tf.audio.resampler_images import candidate_rates, centres_hz, image_matrix
+from aec_ofa_tf.audio.resampler_images import candidates, centres_hz, image_matrix
 
 _NOISE_FRAMES = 4096
 _SLOPES_DB = 12.0, 384.0
@@ -35,7 +35,7 @@ class DisturbanceConfig:
         low_pass_hz: its lowest cut-off.
         noise_share: share of clips with a noise floor.
         noise_dbfs: least and greatest level of the noise.
-        resample_share: share of clips that are resampled by straight lines.
+        resample_share: share of clips that are poorly resampled.
         front_end: the clips' front end.
     """
 
@@ -200,7 +200,7 @@ def random_low_pass(
 def random_resampling(
     log_mel: tf.Tensor, part: Part, seed: tf.Tensor, share: float, front_end: FrontEndConfig
 ) -> tf.Tensor:
-    """Resamples a share of the clips from a random rate by straight lines, as MediaPipe does.
+    """Resamples a share of the clips from a random rate, by straight lines or as MediaPipe does.
 
     Args:
         log_mel: [batch, frames, mel bins] in dB.
@@ -212,10 +212,10 @@ def random_resampling(
     Returns:
         [batch, frames, mel bins] in dB.
     """
-    rates = candidate_rates(front_end)
-    matrices = tf.constant(np.stack([image_matrix(front_end, rate) for rate in rates]))
-    chosen, rate = tf.unstack(part.uniform(seed, 2), axis=1)
-    matrix = tf.gather(matrices, _index(rate, len(rates)))
+    kinds = candidates(front_end)
+    matrices = tf.constant(np.stack([image_matrix(front_end, *kind) for kind in kinds]))
+    chosen, kind = tf.unstack(part.uniform(seed, 2), axis=1)
+    matrix = tf.gather(matrices, _index(kind, len(kinds)))
     floor = front_end.power_floor
     added = floor if front_end.floor_rule == ADD else 0.0
     power = tf.linalg.matmul(tf.maximum(_power(_float(log_mel)) - added, 0.0), matrix) + added

@@ -187,8 +187,9 @@ def _robustness(file: ConvertedFile) -> dict[str, str]:
     table = _table(found.rows, ".4f")
     about = (
         f"The {found.figure} on {found.clips:,} {found.split} clips as they are and after a change "
-        "of their waveforms. Levels are relative to full scale (RMS). Clips are resampled from "
-        "other rates by straight lines, a poor resampler, which leaves images of the spectrum."
+        "of their waveforms. Levels are relative to full scale (RMS). Clips come from other rates "
+        "by straight lines between samples, or by MediaPipe's short filter: both leave images of "
+        "the spectrum."
     )
     return {"Robustness": f"{about}\n\n{table}"}
 

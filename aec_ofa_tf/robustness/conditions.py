@@ -13,6 +13,8 @@ import numpy as np
 import scipy.signal
 import soxr
 
+from aec_ofa_tf.audio.resamplers import LINES, RESAMPLERS, resample_poorly
+
 _LOW_PASS_ORDER = 8
 
 
@@ -117,22 +119,23 @@ class LowPass:
 
 @dataclass(frozen=True)
 class Resampled:
-    """The recording at another rate, from which straight lines lead to the front end's rate.
+    """The recording at another rate, from which a poor resampler leads to the front end's rate.
 
     The other rate is reached by soxr HQ, as a recorder of that rate would have heard the sound.
-    Linear interpolation leaves images of the spectrum above half of the lower rate, and folds what
-    lies above half of the front end's rate.
+    The resampler leaves images of the spectrum above half of the lower rate.
 
     Attributes:
         rate_hz: the other rate.
+        resampler: one of `resamplers.RESAMPLERS`.
     """
 
     rate_hz: int
+    resampler: str = LINES
 
     @property
     def name(self) -> str:
         """What tables call it."""
-        return f"resampled from {self.rate_hz / 1000:g} kHz"
+        return f"from {self.rate_hz / 1000:g} kHz by {self.resampler}"
 
     def applies(self, rate_hz: int) -> bool:
         """Whether there is anything to resample."""
@@ -141,14 +144,18 @@ class Resampled:
     def __call__(self, waveform: np.ndarray, rate_hz: int, clip_id: bytes) -> np.ndarray:
         """The waveform after both resamplers."""
         recorded = soxr.resample(waveform, rate_hz, self.rate_hz, quality="HQ")
-        places = np.arange(len(waveform)) * (self.rate_hz / rate_hz)
-        return np.interp(places, np.arange(len(recorded)), recorded).astype(np.float32)
+        found = resample_poorly(self.resampler, recorded, self.rate_hz, rate_hz)
+        return np.pad(found, (0, max(0, len(waveform) - len(found))))[: len(waveform)]
 
 
 CONDITIONS: tuple[Condition, ...] = (
     *(WhiteNoise(level) for level in (-80.0, -60.0, -40.0)),
     Gain(-20.0),
     *(LowPass(cutoff) for cutoff in (4000.0, 8000.0)),
-    *(Resampled(rate) for rate in (8000, 16000, 22050, 44100, 48000)),
+    *(
+        Resampled(rate, resampler)
+        for resampler in RESAMPLERS
+        for rate in (8000, 16000, 22050, 44100, 48000)
+    ),
 )
 """What `evaluate --robustness` tries."""

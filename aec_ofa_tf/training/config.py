@@ -55,8 +55,8 @@ class TrainConfig:
         low_pass_share: Share of training clips with less bandwidth, by a low-pass of random cut-off
             and steepness.
         low_pass_hz: Lowest cut-off of that low-pass.
-        resample_share: Share of training clips with the images that a linear interpolator leaves,
-            such as MediaPipe's, from random rates of 8 to 48 kHz.
+        resample_share: Share of training clips with the images that poor resamplers leave, linear
+            interpolation or MediaPipe's, from random rates of 8 to 48 kHz.
         noise_source: Folder of recordings that are mixed into training clips as backgrounds; None:
             no backgrounds. Up to 256 windows of them are kept in memory.
         background_share: Share of training clips with a background from noise_source.

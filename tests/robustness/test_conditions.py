@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from aec_ofa_tf.audio.resamplers import MEDIAPIPE, RESAMPLERS
 from aec_ofa_tf.robustness.conditions import CONDITIONS, Gain, LowPass, Resampled, WhiteNoise
 
 RATE_HZ = 32000
@@ -75,6 +76,18 @@ def test_straight_lines_leave_images_as_the_squared_sinc_predicts(rate_hz):
             assert changed[abs(place)] == pytest.approx(expected, abs=0.2), place
 
 
+def test_mediapipe_s_filter_halves_the_amplitude_at_nine_tenths_of_the_bandwidth():
+    for rate_hz in (8000, 16000):
+        edge_hz = int(0.45 * rate_hz)
+        changed = spectrum_db(Resampled(rate_hz, MEDIAPIPE)(tone(edge_hz, 2), RATE_HZ, b""))
+
+        assert changed[edge_hz] == pytest.approx(-6.0, abs=0.2)
+        assert -30 < changed[rate_hz - edge_hz] < -12  # the image beyond half of the rate
+        below = spectrum_db(Resampled(rate_hz, MEDIAPIPE)(tone(1000, 2), RATE_HZ, b""))
+        assert below[1000] == pytest.approx(0.0, abs=0.02)
+        assert -90 < below[rate_hz - 1000] < -60
+
+
 def test_sound_above_half_of_the_lower_rate_is_gone():
     inner = Resampled(8000)(tone(6000), RATE_HZ, b"")[8000:-8000]
     assert level_db(inner) < -100
@@ -91,5 +104,6 @@ def test_conditions_keep_length_and_type_and_a_front_end_s_own_bandwidth_is_no_c
         np.testing.assert_array_equal(changed, condition(clip, RATE_HZ, b"clip"))
     assert all(condition.applies(RATE_HZ) for condition in CONDITIONS)
     at_16k = {condition.name for condition in CONDITIONS if not condition.applies(16000)}
-    assert at_16k == {"low-pass at 8 kHz", "resampled from 16 kHz"}
-    assert len({condition.name for condition in CONDITIONS}) == len(CONDITIONS) == 11
+    from_16k = {f"from 16 kHz by {resampler}" for resampler in RESAMPLERS}
+    assert at_16k == {"low-pass at 8 kHz", *from_16k}
+    assert len({condition.name for condition in CONDITIONS}) == len(CONDITIONS) == 16

@@ -67,13 +67,15 @@ def disturbed(
     """
     front_end = config.front_end
     if config.background_share and len(config.backgrounds):
+        with tf.init_scope():  # beside the graph: as its constant, it would be copied into each
+            backgrounds = tf.convert_to_tensor(config.backgrounds)
         log_mel = random_background(
             log_mel,
             part,
             seeds[0],
             config.background_share,
             config.background_snr_db,
-            tf.convert_to_tensor(config.backgrounds),
+            backgrounds,
         )
     if config.low_pass_share:
         share, lowest_hz = config.low_pass_share, config.low_pass_hz

@@ -122,6 +122,12 @@ class TrainConfig:
     validate_every: int = number(0, 0, changes_outcome=False)
     profile_steps: int = number(0, 0, 1000, changes_outcome=False)
 
+    @property
+    def disturbs(self) -> bool:
+        """Whether clips get noise, less bandwidth, images of a resampler or backgrounds."""
+        has_background = self.noise_source is not None and self.background_share > 0
+        return has_background or max(self.noise_share, self.low_pass_share, self.resample_share) > 0
+
     def __post_init__(self) -> None:
         check_fields(self)
         if self.crop_silence and not self.crop_secs:

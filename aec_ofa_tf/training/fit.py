@@ -10,7 +10,6 @@ from typing import Any
 import tensorflow as tf
 
 from aec_ofa_tf.audio.augment import SpecAugmentConfig
-from aec_ofa_tf.audio.disturbances import DisturbanceConfig
 from aec_ofa_tf.dataset import TRAIN, Share
 from aec_ofa_tf.layers.elastic_unit import Statistics
 from aec_ofa_tf.models.network import NetworkConfig
@@ -19,7 +18,7 @@ from aec_ofa_tf.models.supernet import Supernet
 from aec_ofa_tf.pinned_keras import keras
 from aec_ofa_tf.reporting.summaries import SummaryLog
 from aec_ofa_tf.tasks import balanced_class_weights
-from aec_ofa_tf.training.background import read_backgrounds
+from aec_ofa_tf.training import disturbing
 from aec_ofa_tf.training.checkpoints import CheckpointStore
 from aec_ofa_tf.training.config import TrainConfig
 from aec_ofa_tf.training.device_config import check_divisible
@@ -113,7 +112,7 @@ def step_config(
         time_stretch=train.time_stretch,
         equalizer_db=train.equalizer_db,
         mel_shift_bins=train.mel_shift_bins,
-        disturbances=_disturbances(run, train),
+        disturbances=disturbing.disturbances(run.records, train),
         floor_db=run.records.front_end.floor_db,
         label_weight=label_weight,
         feature_weight=feature_weight,
@@ -126,30 +125,9 @@ def step_config(
     )
 
 
-def _disturbances(run: Run, train: TrainConfig) -> DisturbanceConfig:
-    front_end, share = run.records.front_end, train.background_share
-    frames = crop_frames(run, train) or run.records.frames
-    more = {}
-    if train.noise_source is not None and share:
-        more = {"backgrounds": read_backgrounds(train.noise_source, front_end, frames)}
-    return DisturbanceConfig(
-        background_share=share,
-        background_snr_db=(train.background_low_snr_db, train.background_high_snr_db),
-        low_pass_share=train.low_pass_share,
-        low_pass_hz=train.low_pass_hz,
-        noise_share=train.noise_share,
-        noise_dbfs=(train.noise_low_dbfs, train.noise_high_dbfs),
-        resample_share=train.resample_share,
-        front_end=front_end,
-        **more,
-    )
-
-
 def crop_frames(run: Run, train: TrainConfig) -> int:
     """Frames of the crops that are trained on; 0 for whole clips."""
-    front_end = run.records.front_end
-    frames = round(train.crop_secs * front_end.sample_rate_hz / front_end.hop_samples)
-    return max(frames, 1) if train.crop_secs else 0
+    return disturbing.crop_frames(run.records, train)
 
 
 def _class_weights(run: Run, train: TrainConfig) -> dict[str, Any]:
@@ -193,7 +171,7 @@ def fit(run: Run, supernet: Supernet, plan: Plan, train: TrainConfig) -> dict[st
     devices.require_same(f"{name} {step}", "they restored different steps; share the run directory")
     directory = run.workdir.path / "events" / name if devices.chief else None
     log = SummaryLog(directory)
-    sizes = Sizes(train.batch_size, train.calibration_clips)
+    sizes = Sizes.of(train)
     monitor = Monitor(run, supernet, plan.watched, sizes, log)
     monitor.describe(step, plan.config or train)
     for phase in (phase for phase in plan.phases if step < phase.until):

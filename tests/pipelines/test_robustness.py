@@ -5,10 +5,12 @@ import shutil
 
 import pytest
 
+from aec_ofa_tf.experiment import Experiment
 from aec_ofa_tf.report import PAGE
 from aec_ofa_tf.robustness.results import CLEAN
 from tests.pipelines.conftest import RANK_SWAP, export
 from tests.programs import run_program
+from tfrecords.records import open_records
 
 
 @pytest.fixture(scope="module")
@@ -38,6 +40,14 @@ def test_evaluate_shows_and_keeps_the_figures_of_subnet_teacher_and_file(trained
             assert f"<td>{value:.4f}</td>" in text
             assert f'<th scope="row">{name}</th>' in text
     assert len(list((copied / "robustness").glob("*.json"))) == 3
+
+
+@pytest.mark.parametrize("arguments", [{}, {"subnet": "smallest", "teacher": True}])
+def test_an_experiment_measures_one_network_at_a_time(trained, copied, arguments):
+    experiment = Experiment.open(copied, open_records(trained.data_dir))
+
+    with pytest.raises(ValueError, match="either a subnet or teacher=True"):
+        experiment.robustness(**arguments)
 
 
 def test_convert_writes_the_figures_into_cards_and_table(trained, copied):

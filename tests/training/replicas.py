@@ -9,7 +9,6 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from aec_ofa_tf.audio.disturbances import DisturbanceConfig
 from aec_ofa_tf.models.supernet import Supernet
 from aec_ofa_tf.training.devices import Devices, open_devices
 from aec_ofa_tf.training.optimizer import TransferAdamW
@@ -32,8 +31,7 @@ RUNS = {
     "toy": ("float64", "slices", 1e-3),
     "toy_masks": ("float64", "masks", 1e-3),
 }
-DISTURBANCES = DisturbanceConfig(noise_share=0.5, low_pass_share=0.5, resample_share=0.5)
-CONFIG = StepConfig(mixup=True, time_roll=True, gain_db=3.0, disturbances=DISTURBANCES)
+CONFIG = StepConfig(mixup=True, time_roll=True, gain_db=3.0)
 
 
 def main(strategy: str, path: str) -> None:

@@ -17,7 +17,7 @@ from tests.training.steps import NO_STRIPES, PLAIN, SPACE, batch, trainer
 
 ALL_DISTURBANCES = DisturbanceConfig(
     background_share=0.5,
-    backgrounds=np.zeros([3, 50, 64], np.float32),
+    backgrounds=np.zeros([200, 50, 64], np.float32),
     low_pass_share=0.5,
     noise_share=0.5,
     resample_share=0.5,
@@ -139,6 +139,10 @@ def test_the_draws_of_a_step_need_no_loop():
     functions = graph.as_graph_def().library.function
     operations = {node.op for function in functions for node in function.node_def}
     operations |= {operation.type for operation in graph.get_operations()}
+    tensors = [node.attr["value"].tensor for node in graph.as_graph_def().node]
 
+    assert (
+        max(len(one.tensor_content) for one in tensors) < 2**21
+    )  # backgrounds lie beside the graph
     assert "StatelessRandomUniformV2" in operations
     assert not {"While", "StatelessWhile"} & operations

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from aec_ofa_tf.pretrained.importing import import_weights
     from aec_ofa_tf.reproduction.config import ReproduceConfig
     from aec_ofa_tf.reproduction.run import reproduce
+    from aec_ofa_tf.robustness.models import file_robustness
     from aec_ofa_tf.search.config import SearchConfig
     from aec_ofa_tf.tagging.tagger import Tagger
     from aec_ofa_tf.tasks import get_task
@@ -84,6 +85,7 @@ __all__ = [
     "Trainer",
     "TransferConfig",
     "describe",
+    "file_robustness",
     "front_end",
     "get_task",
     "import_weights",
@@ -121,6 +123,7 @@ _MODULES = {
     "aec_ofa_tf.pretrained.importing": ("import_weights",),
     "aec_ofa_tf.reproduction.config": ("ReproduceConfig",),
     "aec_ofa_tf.reproduction.run": ("reproduce",),
+    "aec_ofa_tf.robustness.models": ("file_robustness",),
     "aec_ofa_tf.search.config": ("SearchConfig",),
     "aec_ofa_tf.tagging.tagger": ("Tagger",),
     "aec_ofa_tf.tasks": ("get_task",),

@@ -14,6 +14,10 @@ from aec_ofa_tf.models.keras_files import load_model
 from aec_ofa_tf.models.space import SearchSpace, Subnet
 from aec_ofa_tf.models.supernet import Supernet
 from aec_ofa_tf.pinned_keras import keras
+from aec_ofa_tf.report.update import update_report
+from aec_ofa_tf.robustness.models import file_robustness, subnet_robustness
+from aec_ofa_tf.robustness.results import Robustness
+from aec_ofa_tf.robustness.store import store_file, store_subnet
 from aec_ofa_tf.search.results import SearchResult
 from aec_ofa_tf.training.config import EvaluationConfig
 from aec_ofa_tf.training.evaluation import all_labels
@@ -78,6 +82,44 @@ class TrainedRun:
         require_type("evaluation", evaluation, EvaluationConfig, "an EvaluationConfig")
         sizes = self.run.sizes(evaluation, TEACHER)
         return evaluate_file(self.run.teacher_path, self.run.records, split, sizes.batch_size)
+
+    def robustness(
+        self,
+        subnet: Subnet | str | float | None = None,
+        split: str = EVALUATION,
+        evaluation: EvaluationConfig = EvaluationConfig(),
+        *,
+        teacher: bool = False,
+    ) -> Robustness:
+        """The task's figure on a split, clean and under noise, filters and poor resampling.
+
+        The result is kept in the run directory, for its report.
+
+        Args:
+            subnet: the subnet of the trained supernet, which is recalibrated on clean clips.
+            split: the split to score on.
+            evaluation: batch size and calibration clips.
+            teacher: whether to score the teacher instead of a subnet.
+
+        Raises:
+            ConfigError: the records hold log-mel, not audio.
+            ValueError: not exactly one of subnet and teacher is given, it is not trained, or the
+                split has no clips.
+        """
+        require_type("evaluation", evaluation, EvaluationConfig, "an EvaluationConfig")
+        if (subnet is None) != teacher:
+            raise ValueError("robustness takes either a subnet or teacher=True")
+        if subnet is None:
+            sizes, path = self.run.sizes(evaluation, TEACHER), self.run.teacher_path
+            figure = self.run.task.figure
+            result = file_robustness(path, self.run.records, split, sizes.batch_size, figure=figure)
+            store_file(path, result)
+        else:
+            one = self.subnet(subnet)
+            result = subnet_robustness(self.run, one, split, self.run.sizes(evaluation))
+            store_subnet(self.workdir, str(one), result)
+        update_report(self.workdir, self.run.records)
+        return result
 
     def load_supernet(self) -> Supernet:
         """Loads the trained supernet.

@@ -111,8 +111,8 @@ def _check_flags() -> None:
         raise ValueError("give exactly one of --subnet=NAME, --teacher, --alone=NAME, --family")
     if FLAGS.data_licence and not FLAGS.family:
         raise ValueError("--data_licence is for the model cards of --family: add --family")
-    if FLAGS.family and not FLAGS.score:
-        raise ValueError("the table of --family needs the files' scores: leave out --noscore")
+    if not FLAGS.score and (FLAGS.family or FLAGS.robustness):
+        raise ValueError("--family and --robustness need the files' scores: leave out --noscore")
 
 
 if __name__ == "__main__":

@@ -4,6 +4,10 @@ python -m pipelines.evaluate --model=runs/demo/export/SUBNET/log_mel-int8.tflite
     --data_dir=runs/demo-data --split=evaluation
 python -m pipelines.evaluate --model=runs/demo --subnet=smallest --data_dir=runs/demo-data
 
+With noise, at other levels, filtered and resampled, from records of --payload=audio:
+python -m pipelines.evaluate --model=runs/demo/export/SUBNET/waveform-int8.tflite \
+    --data_dir=runs/demo-data --robustness
+
 As a microcontroller computes it (the extra [micro]):
 python -m pipelines.evaluate --model=runs/demo/export/SUBNET/log_mel-int8-io_int8.tflite \
     --data_dir=runs/demo-data --interpreter=micro
@@ -40,6 +44,13 @@ flags.DEFINE_enum(
     "--io_type=int8.",
 )
 flags.DEFINE_bool("teacher", False, "Score the teacher of the workdir.")
+flags.DEFINE_bool(
+    "robustness",
+    False,
+    "Score clean clips, and the same with white noise, 20 dB softer, with less bandwidth and "
+    "resampled from other rates by straight lines and as MediaPipe does. The records hold audio "
+    "(prepare --payload=audio). What is of a run is kept there, for its report.",
+)
 for module in (pipelines.flags, data, experiment):
     flags.adopt_module_key_flags(module)
 
@@ -67,6 +78,10 @@ def main(_: list[str]) -> dict[str, object]:
     data.warn_of_gaps(counts, (FLAGS.split,))
     gaps = [gap.as_dict() for gap in counts.gaps if gap.split == FLAGS.split]
     result: dict[str, object] = {"model": str(model), "split": FLAGS.split, "class_gaps": gaps}
+    if FLAGS.robustness:
+        from pipelines.robustness import robustness_of
+
+        return {**result, "robustness": robustness_of(model, records, config).as_dict()}
     if not model.is_dir():
         from aec_ofa_tf.export.scoring import evaluate_file
 

@@ -22,6 +22,11 @@ def convert_imported(config: ExportConfig) -> dict[str, object]:
             f"{FLAGS.workdir} holds an imported network, which is converted as it is: leave out "
             "--subnet, --teacher, --alone and --family"
         )
+    if config.robustness:
+        raise ValueError(
+            "--robustness scores files on evaluation clips, which an imported network is not "
+            "trained for: leave it out, and give the file to `evaluate --robustness`"
+        )
     require_temporary_folder()
     records = open_records(FLAGS.data_dir) if FLAGS.data_dir else None
     out = Path(FLAGS.out) if FLAGS.out else None

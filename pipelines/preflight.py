@@ -15,6 +15,7 @@ from aec_ofa_tf.export.child import require_temporary_folder
 from aec_ofa_tf.files import require_writable
 from aec_ofa_tf.ownership import MODELS, require_claimable
 from aec_ofa_tf.search.config import require_validation
+from aec_ofa_tf.training.background import require_noises
 from aec_ofa_tf.training.device_config import check_devices
 from pipelines.flags import data, naming
 from pipelines.flags.experiment import TrainFlags
@@ -44,6 +45,8 @@ def check_request(request: TrainFlags) -> None:
     for config in (request.teacher, request.supernet, request.subnet):
         if config is not None:
             check_devices(config.train, request.devices)
+            if config.train.noise_source is not None:
+                require_noises(config.train.noise_source)
     if request.devices.strategy == "multiworker" and "prepare" in request.stages:
         raise ValueError(
             "--strategy=multiworker needs prepared records: run `python -m pipelines.prepare` "

@@ -154,7 +154,7 @@ def test_the_folder_tutorial_goes_from_recordings_to_tags(followed, folder):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("page", ["budgets.md", "deployment.md"])
+@pytest.mark.parametrize("page", ["budgets.md", "deployment.md", "robustness.md"])
 def test_the_guides_go_on_from_the_tutorial(page, followed, folder):
     follow(page, folder)
     for block in python_blocks(DOCS / page):

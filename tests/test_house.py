@@ -30,7 +30,7 @@ ORDER = (
     ("reporting", "tagging"),
     ("training",),
     ("search",),
-    ("export", "micro", "planning"),
+    ("export", "micro", "planning", "robustness"),
     ("inspection",),
     ("report",),
     ("trained",),

@@ -32,6 +32,7 @@ def describe_records(data_dir: Path) -> Description:
         ("per label", lines(_balance(manifest))),
         ("content", f"{configuration['payload']}, clips of {configuration['clip_secs']:g} s"),
         ("front end", str(manifest.front_end)),
+        *([("bandwidth", lines(_bandwidth(manifest)))] if manifest.clips_per_bandwidth else []),
         ("source", str(configuration.get("dataset", "unnamed"))),
         ("files", f"{len(manifest.shards):,}, {size:,} bytes"),
     ]
@@ -52,6 +53,13 @@ def describe_records(data_dir: Path) -> Description:
         where = {"data_dir": data_dir, "workdir": "RUN", "stages": stages, **more}
         after = command("train", flagfile="recordings.flags", **where)
     return Description(str(data_dir), "records", tuple(facts), values, (after,))
+
+
+def _bandwidth(manifest: Manifest) -> list[str]:
+    """How far the recordings reach, and what follows from it."""
+    found = manifest.bandwidths
+    advice = found.advice(manifest.front_end)
+    return [str(found), *([advice] if advice else [])]
 
 
 def _labels_per_clip(manifest: Manifest) -> str:

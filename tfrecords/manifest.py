@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
+from aec_ofa_tf.audio.bandwidth import Bandwidths
 from aec_ofa_tf.audio.front_end import FrontEndConfig
 from aec_ofa_tf.classes import ClassCounts
 from aec_ofa_tf.config import check_fields
@@ -74,6 +75,9 @@ class Manifest:
         facts: further information about the source (`Source.facts`).
         clips_per_count: number of labels (as text) -> number of clips of all splits with so many
             labels; empty if an earlier version wrote the records.
+        clips_per_bandwidth: bandwidth in Hz (as text) -> number of clips of all splits that reach
+            so far (`audio.bandwidth`), without silent ones; empty if an earlier version wrote the
+            records.
 
     Raises:
         ValueError: a value has another type, or no TFLite file can hold a label.
@@ -89,6 +93,7 @@ class Manifest:
     notes: Mapping[str, str] = field(default_factory=dict)
     facts: JsonObject = field(default_factory=dict)
     clips_per_count: Mapping[str, int] = field(default_factory=dict)
+    clips_per_bandwidth: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -135,6 +140,11 @@ class Manifest:
         """The parameters of the log-mel."""
         return FrontEndConfig.from_dict(self.configuration["front_end"])
 
+    @property
+    def bandwidths(self) -> Bandwidths:
+        """How far the spectra of the recordings reach."""
+        return Bandwidths({int(hz): clips for hz, clips in self.clips_per_bandwidth.items()})
+
     def summary(self) -> dict[str, object]:
         """What programs report: counts of clips, and classes that cannot be told from others."""
         return {
@@ -144,7 +154,15 @@ class Manifest:
             "silent": self.silent,
             "labels": len(self.labels),
             "class_gaps": [gap.as_dict() for gap in self.class_counts.gaps],
+            **self._bandwidth_facts(),
         }
+
+    def _bandwidth_facts(self) -> dict[str, object]:
+        if not self.clips_per_bandwidth:
+            return {}
+        found = self.bandwidths
+        quantiles = {f"{share:.0%}": found.quantile_hz(share) for share in (0.1, 0.5, 0.9)}
+        return {"bandwidth_hz": quantiles, "advice": found.advice(self.front_end)}
 
     def save(self, data_dir: Path) -> None:
         """Writes `manifest.json`; equal contents give equal bytes."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 from aec_ofa_tf.files import free_bytes, naming_damage, read_json, require_room, write_json
 from aec_ofa_tf.ownership import RECORDS, owned
 from tfrecords.beam import write_shards
-from tfrecords.clip import SPLITS, TRAIN, Clip, Source
+from tfrecords.clip import TRAIN, Clip, Source
 from tfrecords.clip_table import TABLE_NAME
-from tfrecords.manifest import MANIFEST_NAME, Manifest, Shard, damage, load_manifest
+from tfrecords.manifest import MANIFEST_NAME, Manifest, damage, load_manifest
 from tfrecords.plan import clips_per_shard, plan_shards, shard_clips
 from tfrecords.prepare_config import (
     CONFIGURATION_NAME,
@@ -26,6 +25,7 @@ from tfrecords.prepare_config import (
 )
 from tfrecords.recordings import edited
 from tfrecords.rejections import Rejections
+from tfrecords.reports import manifest_of
 from tfrecords.shard_writer import (
     ShardJob,
     ShardReport,
@@ -111,12 +111,20 @@ def prepare(
             left_out.check_missing(config, data_dir)
             left_out.check_quarantined(config, data_dir)
             (data_dir / TABLE_NAME).unlink(missing_ok=True)  # of a job killed at its very end
-            return complete
+            return _warned_of_bandwidth(complete)
         left_out = Rejections.of_source(source)
         jobs = _begin(source, left_out, config, data_dir, configuration)
         # The clips are in a file now: memory during the work does not depend on their number.
         source = replace(source, clips=())
-        return _write_all(source, left_out, jobs, config, data_dir, configuration, beam_args)
+        written = _write_all(source, left_out, jobs, config, data_dir, configuration, beam_args)
+        return _warned_of_bandwidth(written)
+
+
+def _warned_of_bandwidth(manifest: Manifest) -> Manifest:
+    """The manifest; logs a warning if recordings reach less far than the front end."""
+    if advice := manifest.bandwidths.advice(manifest.front_end):
+        _log.warning("%s", advice)
+    return manifest
 
 
 def is_prepared(
@@ -174,7 +182,7 @@ def _write_all(
     left_out = replace(left_out, quarantined=quarantined)
     left_out.check_quarantined(config, data_dir)
     left_out.save(data_dir)
-    manifest = _manifest(source, configuration, reports, left_out)
+    manifest = manifest_of(source, configuration, reports, left_out)
     manifest.save(data_dir)
     (data_dir / TABLE_NAME).unlink(missing_ok=True)
     return manifest
@@ -264,32 +272,3 @@ def _report(job: ShardJob) -> ShardReport:
     if report is None:
         raise OSError(f"{job.path} was not written correctly; check the disk and prepare again")
     return report
-
-
-def _manifest(
-    source: Source,
-    configuration: dict[str, Any],
-    reports: list[ShardReport],
-    left_out: Rejections,
-) -> Manifest:
-    per_label = {split: dict.fromkeys(source.labels, 0) for split in SPLITS}
-    for report in reports:
-        for label, count in report.clips_per_label.items():
-            per_label[report.shard.split][label] += count
-    per_count: Counter[str] = Counter()
-    for report in reports:
-        per_count.update(report.clips_per_count)
-    shards: tuple[Shard, ...] = tuple(report.shard for report in reports)
-    known = per_count.total() == sum(shard.clips for shard in shards)
-    return Manifest(
-        configuration=configuration,
-        labels=source.labels,
-        shards=shards,
-        clips_per_label=per_label,
-        quarantined=left_out.quarantined,
-        missing=left_out.missing,
-        silent=sum(report.silent for report in reports),
-        notes={key: note for report in reports for key, note in report.notes.items()},
-        facts=dict(source.facts),
-        clips_per_count=dict(sorted(per_count.items())) if known else {},
-    )

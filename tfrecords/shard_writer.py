@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from aec_ofa_tf.audio.bandwidth import bandwidth_hz
 from aec_ofa_tf.audio.io.decode import DecodeError, fit_length
 from aec_ofa_tf.audio.numpy_log_mel import numpy_log_mel
 from aec_ofa_tf.dataset import Rejected
@@ -77,6 +78,7 @@ class ShardReport:
         silent: number of clips that are digital silence.
         notes: clip id -> oddities of a clip that was accepted.
         clips_per_count: number of labels (as text) -> number of clips with so many labels.
+        bandwidths: bandwidth in Hz (as text) -> number of clips (`audio.bandwidth`).
     """
 
     job: str
@@ -86,6 +88,7 @@ class ShardReport:
     silent: int
     notes: dict[str, str]
     clips_per_count: dict[str, int]
+    bandwidths: dict[str, int]
 
 
 def report_path(shard: Path) -> Path:
@@ -107,8 +110,9 @@ def finished(job: ShardJob) -> ShardReport | None:
             quarantined=tuple(Rejected(**clip) for clip in value["quarantined"]),
             silent=value["silent"],
             notes=value["notes"],
-            # Reports of earlier versions lack this entry; the manifest then leaves it empty.
+            # Reports of earlier versions lack these entries; the manifest then leaves them empty.
             clips_per_count=value.get("clips_per_count", {}),
+            bandwidths=value.get("bandwidths", {}),
         )
     except (OSError, *DAMAGE_ERRORS):
         return None  # absent or damaged: the shard is written again
@@ -193,12 +197,16 @@ class _Tally:
         self.silent = 0
         self.labels: Counter[str] = Counter()
         self.counts: Counter[str] = Counter()
+        self.bandwidths: Counter[str] = Counter()
         self.quarantined: list[Rejected] = []
         self.notes: dict[str, str] = {}
 
-    def accept(self, clip: Clip, is_silent: bool, notes: tuple[str, ...]) -> None:
+    def accept(self, clip: Clip, bandwidth: int | None, notes: tuple[str, ...]) -> None:
+        """Counts a clip; its bandwidth is None if it is digital silence."""
         self.clips += 1
-        self.silent += is_silent
+        self.silent += bandwidth is None
+        if bandwidth is not None:
+            self.bandwidths[str(bandwidth)] += 1
         self.labels.update(clip.labels)
         self.counts[str(len(set(clip.labels)))] += 1
         if notes:
@@ -216,6 +224,7 @@ class _Tally:
             silent=self.silent,
             notes=self.notes,
             clips_per_count=dict(self.counts),
+            bandwidths=dict(self.bandwidths),
         )
 
 
@@ -231,7 +240,9 @@ def _examples(job: ShardJob, tally: _Tally) -> Iterator[bytes]:
         except DecodeError as error:
             tally.quarantine(clip, error.reason)
             continue
-        tally.accept(clip, not waveform.any(), decoded.notes)
+        rate_hz = job.format.front_end.sample_rate_hz
+        bandwidth = bandwidth_hz(waveform, rate_hz) if waveform.any() else None
+        tally.accept(clip, bandwidth, decoded.notes)
         yield encode(clip.id, sorted({class_of[label] for label in clip.labels}), waveform)
 
 

@@ -9,11 +9,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from aec_ofa_tf.config import ConfigError, check_fields, choice, number, outcome
+from aec_ofa_tf.config import ConfigError, check_fields, choice, number, outcome, switch
 from aec_ofa_tf.costs.budget import Budget
 from aec_ofa_tf.costs.costs import file_metric
 from aec_ofa_tf.export.request import check_kind, check_target
 from aec_ofa_tf.micro.targets import TARGETS, TFLITE, require_packages
+from aec_ofa_tf.robustness.results import require_audio
 from aec_ofa_tf.tagging.model_file import INPUTS, IO_TYPES, QUANTIZATIONS
 from aec_ofa_tf.training.config import EvaluationConfig
 
@@ -49,6 +50,9 @@ class ExportConfig:
             conversion fails. 1: no bound.
         representative_clips: Number of training clips for the calibration of int8 scales.
         seed: Seed of the choice of representative clips.
+        robustness: Score every file on the evaluation split under noise, at another level, with
+            less bandwidth and poorly resampled too, for its card and the table of the family; the
+            records hold audio.
         qat_steps: Steps of QAT fine-tuning (int8_qat files).
         qat_learning_rate: Initial learning rate of QAT fine-tuning; it decays to 0.
         qat_batch_size: Batch size of QAT fine-tuning.
@@ -72,6 +76,7 @@ class ExportConfig:
     max_map_drop: float = number(0.05, 0.0, 1.0)
     representative_clips: int = number(100, 1)
     seed: int = number(0, 0, 2**31 - 1)
+    robustness: bool = switch(False, is_later=True)
     qat_steps: int = number(300, 1)
     qat_learning_rate: float = number(1e-4, 1e-12)
     qat_batch_size: int = number(16, 1)
@@ -129,7 +134,7 @@ class ExportConfig:
         return kinds
 
     def check_payload(self, payload: str) -> None:
-        """Checks that the records contain waveforms if files with waveform input are requested.
+        """Checks that the records contain waveforms if these are needed.
 
         Raises:
             ConfigError: the records contain no waveforms.
@@ -141,6 +146,8 @@ class ExportConfig:
                 *("inputs", "payload"),
                 owner=ExportConfig,
             )
+        if self.robustness:
+            require_audio(payload)
 
     def check_budgets(self, budgets: Iterable[Budget]) -> None:
         """Checks that a bound on a file's bytes is one on a file that is requested.

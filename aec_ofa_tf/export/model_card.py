@@ -69,6 +69,7 @@ def write_card(file: ConvertedFile, info: ModelInfo, context: CardContext) -> No
         "Tensors": _tensors(info),
         "Data": _data(file, info, context),
         "Figures": _figures(file, info, context),
+        **_robustness(file),
         **_per_class(file),
         **_port(file),
         "Limits": _limits(file, info),
@@ -178,6 +179,21 @@ def _per_class(file: ConvertedFile) -> dict[str, str]:
     return sections
 
 
+def _robustness(file: ConvertedFile) -> dict[str, str]:
+    """The figures under conditions that the recordings do not have."""
+    found = file.robustness
+    if found is None:
+        return {}
+    table = _table(found.rows, ".4f")
+    about = (
+        f"The {found.figure} on {found.clips:,} {found.split} clips as they are and after a change "
+        "of their waveforms. Levels are relative to full scale (RMS). Clips come from other rates "
+        "by straight lines between samples, or by MediaPipe's short filter: both leave images of "
+        "the spectrum."
+    )
+    return {"Robustness": f"{about}\n\n{table}"}
+
+
 def _port(file: ConvertedFile) -> dict[str, str]:
     """The C files, and the figures on a microcontroller or an NPU."""
     port = file.port
@@ -235,8 +251,8 @@ def _meaning(port: PortReport) -> str:
     )
 
 
-def _table(rows: Sequence[Mapping[str, object]]) -> str:
-    return tabulate(rows, headers="keys", tablefmt="github", floatfmt=".3f", missingval="")
+def _table(rows: Sequence[Mapping[str, object]], form: str = ".3f") -> str:
+    return tabulate(rows, headers="keys", tablefmt="github", floatfmt=form, missingval="")
 
 
 def _limits(file: ConvertedFile, info: ModelInfo) -> str:

@@ -10,6 +10,7 @@ from aec_ofa_tf.files import JsonObject
 from aec_ofa_tf.metrics import Metrics
 from aec_ofa_tf.micro.report import PortReport
 from aec_ofa_tf.per_class import ClassResult, Confusion, PerClassReport
+from aec_ofa_tf.robustness.results import Robustness
 
 MODEL_FILE = "model.keras"
 """Name of the Keras model, beside the TFLite files made from it."""
@@ -101,6 +102,7 @@ class ConvertedFile:
         budget: the budget that the subnet was found for, if any.
         card: path of the file's model card.
         port: its C files for a microcontroller or an NPU, if any.
+        robustness: its figures under noise, filters and poor resampling; None if not measured.
     """
 
     file: str
@@ -120,6 +122,7 @@ class ConvertedFile:
     budget: str | None = None
     card: str | None = None
     port: PortReport | None = None
+    robustness: Robustness | None = None
 
     @property
     def path(self) -> Path:
@@ -136,8 +139,11 @@ class ConvertedFile:
         row = {field.name: getattr(self, field.name) for field in fields(self)}
         row[f"parity_{self.figure.lower()}_drop"] = row.pop("parity_drop")
         scores = self.scores.as_dict() if self.scores else {}
-        unknown = {n for n in ("latency_ms", "budget", "card", "port") if row[n] is None}
-        known = {name: value for name, value in row.items() if name not in {*unknown, "scores"}}
+        optional = ("latency_ms", "budget", "card", "port", "robustness")
+        left_out = {"scores", *(name for name in optional if row[name] is None)}
+        known = {name: value for name, value in row.items() if name not in left_out}
+        if self.robustness:
+            known |= {"robustness": self.robustness.as_dict(), **self.robustness.summary}
         ports = {**self.port.costs, "port": self.port.as_dict()} if self.port else {}
         return {**known, **scores, **ports}
 
@@ -155,6 +161,8 @@ class ConvertedFile:
             known["scores"] = FileScores(figure, own, reference, per_class)
         if "port" in row:
             known["port"] = PortReport.from_dict(row["port"])
+        if "robustness" in row:
+            known["robustness"] = Robustness.from_dict(row["robustness"])
         return cls(**known)
 
     def as_record(self) -> dict[str, object]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -85,8 +85,7 @@ def evaluate_tflite(
             run by the interpreter.
         RuntimeError: the micro interpreter is not installed or cannot run the file.
     """
-    model = TFLiteModel(path, threads)
-    _check_fits(path, model.info, records)
+    model = open_tflite(path, records, threads)
     batches = records.evaluation_batches(split, 1, features=(model.info.input,))
     labels = []
 
@@ -99,6 +98,18 @@ def evaluate_tflite(
     micro = interpreter == MICRO
     scores = micro_scores(path, clips()) if micro else model.batch_scores(clips())
     return evaluation_of(scores, np.stack(labels), records)
+
+
+def open_tflite(path: Path, records: Dataset, threads: int = 1) -> TFLiteModel:
+    """Opens a TFLite file that takes the records' clips.
+
+    Raises:
+        ValueError: the file is not a classifier, or its labels, clip length or front end differ
+            from the records'.
+    """
+    model = TFLiteModel(path, threads)
+    _check_fits(path, model.info, records)
+    return model
 
 
 def _check_fits(path: Path, info: ModelInfo, records: Dataset) -> None:
@@ -125,6 +136,22 @@ def evaluate_keras(path: Path, records: Dataset, split: str, batch_size: int) ->
     Raises:
         ValueError: the file is not a model, or its shapes do not match the records.
     """
+    predict = open_keras(path, records)
+    batches = records.evaluation_batches(split, batch_size)
+    pairs = [(predict(batch["log_mel"]).numpy(), batch["labels"].numpy()) for batch in batches]
+    scores, labels = zip(*pairs, strict=True)
+    return evaluation_of(np.concatenate(scores), np.concatenate(labels), records)
+
+
+def open_keras(path: Path, records: Dataset) -> Callable[[tf.Tensor], tf.Tensor]:
+    """Opens a `.keras` file that takes the records' clips.
+
+    Returns:
+        From log-mel, float32 [clips, frames, mel bins], to scores, float32 [clips, classes].
+
+    Raises:
+        ValueError: the file is not a model, or its shapes do not match the records.
+    """
     model = load_model(path)
     shapes = (None, records.frames, records.front_end.mel_bins), (None, len(records.labels))
     if (model.input_shape, model.output_shape) != shapes:
@@ -132,13 +159,9 @@ def evaluate_keras(path: Path, records: Dataset, split: str, batch_size: int) ->
             f"{path} maps {model.input_shape} to {model.output_shape}, the records need "
             f"{shapes[0]} to {shapes[1]}"
         )
-    predict = tf.function(
+    return tf.function(
         lambda log_mel: model(log_mel, training=False), reduce_retracing=True, autograph=False
     )
-    batches = records.evaluation_batches(split, batch_size)
-    pairs = [(predict(batch["log_mel"]).numpy(), batch["labels"].numpy()) for batch in batches]
-    scores, labels = zip(*pairs, strict=True)
-    return evaluation_of(np.concatenate(scores), np.concatenate(labels), records)
 
 
 def with_scores(run: Run, files: list[ConvertedFile], batch_size: int) -> list[ConvertedFile]:

@@ -25,6 +25,7 @@ from aec_ofa_tf.export.size_bounds import require_ports_within
 from aec_ofa_tf.models.space import Subnet
 from aec_ofa_tf.ownership import MODELS, claim, require_claimable
 from aec_ofa_tf.reporting.machine import describe_machine
+from aec_ofa_tf.robustness.models import with_robustness
 from aec_ofa_tf.tagging.model_file import read_info
 from aec_ofa_tf.training.run import Run
 from aec_ofa_tf.training.stages import SUPERNET, TEACHER
@@ -130,4 +131,6 @@ def _export_one(
     require_ports_within(files, budgets)
     if score:
         files = with_scores(run, files, sizes.batch_size)
+    if config.robustness:
+        files = with_robustness(run, files)
     return ExportResult(tuple(write_cards(run, files)))

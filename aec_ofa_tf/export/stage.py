@@ -35,6 +35,7 @@ from aec_ofa_tf.micro.c_files import port_files
 from aec_ofa_tf.models.space import Subnet
 from aec_ofa_tf.ownership import MODELS, claim, require_claimable
 from aec_ofa_tf.reporting.tables import shown, write_tables
+from aec_ofa_tf.robustness.models import with_robustness
 from aec_ofa_tf.tagging.interpreter import runtime_version
 from aec_ofa_tf.tagging.model_file import LABELS_FILE, read_info
 from aec_ofa_tf.tagging.tagger import FRONT_END_FILE
@@ -181,7 +182,8 @@ def _converted(
         convert_networks(run, config, work, sizes),
         {folder: budgets[folder.name] for folder in folders},
     )
-    return with_scores(run, files, sizes.batch_size), left_out
+    files = with_scores(run, files, sizes.batch_size)
+    return with_robustness(run, files) if config.robustness else files, left_out
 
 
 def _as_result(stage: JsonObject) -> ExportResult:

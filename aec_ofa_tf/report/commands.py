@@ -52,6 +52,11 @@ class Commands:
         """Files of one subnet."""
         return self._on_run("convert", subnet=subnet, **self._kinds)
 
+    def robustness(self) -> str:
+        """How the largest subnet does under conditions that the recordings do not have."""
+        where = {"model": self.workdir, "subnet": "largest", "data_dir": self.data_dir}
+        return command("evaluate", **where, robustness=True)
+
     def report(self) -> str:
         """The report itself."""
         return self._on_run("report")

@@ -13,9 +13,11 @@ from aec_ofa_tf.report.clips import ClipExample, read_clips
 from aec_ofa_tf.report.commands import NO_DATA, Commands
 from aec_ofa_tf.report.curves import Chart, read_charts
 from aec_ofa_tf.report.data import DataSummary, summarise
-from aec_ofa_tf.report.files import ModelFile, best_file, read_files
+from aec_ofa_tf.report.files import EXPORT, ModelFile, best_file, read_files
 from aec_ofa_tf.report.subnets import Subnets, Winner, read_subnets, read_winners
 from aec_ofa_tf.report.try_it_files import state
+from aec_ofa_tf.robustness.results import Robustness
+from aec_ofa_tf.robustness.store import read_stored
 from aec_ofa_tf.search.results import SearchResult
 from aec_ofa_tf.workdir import SEARCH, Workdir
 
@@ -56,6 +58,7 @@ class Contents:
         files: the TFLite files.
         tagger: the file that tags the clips.
         try_it: whether there is a page that tags in the browser: "absent", "current" or "older".
+        robustness: the robustness of networks, by what they are.
         stages: the training stages.
         charts: learning curves.
         data: numbers of the data.
@@ -73,6 +76,7 @@ class Contents:
     files: tuple[ModelFile, ...]
     tagger: ModelFile | None
     try_it: str
+    robustness: tuple[tuple[str, Robustness], ...]
     stages: tuple[TrainedStage, ...]
     charts: tuple[Chart, ...]
     data: DataSummary | None
@@ -120,12 +124,20 @@ def read_contents(workdir: Workdir, records: Dataset | None) -> Contents:
         files=files,
         tagger=tagger,
         try_it=state(workdir.path, files),
+        robustness=_robustness(workdir, files),
         stages=_trained_stages(workdir, finished),
         charts=read_charts(workdir),
         data=summarise(records) if records else None,
         clips=read_clips(records, _path(tagger)) if records else (),
         payload=records.payload if records else "",
     )
+
+
+def _robustness(workdir: Workdir, files: Iterable[ModelFile]) -> tuple[tuple[str, Robustness], ...]:
+    """What exports have recorded, then what `evaluate` has kept of subnets and other files."""
+    found = {f"{EXPORT}/{file.name}": file.record.robustness for file in files if file.record}
+    kept = {f"{one.model} ({one.result.split})": one.result for one in read_stored(workdir)}
+    return tuple((name, result) for name, result in {**found, **kept}.items() if result)
 
 
 def _flags(flagfile: Path) -> str:

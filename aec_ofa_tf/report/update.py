@@ -9,6 +9,7 @@ from absl import logging
 
 from aec_ofa_tf.dataset import Dataset
 from aec_ofa_tf.report import PAGE
+from aec_ofa_tf.robustness.store import FOLDER
 from aec_ofa_tf.workdir import SEARCH, Workdir
 
 
@@ -38,7 +39,7 @@ def _is_current(workdir: Workdir) -> bool:
     """
     page = workdir.path / PAGE
     exports = workdir.path / "export"
-    folders = [workdir.path, *(workdir.path / name for name in ("stages", SEARCH)), exports]
+    folders = [workdir.path, *(workdir.path / name for name in ("stages", SEARCH, FOLDER)), exports]
     present = [folder for folder in [*folders, *exports.glob("*/")] if folder.is_dir()]
     return page.is_file() and _time_ns(page) >= max(map(_time_ns, present))
 

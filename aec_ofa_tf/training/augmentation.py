@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import tensorflow as tf
 
 from aec_ofa_tf.audio.augment import Part, random_crop, random_gain, time_roll
+from aec_ofa_tf.audio.disturbances import disturbed
 from aec_ofa_tf.audio.variations import (
     random_equalizer,
     random_mel_shift,
@@ -27,7 +28,7 @@ def augmented(
         part: the batch.
         config: the augmentations and their strengths.
         seeds: stateless seeds, int32 [2]: of time roll, gain, crop, stretch, equaliser and mel
-            shift; of those that are not used, the last may be left out.
+            shift, then those of `disturbed`; of those that are not used, the last may be left out.
 
     Returns:
         [batch, frames of a crop, mel bins] in dB; without crops, the frames of a clip.
@@ -46,7 +47,7 @@ def augmented(
         log_mel = random_equalizer(log_mel, part, seeds[4], config.equalizer_db, floor)
     if config.gain_db:
         log_mel = random_gain(log_mel, part, seeds[1], config.gain_db, floor)
-    return log_mel
+    return disturbed(log_mel, part, config.disturbances, seeds[6:])
 
 
 def own_part(clips: tf.Tensor) -> Part:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from aec_ofa_tf.config import ConfigError, check_fields, choice, number, outcome, switch
+from aec_ofa_tf.config import ConfigError, check_fields, choice, number, outcome, switch, text
 from aec_ofa_tf.models.cnn10 import Cnn10Network, cnn10_subnet
 from aec_ofa_tf.models.network import NetworkConfig
 from aec_ofa_tf.models.space import Subnet
@@ -55,6 +55,19 @@ class TrainConfig:
         equalizer_db: Greatest gain or attenuation of a mel bin by the random equaliser of training
             clips, in decibels.
         mel_shift_bins: Training clips are moved by up to this number of mel bins.
+        noise_share: Share of training clips with a floor of white noise, as of a microphone.
+        noise_low_dbfs: Least level of that noise, in dB relative to full scale (RMS).
+        noise_high_dbfs: Greatest level of that noise; levels between are equally likely.
+        low_pass_share: Share of training clips with less bandwidth, by a low-pass of random cut-off
+            and steepness.
+        low_pass_hz: Lowest cut-off of that low-pass.
+        resample_share: Share of training clips with the images that poor resamplers leave, linear
+            interpolation or MediaPipe's, from random rates of 8 to 48 kHz.
+        noise_source: Folder of recordings that are mixed into training clips as backgrounds; None:
+            no backgrounds. Up to 256 windows of them are kept in memory.
+        background_share: Share of training clips with a background from noise_source.
+        background_low_snr_db: Least ratio of a clip's power to its background's, in decibels.
+        background_high_snr_db: Greatest ratio; ratios between are equally likely.
         time_mask_frames: SpecAugment's time masks have fewer frames than this; 1 for no masks.
         mel_mask_bins: SpecAugment's frequency masks have fewer mel bins than this; 1 for no masks.
         class_weights: Weights of the classes in the loss; none: equal weights; balanced: inversely
@@ -97,6 +110,16 @@ class TrainConfig:
     time_stretch: float = number(0.0, 0.0, 1.0, is_later=True)
     equalizer_db: float = number(0.0, 0.0, 100.0, is_later=True)
     mel_shift_bins: int = number(0, 0, 1000, is_later=True)
+    noise_share: float = number(0.0, 0.0, 1.0, is_later=True)
+    noise_low_dbfs: float = number(-100.0, -200.0, 0.0, is_later=True)
+    noise_high_dbfs: float = number(-40.0, -200.0, 0.0, is_later=True)
+    low_pass_share: float = number(0.0, 0.0, 1.0, is_later=True)
+    low_pass_hz: float = number(3000.0, 100.0, is_later=True)
+    resample_share: float = number(0.0, 0.0, 1.0, is_later=True)
+    noise_source: str | None = text(None, is_later=True)
+    background_share: float = number(0.5, 0.0, 1.0, is_later=True)
+    background_low_snr_db: float = number(0.0, -60.0, 100.0, is_later=True)
+    background_high_snr_db: float = number(20.0, -60.0, 100.0, is_later=True)
     time_mask_frames: int = number(64, 1)
     mel_mask_bins: int = number(8, 1)
     class_weights: str = choice("none", CLASS_WEIGHTS)
@@ -108,6 +131,12 @@ class TrainConfig:
     validate_every: int = number(0, 0, changes_outcome=False)
     profile_steps: int = number(0, 0, 1000, changes_outcome=False)
 
+    @property
+    def disturbs(self) -> bool:
+        """Whether clips get noise, less bandwidth, images of a resampler or backgrounds."""
+        has_background = self.noise_source is not None and self.background_share > 0
+        return has_background or max(self.noise_share, self.low_pass_share, self.resample_share) > 0
+
     def __post_init__(self) -> None:
         check_fields(self)
         if self.crop_silence and not self.crop_secs:
@@ -115,6 +144,16 @@ class TrainConfig:
                 "crop_silence is a share of the random windows: give them a length by crop_secs",
                 *("crop_silence", "crop_secs"),
             )
+        for low, high in (
+            ("noise_low_dbfs", "noise_high_dbfs"),
+            ("background_low_snr_db", "background_high_snr_db"),
+        ):
+            if getattr(self, low) > getattr(self, high):
+                raise ConfigError(
+                    f"{low}={getattr(self, low):g} is above {high}={getattr(self, high):g}: "
+                    f"exchange them",
+                    *(low, high),
+                )
         if self.jit_compile and self.execution != "masks":
             raise ConfigError(
                 "jit_compile needs static shapes: add execution='masks'", "jit_compile", "execution"

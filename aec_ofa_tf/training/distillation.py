@@ -94,8 +94,7 @@ def frozen_largest(
             "copy, or train the stage supernet again"
         )
     if run.devices.chief and step == config.largest_steps:
-        train = config.train
-        sizes = Sizes(train.batch_size, train.calibration_clips)
+        sizes = Sizes.of(config.train)
         statistics = kept or run.evaluator(supernet, sizes).recalibrate(largest)
         save_model(materialise(supernet, largest, statistics), path)
     run.devices.wait_for_all()

@@ -18,6 +18,7 @@ from aec_ofa_tf.models.supernet import Supernet
 from aec_ofa_tf.pinned_keras import keras
 from aec_ofa_tf.reporting.summaries import SummaryLog
 from aec_ofa_tf.tasks import balanced_class_weights
+from aec_ofa_tf.training import disturbing
 from aec_ofa_tf.training.checkpoints import CheckpointStore
 from aec_ofa_tf.training.config import TrainConfig
 from aec_ofa_tf.training.device_config import check_divisible
@@ -114,6 +115,7 @@ def step_config(
         time_stretch=train.time_stretch,
         equalizer_db=train.equalizer_db,
         mel_shift_bins=train.mel_shift_bins,
+        disturbances=disturbing.disturbances(run.records, train),
         floor_db=run.records.front_end.floor_db,
         label_smoothing=train.label_smoothing,
         label_weight=label_weight,
@@ -129,9 +131,7 @@ def step_config(
 
 def crop_frames(run: Run, train: TrainConfig) -> int:
     """Frames of the crops that are trained on; 0 for whole clips."""
-    front_end = run.records.front_end
-    frames = round(train.crop_secs * front_end.sample_rate_hz / front_end.hop_samples)
-    return max(frames, 1) if train.crop_secs else 0
+    return disturbing.crop_frames(run.records, train)
 
 
 def _class_weights(run: Run, train: TrainConfig) -> dict[str, Any]:
@@ -175,7 +175,7 @@ def fit(run: Run, supernet: Supernet, plan: Plan, train: TrainConfig) -> dict[st
     devices.require_same(f"{name} {step}", "they restored different steps; share the run directory")
     directory = run.workdir.path / "events" / name if devices.chief else None
     log = SummaryLog(directory)
-    sizes = Sizes(train.batch_size, train.calibration_clips)
+    sizes = Sizes.of(train)
     monitor = Monitor(run, supernet, plan.watched, sizes, log)
     monitor.describe(step, plan.config or train)
     for phase in (phase for phase in plan.phases if step < phase.until):

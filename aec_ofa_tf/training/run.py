@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from aec_ofa_tf.dataset import TRAIN, Dataset
@@ -14,8 +14,9 @@ from aec_ofa_tf.models.space import SearchSpace
 from aec_ofa_tf.models.supernet import Supernet
 from aec_ofa_tf.tasks import Task, get_task
 from aec_ofa_tf.training.checkpoints import CheckpointStore
-from aec_ofa_tf.training.config import EvaluationConfig, TeacherConfig
+from aec_ofa_tf.training.config import EvaluationConfig, TeacherConfig, TrainConfig
 from aec_ofa_tf.training.devices import Devices
+from aec_ofa_tf.training.disturbing import as_in_training
 from aec_ofa_tf.training.evaluation import Batches, SubnetEvaluator
 from aec_ofa_tf.training.student_config import SupernetConfig
 from aec_ofa_tf.workdir import StageRecord, Workdir
@@ -31,10 +32,25 @@ class Sizes:
     Attributes:
         batch_size: clips per batch.
         calibration_clips: training clips for recalibrating batch-norm statistics.
+        train: how the networks were trained, whose disturbances calibration clips get too; None for
+            clean ones.
     """
 
     batch_size: int
     calibration_clips: int
+    train: TrainConfig | None = None
+
+    @classmethod
+    def of(cls, train: TrainConfig) -> Sizes:
+        """Those of training."""
+        return cls(train.batch_size, train.calibration_clips, train)
+
+
+@dataclass(frozen=True)
+class _TrainedBy:
+    """What the settings of all training stages have."""
+
+    train: TrainConfig = field(default_factory=TrainConfig)
 
 
 @dataclass(frozen=True)
@@ -106,14 +122,20 @@ class Run:
         return Sizes(
             evaluation.batch_size or settings["batch_size"],
             evaluation.calibration_clips or settings["calibration_clips"],
+            self.workdir.stage_config(stage, _TrainedBy).train,
         )
 
     def calibration(self, sizes: Sizes, cache_bytes: int = CACHE_BYTES) -> Batches:
-        """Fixed clean training clips, in whole batches if there are enough clips."""
+        """Fixed training clips, in whole batches if there are enough clips.
+
+        They are clean, except for disturbances that the networks were trained with.
+        """
         available = self.records.clips(TRAIN)
         batch = min(sizes.batch_size, available)
         wanted = min(sizes.calibration_clips, available)
-        return self.batches(TRAIN, batch, max(batch, wanted // batch * batch), cache_bytes)
+        clips = max(batch, wanted // batch * batch)
+        batches = self.batches(TRAIN, batch, clips, cache_bytes)
+        return as_in_training(batches, self.records, sizes.train) if sizes.train else batches
 
     def batches(
         self,

@@ -76,7 +76,7 @@ def train_teacher(run: Run, config: TeacherConfig) -> TeacherResult:
         plan = Plan(TEACHER, phases, step, {TEACHER: subnet}, config=config)
         validation = fit(run, teacher, plan, train)
     if run.devices.chief:
-        sizes = Sizes(train.batch_size, train.calibration_clips)
+        sizes = Sizes.of(train)
         statistics = run.evaluator(teacher, sizes).recalibrate(subnet)
         model = materialise(teacher, subnet, statistics, run.task.activation)
         save_model(model, run.teacher_path)
@@ -205,7 +205,9 @@ def _finished_subnet(
 ) -> SubnetResult:
     """Saves the subnet and scores it."""
     (subnet,) = network.subnets
-    evaluator = run.evaluator(network, Sizes(batch_size, config.train.calibration_clips))
+    evaluator = run.evaluator(
+        network, Sizes(batch_size, config.train.calibration_clips, config.train)
+    )
     path = run.workdir.path / "subnets" / f"{name}.keras"
     statistics = evaluator.recalibrate(subnet)
     save_model(materialise(network, subnet, statistics, run.task.activation), path)

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass, field
 
 from aec_ofa_tf.audio.augment import SpecAugmentConfig
+from aec_ofa_tf.audio.disturbances import DisturbanceConfig
 from aec_ofa_tf.audio.front_end import PANNS
 from aec_ofa_tf.config import check_fields, choice, number
 from aec_ofa_tf.training.config import MIXUP_DOMAINS, POWER
@@ -35,6 +36,7 @@ class StepConfig:
         time_stretch: greatest change of a clip's speed, as a logarithm; 0 for none.
         equalizer_db: greatest gain of a mel bin by a random equaliser, in dB; 0 for none.
         mel_shift_bins: greatest shift of a clip over mel bins; 0 for none.
+        disturbances: noise, less bandwidth and images of a resampler, after all of these.
         floor_db: level of digital silence in the records' front end, the minimum after a gain.
         label_smoothing: share of the labels that is spread evenly (`tasks.Task.smoothed`).
         label_weight: weight of the labels in targets that are a teacher's or subnet's scores.
@@ -67,6 +69,7 @@ class StepConfig:
     time_stretch: float = number(0.0, 0.0)
     equalizer_db: float = number(0.0, 0.0)
     mel_shift_bins: int = number(0, 0)
+    disturbances: DisturbanceConfig = field(default_factory=DisturbanceConfig)
     floor_db: float = PANNS.floor_db
     label_smoothing: float = number(0.0, 0.0, 1.0)
     label_weight: float = number(0.0, 0.0, 1.0)

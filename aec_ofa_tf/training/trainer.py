@@ -197,8 +197,8 @@ class Trainer(KerasMethods):
     def seeds(self, step: int | tf.Tensor) -> list[tf.Tensor]:
         """The stateless seeds of a step, int32 [2] each; the first is of the subnets."""
         seed = tf.stack([self.config.seed, tf.cast(step, tf.int32)])
-        # One each for subnets, masks and mixup, dropout, and the six of `augmented`.
-        return [tf.random.experimental.stateless_fold_in(seed, n) for n in range(9)]
+        # One each for subnets, masks and mixup, dropout, and the ten of `augmented`.
+        return [tf.random.experimental.stateless_fold_in(seed, n) for n in range(13)]
 
     def inputs(self, batch: dict[str, tf.Tensor], seeds: list[tf.Tensor]) -> StepInputs:
         """The augmented inputs and the targets of a step.

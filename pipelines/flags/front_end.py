@@ -18,6 +18,8 @@ _INTEGERS = {
 _FLOATS = {
     "min_hz": "Lower edge of the lowest mel filter, in Hz.",
     "max_hz": "Upper edge of the highest mel filter, in Hz.",
+    "power_floor": "Smallest mel power, relative to full scale; what is softer cannot be told from "
+    "silence. 1e-10 is -100 dB.",
 }
 
 NAMES = ("front_end", *_INTEGERS, *_FLOATS)

@@ -53,6 +53,7 @@ class ReproduceFlags:
         teachers = config.teacher, SoftLabelsConfig()
         return TrainFlags(
             stages,
+            None,
             space,
             self.options,
             self.devices,

@@ -9,14 +9,17 @@ import json
 
 import numpy as np
 import pytest
+import soxr
 import tensorflow as tf
 
 from aec_ofa_tf.audio.front_end import PANNS, front_end
 from aec_ofa_tf.audio.log_mel import log_mel
+from aec_ofa_tf.audio.resamplers import MEDIAPIPE
 from aec_ofa_tf.export.convert import convert_models
 from aec_ofa_tf.export.request import ConversionRequest
 from aec_ofa_tf.models.materialise import build_plain
 from aec_ofa_tf.models.mobilenet import mobilenet_space
+from aec_ofa_tf.robustness.conditions import Resampled
 from aec_ofa_tf.tagging.model_file import read_bundle
 from tests.exported import LABELS
 
@@ -80,6 +83,21 @@ def test_audio_classifier_takes_a_mobilenet(tmp_path, info, waveforms, quantizat
     (scores,) = classify(path, waveforms[3])
     received = [scores[label] for label in LABELS]
     np.testing.assert_allclose(received, tflite_scores(path, waveforms[3]), atol=bound, rtol=0)
+
+
+@pytest.mark.parametrize("rate_hz", [8000, 16000, 22050, 44100, 48000])
+def test_our_copy_of_mediapipe_s_resampler_gives_its_scores(exported, largest, waveforms, rate_hz):
+    """So `evaluate --robustness` tells what a phone will do, without MediaPipe."""
+    path = exported.path(largest, "waveform")
+    for clip in (waveforms[1], waveforms[5]):
+        recorded = soxr.resample(clip, PANNS.sample_rate_hz, rate_hz, quality="HQ")
+        scores = classify(path, recorded, rate_hz)[0]
+        received = np.array([scores[label] for label in LABELS])
+        changed = Resampled(rate_hz, MEDIAPIPE)(clip, PANNS.sample_rate_hz, b"")
+
+        np.testing.assert_allclose(received, tflite_scores(path, changed), atol=0.01, rtol=0)
+        if rate_hz < 22050:  # the change itself is much greater
+            assert np.abs(received - tflite_scores(path, clip)).max() > 0.03
 
 
 def test_audio_classifier_cuts_a_longer_recording_into_clips(exported, smallest, waveforms):

@@ -28,6 +28,7 @@ CONFIGS = {
     ),
     "pre-emphasis and hop of two samples": front_end("efficientat_32k", hop_samples=2),
     "added floor": front_end("keyword_16k", floor_rule=ADD, power_floor=1e-3),
+    "high floor": front_end("panns_16k", power_floor=1e-5),
     "one filter": front_end("panns_16k", mel_bins=1),
     "long FFT": front_end("keyword_16k", fft_samples=4096),
     "smallest": front_end("panns_16k", window_samples=4, hop_samples=4, mel_bins=1, min_hz=0.0),
@@ -69,6 +70,15 @@ def test_values_of_unusual_front_ends_are_those_of_log_mel(compiled, name):
 
     for kind in ("noise", "sweep", "speech-like"):
         assert_equal(*values(compiled(config), clips[kind]))
+
+
+def test_what_lies_below_a_high_floor_is_the_floor_as_in_training(compiled):
+    config = CONFIGS["high floor"]
+    hiss = 1e-4 * np.random.default_rng(0).normal(size=16000)  # -80 dBFS, about -70 dB in mel bins
+    received, expected = values(compiled(config, FLOAT32), hiss.astype(np.float32))
+
+    np.testing.assert_allclose(received, -50.0, atol=1e-5)
+    np.testing.assert_allclose(expected, -50.0, atol=1e-5)
 
 
 @pytest.mark.parametrize("preset", PRESETS)

@@ -11,6 +11,7 @@ from aec_ofa_tf.audio.io.decode import read_waveform
 from tests.recordings import RATE_HZ, SECS, all_clips, cut, digests, noise, source, write
 from tfrecords.clip import Clip, Source
 from tfrecords.dataset import open_records
+from tfrecords.inspection import describe_records
 from tfrecords.manifest import ManifestError, load_manifest
 from tfrecords.prepare import PrepareConfig, PrepareError, prepare
 from tfrecords.shards import RecordError
@@ -292,3 +293,37 @@ def test_names_that_are_not_utf8_keep_their_id(tmp_path):
     clips = (Clip(name, str(path), ("dog",), "train"),)
     prepare(Source(("dog",), clips), CONFIG, tmp_path / "records")
     assert list(all_clips(tmp_path / "records", "train")) == [b"caf\xe9.wav"]
+
+
+@pytest.mark.parametrize("payload", ["log_mel", "audio"])
+def test_the_bandwidth_of_the_recordings_is_measured_and_a_front_end_proposed(
+    tmp_path, payload, caplog
+):
+    narrow = [
+        write(tmp_path / f"{n}.wav", noise(rate_hz=8000, seed=n), rate_hz=8000) for n in range(6)
+    ]
+    clips = [Clip(path.stem, str(path), (), "train") for path in narrow]
+    silent = write(tmp_path / "silent.wav", np.zeros(16000))
+    raw = Source(("dog",), (*clips, Clip("silent", str(silent), ("dog",), "train")))
+    config = replace(CONFIG, payload=payload)
+    manifest = prepare(raw, config, tmp_path / "records")
+
+    assert manifest.silent == 1
+    assert manifest.clips_per_bandwidth == {"4000": 6}
+    assert load_manifest(tmp_path / "records").bandwidths.quantile_hz(0.5) == 4000
+    advice = "Prepare with front_end=panns_16k and max_hz=3800"
+    assert advice in caplog.text
+    assert manifest.summary()["bandwidth_hz"] == {"10%": 4000, "50%": 4000, "90%": 4000}
+    assert advice in manifest.summary()["advice"]
+    described = describe_records(tmp_path / "records")
+    assert "half of the clips reach 4,000 Hz" in dict(described.facts)["bandwidth"]
+    caplog.clear()
+    prepare(raw, config, tmp_path / "records")  # finished: says it again
+    assert advice in caplog.text
+
+
+def test_records_of_wide_recordings_give_no_advice(tmp_path, caplog):
+    manifest = prepare(source(tmp_path / "raw"), CONFIG, tmp_path / "records")
+
+    assert manifest.summary()["advice"] is None
+    assert "no sound above" not in caplog.text

@@ -7,12 +7,47 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from aec_ofa_tf.audio.augment import Part, mix_pairs, mix_power, mixup_lambda
+from aec_ofa_tf.audio.augment import Part, mix_pairs, mix_power, mixup_lambda, random_gain
+from aec_ofa_tf.audio.disturbances import DisturbanceConfig, disturbed
 from aec_ofa_tf.models.supernet import Supernet
 from aec_ofa_tf.tasks import MULTI_LABEL, SINGLE_LABEL
 from aec_ofa_tf.training.sampler import constant_sampler, uniform_sampler
 from aec_ofa_tf.training.trainer import Trainer
 from tests.training.steps import NO_STRIPES, PLAIN, SPACE, batch, trainer
+
+ALL_DISTURBANCES = DisturbanceConfig(
+    background_share=0.5,
+    backgrounds=np.zeros([200, 50, 64], np.float32),
+    low_pass_share=0.5,
+    noise_share=0.5,
+    resample_share=0.5,
+)
+
+
+def test_a_step_without_disturbances_is_what_it_was_before_there_were_any():
+    model, data = trainer(PLAIN, constant_sampler(SPACE.largest), gain_db=6.0), batch(4)
+    seeds = model.seeds(3)
+    seed = tf.constant([model.config.seed, 3])
+    for number in range(9):
+        np.testing.assert_array_equal(
+            seeds[number], tf.random.experimental.stateless_fold_in(seed, number)
+        )
+    log_mel, _, _ = model.augment(data["log_mel"], seeds[:9])
+    np.testing.assert_array_equal(log_mel, random_gain(data["log_mel"], Part(4), seeds[4], 6.0))
+
+
+def test_disturbances_are_the_last_that_happens_to_a_clip():
+    model = trainer(
+        PLAIN, constant_sampler(SPACE.largest), gain_db=6.0, disturbances=ALL_DISTURBANCES
+    )
+    data = batch(8)
+    seeds = model.seeds(0)
+    log_mel, _, _ = model.augment(data["log_mel"], seeds)
+
+    louder = random_gain(data["log_mel"], Part(8), seeds[4], 6.0)
+    expected = disturbed(louder, Part(8), ALL_DISTURBANCES, seeds[9:])
+    np.testing.assert_array_equal(log_mel, expected)
+    assert np.isfinite(float(model.step(data)))
 
 
 def test_a_step_on_crops_of_uniform_clips_is_a_step_on_shorter_clips():
@@ -98,12 +133,17 @@ def test_the_draws_of_a_step_need_no_loop():
         time_stretch=0.2,
         equalizer_db=6.0,
         mel_shift_bins=2,
+        disturbances=ALL_DISTURBANCES,
     )
     graph = tf.function(model.step, autograph=False).get_concrete_function(batch(8)).graph
     functions = graph.as_graph_def().library.function
     operations = {node.op for function in functions for node in function.node_def}
     operations |= {operation.type for operation in graph.get_operations()}
+    tensors = [node.attr["value"].tensor for node in graph.as_graph_def().node]
 
+    assert (
+        max(len(one.tensor_content) for one in tensors) < 2**21
+    )  # backgrounds lie beside the graph
     assert "StatelessRandomUniformV2" in operations
     assert not {"While", "StatelessWhile"} & operations
 

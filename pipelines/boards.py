@@ -25,16 +25,17 @@ from aec_ofa_tf.terminal import show
 from aec_ofa_tf.workdir import Workdir
 from pipelines import program
 from pipelines.flags import experiment, front_end, naming_flags, read
+from pipelines.flags import space as space_flags
 
 FLAGS = flags.FLAGS
 experiment.define_workdir_flag()
-experiment.define_space_flags(leave_out=("block_dropout", "embedding_dropout"))
+space_flags.define_space_flags(leave_out=("block_dropout", "embedding_dropout"))
 front_end.define_front_end_flags()
 flags.DEFINE_float("clip_secs", 1.0, "Length of a clip, unless --workdir is given.", 0.0)
 flags.DEFINE_integer("classes", 10, "Classes of the classifier, unless --workdir is given.", 1)
 flags.DEFINE_integer("ram_kib", None, "RAM of a board of your own, in KiB.", 1)
 flags.DEFINE_integer("flash_kib", None, "Flash of a board of your own, in KiB.", 1)
-for module in (pipelines.flags, experiment, front_end):
+for module in (pipelines.flags, experiment, space_flags, front_end):
     flags.adopt_module_key_flags(module)
 
 COLUMNS = {
@@ -60,7 +61,7 @@ def _what_is_asked() -> tuple[SearchSpace, NetworkConfig, FrontEndConfig]:
     if FLAGS.workdir:
         workdir = Workdir(Path(FLAGS.workdir))
         return *workdir.space_and_network(), workdir.front_end()
-    space, features = experiment.space_from_flags(), front_end.front_end_from_flags()
+    space, features = space_flags.space_from_flags(), front_end.front_end_from_flags()
     sizes = FLAGS.classes, features.frames(FLAGS.clip_secs), features.mel_bins
     options = replace(read(NetworkOptions), block_dropout=None, embedding_dropout=None)
     return space, options.network(space, *sizes, single_label=True), features

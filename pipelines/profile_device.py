@@ -30,10 +30,11 @@ from aec_ofa_tf.models.space import SearchSpace
 from aec_ofa_tf.workdir import Workdir
 from pipelines import program
 from pipelines.flags import experiment, naming_flags, read
+from pipelines.flags import space as space_flags
 
 FLAGS = flags.FLAGS
 experiment.define_workdir_flag()
-experiment.define_space_flags(leave_out=("task", "block_dropout", "embedding_dropout"))
+space_flags.define_space_flags(leave_out=("task", "block_dropout", "embedding_dropout"))
 flags.DEFINE_integer("seed", 0, "Seed of the draw of --check_subnets.", 0, 2**31 - 1)
 flags.DEFINE_string("out", None, "File of the latency table.")
 flags.DEFINE_string(
@@ -56,6 +57,7 @@ flags.DEFINE_integer("check_subnets", 20, "Number of random subnets to measure a
 _OF_A_DEVICE = ("device", "quantization", "threads", "repetitions")
 flags.adopt_module_key_flags(pipelines.flags)
 flags.adopt_module_key_flags(experiment)
+flags.adopt_module_key_flags(space_flags)
 
 
 @naming_flags
@@ -104,7 +106,7 @@ def _profile_npus(space: SearchSpace, network: NetworkConfig) -> dict[str, objec
 def _space_and_network() -> tuple[SearchSpace, NetworkConfig]:
     if FLAGS.workdir:
         return Workdir(Path(FLAGS.workdir)).space_and_network()
-    space = experiment.space_from_flags()
+    space = space_flags.space_from_flags()
     sizes = FLAGS.classes, FLAGS.frames, FLAGS.mel_bins
     return space, read(NetworkOptions).network(space, *sizes, single_label=False)
 

@@ -23,6 +23,7 @@ from aec_ofa_tf.reproduction.config import require_evaluation
 from aec_ofa_tf.terminal import show
 from pipelines import preflight, program
 from pipelines.flags import data, experiment, naming_flags, reproduce
+from pipelines.flags import space as space_flags
 from pipelines.flags.reproduce import ReproduceFlags
 from tfrecords.clip import Source
 from tfrecords.manifest import load_manifest
@@ -36,7 +37,7 @@ flags.DEFINE_bool(
 )
 data.define_prepare_flags()
 reproduce.define_reproduce_flags()
-for module in (pipelines.flags, data, experiment, reproduce):
+for module in (pipelines.flags, data, experiment, space_flags, reproduce):
     flags.adopt_module_key_flags(module)
 
 

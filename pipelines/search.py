@@ -17,6 +17,7 @@ from aec_ofa_tf.training.config import EvaluationConfig
 from aec_ofa_tf.workdir import SEARCH, Workdir
 from pipelines import program
 from pipelines.flags import data, define, experiment, naming_flags, read
+from pipelines.flags import space as space_flags
 from pipelines.preflight import check_evaluated
 from tfrecords.manifest import load_manifest
 
@@ -25,8 +26,8 @@ experiment.define_workdir_flag()
 data.define_data_dir_flag()
 define(EvaluationConfig)
 experiment.define_search_flags()
-experiment.define_subspace_flags()
-for module in (pipelines.flags, data, experiment):
+space_flags.define_subspace_flags()
+for module in (pipelines.flags, data, experiment, space_flags):
     flags.adopt_module_key_flags(module)
 
 
@@ -36,7 +37,7 @@ def main(_: list[str]) -> dict[str, object]:
     workdir = Workdir(Path(FLAGS.workdir))
     require_writable(workdir.path / SEARCH)
     trained, network = workdir.space_and_network()
-    ratios = experiment.width_ratios()
+    ratios = space_flags.width_ratios()
     space = subspace(trained, FLAGS.space, ratios)
     config = experiment.search_from_flags(read(EvaluationConfig))
     config.members(space, network, workdir.front_end())

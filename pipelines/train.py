@@ -23,7 +23,7 @@ from absl import flags, logging
 import pipelines.flags
 from aec_ofa_tf.terminal import show
 from pipelines import preflight, program
-from pipelines.flags import data, experiment, given, naming_flags, used
+from pipelines.flags import data, experiment, given, naming_flags, space, used
 from pipelines.flags.experiment import TrainFlags
 
 FLAGS = flags.FLAGS
@@ -35,7 +35,7 @@ flags.DEFINE_bool(
 )
 data.define_prepare_flags()
 experiment.define_train_flags()
-for module in (pipelines.flags, data, experiment):
+for module in (pipelines.flags, data, experiment, space):
     flags.adopt_module_key_flags(module)
 
 

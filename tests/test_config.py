@@ -79,7 +79,8 @@ def test_an_impossible_value_fails_when_the_configuration_is_made(make, expected
 
 
 REQUIRED = {ofa.PrepareConfig: {"dataset": "folder", "clip_secs": 1.0},
-            ofa.SearchConfig: {"budgets": "params<=8k"}}  # fmt: skip
+            ofa.SearchConfig: {"budgets": "params<=8k"},
+            ofa.ReproduceConfig: {"search": ofa.SearchConfig("params<=8k")}}  # fmt: skip
 PUBLIC = [getattr(ofa, name) for name in ofa.__all__ if name.endswith(("Config", "Options"))]
 CONFIGURATIONS = [value for value in PUBLIC if dataclasses.is_dataclass(value)]
 

@@ -136,7 +136,7 @@ def test_a_shipped_flagfile_is_found_by_its_bare_name(given, read, tmp_path, mon
     [
         ("./quickstart.flags", "did you mean quickstart.flags"),
         ("quikstart.flags", "did you mean quickstart.flags"),
-        ("zzz", "shipped with this package: audioset_mobilenet.flags, "),
+        ("zzz", "shipped with this package: audioset_full.flags, audioset_mob"),
     ],
 )
 def test_an_unknown_flagfile_is_told_with_the_nearest(given, hint, tmp_path, monkeypatch):

@@ -49,6 +49,9 @@ class ExportConfig:
             dynamic, int8 and int8_qat files from Keras' on the parity clips; beyond it the
             conversion fails. 1: no bound.
         representative_clips: Number of training clips for the calibration of int8 scales.
+        search_ranges: Narrow the ranges of the activations of int8 files with log_mel input where
+            that brings their scores closer to the float32 network's on the representative clips;
+            takes up to some minutes a file.
         seed: Seed of the choice of representative clips.
         robustness: Score every file on the evaluation split under noise, at another level, with
             less bandwidth and poorly resampled too, for its card and the table of the family; the
@@ -75,6 +78,7 @@ class ExportConfig:
     parity_clips: int = number(100, 1)
     max_map_drop: float = number(0.05, 0.0, 1.0)
     representative_clips: int = number(100, 1)
+    search_ranges: bool = switch(False, is_later=True)
     seed: int = number(0, 0, 2**31 - 1)
     robustness: bool = switch(False, is_later=True)
     qat_steps: int = number(300, 1)

@@ -14,7 +14,6 @@ from absl import flags
 from aec_ofa_tf.costs.budget import Budget
 from aec_ofa_tf.export.config import ExportConfig, needed_by
 from aec_ofa_tf.files import replacing
-from aec_ofa_tf.models.family import search_space
 from aec_ofa_tf.models.network_options import NetworkOptions
 from aec_ofa_tf.models.space import SearchSpace
 from aec_ofa_tf.search.config import SearchConfig
@@ -22,7 +21,7 @@ from aec_ofa_tf.training.config import EvaluationConfig, TeacherConfig, TrainCon
 from aec_ofa_tf.training.device_config import DeviceConfig
 from aec_ofa_tf.training.origins import SoftLabelsConfig, TransferConfig
 from aec_ofa_tf.training.student_config import SubnetConfig, SupernetConfig
-from pipelines.flags import data, define, flag_name, naming, own_flags, read, time_budget
+from pipelines.flags import data, define, flag_name, naming, own_flags, read, space, time_budget
 from tfrecords.manifest import load_manifest
 
 FLAGS = flags.FLAGS
@@ -68,60 +67,6 @@ def define_workdir_flag() -> None:
     flags.DEFINE_string("workdir", None, "Run directory of the experiment.")
 
 
-def define_space_flags(leave_out: Iterable[str] = ()) -> None:
-    """Defines the flags of the search space and of the static parts of the network.
-
-    Args:
-        leave_out: fields of `NetworkOptions` without a flag.
-    """
-    flags.DEFINE_string(
-        "space",
-        "[2,2,X]",
-        "Search space. CNN10s: depths of blocks 2 to 4, X where elastic ([2,2,X], [X,X,X], ...), "
-        "or EW for elastic width only with the added ratio 0.2. MobileNets: mn and the width "
-        "multiplier times 10 (mn04, mn10), then any of width=, expand=, last=, hidden= with "
-        "ratios, kernel=full, depth=full and pool=FRAMESxMELS.",
-    )
-    flags.DEFINE_list("width_ratios", None, "Width ratios; default: those of --space.")
-    define_size_flags(leave_out)
-
-
-def define_size_flags(leave_out: Iterable[str] = ()) -> None:
-    """Defines the flags of the sizes of a space's networks and of their static parts.
-
-    Args:
-        leave_out: fields of `NetworkOptions` without a flag.
-    """
-    flags.DEFINE_enum(
-        "width_per",
-        None,
-        ["block", "layer"],
-        "CNN10s: whether each block or each layer has a width; default: block.",
-    )
-    flags.DEFINE_integer(
-        "width_multiple",
-        None,
-        "Round widths to a multiple of this; default: 1 for CNN10s (8 is better for int8), 8 for "
-        "MobileNets.",
-        1,
-    )
-    flags.DEFINE_integer(
-        "base_channels",
-        None,
-        "CNN10s: channels of the first block; each next doubles; default: 64.",
-        1,
-    )
-    define(NetworkOptions, leave_out)
-
-
-def define_subspace_flags() -> None:
-    """Defines the flags of the part of a trained space to search."""
-    flags.DEFINE_string(
-        "space", None, "Part of the trained space to search, such as [2,2,2]; default: all."
-    )
-    flags.DEFINE_list("width_ratios", None, "Width ratios to search; default: the trained ones.")
-
-
 def define_subnet_flag() -> None:
     """Defines --subnet."""
     flags.DEFINE_string(
@@ -157,7 +102,7 @@ def define_search_flags(leave_out: Iterable[str] = ()) -> None:
 def define_train_flags() -> None:
     """Defines all flags of `train` except those of its data."""
     define_workdir_flag()
-    define_space_flags()
+    space.define_space_flags()
     learning = (TrainConfig, TeacherConfig, SoftLabelsConfig, SupernetConfig, TransferConfig)
     for kind in (*learning, DeviceConfig, SubnetConfig):
         define(kind)
@@ -188,7 +133,7 @@ def train_flags() -> TrainFlags:
     if unknown:
         raise ValueError(f"unknown --stages {unknown}; use any of {', '.join(STAGES)} and subnet")
     if time_budget.is_small() and set(stages) - {"prepare"}:
-        time_budget.set_training(_clip_secs(stages), space_from_flags())
+        time_budget.set_training(_clip_secs(stages), space.space_from_flags())
     return _request(stages, hours)
 
 
@@ -213,7 +158,7 @@ def _request(stages: tuple[str, ...], hours: float | None) -> TrainFlags:
     return TrainFlags(
         stages,
         hours,
-        space_from_flags(),
+        space.space_from_flags(),
         read(NetworkOptions),
         devices,
         read(TeacherConfig, train=train) if "teacher" in stages else None,
@@ -275,31 +220,6 @@ def search_from_flags(evaluation: EvaluationConfig) -> SearchConfig:
     if not budgets:
         raise ValueError("search needs a budget: --budget='params<=0.8M' or --params=0.8e6")
     return read(SearchConfig, budgets=budgets, evaluation=evaluation)
-
-
-def space_from_flags() -> SearchSpace:
-    """The search space that the flags describe.
-
-    Raises:
-        ValueError: the flags do not describe a search space.
-    """
-    sizes = FLAGS.base_channels, FLAGS.width_per, FLAGS.width_multiple
-    with naming("space"):
-        return search_space(FLAGS.space, *sizes, width_ratios())
-
-
-def width_ratios() -> tuple[float, ...] | None:
-    """The ratios of --width_ratios, or None without the flag.
-
-    Raises:
-        ValueError: a ratio is not a number.
-    """
-    if FLAGS.width_ratios is None:
-        return None
-    try:
-        return tuple(float(ratio) for ratio in FLAGS.width_ratios)
-    except ValueError as error:
-        raise ValueError(f"--width_ratios takes numbers, received {FLAGS.width_ratios}") from error
 
 
 def write_flags(path: Path, stages: tuple[str, ...]) -> None:

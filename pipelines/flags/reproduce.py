@@ -16,6 +16,7 @@ from aec_ofa_tf.training.device_config import DeviceConfig
 from aec_ofa_tf.training.origins import SoftLabelsConfig
 from aec_ofa_tf.training.student_config import SubnetConfig, SupernetConfig
 from pipelines.flags import define, experiment, naming, read
+from pipelines.flags import space as space_flags
 from pipelines.flags.experiment import TrainFlags
 
 FLAGS = flags.FLAGS
@@ -74,7 +75,7 @@ def define_reproduce_flags() -> None:
         "Search space of CNN10s: depths of blocks 2 to 4, X where elastic, or EW for elastic width "
         "only with the added ratio 0.2; repeatable. Baselines and fine-tuning are in the first.",
     )
-    experiment.define_size_flags()
+    space_flags.define_size_flags()
     for kind in (TrainConfig, TeacherConfig, DeviceConfig):
         define(kind)
     define(SupernetConfig, (*_ALIKE, "largest_statistics", "largest_mixup"))

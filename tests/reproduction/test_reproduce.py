@@ -165,9 +165,8 @@ def test_a_dry_run_writes_nothing_and_tells_every_job(made, tmp_path):
 
 def test_killed_and_resumed_it_finds_the_same(made, tmp_path):
     shutil.copytree(made.folder / "data", tmp_path / "data")
-    asked = flags(tmp_path, "--arms=kd,ofa,tuned", "--seeds=1")
-    moments = ("teacher", "supernet", "subnet-*-supernet-4")
-    for stage in moments:
+    asked = flags(tmp_path, "--arms=kd,ofa", "--seeds=1", "--ablation_seeds=0")
+    for stage in ("subnet-*-distill-random-4", "supernet"):
         running = Running("pipelines.reproduce", asked)
         folder = tmp_path / "run" / MAIN / "checkpoints"
         running.wait_until(lambda f=folder, s=stage: any(reached(p, 2) for p in f.glob(s)))
@@ -178,7 +177,7 @@ def test_killed_and_resumed_it_finds_the_same(made, tmp_path):
 
     assert done.result["missing"] == []
     found, uninterrupted = networks(tmp_path), networks(made.folder)
-    assert {"seed0.EW.ofa", "seed0.2-2-X.tuned-params_max_6k-4"} <= found.keys()
+    assert {"seed0.2-2-X.ofa", "seed0.2-2-X.kd-0.4"} <= found.keys()
     assert found == {name: uninterrupted[name] for name in found}
     assert not list((tmp_path / "run" / "reproduction" / "unfinished").iterdir())
 

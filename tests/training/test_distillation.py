@@ -141,7 +141,7 @@ def test_averages_of_a_subtree_by_lazy_adam_are_resumed_and_taught(records, tmp_
     unbroken = Experiment(tmp_path / "run", records, SUBTREES)
     unbroken.train_supernet(config)
     frozen = load_model(unbroken.run.frozen_path)
-    for step in (1, 2, 3):
+    for step in (1, 3):  # in each phase
         resumed = interrupted(unbroken, tmp_path / f"{step}", step, SUBTREES)
         resumed.train_supernet(config)
         for one, other in zip(weights_of(resumed), weights_of(unbroken), strict=True):

@@ -49,6 +49,10 @@ class ExportConfig:
             dynamic, int8 and int8_qat files from Keras' on the parity clips; beyond it the
             conversion fails. 1: no bound.
         representative_clips: Number of training clips for the calibration of int8 scales.
+        split_channels: Compute channels of the first convolution of int8 networks apart if their
+            ranges are far smaller than those of others, up to the depthwise convolution after it:
+            they get scales of their own. The scores in float32 stay; the file has some more
+            operators.
         search_ranges: Narrow the ranges of the activations of int8 files with log_mel input where
             that brings their scores closer to the float32 network's on the representative clips;
             takes up to some minutes a file.
@@ -78,6 +82,7 @@ class ExportConfig:
     parity_clips: int = number(100, 1)
     max_map_drop: float = number(0.05, 0.0, 1.0)
     representative_clips: int = number(100, 1)
+    split_channels: bool = switch(False, is_later=True)
     search_ranges: bool = switch(False, is_later=True)
     seed: int = number(0, 0, 2**31 - 1)
     robustness: bool = switch(False, is_later=True)

@@ -12,6 +12,7 @@ import tensorflow as tf
 from absl import logging
 
 from aec_ofa_tf.audio.log_mel import log_mel
+from aec_ofa_tf.export.channel_groups import split_first_channels
 from aec_ofa_tf.export.child import CONVERTER, FRONT_END, ConversionJob, run_jobs, write_jobs
 from aec_ofa_tf.export.metadata import add_metadata
 from aec_ofa_tf.export.parity import (
@@ -206,12 +207,15 @@ def _prepared(
     if request.twin:
         return _job(info.input, info, index, str(request.twin.resolve()))
     clips = request.representative_clips if info.quantization in ROUNDED else None
-    key = id(model), id(clips), info.quantization if clips is not None else ""
+    kind = f"{info.quantization} {request.split_channels}" if clips is not None else ""
+    key = id(model), id(clips), kind
     if key not in saved:
         saved[key] = f"{index}.keras"
         if clips is not None:
             batches = log_mel_batches(clips, info)
             model = round_first_convolution(model, batches, info.quantization)
+            if request.split_channels and info.quantization == "int8":
+                model = split_first_channels(model, log_mel_batches(clips, info))
         model.save(folder / saved[key])
     if clips is None or info.quantization != "int8":
         return _job(info.input, info, index, saved[key])

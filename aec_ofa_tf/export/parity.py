@@ -209,9 +209,9 @@ def checked_drop(
         raise RuntimeError(
             f"{Path(request.path).name}: {task.figure} of the {info.quantization} {info.input} "
             f"file{place} is {drop:.4f} below Keras' (bound {request.max_map_drop:g}) on "
-            f"{len(expected)} clips; no file was written. Search the ranges of int8 "
-            "(search_ranges), use more, or more varied, representative clips, choose another "
-            "quantisation, or allow a larger drop (max_map_drop)"
+            f"{len(expected)} clips; no file was written. For int8 of MobileNets "
+            "split channels (split_channels); use more, or more varied, representative clips, "
+            "choose another quantisation, or allow a larger drop (max_map_drop)"
         )
     return drop
 

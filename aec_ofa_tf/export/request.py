@@ -52,6 +52,8 @@ class ConversionRequest:
         max_map_drop: largest allowed drop of the task's figure (mAP or accuracy) from Keras' on
             the parity clips, for quantisations without a bound in `parity.MAX_ABS_ERROR`; 1 for no
             bound.
+        split_channels: whether channels of an int8 network's first convolution that have far
+            smaller ranges than others are computed apart (`channel_groups.split_first_channels`).
         search_ranges: whether the ranges of an int8 log-mel file's activations are searched
             (`ranges.search_ranges`).
         target: what the file is for; for microcontrollers and NPUs, C files are made from it too.
@@ -64,6 +66,7 @@ class ConversionRequest:
     twin: Path | None = None
     parity_labels: np.ndarray | None = None
     max_map_drop: float = 1.0
+    split_channels: bool = False
     search_ranges: bool = False
     target: str = TFLITE
 

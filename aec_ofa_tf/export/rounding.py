@@ -56,7 +56,7 @@ def round_first_convolution(
     Returns:
         A copy of the model, in float32.
     """
-    name = _first_convolution(model)
+    name = first_convolution(model)
     if not name:
         return model
     mean, covariance = _patch_moments(model, model.get_layer(name), log_mel_batches)
@@ -80,8 +80,8 @@ def round_first_convolution(
     return copy
 
 
-def _first_convolution(model: keras.Model) -> str:
-    """Name of the convolution to round; "" if there is none."""
+def first_convolution(model: keras.Model) -> str:
+    """Name of the first convolution, if it has one input channel; "" if there is none."""
     try:
         graph = KerasGraph(model)
     except ValueError:  # not a functional model

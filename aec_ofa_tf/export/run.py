@@ -215,6 +215,7 @@ def _request(
         twin=tuning.twin if tuning else None,
         parity_labels=clips.parity_labels,
         max_map_drop=config.max_map_drop,
+        split_channels=config.split_channels,
         search_ranges=config.search_ranges,
         target=config.target,
     )

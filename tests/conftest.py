@@ -69,6 +69,7 @@ SLOW_TESTS = (
 )
 # What takes longest comes first, so that no process waits for it at the end.
 FIRST = (
+    "tests/reproduction/test_reproduce.py",
     *("tests/training/test_devices.py", "tests/pipelines/", "tests/models/mobilenet/"),
     "tests/test_docs.py",
 )

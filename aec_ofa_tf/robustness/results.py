@@ -7,7 +7,6 @@ from dataclasses import asdict, dataclass
 
 from aec_ofa_tf.config import ConfigError, check_fields
 from aec_ofa_tf.files import JsonObject
-from aec_ofa_tf.reporting.tables import shown
 
 CLEAN = "clean"
 
@@ -83,6 +82,9 @@ class Robustness:
 
     def __str__(self) -> str:
         """A table."""
+        # Devices that only tag have no tabulate.
+        from aec_ofa_tf.reporting.tables import shown
+
         return shown(self.rows, {"condition": "", self.figure: ".4f", "lost": ".4f"})
 
     def as_dict(self) -> dict[str, object]:

@@ -64,6 +64,7 @@ def test_ctrl_c_before_anything_was_scored_is_an_error(live):
     process.stdin.flush()
     while struct.unpack("i", fcntl.ioctl(process.stdin, termios.FIONREAD, bytes(4)))[0]:
         time.sleep(0.01)  # until it has taken what stands in the pipe, and waits for more
+        assert process.poll() is None, process.stderr.read()
     process.send_signal(signal.SIGINT)
     out, err = process.communicate()
     stream, file = json.loads(out.splitlines()[-1])["files"]

@@ -96,7 +96,7 @@ class TrainedRun:
         The result is kept in the run directory, for its report.
 
         Args:
-            subnet: the subnet of the trained supernet, which is recalibrated on clean clips.
+            subnet: the subnet of the trained supernet, which is recalibrated.
             split: the split to score on.
             evaluation: batch size and calibration clips.
             teacher: whether to score the teacher instead of a subnet.

@@ -80,7 +80,8 @@ class Manifest:
             records.
 
     Raises:
-        ValueError: a value has another type, or no TFLite file can hold a label.
+        ValueError: a value has another type, no TFLite file can hold a label, or a bandwidth is no
+            number.
     """
 
     configuration: JsonObject
@@ -98,6 +99,7 @@ class Manifest:
     def __post_init__(self) -> None:
         check_fields(self)
         check_labels(self.labels)
+        Bandwidths.parse(self.clips_per_bandwidth)
 
     @cached_property
     def clips(self) -> dict[str, int]:
@@ -143,7 +145,7 @@ class Manifest:
     @property
     def bandwidths(self) -> Bandwidths:
         """How far the spectra of the recordings reach."""
-        return Bandwidths({int(hz): clips for hz, clips in self.clips_per_bandwidth.items()})
+        return Bandwidths.parse(self.clips_per_bandwidth)
 
     def summary(self) -> dict[str, object]:
         """What programs report: counts of clips, and classes that cannot be told from others."""

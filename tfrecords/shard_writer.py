@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import cache
@@ -12,9 +12,10 @@ from pathlib import Path
 
 import numpy as np
 
-from aec_ofa_tf.audio.bandwidth import bandwidth_hz
+from aec_ofa_tf.audio.bandwidth import Bandwidths, bandwidth_hz
 from aec_ofa_tf.audio.io.decode import DecodeError, fit_length
 from aec_ofa_tf.audio.numpy_log_mel import numpy_log_mel
+from aec_ofa_tf.config import check_fields
 from aec_ofa_tf.dataset import Rejected
 from aec_ofa_tf.files import DAMAGE_ERRORS, fingerprint, read_json, replacing, sha256_of, write_json
 from tfrecords.clip import Clip
@@ -79,16 +80,23 @@ class ShardReport:
         notes: clip id -> oddities of a clip that was accepted.
         clips_per_count: number of labels (as text) -> number of clips with so many labels.
         bandwidths: bandwidth in Hz (as text) -> number of clips (`audio.bandwidth`).
+
+    Raises:
+        ValueError: a value has another type, or a bandwidth is no number.
     """
 
     job: str
     shard: Shard
-    clips_per_label: dict[str, int]
+    clips_per_label: Mapping[str, int]
     quarantined: tuple[Rejected, ...]
     silent: int
-    notes: dict[str, str]
-    clips_per_count: dict[str, int]
-    bandwidths: dict[str, int]
+    notes: Mapping[str, str]
+    clips_per_count: Mapping[str, int]
+    bandwidths: Mapping[str, int]
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+        Bandwidths.parse(self.bandwidths)
 
 
 def report_path(shard: Path) -> Path:

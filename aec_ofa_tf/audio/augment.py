@@ -200,21 +200,23 @@ def mix_power(
     Returns:
         float32 [pairs, frames, mel bins] in dB.
     """
-    power = _power(tf.cast(log_mel, tf.float32))
-    level = _decibels(tf.reduce_mean(power, axis=[1, 2], keepdims=True))
+    power = power_of(tf.cast(log_mel, tf.float32))
+    level = decibels_of(tf.reduce_mean(power, axis=[1, 2], keepdims=True))
     half_difference = tf.clip_by_value((level[1::2] - level[0::2]) / 2, -_EVENED_DB, _EVENED_DB)
-    gain = _power(half_difference)
+    gain = power_of(half_difference)
     first = tf.square(weights)[:, None, None]
     second = tf.square(1.0 - weights)[:, None, None]
     mixed = (first * gain * power[0::2] + second / gain * power[1::2]) / (first + second)
-    return tf.maximum(_decibels(mixed), floor_db)
+    return tf.maximum(decibels_of(mixed), floor_db)
 
 
-def _power(decibels: tf.Tensor) -> tf.Tensor:
+def power_of(decibels: tf.Tensor) -> tf.Tensor:
+    """The power of a level in dB."""
     return tf.exp(math.log(10.0) / 10.0 * decibels)  # several times as fast as a power of 10
 
 
-def _decibels(power: tf.Tensor) -> tf.Tensor:
+def decibels_of(power: tf.Tensor) -> tf.Tensor:
+    """The level of a power, in dB."""
     return 10.0 / math.log(10.0) * tf.math.log(power)
 
 

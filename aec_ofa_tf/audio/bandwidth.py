@@ -68,6 +68,17 @@ class Bandwidths:
 
     clips: Mapping[int, int]
 
+    @classmethod
+    def parse(cls, clips: Mapping[str, int]) -> Bandwidths:
+        """Bandwidths of a JSON file, whose keys are texts.
+
+        Raises:
+            ValueError: a key is no whole number.
+        """
+        if wrong := [text for text in clips if not text.isdecimal()]:
+            raise ValueError(f"a bandwidth is a whole number of Hz, not {wrong[0]!r}")
+        return cls({int(text): count for text, count in clips.items()})
+
     def quantile_hz(self, share: float) -> int:
         """The bandwidth that this share of the clips does not exceed; 0 without clips."""
         count, wanted = 0, share * sum(self.clips.values())

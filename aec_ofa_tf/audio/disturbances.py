@@ -13,7 +13,7 @@ from functools import lru_cache
 import numpy as np
 import tensorflow as tf
 
-from aec_ofa_tf.audio.augment import Part
+from aec_ofa_tf.audio.augment import Part, decibels_of, power_of
 from aec_ofa_tf.audio.front_end import ADD, PANNS, FrontEndConfig
 from aec_ofa_tf.audio.numpy_log_mel import numpy_log_mel
 from aec_ofa_tf.audio.resampler_images import candidates, centres_hz, image_matrix
@@ -220,8 +220,8 @@ def random_resampling(
     matrix = tf.gather(matrices, _index(kind, len(kinds)))
     floor = front_end.power_floor
     added = floor if front_end.floor_rule == ADD else 0.0
-    power = tf.linalg.matmul(tf.maximum(_power(_float(log_mel)) - added, 0.0), matrix) + added
-    resampled = _decibels(tf.maximum(power, floor))
+    power = tf.linalg.matmul(tf.maximum(power_of(_float(log_mel)) - added, 0.0), matrix) + added
+    resampled = decibels_of(tf.maximum(power, floor))
     return _where(chosen < share, resampled, log_mel)
 
 
@@ -244,21 +244,13 @@ def _where(chosen: tf.Tensor, changed: tf.Tensor, log_mel: tf.Tensor) -> tf.Tens
 
 
 def _sum_db(log_mel: tf.Tensor, other: tf.Tensor) -> tf.Tensor:
-    return _decibels(_power(_float(log_mel)) + _power(other))
+    return decibels_of(power_of(_float(log_mel)) + power_of(other))
 
 
 def _level_db(log_mel: tf.Tensor) -> tf.Tensor:
     """The mean power of each clip in dB, float32 [batch, 1, 1]."""
-    return _decibels(tf.reduce_mean(_power(_float(log_mel)), axis=[1, 2], keepdims=True))
+    return decibels_of(tf.reduce_mean(power_of(_float(log_mel)), axis=[1, 2], keepdims=True))
 
 
 def _float(log_mel: tf.Tensor) -> tf.Tensor:
     return tf.cast(log_mel, tf.float32)
-
-
-def _power(decibels: tf.Tensor) -> tf.Tensor:
-    return tf.exp(np.float32(np.log(10.0) / 10.0) * decibels)
-
-
-def _decibels(power: tf.Tensor) -> tf.Tensor:
-    return np.float32(10.0 / np.log(10.0)) * tf.math.log(power)

@@ -60,9 +60,9 @@ def split_first_channels(model: keras.Model, log_mel_batches: Iterable[tf.Tensor
         return keras.layers.Concatenate(name=f"{first}_joined")(branches)
 
     split = keras.models.clone_model(model, call_function=call)
-    for layer in split.layers:
-        if layer.name in {other.name for other in model.layers}:
-            layer.set_weights(model.get_layer(layer.name).get_weights())
+    whole = {layer.name for layer in split.layers} & {layer.name for layer in model.layers}
+    for name in whole:
+        split.get_layer(name).set_weights(model.get_layer(name).get_weights())
     for (part, run), layer in itertools.product(enumerate(runs), chain):
         if layer.weights:
             split.get_layer(_name(layer, part)).set_weights(_weights(layer, run))

@@ -69,7 +69,6 @@ class ConversionJob:
         representative: name of the `.npy` file with the int8 calibration clips, or "".
         integer_input: whether the input of an int8 or int8_qat log-mel file is int8.
         integer_output: whether the output of such a file is int8.
-        search_ranges: whether the ranges of an int8 log-mel file's activations are searched.
     """
 
     content: str
@@ -81,7 +80,6 @@ class ConversionJob:
     representative: str = ""
     integer_input: bool = False
     integer_output: bool = False
-    search_ranges: bool = False
 
 
 @dataclass(frozen=True)

@@ -53,9 +53,6 @@ class ExportConfig:
             ranges are far smaller than those of others, up to the depthwise convolution after it:
             they get scales of their own. The scores in float32 stay; the file has some more
             operators.
-        search_ranges: Narrow the ranges of the activations of int8 files with log_mel input where
-            that brings their scores closer to the float32 network's on the representative clips;
-            takes up to some minutes a file.
         seed: Seed of the choice of representative clips.
         robustness: Score every file on the evaluation split under noise, at another level, with
             less bandwidth and poorly resampled too, for its card and the table of the family; the
@@ -83,7 +80,6 @@ class ExportConfig:
     max_map_drop: float = number(0.05, 0.0, 1.0)
     representative_clips: int = number(100, 1)
     split_channels: bool = switch(False, is_later=True)
-    search_ranges: bool = switch(False, is_later=True)
     seed: int = number(0, 0, 2**31 - 1)
     robustness: bool = switch(False, is_later=True)
     qat_steps: int = number(300, 1)

@@ -220,8 +220,7 @@ def _prepared(
     if clips is None or info.quantization != "int8":
         return _job(info.input, info, index, saved[key])
     np.save(folder / f"{index}.npy", clips.astype(np.float32))
-    job = _job(info.input, info, index, saved[key], f"{index}.npy")
-    return dataclasses.replace(job, search_ranges=request.search_ranges)
+    return _job(info.input, info, index, saved[key], f"{index}.npy")
 
 
 def _job(

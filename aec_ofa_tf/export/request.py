@@ -54,8 +54,6 @@ class ConversionRequest:
             bound.
         split_channels: whether channels of an int8 network's first convolution that have far
             smaller ranges than others are computed apart (`channel_groups.split_first_channels`).
-        search_ranges: whether the ranges of an int8 log-mel file's activations are searched
-            (`ranges.search_ranges`).
         target: what the file is for; for microcontrollers and NPUs, C files are made from it too.
     """
 
@@ -67,7 +65,6 @@ class ConversionRequest:
     parity_labels: np.ndarray | None = None
     max_map_drop: float = 1.0
     split_channels: bool = False
-    search_ranges: bool = False
     target: str = TFLITE
 
 

@@ -216,7 +216,6 @@ def _request(
         parity_labels=clips.parity_labels,
         max_map_drop=config.max_map_drop,
         split_channels=config.split_channels,
-        search_ranges=config.search_ranges,
         target=config.target,
     )
 

@@ -14,11 +14,9 @@ from typing import TypeAlias
 import numpy as np
 import tensorflow as tf
 from tensorflow.lite.python import schema_py_generated as schema
-from tensorflow.lite.python.convert import mlir_quantize
 
 from aec_ofa_tf.audio.log_mel import compact_log_mel
 from aec_ofa_tf.export.child import BEGUN, FRONT_END, ConversionJob, read_jobs
-from aec_ofa_tf.export.ranges import search_ranges, with_ranges
 from aec_ofa_tf.pinned_keras import keras
 
 Network: TypeAlias = keras.Model | tf.Module
@@ -115,8 +113,6 @@ def _convert(job: ConversionJob, saved_model: str, folder: Path) -> bytes:
     # Input and output are float32 unless int8 is requested, so callers need not know the scales.
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
     converter.representative_dataset = representative
-    if job.content == "log_mel" and job.search_ranges:
-        return _with_searched_ranges(converter, job, saved_model, clips)
     if job.content == "log_mel":
         return _with_io_types(converter, job).convert()
     return _quantize_after_front_end(converter, representative, saved_model)
@@ -132,25 +128,6 @@ def _with_io_types(
     converter.inference_input_type = tf.int8 if job.integer_input else tf.float32
     converter.inference_output_type = tf.int8 if job.integer_output else tf.float32
     return converter
-
-
-def _with_searched_ranges(
-    converter: tf.lite.TFLiteConverter, job: ConversionJob, saved_model: str, clips: np.ndarray
-) -> bytes:
-    """Quantises with ranges that `ranges.search_ranges` has narrowed.
-
-    The converter's own steps are taken one by one: it has no argument for ranges.
-    """
-    converter._experimental_calibrate_only = True
-    calibrated, float_file = converter.convert(), _open(saved_model).convert()
-    found = search_ranges(calibrated, float_file, clips.astype(np.float32), mlir_quantize)
-    print(f"error of scores {found.error_before:.4f}, with searched ranges {found.error:.4f}")
-    types = (
-        tf.int8 if job.integer_input else tf.float32,
-        (tf.int8 if job.integer_output else tf.float32),
-    )
-    ranged = with_ranges(calibrated, found.ranges)
-    return mlir_quantize(ranged, input_data_type=types[0], output_data_type=types[1])
 
 
 def _quantize_after_front_end(

@@ -86,7 +86,7 @@ def _each(batch: Clips, feature: str) -> Iterator[np.ndarray]:
 
 
 def subnet_robustness(run: Run, subnet: Subnet, split: str, sizes: Sizes) -> Robustness:
-    """Recalibrates a subnet of the trained supernet on clean clips, and scores it as a file.
+    """Recalibrates a subnet of the trained supernet, and scores it as a file.
 
     Args:
         run: a run with a trained supernet, on records of audio.

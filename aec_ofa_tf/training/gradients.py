@@ -71,8 +71,38 @@ def shared_gradients(
     Each subnet's backward pass ends at the stem's output. The gradients are summed there, before
     one backward pass through the stem, so that memory is needed for only one subnet at a time.
     """
-    stem = [variable.value for variable in supernet.stem_variables]
     branch = [variable.value for variable in supernet.branch_variables]
+    compute = branch_loss(supernet, inputs, losses)
+    return through_stem(
+        supernet,
+        inputs,
+        subnets,
+        losses,
+        lambda shared: accumulate(compute, shared, branch, inputs.targets, subnets, losses),
+    )
+
+
+def through_stem(
+    supernet: Supernet,
+    inputs: StepInputs,
+    subnets: tf.Tensor,
+    losses: LossConfig,
+    branches: Callable[[tf.Tensor], tuple[tf.Tensor, list[tf.Tensor]]],
+) -> tuple[tf.Tensor, list[tf.Tensor]]:
+    """Runs the stem forwards, the branches of all subnets, and the stem backwards.
+
+    Args:
+        supernet: the network.
+        inputs: the step's inputs.
+        subnets: choices, int32 [K, units, fields].
+        losses: how losses are computed.
+        branches: from the stem's output to the losses [K], and the sums of the gradients with
+            respect to that output and to `branch_variables`.
+
+    Returns:
+        As `Gradients`.
+    """
+    stem = [variable.value for variable in supernet.stem_variables]
     maps: dict[int, tf.Tensor] = {}
     with tf.GradientTape() as tape:
         widest = tf.reduce_max(subnets, axis=0)
@@ -82,11 +112,7 @@ def shared_gradients(
         # Learnt maps of the stem are those of units that all subnets have alike.
         own = map_loss(supernet, inputs, losses, maps, widest)
         scaled = losses.scale(subnets.shape[0] * own)
-
-    compute = branch_loss(supernet, inputs, losses)
-    of_branch, (gradient, *gradients) = accumulate(
-        compute, shared, branch, inputs.targets, subnets, losses
-    )
+    of_branch, (gradient, *gradients) = branches(shared)
     of_stem = tape.gradient(
         [shared, scaled], stem, output_gradients=[gradient, tf.ones_like(scaled)]
     )

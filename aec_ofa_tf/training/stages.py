@@ -186,7 +186,7 @@ def train_subnet(run: Run, subnet: Subnet, config: SubnetConfig) -> SubnetResult
         validation = fit(run, network, plan, train)
     result: dict[str, Any] = {}
     if run.devices.chief:
-        result = asdict(_finished_subnet(run, name, network, train.batch_size, validation, config))
+        result = asdict(_finished_subnet(run, name, network, validation, config))
     return SubnetResult(**run.finish(name, result))
 
 
@@ -199,22 +199,19 @@ def _finished_subnet(
     run: Run,
     name: str,
     network: Supernet,
-    batch_size: int,
     validation: Mapping[str, float],
     config: SubnetConfig,
 ) -> SubnetResult:
     """Saves the subnet and scores it."""
     (subnet,) = network.subnets
-    evaluator = run.evaluator(
-        network, Sizes(batch_size, config.train.calibration_clips, config.train)
-    )
+    evaluator = run.evaluator(network, Sizes.of(config.train))
     path = run.workdir.path / "subnets" / f"{name}.keras"
     statistics = evaluator.recalibrate(subnet)
     save_model(materialise(network, subnet, statistics, run.task.activation), path)
     splits = [split for split in (EVALUATION, VALIDATION) if run.records.clips(split)]
     metrics: dict[str, Any] = {}
     if splits:
-        batches = run.batches(splits[0], batch_size)
+        batches = run.batches(splits[0], config.train.batch_size)
         scores = evaluator.scores(subnet, statistics, batches)
         metrics = run.task.metrics(scores, all_labels(batches)).as_dict()
     return SubnetResult(

@@ -19,6 +19,7 @@ from aec_ofa_tf.training.gradients import (
     accumulate,
     branch_loss,
     map_loss,
+    through_stem,
     traced_once,
 )
 
@@ -93,29 +94,21 @@ def subtree_gradients(tree: Subtree) -> Gradients:
     def gradients(
         supernet: Supernet, inputs: StepInputs, subnets: tf.Tensor, losses: LossConfig
     ) -> tuple[tf.Tensor, list[tf.Tensor]]:
-        stem = [variable.value for variable in supernet.stem_variables]
-        maps: dict[int, tf.Tensor] = {}
-        with tf.GradientTape() as tape:
-            widest = tf.reduce_max(subnets, axis=0)
-            shared, _ = supernet.stem(
-                inputs.log_mel, widest, inputs.draws, inputs.statistics, maps.__setitem__
-            )
-            own = map_loss(supernet, inputs, losses, maps, widest)
-            scaled = losses.scale(subnets.shape[0] * own)
         one = traced_once(_trunk(supernet, inputs, losses, tree))
-        found: list[tf.Tensor] = []
-        sums: list[tf.Tensor] = []
-        for group in tf.split(subnets, tree.trunks):
-            # Without a fixed order the activations of all trunks could be in memory at once.
-            with tf.control_dependencies(sums):
-                again = tf.identity(shared)
-            of_group, added = one(again, group)
-            sums = [a + b for a, b in zip(sums, added, strict=True)] if sums else added
-            found.append(of_group)
-        of_stem = tape.gradient(
-            [shared, scaled], stem, output_gradients=[sums[0], tf.ones_like(scaled)]
-        )
-        return tf.concat(found, axis=0) + own, of_stem + sums[1:]
+
+        def trunks(shared: tf.Tensor) -> tuple[tf.Tensor, list[tf.Tensor]]:
+            found: list[tf.Tensor] = []
+            sums: list[tf.Tensor] = []
+            for group in tf.split(subnets, tree.trunks):
+                # Without a fixed order the activations of all trunks could be in memory at once.
+                with tf.control_dependencies(sums):
+                    again = tf.identity(shared)
+                of_group, added = one(again, group)
+                sums = [a + b for a, b in zip(sums, added, strict=True)] if sums else added
+                found.append(of_group)
+            return tf.concat(found, axis=0), sums
+
+        return through_stem(supernet, inputs, subnets, losses, trunks)
 
     return gradients
 

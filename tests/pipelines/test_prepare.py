@@ -39,6 +39,8 @@ def test_the_synthetic_default_needs_no_source_and_is_done_once(tmp_path):
         "missing": 0,
         "silent": 0,
         "labels": 10,
+        "bandwidth_hz": {"10%": 16000, "50%": 16000, "90%": 16000},
+        "advice": None,
         "data_dir": str(data_dir),
     }
     assert len(list((data_dir / "source" / "audio").glob("*.flac"))) == 18

@@ -45,6 +45,7 @@ def change(path, name, value):
         ("quarantined", False),
         ("labels", [["dog"]]),
         ("notes", 10**400),
+        ("clips_per_bandwidth", {"%s": 4}),
     ],
 )
 def test_a_manifest_with_other_values_is_named(data_dir, name, value):
@@ -124,6 +125,17 @@ def test_the_share_of_a_recording_that_may_be_missing_is_declared(tmp_path):
     assert len(prepare(raw, CONFIG, tmp_path / "strict").quarantined) == 1
     with pytest.raises(PrepareError, match=r"max_missing_audio: 0\.15 there, None requested"):
         prepare(raw, CONFIG, tmp_path / "tolerant")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("bandwidths", {"-1": 4}), ("silent", "0"), ("notes", [])]
+)
+def test_a_shard_whose_report_has_other_values_is_written_again(data_dir, tmp_path, name, value):
+    written = (data_dir / "manifest.json").read_text()
+    (data_dir / "manifest.json").unlink()
+    change(data_dir / SHARD.replace(".tfrecord", ".json"), name, value)
+    prepare(source(tmp_path / "raw", 4, 1, 1, keep=True), CONFIG, data_dir)
+    assert (data_dir / "manifest.json").read_text() == written
 
 
 @pytest.mark.parametrize("time", [float("inf"), None, "x"])

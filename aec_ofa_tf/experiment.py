@@ -43,6 +43,7 @@ from aec_ofa_tf.training.results import (
 )
 from aec_ofa_tf.training.run import Run
 from aec_ofa_tf.training.student_config import SubnetConfig, SupernetConfig
+from aec_ofa_tf.windowed import as_heard
 from aec_ofa_tf.workdir import Workdir
 
 PathLike = str | os.PathLike[str]
@@ -105,7 +106,7 @@ class Experiment(TrainedRun):
 
     @classmethod
     def open(cls, workdir: PathLike, records: Dataset) -> Experiment:
-        """Opens the experiment of a run directory.
+        """Opens the experiment of a run directory; longer clips are heard in windows of its length.
 
         Raises:
             ValueError: the directory has no experiment, or one with other labels or front end.
@@ -114,6 +115,7 @@ class Experiment(TrainedRun):
         directory = Workdir(Path(workdir))
         space, network = directory.space_and_network()
         experiment = cls.__new__(cls)
+        records = as_heard(records, directory.config())
         experiment.run = Run(directory, records, space, network, open_devices("none"))
         directory.claim(experiment.run.config)
         return experiment
@@ -294,7 +296,5 @@ def _check_arguments(
 
 
 def _check_records(records: object) -> None:
-    # A protocol: any data set will do.
-    if not hasattr(records, "training_batches"):
-        expected = "a data set, such as open_records('data') returns"
-        require_type("records", records, (), expected)
+    if not hasattr(records, "training_batches"):  # a protocol: any data set will do
+        require_type("records", records, (), "a data set, such as open_records('data') returns")

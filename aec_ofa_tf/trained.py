@@ -69,7 +69,7 @@ class TrainedRun:
         evaluator = self.run.evaluator(self.load_supernet(), sizes)
         batches, one = self.run.batches(split, sizes.batch_size), self.subnet(subnet)
         scores = evaluator.scores(one, evaluator.recalibrate(one), batches)
-        return evaluation_of(scores, all_labels(batches), self.run.records)
+        return evaluation_of(scores, all_labels(batches), self.run.records, self.run.network.task)
 
     def evaluate_teacher(
         self, split: str = EVALUATION, evaluation: EvaluationConfig = EvaluationConfig()

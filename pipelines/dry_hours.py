@@ -12,7 +12,6 @@ from aec_ofa_tf.dataset import TRAIN
 from aec_ofa_tf.models.network import NetworkConfig
 from aec_ofa_tf.planning import NOISE_CLIPS, measure
 from aec_ofa_tf.training.devices import open_devices
-from aec_ofa_tf.training.noise import NoiseDataset
 from aec_ofa_tf.training.run import Run
 from aec_ofa_tf.training.time_budget import TimePlan, divide, kept_plan
 from aec_ofa_tf.workdir import Workdir
@@ -57,7 +56,7 @@ def divided(
     if plan is not None:
         return DryHours(plan, time_budget.with_steps(request, plan.steps), None)
     few = {TRAIN: NOISE_CLIPS}
-    noise = NoiseDataset(found.labels, found.single_label, found.front_end, found.clip_secs, few)
+    noise = found.noise(few, request.window_secs)
     devices = open_devices(request.devices.strategy, request.devices.logical_cpus)
     run = Run(Workdir(workdir, writable=False), noise, request.space, network, devices)
     prepare_secs = found.clip_prepare_secs * sum(found.clips.values())

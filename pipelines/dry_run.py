@@ -56,10 +56,11 @@ def plan(request: TrainFlags) -> Description:
         OSError: a file cannot be read, or the disk has too little room.
     """
     found = planned_data(request)
-    sizes = len(found.labels), found.front_end.frames(found.clip_secs), found.front_end.mel_bins
+    heard_secs = request.heard_secs(found.clip_secs)
+    sizes = len(found.labels), found.front_end.frames(heard_secs), found.front_end.mel_bins
     network = request.options.network(request.space, *sizes, single_label=found.single_label)
     if (Path(FLAGS.workdir) / "config.json").is_file():  # refuses another experiment
-        shape = found.labels, found.front_end, found.clip_secs
+        shape = found.labels, found.front_end, heard_secs
         Workdir(Path(FLAGS.workdir)).claim(experiment_config(request.space, network, *shape))
     hours = _hours(request, found, network)
     request = request if hours is None else hours.request
@@ -222,11 +223,10 @@ def _training_secs(
 ) -> dict[str, float]:
     """Seconds of the training stages that are left, from a few steps on noise."""
     from aec_ofa_tf.training.devices import open_devices
-    from aec_ofa_tf.training.noise import NoiseDataset
     from aec_ofa_tf.training.rehearsal import Rehearsal
 
     few = {TRAIN: _TRAINING_CLIPS}
-    noise = NoiseDataset(found.labels, found.single_label, found.front_end, found.clip_secs, few)
+    noise = found.noise(few, request.window_secs)
     strategy = request.devices.strategy
     # Of a cluster this process is measured alone: the other workers are not there.
     kind = "none" if strategy == "multiworker" else strategy

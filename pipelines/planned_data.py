@@ -11,7 +11,7 @@ from pathlib import Path
 from absl import flags
 
 from aec_ofa_tf.audio.front_end import FrontEndConfig
-from aec_ofa_tf.dataset import SPLITS, TRAIN
+from aec_ofa_tf.dataset import SPLITS, TRAIN, Dataset
 from pipelines import preflight, room
 from pipelines.flags import data, front_end, sources
 from pipelines.flags.experiment import TrainFlags
@@ -52,6 +52,14 @@ class PlannedData:
     prepared: bool
     clip_prepare_secs: float = 0.0
     clip_bytes: float = 0.0
+
+    def noise(self, clips: Mapping[str, int], window_secs: float | None = None) -> Dataset:
+        """Noise in the shape of the data: so many clips of each split."""
+        from aec_ofa_tf.training.noise import NoiseDataset
+        from aec_ofa_tf.windowed import in_windows
+
+        whole = NoiseDataset(self.labels, self.single_label, self.front_end, self.clip_secs, clips)
+        return in_windows(whole, window_secs) if window_secs else whole
 
 
 def planned_data(request: TrainFlags) -> PlannedData:

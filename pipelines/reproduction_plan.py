@@ -80,11 +80,10 @@ def _left(
     from aec_ofa_tf.reproduction.estimate import measure_steps, seconds_of
     from aec_ofa_tf.reproduction.runner import Runner
     from aec_ofa_tf.training.devices import open_devices
-    from aec_ofa_tf.training.noise import NoiseDataset
     from tfrecords.records import open_records
 
     few = {TRAIN: _TRAINING_CLIPS}
-    noise = NoiseDataset(found.labels, found.single_label, found.front_end, found.clip_secs, few)
+    noise = found.noise(few)
     records = open_records(FLAGS.data_dir) if found.prepared else noise
     runner = Runner(Path(FLAGS.workdir), records, request.config, request.options)
     left = {job.name: _state(runner, job) for job in jobs}

@@ -47,12 +47,13 @@ def check_room(
     Raises:
         OSError: there is less room.
     """
-    sizes = classes, front_end.frames(clip_secs), front_end.mel_bins
+    sizes = classes, front_end.frames(request.heard_secs(clip_secs)), front_end.mel_bins
     network = request.options.network(request.space, *sizes, single_label=False)
     workdir, data_dir = Path(FLAGS.workdir), Path(FLAGS.data_dir)
     needed = sum(parts_left(request, network, training_clips).values())
     if new_clips and FLAGS.payload == "log_mel" and disk_of(data_dir) == disk_of(workdir):
-        records = new_clips * sizes[1] * sizes[2] * _FLOAT16_BYTES
+        values = front_end.frames(clip_secs) * front_end.mel_bins
+        records = new_clips * values * _FLOAT16_BYTES
         needed += max(records - written_bytes(data_dir), 0)
     stages = [stage for stage in request.stages if stage != "search"]
     require_room(workdir, needed, f"files of the stages {', '.join(stages)}")

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from aec_ofa_tf.dataset import Dataset
 from aec_ofa_tf.experiment import Experiment
 from aec_ofa_tf.report.update import update_report
 from aec_ofa_tf.training.devices import open_devices, peers_watched
+from aec_ofa_tf.windowed import in_windows
 from pipelines.flags.experiment import TrainFlags, write_flags
 from pipelines.time_budget import with_fixed_steps
 from tfrecords.records import open_records
@@ -42,9 +44,10 @@ def run_stages(
     results = {}
     devices = open_devices(request.devices.strategy, request.devices.logical_cpus)
     with peers_watched(devices):
-        experiment = Experiment(
-            workdir, open_records(data_dir), request.space, request.options, devices
-        )
+        records: Dataset = open_records(data_dir)
+        if request.window_secs:
+            records = in_windows(records, request.window_secs)
+        experiment = Experiment(workdir, records, request.space, request.options, devices)
         flagfile = Path(workdir) / "flags.txt"
         with experiment.workdir.exclusive():
             request = with_fixed_steps(request, experiment, prepare_secs)

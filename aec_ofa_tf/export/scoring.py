@@ -21,8 +21,10 @@ from aec_ofa_tf.models.keras_files import load_model
 from aec_ofa_tf.per_class import per_class_report
 from aec_ofa_tf.tagging.interpreter import TFLiteModel
 from aec_ofa_tf.tagging.model_file import ModelInfo
+from aec_ofa_tf.tasks import default_task
 from aec_ofa_tf.terminal import progress
 from aec_ofa_tf.training.run import Run
+from aec_ofa_tf.windowed import clip_labels, clip_scores, in_windows
 
 
 def evaluate_file(
@@ -64,9 +66,20 @@ def require_clips(records: Dataset, split: str) -> None:
         raise ValueError(f"the records have no {split} clips")
 
 
-def evaluation_of(scores: np.ndarray, labels: np.ndarray, records: Dataset) -> Evaluation:
-    """The results of scores, float [clips, classes], and {0, 1} labels of the same shape."""
+def evaluation_of(
+    scores: np.ndarray, labels: np.ndarray, records: Dataset, task: str | None = None
+) -> Evaluation:
+    """The results of scores.
+
+    Args:
+        scores: float [rows of the records' batches, classes].
+        labels: {0, 1} of the same shape.
+        records: the data.
+        task: name of the model's task; by default that of such data.
+    """
     single_label = records.single_label
+    task = task or default_task(single_label)
+    scores, labels = clip_scores(scores, records, task), clip_labels(labels, records)
     return Evaluation(
         evaluate_scores(scores, labels, single_label),
         per_class_report(scores, labels, records.labels, single_label),
@@ -85,31 +98,44 @@ def evaluate_tflite(
             run by the interpreter.
         RuntimeError: the micro interpreter is not installed or cannot run the file.
     """
-    model = open_tflite(path, records, threads)
+    model, records = open_tflite(path, records, threads)
     batches = records.evaluation_batches(split, 1, features=(model.info.input,))
     labels = []
 
     def clips() -> Iterator[np.ndarray]:
         count = records.clips(split)
         for batch in progress(batches, total=count, desc=path.name, unit="clip"):
-            labels.append(batch["labels"][0].numpy())
-            yield batch[model.info.input][0].numpy()
+            labels.append(batch["labels"].numpy())
+            yield from batch[model.info.input].numpy()
 
     micro = interpreter == MICRO
     scores = micro_scores(path, clips()) if micro else model.batch_scores(clips())
-    return evaluation_of(scores, np.stack(labels), records)
+    return evaluation_of(scores, np.concatenate(labels), records, model.info.task)
 
 
-def open_tflite(path: Path, records: Dataset, threads: int = 1) -> TFLiteModel:
-    """Opens a TFLite file that takes the records' clips.
+def open_tflite(path: Path, records: Dataset, threads: int = 1) -> tuple[TFLiteModel, Dataset]:
+    """Opens a TFLite file that takes the records' clips, or windows of them.
+
+    Returns:
+        The file, and the records in windows of its length.
 
     Raises:
         ValueError: the file is not a classifier, or its labels, clip length or front end differ
             from the records'.
     """
     model = TFLiteModel(path, threads)
+    if model.info.front_end == records.front_end:
+        records = _of_samples(records, model.info.clip_samples)
     _check_fits(path, model.info, records)
-    return model
+    return model, records
+
+
+def _of_samples(records: Dataset, samples: int) -> Dataset:
+    """The records in windows of this length, if it is one and shorter than their clips."""
+    least = records.front_end.min_samples
+    if not least <= samples < records.clip_samples:
+        return records
+    return in_windows(records, samples / records.front_end.sample_rate_hz)
 
 
 def _check_fits(path: Path, info: ModelInfo, records: Dataset) -> None:
@@ -130,38 +156,51 @@ def _check_fits(path: Path, info: ModelInfo, records: Dataset) -> None:
         )
 
 
-def evaluate_keras(path: Path, records: Dataset, split: str, batch_size: int) -> Evaluation:
+def evaluate_keras(
+    path: Path, records: Dataset, split: str, batch_size: int, task: str | None = None
+) -> Evaluation:
     """Scores a `.keras` file on every clip of a split.
+
+    Args:
+        path: the file.
+        records: the data.
+        split: the split to score on.
+        batch_size: clips per batch.
+        task: name of the model's task; by default that of such data.
 
     Raises:
         ValueError: the file is not a model, or its shapes do not match the records.
     """
-    predict = open_keras(path, records)
+    predict, records = open_keras(path, records)
     batches = records.evaluation_batches(split, batch_size)
     pairs = [(predict(batch["log_mel"]).numpy(), batch["labels"].numpy()) for batch in batches]
     scores, labels = zip(*pairs, strict=True)
-    return evaluation_of(np.concatenate(scores), np.concatenate(labels), records)
+    return evaluation_of(np.concatenate(scores), np.concatenate(labels), records, task)
 
 
-def open_keras(path: Path, records: Dataset) -> Callable[[tf.Tensor], tf.Tensor]:
-    """Opens a `.keras` file that takes the records' clips.
+def open_keras(path: Path, records: Dataset) -> tuple[Callable[[tf.Tensor], tf.Tensor], Dataset]:
+    """Opens a `.keras` file that takes the records' clips, or windows of them.
 
     Returns:
-        From log-mel, float32 [clips, frames, mel bins], to scores, float32 [clips, classes].
+        A function from log-mel, float32 [clips, frames, mel bins], to scores, float32
+        [clips, classes]; and the records in windows of the file's length.
 
     Raises:
         ValueError: the file is not a model, or its shapes do not match the records.
     """
     model = load_model(path)
+    if len(model.input_shape) == len("BTF") and model.input_shape[1]:
+        records = _of_samples(records, model.input_shape[1] * records.front_end.hop_samples)
     shapes = (None, records.frames, records.front_end.mel_bins), (None, len(records.labels))
     if (model.input_shape, model.output_shape) != shapes:
         raise ValueError(
             f"{path} maps {model.input_shape} to {model.output_shape}, the records need "
             f"{shapes[0]} to {shapes[1]}"
         )
-    return tf.function(
+    predict = tf.function(
         lambda log_mel: model(log_mel, training=False), reduce_retracing=True, autograph=False
     )
+    return predict, records
 
 
 def with_scores(run: Run, files: list[ConvertedFile], batch_size: int) -> list[ConvertedFile]:
@@ -170,7 +209,9 @@ def with_scores(run: Run, files: list[ConvertedFile], batch_size: int) -> list[C
     if not records.clips(EVALUATION):
         return files
     references = {
-        path: _figures(run, evaluate_keras(path, records, EVALUATION, batch_size).metrics)
+        path: _figures(
+            run, evaluate_keras(path, records, EVALUATION, batch_size, run.network.task).metrics
+        )
         for path in dict.fromkeys(file.reference for file in files)
     }
     found = []

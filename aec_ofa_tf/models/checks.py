@@ -63,14 +63,20 @@ def as_choices(space: SearchSpace, subnet: Any, fields: int) -> tf.Tensor:
     return subnet
 
 
-def check_log_mel(log_mel: object, network: NetworkConfig) -> None:
+def check_log_mel(log_mel: object, network: NetworkConfig, any_frames: bool = False) -> None:
     """Checks the static shape of log-mel; dimensions that are unknown in a graph pass.
+
+    Args:
+        log_mel: the log-mel.
+        network: the network.
+        any_frames: whether it may have any number of frames.
 
     Raises:
         ValueError: it is not [clips, frames, mel bins] of the network.
     """
     shape = tf.TensorShape(getattr(log_mel, "shape", None))
-    if not shape.is_compatible_with([None, network.frames, network.mel_bins]):
+    frames = None if any_frames else network.frames
+    if not shape.is_compatible_with([None, frames, network.mel_bins]):
         raise ValueError(
             f"the network needs log-mel of {network.frames} frames and {network.mel_bins} mel "
             f"bins, [clips, {network.frames}, {network.mel_bins}], received {shape}"

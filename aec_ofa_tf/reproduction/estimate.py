@@ -10,14 +10,13 @@ from pathlib import Path
 import numpy as np
 
 from aec_ofa_tf.costs.costs import macs
-from aec_ofa_tf.dataset import TRAIN, VALIDATION
+from aec_ofa_tf.dataset import TRAIN, VALIDATION, Dataset
 from aec_ofa_tf.models.space import SearchSpace, Subnet
 from aec_ofa_tf.reproduction.config import EXACT, OFA
 from aec_ofa_tf.reproduction.graph import ALONE, SEARCHES, SOFT_LABELS, SUPERNET, TEACHER, Job
 from aec_ofa_tf.reproduction.jobs import BOTH_WAYS, mean_macs
 from aec_ofa_tf.reproduction.runner import Runner
 from aec_ofa_tf.training.devices import Devices
-from aec_ofa_tf.training.noise import NoiseDataset
 from aec_ofa_tf.training.rehearsal import Rehearsal
 
 _FEW = (0.4, 0.8)
@@ -45,9 +44,7 @@ class StepSecs:
         return inside if work <= sizes[-1] else inside * work / sizes[-1]
 
 
-def measure_steps(
-    runner: Runner, jobs: Sequence[Job], data: NoiseDataset, devices: Devices
-) -> StepSecs:
+def measure_steps(runner: Runner, jobs: Sequence[Job], data: Dataset, devices: Devices) -> StepSecs:
     """Trains a few steps of every kind of network that jobs need, in temporary folders.
 
     Args:

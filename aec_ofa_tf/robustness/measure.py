@@ -13,7 +13,9 @@ from aec_ofa_tf.dataset import EVALUATION, Dataset
 from aec_ofa_tf.metrics import evaluate_scores
 from aec_ofa_tf.robustness.conditions import CONDITIONS, Condition
 from aec_ofa_tf.robustness.results import CLEAN, Robustness, require_audio
+from aec_ofa_tf.tasks import default_task
 from aec_ofa_tf.terminal import progress
+from aec_ofa_tf.windowed import clip_labels, clip_scores
 
 Clips = Mapping[str, tf.Tensor]
 
@@ -26,11 +28,13 @@ class Scorer:
         feature: what it takes: "log_mel" or "waveform".
         score: from a batch with this feature to float32 [clips, classes].
         figure: what is measured, "mAP" or "accuracy".
+        task: name of its task; by default that of such data.
     """
 
     feature: str
     score: Callable[[Clips], np.ndarray]
     figure: str
+    task: str | None = None
 
 
 def measure_robustness(
@@ -69,9 +73,9 @@ def measure_robustness(
         labels.append(batch["labels"].numpy())
         for name, changed in _changed(batch, applied, records, scorer.feature):
             found[name].append(scorer.score(changed))
-    known = np.concatenate(labels)
+    known = clip_labels(np.concatenate(labels), records)
     figures = {
-        name: _figure(scorer, np.concatenate(scores), known, records.single_label)
+        name: _figure(scorer, np.concatenate(scores), known, records)
         for name, scores in found.items()
     }
     return Robustness(scorer.figure, split, len(known), figures)
@@ -96,7 +100,9 @@ def _changed(
             yield condition.name, {**batch, "log_mel": rounded}
 
 
-def _figure(scorer: Scorer, scores: np.ndarray, labels: np.ndarray, single_label: bool) -> float:
+def _figure(scorer: Scorer, rows: np.ndarray, labels: np.ndarray, records: Dataset) -> float:
+    single_label = records.single_label
+    scores = clip_scores(rows, records, scorer.task or default_task(single_label))
     value = getattr(evaluate_scores(scores, labels, single_label), scorer.figure)
     if value is None:
         raise ValueError(f"{scorer.figure} is not defined on these clips")

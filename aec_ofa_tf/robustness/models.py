@@ -50,8 +50,12 @@ def file_robustness(
     require_audio(records.payload)
     figure = figure or ("accuracy" if records.single_label else "mAP")
     path = Path(path)
-    scorer = _tflite(path, records, interpreter, figure) if path.suffix == ".tflite" else None
-    return measure_robustness(scorer or _keras(path, records, figure), records, split, batch_size)
+    scorer, records = (
+        _tflite(path, records, interpreter, figure)
+        if path.suffix == ".tflite"
+        else _keras(path, records, figure)
+    )
+    return measure_robustness(scorer, records, split, batch_size)
 
 
 def with_robustness(run: Run, files: Sequence[ConvertedFile]) -> list[ConvertedFile]:
@@ -68,17 +72,20 @@ def with_robustness(run: Run, files: Sequence[ConvertedFile]) -> list[ConvertedF
     ]
 
 
-def _tflite(path: Path, records: Dataset, interpreter: str, figure: str) -> Scorer:
-    model = open_tflite(path, records)
+def _tflite(path: Path, records: Dataset, interpreter: str, figure: str) -> tuple[Scorer, Dataset]:
+    model, records = open_tflite(path, records)
     feature = model.info.input
-    if interpreter == MICRO:
-        return Scorer(feature, lambda batch: micro_scores(path, _each(batch, feature)), figure)
-    return Scorer(feature, lambda batch: model.batch_scores(_each(batch, feature)), figure)
+
+    def score(batch: Clips) -> np.ndarray:
+        clips = _each(batch, feature)
+        return micro_scores(path, clips) if interpreter == MICRO else model.batch_scores(clips)
+
+    return Scorer(feature, score, figure, model.info.task), records
 
 
-def _keras(path: Path, records: Dataset, figure: str) -> Scorer:
-    predict = open_keras(path, records)
-    return Scorer("log_mel", lambda batch: predict(batch["log_mel"]).numpy(), figure)
+def _keras(path: Path, records: Dataset, figure: str) -> tuple[Scorer, Dataset]:
+    predict, records = open_keras(path, records)
+    return Scorer("log_mel", lambda batch: predict(batch["log_mel"]).numpy(), figure), records
 
 
 def _each(batch: Clips, feature: str) -> Iterator[np.ndarray]:
@@ -105,5 +112,6 @@ def subnet_robustness(run: Run, subnet: Subnet, split: str, sizes: Sizes) -> Rob
         "log_mel",
         lambda batch: evaluator.scores(subnet, statistics, [batch]),
         run.task.figure,
+        run.network.task,
     )
     return measure_robustness(scorer, run.records, split, sizes.batch_size)

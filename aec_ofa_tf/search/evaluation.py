@@ -19,8 +19,9 @@ from aec_ofa_tf.search.config import SearchConfig
 from aec_ofa_tf.search.store import EvaluationStore, SubnetMetrics
 from aec_ofa_tf.search.tree_evaluator import TreeEvaluator
 from aec_ofa_tf.terminal import progress
-from aec_ofa_tf.training.evaluation import Batches, all_labels
+from aec_ofa_tf.training.evaluation import Batches
 from aec_ofa_tf.training.run import Run
+from aec_ofa_tf.windowed import windows_of
 
 FEWER_CLIPS = 4
 """The proxy with fewer validation clips uses one clip in four."""
@@ -122,24 +123,26 @@ class SearchEvaluation:
         path = self._run.workdir.path / "search" / f"{name}.jsonl"
         draws = {"resamples": self._config.bootstrap_resamples, "seed": self._config.seed}
         key = fingerprint({"key": self.key, **draws}) if name == EVALUATION else self.key
-        return Split(batches, all_labels(batches), EvaluationStore(path, key, self._run.space))
+        return Split(
+            batches, self._run.clip_labels(batches), EvaluationStore(path, key, self._run.space)
+        )
 
     def _scores(self, split: str, subnets: Sequence[Subnet], statistics: Statistics | None = None):
         """Yields every subnet and its scores, with a progress bar of batches."""
         if not subnets:
             return
         clips, batch = len(self.splits[split].labels), self._sizes.batch_size
-        groups = self._tree.groups(subnets, clips)
-        batches = -(-clips // batch)
+        groups = self._tree.groups(subnets, clips * windows_of(self._run.records))
+        count = -(-clips // batch)
         if statistics is None:
             available = self._run.records.clips(TRAIN)
-            batches += max(1, min(self._sizes.calibration_clips, available) // batch)
+            count += max(1, min(self._sizes.calibration_clips, available) // batch)
         name = f"{len(subnets)} subnets, {split}"
-        with progress(desc=name, total=len(groups) * batches, unit="batch") as bar:
+        with progress(desc=name, total=len(groups) * count, unit="batch") as bar:
             for group in groups:
-                yield from self._tree.scores(
-                    group, self.splits[split].batches, statistics, bar.update
-                )
+                batches = self.splits[split].batches
+                for subnet, rows in self._tree.scores(group, batches, statistics, bar.update):
+                    yield subnet, self._run.clip_scores(rows)
 
     def _measure(self, split: str, scores: np.ndarray) -> dict[str, object]:
         labels, task, config = self.splits[split].labels, self._run.task, self._config

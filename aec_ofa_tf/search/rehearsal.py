@@ -7,13 +7,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from aec_ofa_tf.costs.members import ListedMembers
-from aec_ofa_tf.dataset import TRAIN
+from aec_ofa_tf.dataset import TRAIN, Dataset
 from aec_ofa_tf.models.space import Subnet
 from aec_ofa_tf.models.supernet import Supernet
 from aec_ofa_tf.search.config import SearchConfig
 from aec_ofa_tf.search.tree_evaluator import TreeEvaluator
 from aec_ofa_tf.training.evaluation import SubnetEvaluator
-from aec_ofa_tf.training.noise import NoiseDataset
 from aec_ofa_tf.training.run import Run
 
 _REPEATED = 2
@@ -50,7 +49,7 @@ class ScoringRehearsal:
         clips: the clips of the real search.
     """
 
-    def __init__(self, run: Run, data: NoiseDataset, clips: Clips) -> None:
+    def __init__(self, run: Run, data: Dataset, clips: Clips) -> None:
         self._run, self._clips = run, clips
         self._batches = list(data.evaluation_batches(TRAIN, clips.batch_size))[:1]
         supernet = Supernet(run.space, run.network)

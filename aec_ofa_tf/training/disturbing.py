@@ -16,13 +16,16 @@ from aec_ofa_tf.config import ConfigError
 from aec_ofa_tf.dataset import Dataset
 from aec_ofa_tf.training.background import read_backgrounds
 from aec_ofa_tf.training.config import TrainConfig
+from aec_ofa_tf.windowed import windows_of
 
 
 def crop_frames(records: Dataset, train: TrainConfig) -> int:
     """Frames of the crops that are trained on; 0 for whole clips."""
+    if not train.crop_secs:
+        return records.frames if windows_of(records) > 1 else 0
     front_end = records.front_end
     frames = round(train.crop_secs * front_end.sample_rate_hz / front_end.hop_samples)
-    return max(frames, 1) if train.crop_secs else 0
+    return max(frames, 1)
 
 
 def disturbances(records: Dataset, train: TrainConfig) -> DisturbanceConfig:

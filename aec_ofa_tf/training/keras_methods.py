@@ -86,13 +86,16 @@ def _refuse_weights(arguments: Mapping[str, object]) -> None:
         raise ValueError(_NO_WEIGHTS)
 
 
-def as_batch(data: object, network: NetworkConfig) -> dict[str, tf.Tensor]:
+def as_batch(
+    data: object, network: NetworkConfig, any_frames: bool = False
+) -> dict[str, tf.Tensor]:
     """A batch as a dict.
 
     Args:
         data: a dict with `log_mel` and other entries; log-mel; or (x, y), where x is either of the
             two and y becomes the entry `labels`.
         network: the network, whose sizes the entries must have.
+        any_frames: whether clips may have any number of frames, because they are cropped.
 
     Raises:
         ValueError: there are sample weights, there is no log-mel, or an entry has another shape.
@@ -103,7 +106,7 @@ def as_batch(data: object, network: NetworkConfig) -> dict[str, tf.Tensor]:
     batch = dict(clips) if isinstance(clips, Mapping) else {"log_mel": clips}
     if labels is not None:
         batch["labels"] = tf.cast(labels, tf.float32)
-    check_log_mel(entry(batch, "log_mel"), network)
+    check_log_mel(entry(batch, "log_mel"), network, any_frames)
     for name in {"labels", "soft_labels"} & batch.keys():
         shape = tf.TensorShape(batch[name].shape)
         if not shape.is_compatible_with([None, network.classes]):

@@ -22,7 +22,7 @@ from aec_ofa_tf.models.supernet import Supernet
 from aec_ofa_tf.per_class import co_occurrence, confusion, frequent_classes
 from aec_ofa_tf.reporting.pictures import draw_clips, draw_matrices
 from aec_ofa_tf.reporting.summaries import SummaryLog
-from aec_ofa_tf.training.evaluation import Batches, SubnetEvaluator, all_labels
+from aec_ofa_tf.training.evaluation import Batches, SubnetEvaluator
 from aec_ofa_tf.training.run import Run, Sizes
 from aec_ofa_tf.training.trainer import Trainer
 
@@ -101,7 +101,8 @@ class Monitor:
         task, figures = self._run.task, {}
         for name, subnet in self._watched.items():
             statistics = self._evaluator.recalibrate(subnet)
-            scores = self._evaluator.scores(subnet, statistics, self._batches)
+            rows = self._evaluator.scores(subnet, statistics, self._batches)
+            scores = self._run.clip_scores(rows)
             figures[name] = task.figure_of(task.metrics(scores, self._labels))
             if subnet == self._supernet.space.largest:
                 self._show_classes(step, scores)
@@ -159,7 +160,7 @@ class Monitor:
 
     @cached_property
     def _labels(self) -> np.ndarray:
-        return all_labels(self._batches)
+        return self._run.clip_labels(self._batches)
 
     @cached_property
     def _clips(self) -> Mapping[str, tf.Tensor]:

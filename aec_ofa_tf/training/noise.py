@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 
 from aec_ofa_tf.audio.front_end import FrontEndConfig
 from aec_ofa_tf.dataset import SPLITS, TRAIN, Dataset, DatasetSummary, Share
+from aec_ofa_tf.windowed import WindowedDataset, in_windows
 
 _MEAN_DB, _SPREAD_DB = -40.0, 10.0
 _LOUDNESS = 0.1
@@ -43,13 +44,15 @@ class NoiseDataset:
     records: Dataset | None = None
 
     @classmethod
-    def like(cls, records: Dataset, clips: int) -> NoiseDataset:
-        """Noise in the shape of real data, with their training batches.
+    def like(cls, records: Dataset, clips: int) -> Dataset:
+        """Noise in the shape of real data, windows included, with their training batches.
 
         Args:
             records: the data.
             clips: clips of noise.
         """
+        if isinstance(records, WindowedDataset):
+            return in_windows(cls.like(records.whole, clips), records.clip_secs)
         return cls(
             labels=tuple(records.labels),
             single_label=records.single_label,

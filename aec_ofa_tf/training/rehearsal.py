@@ -12,12 +12,12 @@ from typing import TypeVar
 
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from aec_ofa_tf.dataset import Dataset
 from aec_ofa_tf.models.network import NetworkConfig
 from aec_ofa_tf.models.space import SearchSpace, Subnet
 from aec_ofa_tf.training import stages
 from aec_ofa_tf.training.config import TeacherConfig, TrainConfig
 from aec_ofa_tf.training.devices import Devices
-from aec_ofa_tf.training.noise import NoiseDataset
 from aec_ofa_tf.training.origins import TransferConfig
 from aec_ofa_tf.training.run import Run
 from aec_ofa_tf.training.student_config import SubnetConfig, SupernetConfig
@@ -54,7 +54,7 @@ class Rehearsal:
         self,
         space: SearchSpace,
         network: NetworkConfig,
-        data: NoiseDataset,
+        data: Dataset,
         devices: Devices,
         workdir: Path,
         folder: Path,

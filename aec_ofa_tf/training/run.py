@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+
 from aec_ofa_tf.dataset import TRAIN, Dataset
 from aec_ofa_tf.files import JsonObject
 from aec_ofa_tf.models.family import experiment_config
@@ -17,8 +19,9 @@ from aec_ofa_tf.training.checkpoints import CheckpointStore
 from aec_ofa_tf.training.config import EvaluationConfig, TeacherConfig, TrainConfig
 from aec_ofa_tf.training.devices import Devices
 from aec_ofa_tf.training.disturbing import as_in_training
-from aec_ofa_tf.training.evaluation import Batches, SubnetEvaluator
+from aec_ofa_tf.training.evaluation import Batches, SubnetEvaluator, all_labels
 from aec_ofa_tf.training.student_config import SupernetConfig
+from aec_ofa_tf.windowed import Sounding, clip_labels, clip_scores, windows_of
 from aec_ofa_tf.workdir import StageRecord, Workdir
 
 CACHE_BYTES = 2**30
@@ -128,13 +131,17 @@ class Run:
     def calibration(self, sizes: Sizes, cache_bytes: int = CACHE_BYTES) -> Batches:
         """Fixed training clips, in whole batches if there are enough clips.
 
-        They are clean, except for disturbances that the networks were trained with.
+        They are clean, except for disturbances that the networks were trained with; without
+        windows of digital silence.
         """
         available = self.records.clips(TRAIN)
         batch = min(sizes.batch_size, available)
         wanted = min(sizes.calibration_clips, available)
         clips = max(batch, wanted // batch * batch)
         batches = self.batches(TRAIN, batch, clips, cache_bytes)
+        if windows_of(self.records) > 1:
+            sounding = Sounding(batches, self.records.front_end.floor_db)
+            batches = list(sounding) if isinstance(batches, list) else sounding
         return as_in_training(batches, self.records, sizes.train) if sizes.train else batches
 
     def batches(
@@ -154,7 +161,8 @@ class Run:
         """
         clips = self.records.clips(split) if clips is None else clips
         batches = self.records.evaluation_batches(split, batch_size, limit=clips)
-        clip_bytes = self.records.frames * self.records.front_end.mel_bins * 4
+        rows = windows_of(self.records)
+        clip_bytes = rows * self.records.frames * self.records.front_end.mel_bins * 4
         return list(batches) if clips * clip_bytes <= cache_bytes else batches
 
     def evaluator(
@@ -162,6 +170,14 @@ class Run:
     ) -> SubnetEvaluator:
         """An evaluator that recalibrates subnets on this run's training clips."""
         return SubnetEvaluator(supernet, self.calibration(sizes, cache_bytes))
+
+    def clip_scores(self, rows: np.ndarray) -> np.ndarray:
+        """Scores of clips, float32 [clips, classes], by those of the rows of batches."""
+        return clip_scores(rows, self.records, self.network.task)
+
+    def clip_labels(self, batches: Batches) -> np.ndarray:
+        """Labels of the clips of batches, float32 [clips, classes]."""
+        return clip_labels(all_labels(batches), self.records)
 
     def trained_teacher(self) -> TeacherConfig:
         """The configuration of the trained teacher: its widths and steps.

@@ -20,7 +20,6 @@ from aec_ofa_tf.tasks import check_task
 from aec_ofa_tf.training.config import TeacherConfig, resume_key
 from aec_ofa_tf.training.devices import peers_watched
 from aec_ofa_tf.training.distillation import TARGETS, frozen_largest, source_of
-from aec_ofa_tf.training.evaluation import all_labels
 from aec_ofa_tf.training.fit import (
     DistillationSource,
     Phase,
@@ -212,8 +211,8 @@ def _finished_subnet(
     metrics: dict[str, Any] = {}
     if splits:
         batches = run.batches(splits[0], config.train.batch_size)
-        scores = evaluator.scores(subnet, statistics, batches)
-        metrics = run.task.metrics(scores, all_labels(batches)).as_dict()
+        scores = run.clip_scores(evaluator.scores(subnet, statistics, batches))
+        metrics = run.task.metrics(scores, run.clip_labels(batches)).as_dict()
     return SubnetResult(
         subnet=str(subnet),
         costs=subnet_costs(subnet, run.network, front_end=run.records.front_end),

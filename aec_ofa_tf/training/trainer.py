@@ -178,7 +178,7 @@ class Trainer(KerasMethods):
 
     def detailed_step(self, batch: object) -> StepDetails:
         """As `step`; returns more."""
-        batch = as_batch(batch, self.supernet.network)
+        batch = as_batch(batch, self.supernet.network, any_frames=self.config.crop_frames > 0)
         seeds = self.seeds(batch.get("step", self.optimizer.iterations))
         subnets = self.sampler(seeds[0])
         inputs = self.inputs(batch, seeds)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from absl import flags
 
+from aec_ofa_tf.config import ConfigError
 from aec_ofa_tf.costs.budget import Budget
 from aec_ofa_tf.export.config import ExportConfig, needed_by
 from aec_ofa_tf.files import replacing
@@ -47,6 +48,7 @@ class TrainFlags:
         subnet: configuration of the stage `subnet`.
         search: configuration of the stage `search`.
         export: configuration of the stage `convert`.
+        window_secs: what a network hears at once, in seconds; None for whole clips.
     """
 
     stages: tuple[str, ...]
@@ -60,6 +62,21 @@ class TrainFlags:
     subnet: SubnetConfig | None
     search: SearchConfig | None
     export: ExportConfig | None
+    window_secs: float | None = None
+
+    def heard_secs(self, clip_secs: float) -> float:
+        """What a network hears at once, in seconds.
+
+        Raises:
+            ConfigError: that is more than a clip.
+        """
+        if self.window_secs is not None and self.window_secs > clip_secs:
+            raise ConfigError(
+                f"window_secs is at most the length of a clip, {clip_secs:g} s, received "
+                f"{self.window_secs:g} s",
+                "window_secs",
+            )
+        return self.window_secs or clip_secs
 
 
 def define_workdir_flag() -> None:
@@ -107,6 +124,13 @@ def define_train_flags() -> None:
     for kind in (*learning, DeviceConfig, SubnetConfig):
         define(kind)
     time_budget.define_time_flags()
+    flags.DEFINE_float(
+        "window_secs",
+        None,
+        "Networks hear windows of this many seconds, which need less memory than a clip. Training "
+        "cuts random ones; a clip's scores are those of all its windows. Default: whole clips.",
+        0.0,
+    )
     define_subnet_flag()
     define_search_flags()
     define(ExportConfig)
@@ -133,7 +157,8 @@ def train_flags() -> TrainFlags:
     if unknown:
         raise ValueError(f"unknown --stages {unknown}; use any of {', '.join(STAGES)} and subnet")
     if time_budget.is_small() and set(stages) - {"prepare"}:
-        time_budget.set_training(_clip_secs(stages), space.space_from_flags())
+        secs = FLAGS.window_secs or _clip_secs(stages)
+        time_budget.set_training(secs, space.space_from_flags())
     return _request(stages, hours)
 
 
@@ -167,6 +192,7 @@ def _request(stages: tuple[str, ...], hours: float | None) -> TrainFlags:
         _subnet_config(train) if "subnet" in stages else None,
         search_from_flags(evaluation) if "search" in stages else None,
         export_from_flags(evaluation) if "convert" in stages else None,
+        FLAGS.window_secs,
     )
 
 

@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from aec_ofa_tf.training.step_config import StepConfig
     from aec_ofa_tf.training.student_config import SubnetConfig, SupernetConfig
     from aec_ofa_tf.training.trainer import Trainer
-    from aec_ofa_tf.windowed import in_windows
+    from aec_ofa_tf.training.windowed import in_windows
     from tfrecords.prepare import prepare_records as prepare
     from tfrecords.prepare_config import PrepareConfig
     from tfrecords.records import open_records
@@ -138,7 +138,7 @@ _MODULES = {
     "aec_ofa_tf.training.step_config": ("StepConfig",),
     "aec_ofa_tf.training.student_config": ("SubnetConfig", "SupernetConfig"),
     "aec_ofa_tf.training.trainer": ("Trainer",),
-    "aec_ofa_tf.windowed": ("in_windows",),
+    "aec_ofa_tf.training.windowed": ("in_windows",),
     "tfrecords.prepare": ("prepare_records",),
     "tfrecords.prepare_config": ("PrepareConfig",),
     "tfrecords.records": ("open_records",),

@@ -160,6 +160,7 @@ class Dataset(Protocol):
         start_step: int = 0,
         soft_labels: Path | None = None,
         share: Share = Share(),
+        balanced: bool = False,
     ) -> tf.data.Dataset:
         """An endless stream of shuffled training batches, from the batch of a given step on.
 
@@ -169,6 +170,8 @@ class Dataset(Protocol):
             start_step: number of the first batch.
             soft_labels: directory written by `write_soft_labels`, or None.
             share: the parts of every batch to yield, one after another.
+            balanced: whether clips are drawn with replacement, all classes equally often, instead
+                of each once in an epoch.
 
         Returns:
             Batches with the entries of `evaluation_batches` for log_mel; `step`: int64 scalar, the

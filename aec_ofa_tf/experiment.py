@@ -43,7 +43,7 @@ from aec_ofa_tf.training.results import (
 )
 from aec_ofa_tf.training.run import Run
 from aec_ofa_tf.training.student_config import SubnetConfig, SupernetConfig
-from aec_ofa_tf.windowed import as_heard
+from aec_ofa_tf.training.windowed import as_heard
 from aec_ofa_tf.workdir import Workdir
 
 PathLike = str | os.PathLike[str]

@@ -56,7 +56,7 @@ class PlannedData:
     def noise(self, clips: Mapping[str, int], window_secs: float | None = None) -> Dataset:
         """Noise in the shape of the data: so many clips of each split."""
         from aec_ofa_tf.training.noise import NoiseDataset
-        from aec_ofa_tf.windowed import in_windows
+        from aec_ofa_tf.training.windowed import in_windows
 
         whole = NoiseDataset(self.labels, self.single_label, self.front_end, self.clip_secs, clips)
         return in_windows(whole, window_secs) if window_secs else whole

@@ -9,7 +9,7 @@ from aec_ofa_tf.dataset import Dataset
 from aec_ofa_tf.experiment import Experiment
 from aec_ofa_tf.report.update import update_report
 from aec_ofa_tf.training.devices import open_devices, peers_watched
-from aec_ofa_tf.windowed import in_windows
+from aec_ofa_tf.training.windowed import in_windows
 from pipelines.flags.experiment import TrainFlags, write_flags
 from pipelines.time_budget import with_fixed_steps
 from tfrecords.records import open_records

@@ -78,12 +78,13 @@ def training_batches(
     soft_labels: Path | str | None = None,
     split: str = TRAIN,
     share: Share = Share(),
+    balanced: bool = False,
 ) -> tf.data.Dataset:
     """An endless stream of shuffled batches of static size.
 
     Epoch e yields every clip once, in a permutation that depends on (seed, e) only. A batch may
     contain clips of two or more epochs, so a split may be smaller than a batch and no clip is
-    left out.
+    left out. Balanced, an epoch is as many draws with replacement, which depend on (seed, e) too.
 
     Args:
         records: opened records.
@@ -93,6 +94,7 @@ def training_batches(
         soft_labels: directory written by `soft_labels.write_soft_labels` for these records.
         split: the split to read.
         share: the parts of every batch to yield, one after another.
+        balanced: whether all classes are drawn equally often (`shares_of_classes`).
 
     Returns:
         Batches with the entries of `evaluation_batches` for log_mel; `step`: int64 scalar, the
@@ -109,7 +111,8 @@ def training_batches(
         )
     part = batch_size // share.of
     batch_of = _batch_function(records, split, part, soft_labels)
-    order = _order_function(records.clips(split), part, seed)
+    chances = shares_of_classes(records, split) if balanced else None
+    order = _order_function(records.clips(split), part, seed, chances)
 
     def numbers_of(turn: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         step, replica = turn // share.count, share.first + turn % share.count
@@ -154,8 +157,38 @@ def clip_order(clips: int, seed: int, epoch: int) -> np.ndarray:
     return np.argsort(keys, kind="stable")
 
 
-def _order_function(clips: int, batch_size: int, seed: int) -> Callable[[tf.Tensor], tf.Tensor]:
-    order = lru_cache(maxsize=4)(lambda epoch: clip_order(clips, seed, epoch))
+def shares_of_classes(records: Records, split: str = TRAIN) -> np.ndarray:
+    """The chance of each clip if all classes are drawn equally often; reads the whole split.
+
+    Clips without a label count as a class of their own.
+
+    Returns:
+        float64 [clips], in stored order; its sum is 1.
+    """
+    weights = 1 / np.maximum(records.clips_per_label(split), 1)
+    batches = records.evaluation_batches(split, _CACHE_BATCH, features=())
+    chances = np.concatenate([batch["labels"].numpy() @ weights for batch in batches])
+    unlabelled = chances == 0
+    chances[unlabelled] = 1 / max(np.count_nonzero(unlabelled), 1)
+    return chances / chances.sum()
+
+
+def balanced_order(chances: np.ndarray, seed: int, epoch: int) -> np.ndarray:
+    """The draws of an epoch with replacement, int64 [clips], by the chance of each clip."""
+    keys = np.random.Philox(key=np.array([seed, epoch], np.uint64)).random_raw(len(chances))
+    uniform = (keys >> np.uint64(11)) * 2.0**-53
+    edges = np.cumsum(chances)
+    return np.searchsorted(edges / edges[-1], uniform, side="right")
+
+
+def _order_function(
+    clips: int, batch_size: int, seed: int, chances: np.ndarray | None
+) -> Callable[[tf.Tensor], tf.Tensor]:
+    @lru_cache(maxsize=4)
+    def order(epoch: int) -> np.ndarray:
+        if chances is None:
+            return clip_order(clips, seed, epoch)
+        return balanced_order(chances, seed, epoch)
 
     def numbers(step: np.ndarray) -> np.ndarray:
         positions = int(step) * batch_size + np.arange(batch_size)

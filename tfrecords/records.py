@@ -147,12 +147,13 @@ class Records:
         start_step: int = 0,
         soft_labels: Path | None = None,
         share: Share = Share(),
+        balanced: bool = False,
     ) -> tf.data.Dataset:
         """As `dataset.training_batches` of the train split."""
         from tfrecords import dataset
 
         return dataset.training_batches(
-            self, batch_size, seed, start_step, soft_labels, share=share
+            self, batch_size, seed, start_step, soft_labels, share=share, balanced=balanced
         )
 
     def training_position(self, batch_size: int, step: int) -> tuple[int, int]:

@@ -24,7 +24,7 @@ from aec_ofa_tf.tagging.model_file import ModelInfo
 from aec_ofa_tf.tasks import default_task
 from aec_ofa_tf.terminal import progress
 from aec_ofa_tf.training.run import Run
-from aec_ofa_tf.windowed import clip_labels, clip_scores, in_windows
+from aec_ofa_tf.training.windowed import clip_labels, clip_scores, in_windows
 
 
 def evaluate_file(

@@ -15,7 +15,7 @@ from aec_ofa_tf.robustness.conditions import CONDITIONS, Condition
 from aec_ofa_tf.robustness.results import CLEAN, Robustness, require_audio
 from aec_ofa_tf.tasks import default_task
 from aec_ofa_tf.terminal import progress
-from aec_ofa_tf.windowed import clip_labels, clip_scores
+from aec_ofa_tf.training.windowed import clip_labels, clip_scores
 
 Clips = Mapping[str, tf.Tensor]
 

@@ -21,7 +21,7 @@ from aec_ofa_tf.search.tree_evaluator import TreeEvaluator
 from aec_ofa_tf.terminal import progress
 from aec_ofa_tf.training.evaluation import Batches
 from aec_ofa_tf.training.run import Run
-from aec_ofa_tf.windowed import windows_of
+from aec_ofa_tf.training.windowed import windows_of
 
 FEWER_CLIPS = 4
 """The proxy with fewer validation clips uses one clip in four."""

@@ -17,6 +17,7 @@ SCHEDULES = ("constant", "cosine")
 POWER = "power"
 MIXUP_DOMAINS = ("log_mel", POWER)
 CLASS_WEIGHTS = ("none", "balanced")
+CLIP_SAMPLINGS = ("epochs", "balanced")
 _TEACHER_BLOCKS = 4
 
 
@@ -72,6 +73,8 @@ class TrainConfig:
         mel_mask_bins: SpecAugment's frequency masks have fewer mel bins than this; 1 for no masks.
         class_weights: Weights of the classes in the loss; none: equal weights; balanced: inversely
             proportional to their numbers of training clips.
+        clip_sampling: How training clips are drawn; epochs: each once in an epoch; balanced: each
+            class equally often, then one of its clips (PANNs); clips without a label are a class.
         calibration_clips: Training clips for recalibrating batch-norm statistics.
         execution: slices: compute only a subnet's channels; masks: compute all channels and set
             the rest to 0, so that shapes are static, which jit_compile needs.
@@ -123,6 +126,7 @@ class TrainConfig:
     time_mask_frames: int = number(64, 1)
     mel_mask_bins: int = number(8, 1)
     class_weights: str = choice("none", CLASS_WEIGHTS)
+    clip_sampling: str = choice("epochs", CLIP_SAMPLINGS, is_later=True)
     calibration_clips: int = number(1024, 1)
     execution: str = choice("slices", EXECUTIONS, changes_outcome=False)
     jit_compile: bool = switch(False, changes_outcome=False)

@@ -16,7 +16,7 @@ from aec_ofa_tf.config import ConfigError
 from aec_ofa_tf.dataset import Dataset
 from aec_ofa_tf.training.background import read_backgrounds
 from aec_ofa_tf.training.config import TrainConfig
-from aec_ofa_tf.windowed import windows_of
+from aec_ofa_tf.training.windowed import windows_of
 
 
 def crop_frames(records: Dataset, train: TrainConfig) -> int:

@@ -198,7 +198,7 @@ def training_feed(run: Run, train: TrainConfig, mixup: bool, soft_labels: Path |
 
     Args:
         run: data and devices.
-        train: batch size and seed.
+        train: batch size, seed and how clips are drawn.
         mixup: whether pairs of clips are mixed, which needs twice as many clips.
         soft_labels: directory of the teacher's cached scores, or None.
 
@@ -206,6 +206,7 @@ def training_feed(run: Run, train: TrainConfig, mixup: bool, soft_labels: Path |
         ValueError: the batch cannot be divided equally among the replicas.
     """
     strategy, records = run.devices.strategy, run.records
+    balanced = train.clip_sampling == "balanced"
     check_divisible(train.batch_size, run.devices.replicas)
     batch_size = train.batch_size * (2 if mixup else 1)
 
@@ -214,14 +215,17 @@ def training_feed(run: Run, train: TrainConfig, mixup: bool, soft_labels: Path |
             count = context.num_replicas_in_sync // context.num_input_pipelines
             first = context.input_pipeline_id * count
             share = Share(first, count, context.num_replicas_in_sync)
-            batches = records.training_batches(batch_size, train.seed, start, soft_labels, share)
+            batches = records.training_batches(
+                batch_size, train.seed, start, soft_labels, share, balanced
+            )
             # Strings cannot go to a GPU; `ids` reads them again when an error needs them.
             return batches.map(lambda batch: {k: v for k, v in batch.items() if k != "id"})
 
         return records.checked(strategy.distribute_datasets_from_function(part))
 
     def ids(step: int) -> list[str]:
-        batch = next(iter(records.training_batches(batch_size, train.seed, step)))
+        stream = records.training_batches(batch_size, train.seed, step, balanced=balanced)
+        batch = next(iter(stream))
         return [name.decode(errors="replace") for name in batch["id"].numpy()]
 
     return Feed(batches_from, batch_size, ids)

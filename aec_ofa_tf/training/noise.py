@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 
 from aec_ofa_tf.audio.front_end import FrontEndConfig
 from aec_ofa_tf.dataset import SPLITS, TRAIN, Dataset, DatasetSummary, Share
-from aec_ofa_tf.windowed import WindowedDataset, in_windows
+from aec_ofa_tf.training.windowed import WindowedDataset, in_windows
 
 _MEAN_DB, _SPREAD_DB = -40.0, 10.0
 _LOUDNESS = 0.1
@@ -107,10 +107,13 @@ class NoiseDataset:
         start_step: int = 0,
         soft_labels: Path | None = None,
         share: Share = Share(),
+        balanced: bool = False,
     ) -> tf.data.Dataset:
         """Those of real data, or the same batch, endlessly; soft labels are random."""
         if self.records is not None:
-            batches = self.records.training_batches(batch_size, seed, start_step, None, share)
+            batches = self.records.training_batches(
+                batch_size, seed, start_step, None, share, balanced
+            )
             return batches if soft_labels is None else batches.map(_with_soft_labels)
         batch = self._batch(TRAIN, batch_size // share.of, ("log_mel",))
         if soft_labels is not None:

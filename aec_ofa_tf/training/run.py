@@ -21,7 +21,7 @@ from aec_ofa_tf.training.devices import Devices
 from aec_ofa_tf.training.disturbing import as_in_training
 from aec_ofa_tf.training.evaluation import Batches, SubnetEvaluator, all_labels
 from aec_ofa_tf.training.student_config import SupernetConfig
-from aec_ofa_tf.windowed import Sounding, clip_labels, clip_scores, windows_of
+from aec_ofa_tf.training.windowed import Sounding, clip_labels, clip_scores, windows_of
 from aec_ofa_tf.workdir import StageRecord, Workdir
 
 CACHE_BYTES = 2**30

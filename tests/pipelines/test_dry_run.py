@@ -84,6 +84,11 @@ def test_a_half_done_run_is_as_before_and_can_be_trained_on(trained, tmp_path):
         (["--supernet_steps=80"], "stage supernet in"),
         (["--clip_secs=1.0"], "was prepared with another configuration"),
         (["--embedding_dropout=0.4"], "belongs to another experiment"),
+        (["--window_secs=0.32"], "belongs to another experiment"),
+        (
+            ["--window_secs=9"],
+            "--window_secs is at most the length of a clip, 0.64 s, received 9 s",
+        ),
         (["--budget=params<=1"], "--budget: no subnet of the space meets the budget 'params<=1'"),
     ],
 )

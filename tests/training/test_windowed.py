@@ -11,7 +11,7 @@ from aec_ofa_tf.dataset import EVALUATION, TRAIN, VALIDATION
 from aec_ofa_tf.export.scoring import evaluate_file
 from aec_ofa_tf.tagging.windows import OverallScores
 from aec_ofa_tf.training.noise import NoiseDataset
-from aec_ofa_tf.windowed import Sounding, clip_labels, clip_scores, in_windows
+from aec_ofa_tf.training.windowed import Sounding, clip_labels, clip_scores, in_windows
 from tests.recordings import source
 from tfrecords.prepare import prepare
 from tfrecords.prepare_config import PrepareConfig

@@ -134,9 +134,12 @@ class WindowedDataset:
         start_step: int = 0,
         soft_labels: Path | None = None,
         share: Share = Share(),
+        balanced: bool = False,
     ) -> tf.data.Dataset:
         """Batches of whole clips."""
-        return self.whole.training_batches(batch_size, seed, start_step, soft_labels, share)
+        return self.whole.training_batches(
+            batch_size, seed, start_step, soft_labels, share, balanced
+        )
 
     def training_position(self, batch_size: int, step: int) -> tuple[int, int]:
         """Epoch, and position in its order, of the first clip after `step` batches."""
@@ -212,7 +215,7 @@ def in_windows(data: Dataset, window_secs: float) -> Dataset:
         ConfigError: a window is longer than a clip, or too short for the front end.
 
     Example:
-        >>> ofa.in_windows(records, 0.5).windows
+        >>> ofa.in_windows(ofa.open_records("data"), 0.2).windows
         2
     """
     whole = data.whole if isinstance(data, WindowedDataset) else data

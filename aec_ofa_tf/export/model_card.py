@@ -16,6 +16,7 @@ from aec_ofa_tf.files import replacing
 from aec_ofa_tf.micro.report import PortReport
 from aec_ofa_tf.reporting.machine import Machine
 from aec_ofa_tf.tagging.model_file import ModelInfo
+from aec_ofa_tf.tasks import get_task
 
 NOT_STATED = "not stated"
 _SHORTER = {
@@ -126,10 +127,13 @@ def _tensors(info: ModelInfo) -> str:
 def _data(file: ConvertedFile, info: ModelInfo, context: CardContext) -> str:
     data = context.data
     clips = ", ".join(f"{data.clips.get(split, 0):,} {split}" for split in SPLITS)
-    secs = info.clip_samples / info.sample_rate_hz
+    heard = f"of {info.clip_samples / info.sample_rate_hz:g} s"
+    if windows := info.extra.get("windows_per_clip"):
+        combined = "mean" if get_task(info.task).single_label else "highest"
+        heard = f"in {windows} windows {heard}, scored by their {combined}"
     chosen = ", the subnet was chosen on the validation split" if file.budget else ""
     return (
-        f"- Data set: {data.name}; clips of {secs:g} s: {clips}. Left out: {data.quarantined:,} "
+        f"- Data set: {data.name}; clips {heard}: {clips}. Left out: {data.quarantined:,} "
         f"that could not be decoded, {data.missing:,} without a file.\n"
         f"- Weights were trained on the train split{chosen}; scores below are those on the "
         "evaluation split.\n"

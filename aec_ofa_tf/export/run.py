@@ -32,6 +32,7 @@ from aec_ofa_tf.tagging.tagger import FRONT_END_FILE
 from aec_ofa_tf.training.results import SubnetResult
 from aec_ofa_tf.training.run import Run, Sizes
 from aec_ofa_tf.training.stages import SUPERNET, TEACHER
+from aec_ofa_tf.training.windowed import windows_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -262,6 +263,8 @@ def _extra(
         "training_steps": network.steps,
         "seed": run.workdir.require_stage(network.stage).settings["seed"],
     }
+    if windows_of(records) > 1:
+        extra["windows_per_clip"] = windows_of(records)
     if quantization != QAT:
         return extra
     clips = min(config.qat_clips, records.clips(TRAIN))

@@ -118,6 +118,8 @@ def test_every_stage_scores_clips_by_all_their_windows(experiment, records):
     assert searched.budgets
     for file in exported.files:
         assert file.scores.own["mAP"] == pytest.approx(found.metrics.mAP, abs=0.05)
+        card = file.path.with_name(f"{file.path.name}.md").read_text()
+        assert "clips in 2 windows of 0.32 s, scored by their highest: 12 train" in card
         # Of the whole records, whose clips are twice as long as the file's.
         again = evaluate_file(file.path, records).metrics.mAP
         assert again == pytest.approx(file.scores.own["mAP"], abs=1e-6)

@@ -14,7 +14,8 @@ from aec_ofa_tf.export.request import ConversionRequest
 from aec_ofa_tf.metrics import defined_classes
 from aec_ofa_tf.pinned_keras import keras
 from aec_ofa_tf.tagging.interpreter import TFLiteModel
-from aec_ofa_tf.tagging.model_file import ModelInfo, write_bundle
+from aec_ofa_tf.tagging.model_file import WINDOWS, ModelInfo, write_bundle
+from aec_ofa_tf.tagging.windows import overall_scores
 from aec_ofa_tf.tasks import Task, get_task
 
 MAX_ABS_ERROR = {"float32": 1e-4, "float16": 1e-2}
@@ -136,7 +137,7 @@ def check_fine_tuned(model: keras.Model, tuned: keras.Model, request: Conversion
         keras_scores(network, request.parity_clips, request.info) for network in (model, tuned)
     )
     task = get_task(request.info.task)
-    drop = _drop(task, before, after, request.parity_labels)
+    drop = _drop(request, before, after)
     if drop is not None and drop > request.max_map_drop:
         raise RuntimeError(
             f"{Path(request.path).name}: fine-tuning lowered {task.figure} by {drop:.4f} (bound "
@@ -203,7 +204,7 @@ def checked_drop(
         RuntimeError: the drop exceeds its bound.
     """
     info, task = request.info, get_task(request.info.task)
-    drop = _drop(task, expected, received, request.parity_labels)
+    drop = _drop(request, expected, received)
     is_bounded = info.quantization not in MAX_ABS_ERROR
     if drop is not None and is_bounded and drop > request.max_map_drop:
         raise RuntimeError(
@@ -216,8 +217,15 @@ def checked_drop(
     return drop
 
 
-def _drop(
-    task: Task, expected: np.ndarray, received: np.ndarray, labels: np.ndarray | None
-) -> float | None:
-    before, after = (figure_of(task, scores, labels) for scores in (expected, received))
+def _drop(request: ConversionRequest, expected: np.ndarray, received: np.ndarray) -> float | None:
+    info, labels = request.info, request.parity_labels
+    task, windows = get_task(info.task), int(info.extra.get(WINDOWS, 1))
+    before, after = (
+        figure_of(
+            task,
+            overall_scores(scores, windows, info.task),
+            None if labels is None else labels[::windows],
+        )
+        for scores in (expected, received)
+    )
     return None if before is None or after is None else before - after

@@ -27,7 +27,7 @@ from aec_ofa_tf.models.materialise import materialise
 from aec_ofa_tf.models.network import NetworkConfig
 from aec_ofa_tf.models.space import Subnet
 from aec_ofa_tf.pinned_keras import keras
-from aec_ofa_tf.tagging.model_file import LABELS_FILE, ModelInfo, read_info
+from aec_ofa_tf.tagging.model_file import LABELS_FILE, WINDOWS, ModelInfo, read_info
 from aec_ofa_tf.tagging.tagger import FRONT_END_FILE
 from aec_ofa_tf.training.results import SubnetResult
 from aec_ofa_tf.training.run import Run, Sizes
@@ -264,7 +264,7 @@ def _extra(
         "seed": run.workdir.require_stage(network.stage).settings["seed"],
     }
     if windows_of(records) > 1:
-        extra["windows_per_clip"] = windows_of(records)
+        extra[WINDOWS] = windows_of(records)
     if quantization != QAT:
         return extra
     clips = min(config.qat_clips, records.clips(TRAIN))

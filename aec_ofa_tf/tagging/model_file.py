@@ -22,6 +22,9 @@ INPUTS = ("log_mel", "waveform")
 QUANTIZATIONS = ("float32", "float16", "dynamic", "int8", "int8_qat")
 IO_TYPES = ("float32", "int8")
 
+WINDOWS = "windows_per_clip"
+"""Entry of `ModelInfo.extra`: how many windows of each clip the file was made and scored with."""
+
 LABELS_FILE = "labels.txt"
 """Name of the list of labels, one per line, in the zip and beside the TFLite files."""
 

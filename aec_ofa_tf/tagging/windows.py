@@ -116,6 +116,23 @@ class TrailingMean:
         return np.mean([scores for _, scores in self._recent], axis=0, dtype=np.float32)
 
 
+def overall_scores(rows: np.ndarray, windows: int, task: str) -> np.ndarray:
+    """The scores of recordings of equally many windows, by the rule of `OverallScores`.
+
+    Args:
+        rows: float32 [recordings * windows, classes], windows of a recording one after another.
+        windows: windows of a recording.
+        task: name of the model's task.
+
+    Returns:
+        float32 [recordings, classes].
+    """
+    overall = OverallScores(task)
+    for number in range(windows - 1):
+        overall.add(rows[number::windows])
+    return rows if windows == 1 else overall.add(rows[windows - 1 :: windows])
+
+
 class OverallScores:
     """Computes the scores of a recording from those of its windows.
 

@@ -20,7 +20,7 @@ from aec_ofa_tf.audio.front_end import FrontEndConfig
 from aec_ofa_tf.config import ConfigError
 from aec_ofa_tf.dataset import Dataset, DatasetSummary, Share
 from aec_ofa_tf.files import fingerprint
-from aec_ofa_tf.tagging.windows import OverallScores
+from aec_ofa_tf.tagging.windows import overall_scores
 
 if TYPE_CHECKING:
     from aec_ofa_tf.training.evaluation import Batches
@@ -260,11 +260,7 @@ def clip_scores(rows: np.ndarray, data: Dataset, task: str) -> np.ndarray:
     Returns:
         float32 [clips, classes].
     """
-    windows = windows_of(data)
-    overall = OverallScores(task)
-    for number in range(windows - 1):
-        overall.add(rows[number::windows])
-    return rows if windows == 1 else overall.add(rows[windows - 1 :: windows])
+    return overall_scores(rows, windows_of(data), task)
 
 
 def clip_labels(rows: np.ndarray, data: Dataset) -> np.ndarray:

@@ -129,6 +129,22 @@ class Budget:
         """The most that a cost may be; infinity if any."""
         return min((high for name, _, high in self.bounds if name == metric), default=math.inf)
 
+    def lowered(self, metric: str, amount: float) -> Budget:
+        """A budget whose greatest value of a cost is lower by an amount; itself if it has no bound.
+
+        Raises:
+            ValueError: less than 0, or than the least value, would be left.
+        """
+        if not amount or self.greatest(metric) == math.inf:
+            return self
+        bounds = tuple(
+            (name, low, high - amount if name == metric else high)
+            for name, low, high in self.bounds
+        )
+        if any(low > high for _, low, high in bounds):
+            raise ValueError(f"the budget {self.text!r} leaves nothing beside {amount:,} {metric}")
+        return Budget(f"{self.text} less {amount:,} of {metric}", bounds)
+
     def excess(self, cost: Mapping[str, float]) -> float:
         """Sum over the bounds of the relative distance by which a cost violates the bound."""
         return sum(

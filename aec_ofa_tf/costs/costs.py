@@ -15,6 +15,7 @@ from aec_ofa_tf.models.network import NetworkConfig
 from aec_ofa_tf.models.space import Subnet
 
 LATENCY = "latency_ms"
+ARENA = "arena_bytes"
 _FLOAT32_BYTES = 4
 
 
@@ -163,7 +164,7 @@ _FORMULAS: dict[str, Callable[[Subnet, NetworkConfig], int]] = {
     "params": params,
     "macs": macs,
     "activation_bytes": activation_bytes,
-    "arena_bytes": arena_bytes,
+    ARENA: arena_bytes,
     "tflite_bytes": tflite_bytes,
     "tflite_bytes_float16": partial(tflite_bytes, quantization="float16"),
     "tflite_bytes_dynamic": partial(tflite_bytes, quantization="dynamic"),

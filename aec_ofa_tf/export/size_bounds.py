@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from aec_ofa_tf.costs.budget import Budget
-from aec_ofa_tf.costs.costs import file_metric
+from aec_ofa_tf.costs.costs import ARENA, file_metric
 from aec_ofa_tf.costs.npu import NPU_METRICS
 from aec_ofa_tf.export.model_card import card_path
 from aec_ofa_tf.export.results import ConvertedFile, LeftOutFile
@@ -112,5 +112,6 @@ def _port_reason(file: ConvertedFile, budget: Budget) -> str | None:
             return (
                 f"{metric} of the finished file is {value:,.7g}, and the budget allows "
                 f"{bound:,.7g}: raise the bound, or search with a lower one"
+                + (" (arena_reserve_bytes)" if metric == ARENA else "")
             )
     return None

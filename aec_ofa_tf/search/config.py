@@ -9,7 +9,7 @@ from pathlib import Path
 from aec_ofa_tf.audio.front_end import FrontEndConfig
 from aec_ofa_tf.config import ConfigError, check_fields, choice, number, switch
 from aec_ofa_tf.costs.budget import Budget, budget_folder
-from aec_ofa_tf.costs.costs import LATENCY, missing_table
+from aec_ofa_tf.costs.costs import ARENA, LATENCY, missing_table
 from aec_ofa_tf.costs.latency import LatencyTable
 from aec_ofa_tf.costs.members import LISTED, Members, members_within
 from aec_ofa_tf.costs.npu import NPU_METRICS, NpuTable, missing_npu_table
@@ -41,6 +41,9 @@ class SearchConfig:
         npu_table: File with layers that Vela compiled, written by profile_device for a target, for
             budgets on NPUs such as ethos_u55_128_ms<=5. Where Vela is installed, winners are
             compiled as a whole too, and one that is not within its budget makes way for the next.
+        arena_reserve_bytes: Bytes by which the arena_bytes of a subnet stay below their bound, for
+            what its file needs besides: with split channels 17,000 and more. The file is held to
+            the bound itself.
         search_memory_mib: Memory for clips and scores in MiB. Clips that do not fit are read again
             in every walk. The scores of one subnet and the activations of one batch are always in
             memory.
@@ -70,6 +73,7 @@ class SearchConfig:
     storage: str | None = None
     latency_table: Path | None = None
     npu_table: Path | None = None
+    arena_reserve_bytes: int = number(0, 0, is_later=True)
     search_memory_mib: int = number(2048, 1)
     subnets_per_walk: int = number(32, 1)
     bootstrap_resamples: int = number(200, 100, 1_000_000)
@@ -97,6 +101,11 @@ class SearchConfig:
             raise missing_table()
         if self.bounded_npu_costs and self.npu_table is None:
             raise missing_npu_table(self.bounded_npu_costs[0])
+        if self.arena_reserve_bytes and ARENA not in self.bounded_costs:
+            raise ConfigError(
+                "arena_reserve_bytes is kept below a bound on arena_bytes: add one to a budget",
+                *("arena_reserve_bytes", "budgets"),
+            )
         if self.storage and self.algorithm != "evolutionary":
             raise ConfigError(
                 "storage is for algorithm='evolutionary': add it", "storage", "algorithm"
@@ -173,7 +182,10 @@ class SearchConfig:
                 owner=SearchConfig,
             )
         latency, npu = self.load_latency_table(), self.load_npu_table()
-        return members_within(space, self.parsed_budgets, network, latency, front_end, npu)
+        reserve = self.arena_reserve_bytes
+        held = {budget: budget.lowered(ARENA, reserve) for budget in self.parsed_budgets}
+        found = members_within(space, tuple(held.values()), network, latency, front_end, npu)
+        return {budget: found[lowered] for budget, lowered in held.items()}
 
 
 def subspace(

@@ -1,14 +1,18 @@
 import math
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 
 from aec_ofa_tf.audio.front_end import PANNS
+from aec_ofa_tf.config import ConfigError
+from aec_ofa_tf.costs.arena import arena_bytes
 from aec_ofa_tf.costs.budget import Budget, UnsatisfiableBudgetError, budget_folder
 from aec_ofa_tf.costs.costs import METRICS, params, subnet_costs
 from aec_ofa_tf.costs.npu import NPU_METRICS
 from aec_ofa_tf.models.cnn10 import Cnn10Network, cnn10_space
+from aec_ofa_tf.search.config import SearchConfig
 from tests.costs.tables import uniform_table
 
 PAPER = Cnn10Network(classes=527, frames=1000)
@@ -184,6 +188,35 @@ def test_a_large_space_is_refused_without_tensorflow():
 )
 def test_a_range_that_begins_below_zero_holds_what_lies_in_it(budget):
     assert budget.members(SUBNETS, PAPER) == [s for s in SUBNETS if params(s, PAPER) <= 6e6]
+
+
+def test_a_lowered_budget_keeps_part_of_a_cost_free():
+    budget = Budget.parse("arena_bytes<=128k,params<=131k")
+    assert budget.lowered("arena_bytes", 17_000).bounds == (
+        ("arena_bytes", 0, 111_000),
+        ("params", 0, 131_000),
+    )
+    assert budget.lowered("macs", 10) is budget
+    assert budget.lowered("arena_bytes", 0) is budget
+    with pytest.raises(ValueError, match="leaves nothing beside 129,000 arena_bytes"):
+        budget.lowered("arena_bytes", 129_000)
+
+
+def test_a_search_reserves_arena_for_what_a_file_needs_besides():
+    space = cnn10_space("[2,2,X]", 8)
+    network = space.network(5, 100, 40, task="multi_label")
+    arenas = {subnet: arena_bytes(subnet, network) for subnet in space.subnets()}
+    most, median = max(arenas.values()), sorted(arenas.values())[len(arenas) // 2]
+    config = SearchConfig([f"arena_bytes<={most}"])
+    (budget,) = config.budgets
+
+    found = replace(config, arena_reserve_bytes=most - median).members(space, network)
+
+    assert [*found] == [budget]
+    assert set(found[budget].subnets) == {s for s, arena in arenas.items() if arena <= median}
+    assert len(found[budget].subnets) < len(config.members(space, network)[budget].subnets)
+    with pytest.raises(ConfigError, match="add one to a budget"):
+        SearchConfig(["params<=60k"], arena_reserve_bytes=1)
 
 
 def test_numbers_that_are_none_are_refused():

@@ -132,6 +132,8 @@ class Budget:
     def lowered(self, metric: str, amount: float) -> Budget:
         """A budget whose greatest value of a cost is lower by an amount; itself if it has no bound.
 
+        It keeps its text, by which results are known.
+
         Raises:
             ValueError: less than 0, or than the least value, would be left.
         """
@@ -143,7 +145,7 @@ class Budget:
         )
         if any(low > high for _, low, high in bounds):
             raise ValueError(f"the budget {self.text!r} leaves nothing beside {amount:,} {metric}")
-        return Budget(f"{self.text} less {amount:,} of {metric}", bounds)
+        return Budget(self.text, bounds)
 
     def excess(self, cost: Mapping[str, float]) -> float:
         """Sum over the bounds of the relative distance by which a cost violates the bound."""

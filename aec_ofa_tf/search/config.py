@@ -8,7 +8,7 @@ from pathlib import Path
 
 from aec_ofa_tf.audio.front_end import FrontEndConfig
 from aec_ofa_tf.config import ConfigError, check_fields, choice, number, switch
-from aec_ofa_tf.costs.budget import Budget, budget_folder
+from aec_ofa_tf.costs.budget import Budget, UnsatisfiableBudgetError, budget_folder
 from aec_ofa_tf.costs.costs import ARENA, LATENCY, missing_table
 from aec_ofa_tf.costs.latency import LatencyTable
 from aec_ofa_tf.costs.members import LISTED, Members, members_within
@@ -184,7 +184,12 @@ class SearchConfig:
         latency, npu = self.load_latency_table(), self.load_npu_table()
         reserve = self.arena_reserve_bytes
         held = {budget: budget.lowered(ARENA, reserve) for budget in self.parsed_budgets}
-        found = members_within(space, tuple(held.values()), network, latency, front_end, npu)
+        try:
+            found = members_within(space, tuple(held.values()), network, latency, front_end, npu)
+        except UnsatisfiableBudgetError as error:
+            if not reserve:
+                raise
+            raise UnsatisfiableBudgetError(f"{error} ({reserve:,} bytes are reserved)") from error
         return {budget: found[lowered] for budget, lowered in held.items()}
 
 

@@ -109,13 +109,15 @@ def test_every_stage_scores_clips_by_all_their_windows(experiment, records):
     expected = np.max(scores.reshape(8, 2, -1), axis=1)
 
     found = experiment.evaluate(subnet)
-    searched = experiment.search(ofa.SearchConfig(budgets=["params<=8k"], population=2))
+    budget = "params<=8k,arena_bytes<=50k"
+    searched = experiment.search(ofa.SearchConfig([budget], arena_reserve_bytes=10_000))
     config = ofa.ExportConfig(quantizations=("float32",), inputs=("log_mel", "waveform"))
     exported = experiment.export(config, subnet)
 
     labels = np.concatenate([b["labels"] for b in records.evaluation_batches(EVALUATION, 4)])
     assert found.metrics.mAP == pytest.approx(run.task.metrics(expected, labels).mAP, abs=1e-6)
-    assert searched.budgets
+    assert searched.budgets[0].budget == budget
+    assert searched.budgets[0].best.costs["arena_bytes"] <= 40_000
     for file in exported.files:
         assert file.scores.own["mAP"] == pytest.approx(found.metrics.mAP, abs=0.05)
         card = file.path.with_name(f"{file.path.name}.md").read_text()

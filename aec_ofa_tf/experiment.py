@@ -22,7 +22,7 @@ from aec_ofa_tf.models.family import search_space
 from aec_ofa_tf.models.network import NetworkConfig
 from aec_ofa_tf.models.network_options import NetworkOptions
 from aec_ofa_tf.models.space import SearchSpace, Subnet
-from aec_ofa_tf.planning import PlannedStages, TrainPlan, plan_run
+from aec_ofa_tf.planning import PlannedStages, TrainPlan, plan_run, small_stages
 from aec_ofa_tf.report.update import update_report
 from aec_ofa_tf.search.config import SearchConfig, subspace
 from aec_ofa_tf.search.results import SearchResult
@@ -141,7 +141,7 @@ class Experiment(TrainedRun):
                 numbers.
             ValueError: the run is trained by a cluster.
         """
-        stages = stages or PlannedStages.for_small_data(self.space, self.run.records.clip_secs)
+        stages = stages or small_stages(self.run)
         require_type("stages", stages, PlannedStages, "PlannedStages")
         with self.workdir.exclusive():
             return plan_run(self.run, hours, stages)

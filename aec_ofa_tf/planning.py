@@ -30,6 +30,7 @@ from aec_ofa_tf.training.time_budget import (
     kept_plan,
     write_plan,
 )
+from aec_ofa_tf.training.windowed import windows_of
 
 FORWARD = 1 / 3
 """Multiply-adds of a network's scores over those of a training step."""
@@ -62,12 +63,14 @@ class PlannedStages:
     other_secs: Mapping[str, float] = field(default_factory=dict)
 
     @classmethod
-    def for_small_data(cls, space: SearchSpace, clip_secs: float) -> PlannedStages:
-        """A teacher and a supernet with settings for small data sets.
+    def for_small_data(
+        cls, space: SearchSpace, clip_secs: float, is_window: bool = False
+    ) -> PlannedStages:
+        """A teacher and a supernet with settings for small data sets (`small_data`).
 
         A supernet of CNN10s has a teacher of its largest subnet's widths, and starts from it.
         """
-        train = small_data(clip_secs)
+        train = small_data(clip_secs, is_window)
         channels = space.base_channels if isinstance(space, Cnn10Space) else SMALL_BASE_CHANNELS
         teacher = TeacherConfig(train, channels)
         if teacher.subnet != space.largest:
@@ -154,6 +157,12 @@ def check_hours(hours: object, is_cluster: bool) -> None:
         )
 
 
+def small_stages(run: Run) -> PlannedStages:
+    """`PlannedStages.for_small_data` for a run's space, and its clips or windows."""
+    is_window = windows_of(run.records) > 1
+    return PlannedStages.for_small_data(run.space, run.records.clip_secs, is_window)
+
+
 def measure(run: Run, stages: PlannedStages, clips: Mapping[str, int]) -> MeasuredSecs:
     """Measures a few steps of the stages, and the scoring of subnets.
 
@@ -174,6 +183,7 @@ def measure(run: Run, stages: PlannedStages, clips: Mapping[str, int]) -> Measur
     fixed["start of the stages"] = rehearsal.start_secs
     if teacher and supernet.distill_from == "cache":
         fixed["soft labels"] = FORWARD * teacher_secs / teacher.train.batch_size * clips[TRAIN]
+        fixed["soft labels"] *= windows_of(noise)
     fixed |= _scoring_secs(run, stages, clips)
     fixed["these measurements"] = time.monotonic() - began
     return MeasuredSecs(

@@ -57,10 +57,12 @@ def plan(request: TrainFlags) -> Description:
     """
     found = planned_data(request)
     heard_secs = request.heard_secs(found.clip_secs)
-    sizes = len(found.labels), found.front_end.frames(heard_secs), found.front_end.mel_bins
+    frames = request.heard_frames(found.front_end, found.clip_secs)
+    sizes = len(found.labels), frames, found.front_end.mel_bins
     network = request.options.network(request.space, *sizes, single_label=found.single_label)
     if (Path(FLAGS.workdir) / "config.json").is_file():  # refuses another experiment
-        shape = found.labels, found.front_end, heard_secs
+        whole = found.clip_secs if heard_secs < found.clip_secs else None
+        shape = found.labels, found.front_end, heard_secs, whole
         Workdir(Path(FLAGS.workdir)).claim(experiment_config(request.space, network, *shape))
     hours = _hours(request, found, network)
     request = request if hours is None else hours.request
@@ -214,7 +216,8 @@ def _seconds(
     if "soft_labels" in todo and request.teacher and "teacher" in secs:
         steps = max(request.teacher.steps - _newest_step("teacher"), 1)
         train = secs["teacher"] / steps / request.teacher.train.batch_size
-        secs["soft_labels"] = _FORWARD * train * found.clips[TRAIN]
+        windows = -(-found.front_end.frames(found.clip_secs) // network.frames)
+        secs["soft_labels"] = _FORWARD * train * found.clips[TRAIN] * windows
     return {stage: round(secs[stage], 1) for stage in request.stages if stage in secs}
 
 

@@ -136,7 +136,7 @@ def check_budgets(
     """
     if not (request.search or request.supernet):
         return
-    sizes = classes, front_end.frames(request.heard_secs(clip_secs)), front_end.mel_bins
+    sizes = classes, request.heard_frames(front_end, clip_secs), front_end.mel_bins
     network = request.options.network(request.space, *sizes, single_label=False)
     if request.search:
         with naming("budget"):

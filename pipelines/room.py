@@ -47,7 +47,7 @@ def check_room(
     Raises:
         OSError: there is less room.
     """
-    sizes = classes, front_end.frames(request.heard_secs(clip_secs)), front_end.mel_bins
+    sizes = classes, request.heard_frames(front_end, clip_secs), front_end.mel_bins
     network = request.options.network(request.space, *sizes, single_label=False)
     workdir, data_dir = Path(FLAGS.workdir), Path(FLAGS.data_dir)
     needed = sum(parts_left(request, network, training_clips).values())

@@ -111,7 +111,7 @@ def training_batches(
         )
     part = batch_size // share.of
     batch_of = _batch_function(records, split, part, soft_labels)
-    chances = shares_of_classes(records, split) if balanced else None
+    chances = _known_shares(records, split) if balanced else None
     order = _order_function(records.clips(split), part, seed, chances)
 
     def numbers_of(turn: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -171,6 +171,13 @@ def shares_of_classes(records: Records, split: str = TRAIN) -> np.ndarray:
     unlabelled = chances == 0
     chances[unlabelled] = 1 / max(np.count_nonzero(unlabelled), 1)
     return chances / chances.sum()
+
+
+def _known_shares(records: Records, split: str) -> np.ndarray:
+    """`shares_of_classes`, read once for an opened directory."""
+    if split not in records.known_shares:
+        records.known_shares[split] = shares_of_classes(records, split)
+    return records.known_shares[split]
 
 
 def balanced_order(chances: np.ndarray, seed: int, epoch: int) -> np.ndarray:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -29,10 +29,12 @@ class Records:
     Attributes:
         data_dir: the directory.
         manifest: its manifest.
+        known_shares: chances of the clips of a split that is drawn by class, once they are known.
     """
 
     data_dir: Path
     manifest: Manifest
+    known_shares: dict[str, np.ndarray] = field(default_factory=dict, compare=False, repr=False)
 
     def __repr__(self) -> str:
         clips = ", ".join(f"{count} {split}" for split, count in self.manifest.clips.items())

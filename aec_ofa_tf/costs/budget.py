@@ -130,17 +130,17 @@ class Budget:
         return min((high for name, _, high in self.bounds if name == metric), default=math.inf)
 
     def lowered(self, metric: str, amount: float) -> Budget:
-        """A budget whose greatest value of a cost is lower by an amount; itself if it has no bound.
+        """A budget whose bounds on a cost are lower by an amount; itself if it has no upper bound.
 
         It keeps its text, by which results are known.
 
         Raises:
-            ValueError: less than 0, or than the least value, would be left.
+            ValueError: less than 0 would be left.
         """
         if not amount or self.greatest(metric) == math.inf:
             return self
         bounds = tuple(
-            (name, low, high - amount if name == metric else high)
+            (name, max(low - amount, 0.0), high - amount) if name == metric else (name, low, high)
             for name, low, high in self.bounds
         )
         if any(low > high for _, low, high in bounds):

@@ -147,7 +147,7 @@ def _figures(file: ConvertedFile, info: ModelInfo, context: CardContext) -> str:
     rows = [
         ("size", f"{file.bytes:,} bytes"),
         ("parameters", f"{info.params:,}"),
-        ("multiply-adds of a clip, without the front end", f"{file.macs:,}"),
+        ("multiply-adds of an inference, without the front end", f"{file.macs:,}"),
     ]
     if file.latency_ms is not None:
         rows.append(("latency, median, one thread", f"{file.latency_ms:.2f} ms"))

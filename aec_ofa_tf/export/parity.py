@@ -209,10 +209,11 @@ def checked_drop(
     if drop is not None and is_bounded and drop > request.max_map_drop:
         advice = "for int8 of MobileNets split channels (split_channels), "
         split = "" if request.split_channels else advice
+        clips = len(expected) // int(info.extra.get(WINDOWS, 1))
         raise RuntimeError(
             f"{Path(request.path).name}: {task.figure} of the {info.quantization} {info.input} "
             f"file{place} is {drop:.4f} below Keras' (bound {request.max_map_drop:g}) on "
-            f"{len(expected)} clips; no file was written. To lose less, {split}use "
+            f"{clips} clips; no file was written. To lose less, {split}use "
             "more, or more varied, representative clips or another quantisation; or allow a larger "
             "drop (max_map_drop)"
         )

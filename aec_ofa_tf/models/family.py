@@ -173,12 +173,24 @@ def experiment_config(
     labels: Sequence[str],
     front_end: FrontEndConfig,
     clip_secs: float,
+    whole_clip_secs: float | None = None,
 ) -> dict[str, object]:
-    """The content of a run directory's `config.json`, which identifies the experiment."""
+    """The content of a run directory's `config.json`, which identifies the experiment.
+
+    Args:
+        space: the search space.
+        network: the static parts of its networks.
+        labels: names of the classes.
+        front_end: the front end.
+        clip_secs: what a network hears at once.
+        whole_clip_secs: length of the clips whose windows these are; None where they are clips.
+    """
+    windows = {} if whole_clip_secs is None else {"whole_clip_secs": whole_clip_secs}
     return {
         "space": to_config(space),
         "network": to_config(network),
         "labels": list(labels),
         "front_end": asdict(front_end),
         "clip_secs": clip_secs,
+        **windows,
     }

@@ -14,6 +14,7 @@ import soundfile
 from aec_ofa_tf.audio.front_end import FrontEndConfig
 from aec_ofa_tf.dataset import EVALUATION, Dataset
 from aec_ofa_tf.tagging.interpreter import TFLiteModel
+from aec_ofa_tf.training.windowed import windows_of
 
 Clip = Mapping[str, np.ndarray]
 """A row of a batch: id, labels and features."""
@@ -83,7 +84,7 @@ def read_clips(records: Dataset, model: Path | None) -> tuple[ClipExample, ...]:
 def _clips(records: Dataset, features: Sequence[str]) -> Iterator[Clip]:
     for batch in records.evaluation_batches(EVALUATION, _LOOKED_AT, features, limit=_LOOKED_AT):
         arrays = {name: batch[name].numpy() for name in ("id", "labels", *features)}
-        for row in range(len(arrays["id"])):
+        for row in range(0, len(arrays["id"]), windows_of(records)):  # the first of a clip
             yield {name: values[row] for name, values in arrays.items()}
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import tensorflow as tf
 
+from aec_ofa_tf.audio.front_end import FrontEndConfig
 from aec_ofa_tf.audio.log_mel import log_mel
 from aec_ofa_tf.dataset import EVALUATION, Dataset
 from aec_ofa_tf.metrics import evaluate_scores
@@ -15,7 +16,7 @@ from aec_ofa_tf.robustness.conditions import CONDITIONS, Condition
 from aec_ofa_tf.robustness.results import CLEAN, Robustness, require_audio
 from aec_ofa_tf.tasks import default_task
 from aec_ofa_tf.terminal import progress
-from aec_ofa_tf.training.windowed import clip_labels, clip_scores
+from aec_ofa_tf.training.windowed import clip_labels, clip_scores, windows_of
 
 Clips = Mapping[str, tf.Tensor]
 
@@ -85,8 +86,8 @@ def _changed(
     batch: Clips, conditions: Sequence[Condition], records: Dataset, feature: str
 ) -> Iterator[tuple[str, Clips]]:
     """The batch as it is, and under every condition."""
-    yield CLEAN, batch
     front_end = records.front_end
+    yield CLEAN, batch if windows_of(records) == 1 else _heard(batch, batch["waveform"], front_end)
     clips = list(zip(batch["waveform"].numpy(), batch["id"].numpy(), strict=True))
     for condition in conditions:
         waveform = tf.constant(
@@ -95,9 +96,13 @@ def _changed(
         if feature == "waveform":
             yield condition.name, {**batch, "waveform": waveform}
         else:
-            # As records give it: rounded to float16.
-            rounded = tf.cast(tf.cast(log_mel(waveform, front_end), tf.float16), tf.float32)
-            yield condition.name, {**batch, "log_mel": rounded}
+            yield condition.name, _heard(batch, waveform, front_end)
+
+
+def _heard(batch: Clips, waveform: tf.Tensor, front_end: FrontEndConfig) -> Clips:
+    """The batch with the log-mel of a waveform, rounded to float16 as in records."""
+    rounded = tf.cast(tf.cast(log_mel(waveform, front_end), tf.float16), tf.float32)
+    return {**batch, "log_mel": rounded}
 
 
 def _figure(scorer: Scorer, rows: np.ndarray, labels: np.ndarray, records: Dataset) -> float:

@@ -183,7 +183,10 @@ class SearchConfig:
             )
         latency, npu = self.load_latency_table(), self.load_npu_table()
         reserve = self.arena_reserve_bytes
-        held = {budget: budget.lowered(ARENA, reserve) for budget in self.parsed_budgets}
+        try:
+            held = {budget: budget.lowered(ARENA, reserve) for budget in self.parsed_budgets}
+        except ValueError as error:
+            raise ConfigError(f"arena_reserve_bytes: {error}", "arena_reserve_bytes") from error
         try:
             found = members_within(space, tuple(held.values()), network, latency, front_end, npu)
         except UnsatisfiableBudgetError as error:

@@ -14,6 +14,7 @@ from aec_ofa_tf.search.config import SearchConfig
 from aec_ofa_tf.search.tree_evaluator import TreeEvaluator
 from aec_ofa_tf.training.evaluation import SubnetEvaluator
 from aec_ofa_tf.training.run import Run
+from aec_ofa_tf.training.windowed import windows_of
 
 _REPEATED = 2
 
@@ -69,7 +70,8 @@ class ScoringRehearsal:
         """Seconds of scoring every candidate: those of a group, for as many as there will be."""
         few, count = self._candidates(config)
         tree = TreeEvaluator(self._evaluator, subnets_per_walk=config.subnets_per_walk)
-        group = tree.groups(few, self._clips.validation)[0]
+        rows = self._clips.validation * windows_of(self._run.records)
+        group = tree.groups(few, rows)[0]
         secs = _secs(lambda: list(tree.scores(group, self._batches)))
         return self._secs_of_all(secs) * count / len(group)
 

@@ -73,8 +73,9 @@ class TrainConfig:
         mel_mask_bins: SpecAugment's frequency masks have fewer mel bins than this; 1 for no masks.
         class_weights: Weights of the classes in the loss; none: equal weights; balanced: inversely
             proportional to their numbers of training clips.
-        clip_sampling: How training clips are drawn; epochs: each once in an epoch; balanced: each
-            class equally often, then one of its clips (PANNs); clips without a label are a class.
+        clip_sampling: How training clips are drawn; epochs: each once in an epoch; balanced: a
+            class, each alike, then one of its clips, with all of its labels (PANNs); clips without
+            a label are a class.
         calibration_clips: Training clips for recalibrating batch-norm statistics.
         execution: slices: compute only a subnet's channels; masks: compute all channels and set
             the rest to 0, so that shapes are static, which jit_compile needs.

@@ -20,11 +20,22 @@ from aec_ofa_tf.training.windowed import windows_of
 
 
 def crop_frames(records: Dataset, train: TrainConfig) -> int:
-    """Frames of the crops that are trained on; 0 for whole clips."""
+    """Frames of the crops that are trained on; 0 for whole clips.
+
+    Raises:
+        ConfigError: networks hear windows, and crops have another length.
+    """
+    is_windowed = windows_of(records) > 1
     if not train.crop_secs:
-        return records.frames if windows_of(records) > 1 else 0
+        return records.frames if is_windowed else 0
     front_end = records.front_end
     frames = round(train.crop_secs * front_end.sample_rate_hz / front_end.hop_samples)
+    if is_windowed and frames != records.frames:
+        raise ConfigError(
+            f"crop_secs is the length of a window, {records.clip_secs:g} s, where networks hear "
+            f"windows, received {train.crop_secs:g} s",
+            "crop_secs",
+        )
     return max(frames, 1)
 
 

@@ -206,7 +206,8 @@ def training_feed(run: Run, train: TrainConfig, mixup: bool, soft_labels: Path |
         ValueError: the batch cannot be divided equally among the replicas.
     """
     strategy, records = run.devices.strategy, run.records
-    balanced = train.clip_sampling == "balanced"
+    # Data sets of one's own may not have this argument.
+    drawn: dict[str, Any] = {"balanced": True} if train.clip_sampling == "balanced" else {}
     check_divisible(train.batch_size, run.devices.replicas)
     batch_size = train.batch_size * (2 if mixup else 1)
 
@@ -216,7 +217,7 @@ def training_feed(run: Run, train: TrainConfig, mixup: bool, soft_labels: Path |
             first = context.input_pipeline_id * count
             share = Share(first, count, context.num_replicas_in_sync)
             batches = records.training_batches(
-                batch_size, train.seed, start, soft_labels, share, balanced
+                batch_size, train.seed, start, soft_labels, share, **drawn
             )
             # Strings cannot go to a GPU; `ids` reads them again when an error needs them.
             return batches.map(lambda batch: {k: v for k, v in batch.items() if k != "id"})
@@ -224,7 +225,7 @@ def training_feed(run: Run, train: TrainConfig, mixup: bool, soft_labels: Path |
         return records.checked(strategy.distribute_datasets_from_function(part))
 
     def ids(step: int) -> list[str]:
-        stream = records.training_batches(batch_size, train.seed, step, balanced=balanced)
+        stream = records.training_batches(batch_size, train.seed, step, **drawn)
         batch = next(iter(stream))
         return [name.decode(errors="replace") for name in batch["id"].numpy()]
 

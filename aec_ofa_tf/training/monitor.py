@@ -25,6 +25,7 @@ from aec_ofa_tf.reporting.summaries import SummaryLog
 from aec_ofa_tf.training.evaluation import Batches, SubnetEvaluator
 from aec_ofa_tf.training.run import Run, Sizes
 from aec_ofa_tf.training.trainer import Trainer
+from aec_ofa_tf.training.windowed import windows_of
 
 _CLIPS = 4
 """Training clips that are shown; with mixup, two pairs."""
@@ -167,7 +168,8 @@ class Monitor:
         records = self._run.records
         features = ("log_mel", "waveform") if records.payload == "audio" else ("log_mel",)
         batch = next(iter(records.evaluation_batches(TRAIN, _CLIPS, features, limit=_CLIPS)))
-        rows = np.arange(_CLIPS) % len(batch["log_mel"])  # repeats them if there are fewer
+        first = np.arange(0, len(batch["log_mel"]), windows_of(records))  # windows of clips
+        rows = np.resize(first, _CLIPS)  # repeats them if there are fewer
         return {name: tf.gather(values, rows) for name, values in batch.items()}
 
     @cached_property

@@ -17,7 +17,7 @@ SMALL_OPTIONS = NetworkOptions(block_dropout=0.0, embedding_dropout=0.2)
 _WHOLE_BELOW_SECS = 2.0
 
 
-def small_data(clip_secs: float, **changes: Any) -> TrainConfig:
+def small_data(clip_secs: float, is_window: bool = False, **changes: Any) -> TrainConfig:
     """Settings of training for some hundreds to some thousands of recordings.
 
     Clips are mixed as sounds (between-class learning), cut, stretched, coloured and moved; AdamW
@@ -27,6 +27,7 @@ def small_data(clip_secs: float, **changes: Any) -> TrainConfig:
     Args:
         clip_secs: length of a clip in seconds; half of it is trained on at a time, or, below 2 s,
             all of it, since half a word may be another word.
+        is_window: whether clips are windows (`in_windows`), which are trained on as they are.
         changes: fields of `TrainConfig` with other values.
 
     Raises:
@@ -38,12 +39,13 @@ def small_data(clip_secs: float, **changes: Any) -> TrainConfig:
     """
     if not is_number(clip_secs) or not clip_secs > 0:
         raise ConfigError(f"clip_secs is a number above 0, received {clip_secs!r}", "clip_secs")
-    return TrainConfig(**{**small_data_fields(clip_secs), **changes})
+    return TrainConfig(**{**small_data_fields(clip_secs, is_window), **changes})
 
 
-def small_data_fields(clip_secs: float) -> dict[str, Any]:
+def small_data_fields(clip_secs: float, is_window: bool = False) -> dict[str, Any]:
     """The fields of `small_data`, by name."""
     crop_secs = clip_secs / 2 if clip_secs >= _WHOLE_BELOW_SECS else 0.0
+    crop_secs = clip_secs if is_window else crop_secs
     return {
         "batch_size": 32,
         "learning_rate": 3e-3,

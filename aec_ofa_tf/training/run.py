@@ -21,7 +21,7 @@ from aec_ofa_tf.training.devices import Devices
 from aec_ofa_tf.training.disturbing import as_in_training
 from aec_ofa_tf.training.evaluation import Batches, SubnetEvaluator, all_labels
 from aec_ofa_tf.training.student_config import SupernetConfig
-from aec_ofa_tf.training.windowed import Sounding, clip_labels, clip_scores, windows_of
+from aec_ofa_tf.training.windowed import Sounding, clip_labels, clip_scores, whole_secs, windows_of
 from aec_ofa_tf.workdir import StageRecord, Workdir
 
 CACHE_BYTES = 2**30
@@ -83,7 +83,7 @@ class Run:
     def config(self) -> dict[str, object]:
         """The content of `config.json`, which identifies the experiment."""
         data = self.records
-        shape = data.labels, data.front_end, data.clip_secs
+        shape = data.labels, data.front_end, data.clip_secs, whole_secs(data)
         return experiment_config(self.space, self.network, *shape)
 
     def begin(

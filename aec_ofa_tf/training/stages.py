@@ -49,6 +49,7 @@ from aec_ofa_tf.training.student_config import SUBTREE, SubnetConfig, SupernetCo
 from aec_ofa_tf.training.subtree import plan_subtree, subtree_gradients
 from aec_ofa_tf.training.teachers import open_teacher
 from aec_ofa_tf.training.trainer import Teacher
+from aec_ofa_tf.training.windowed import whole_of
 
 _DRAWN = 4096
 """The greatest number of distinct subnets that meet a `sample_budget` and are trained."""
@@ -93,7 +94,8 @@ def write_soft_labels(run: Run, config: SoftLabelsConfig = SoftLabelsConfig()) -
     """
     teacher = open_teacher(run, config)
     run.workdir.begin_stage(SOFT_LABELS, {"teacher": teacher.fingerprint}, begun=True)
-    clips = run.records.write_soft_labels(
+    heard = whole_of(run.records) if teacher.is_of_whole else run.records
+    clips = heard.write_soft_labels(
         teacher.score,
         run.soft_labels_path,
         teacher.fingerprint,

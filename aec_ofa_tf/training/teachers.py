@@ -11,7 +11,7 @@ import numpy as np
 import soxr
 import tensorflow as tf
 
-from aec_ofa_tf.dataset import TRAIN
+from aec_ofa_tf.dataset import TRAIN, Dataset
 from aec_ofa_tf.files import sha256_of
 from aec_ofa_tf.models.keras_files import load_model, model_fingerprint
 from aec_ofa_tf.tagging.interpreter import TFLiteModel
@@ -19,6 +19,7 @@ from aec_ofa_tf.tagging.tagger import Tagger
 from aec_ofa_tf.training.origins import SoftLabelsConfig
 from aec_ofa_tf.training.run import Run
 from aec_ofa_tf.training.stored_scores import StoredScores, check_classes, check_probabilities
+from aec_ofa_tf.training.windowed import whole_of
 
 _BATCH_SIZE = 32
 LABELS_FILE = "labels.txt"
@@ -37,12 +38,14 @@ class Teacher:
         score: from a batch of clean clips to scores, float32 [B, classes], in the records' order.
         feature: what it scores, "log_mel" or "waveform"; None: it knows clips by their ids.
         batch_size: clips per batch.
+        is_of_whole: whether it scores whole clips where networks hear windows of them.
     """
 
     fingerprint: str
     score: Score
     feature: str | None = "log_mel"
     batch_size: int = _BATCH_SIZE
+    is_of_whole: bool = False
 
 
 def open_teacher(run: Run, config: SoftLabelsConfig) -> Teacher:
@@ -83,14 +86,14 @@ def _stored(run: Run, stored: StoredScores) -> Teacher:
 def _keras(run: Run, path: Path) -> Teacher:
     """A `.keras` file that takes the records' log-mel, or waveforms of their rate and length."""
     model, records = load_model(path), run.records
-    takes = {
-        (records.frames, records.front_end.mel_bins): "log_mel",
-        (records.clip_samples,): "waveform",
-    }
-    feature = takes.get(tuple(model.input_shape[1:]))
+    takes = _shapes(records)
+    of_whole = _shapes(whole_of(records))
+    shape = tuple(model.input_shape[1:])
+    is_of_whole = shape in of_whole and shape not in takes
+    feature = {**of_whole, **takes}.get(shape)
     if feature is None:
         raise ValueError(
-            f"{path} takes clips of shape {tuple(model.input_shape[1:])}; the records have "
+            f"{path} takes clips of shape {shape}; the records have "
             + " and ".join(f"{feature} of shape {shape}" for shape, feature in takes.items())
         )
     names = path.parent / LABELS_FILE
@@ -100,7 +103,15 @@ def _keras(run: Run, path: Path) -> Teacher:
     check_classes(path, known, model.output_shape[-1], records.labels, exact)
     columns = _columns(known or records.labels, records.labels)
     teacher = _of_model(model, feature)
-    return replace(teacher, score=lambda batch: teacher.score(batch)[:, columns])
+    return replace(
+        teacher, score=lambda batch: teacher.score(batch)[:, columns], is_of_whole=is_of_whole
+    )
+
+
+def _shapes(records: Dataset) -> dict[tuple[int, ...], str]:
+    """What a model of the records' clips takes, by its shape."""
+    log_mel = records.frames, records.front_end.mel_bins
+    return {log_mel: "log_mel", (records.clip_samples,): "waveform"}
 
 
 def _of_model(
@@ -125,12 +136,14 @@ def _tflite(run: Run, path: Path) -> Teacher:
     columns = _columns(info.labels, records.labels)
     same = info.front_end == records.front_end and info.clip_samples == records.clip_samples
     takes_log_mel = same and info.input == "log_mel"
+    is_of_whole = not same  # which `Tagger` cuts into windows of the file's own length
     feature = "log_mel" if takes_log_mel else "waveform"
     score = model.scores if takes_log_mel else _tagger(path, records.front_end.sample_rate_hz)
     return Teacher(
         sha256_of(path),
         lambda batch: np.stack([score(clip)[columns] for clip in batch[feature].numpy()]),
         feature,
+        is_of_whole=is_of_whole,
     )
 
 

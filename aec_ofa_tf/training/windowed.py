@@ -17,7 +17,7 @@ import tensorflow as tf
 from numpy.typing import ArrayLike
 
 from aec_ofa_tf.audio.front_end import FrontEndConfig
-from aec_ofa_tf.config import ConfigError
+from aec_ofa_tf.config import ConfigError, is_number
 from aec_ofa_tf.dataset import Dataset, DatasetSummary, Share
 from aec_ofa_tf.files import fingerprint
 from aec_ofa_tf.tagging.windows import overall_scores
@@ -218,6 +218,8 @@ def in_windows(data: Dataset, window_secs: float) -> Dataset:
         >>> ofa.in_windows(ofa.open_records("data"), 0.2).windows
         2
     """
+    if not is_number(window_secs):
+        raise ConfigError(f"window_secs is a number, received {window_secs!r}", "window_secs")
     whole = data.whole if isinstance(data, WindowedDataset) else data
     try:
         frames = whole.front_end.frames(window_secs)
@@ -235,13 +237,21 @@ def in_windows(data: Dataset, window_secs: float) -> Dataset:
 def as_heard(data: Dataset, config: Mapping[str, Any]) -> Dataset:
     """A data set as the networks of an experiment hear it.
 
-    Args:
-        data: the data set; of another front end it stays as it is.
-        config: the experiment's `config.json`.
+    One of other clips or another front end, by the experiment's `config.json`, stays as it is.
     """
-    secs = config.get("clip_secs", data.clip_secs)
+    is_windowed = "whole_clip_secs" in config and config["whole_clip_secs"] == data.clip_secs
     is_alike = config.get("front_end") == asdict(data.front_end)
-    return in_windows(data, secs) if is_alike and secs < data.clip_secs else data
+    return in_windows(data, config["clip_secs"]) if is_windowed and is_alike else data
+
+
+def whole_secs(data: Dataset) -> float | None:
+    """Length of the clips whose windows are heard, in seconds; None where clips are heard whole."""
+    return data.whole.clip_secs if isinstance(data, WindowedDataset) else None
+
+
+def whole_of(data: Dataset) -> Dataset:
+    """The data set of whole clips."""
+    return data.whole if isinstance(data, WindowedDataset) else data
 
 
 def windows_of(data: Dataset) -> int:

@@ -6,11 +6,13 @@ No TensorFlow here.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 from absl import flags
 
+from aec_ofa_tf.audio.front_end import FrontEndConfig
 from aec_ofa_tf.config import ConfigError
 from aec_ofa_tf.costs.budget import Budget
 from aec_ofa_tf.export.config import ExportConfig, needed_by
@@ -63,6 +65,16 @@ class TrainFlags:
     search: SearchConfig | None
     export: ExportConfig | None
     window_secs: float | None = None
+
+    def heard_frames(self, front_end: FrontEndConfig, clip_secs: float) -> int:
+        """Frames of what a network hears at once.
+
+        Raises:
+            ValueError: that is more than a clip, or too short for the front end.
+        """
+        secs = self.heard_secs(clip_secs)
+        with naming("window_secs") if self.window_secs else nullcontext():
+            return front_end.frames(secs)
 
     def heard_secs(self, clip_secs: float) -> float:
         """What a network hears at once, in seconds.
@@ -158,7 +170,7 @@ def train_flags() -> TrainFlags:
         raise ValueError(f"unknown --stages {unknown}; use any of {', '.join(STAGES)} and subnet")
     if time_budget.is_small() and set(stages) - {"prepare"}:
         secs = FLAGS.window_secs or _clip_secs(stages)
-        time_budget.set_training(secs, space.space_from_flags())
+        time_budget.set_training(secs, space.space_from_flags(), bool(FLAGS.window_secs))
     return _request(stages, hours)
 
 

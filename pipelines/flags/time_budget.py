@@ -70,15 +70,16 @@ def set_sizes() -> None:
         _set({**channels, "supernet_init": "teacher", "largest_steps": 0})
 
 
-def set_training(clip_secs: float, space: SearchSpace) -> None:
+def set_training(clip_secs: float, space: SearchSpace, is_window: bool = False) -> None:
     """Sets the flags of training that are not given by the recipe.
 
     Args:
-        clip_secs: length of a clip.
+        clip_secs: length of a clip, or of the windows that networks hear.
         space: the search space.
+        is_window: whether it is that of windows.
     """
     if is_small():
-        _set({**small_data_fields(clip_secs), "student_mixup": True})
+        _set({**small_data_fields(clip_secs, is_window), "student_mixup": True})
         if isinstance(space, Cnn10Space):
             options = {
                 field.name: getattr(SMALL_OPTIONS, field.name) for field in fields(SMALL_OPTIONS)

@@ -1,5 +1,8 @@
 """Networks that hear windows of clips: from the cut to a file that is scored on whole clips."""
 
+import shutil
+
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -9,7 +12,9 @@ from aec_ofa_tf.audio.front_end import PANNS
 from aec_ofa_tf.config import ConfigError
 from aec_ofa_tf.dataset import EVALUATION, TRAIN, VALIDATION
 from aec_ofa_tf.export.scoring import evaluate_file
+from aec_ofa_tf.planning import small_stages
 from aec_ofa_tf.tagging.windows import OverallScores
+from aec_ofa_tf.training.disturbing import crop_frames
 from aec_ofa_tf.training.noise import NoiseDataset
 from aec_ofa_tf.training.windowed import Sounding, clip_labels, clip_scores, in_windows
 from tests.recordings import source
@@ -18,6 +23,7 @@ from tfrecords.prepare_config import PrepareConfig
 from tfrecords.records import open_records
 
 CLIP_SECS, WINDOW_SECS = 0.64, 0.32
+CROPS = ofa.TrainConfig(crop_secs=0.4)
 DATA = NoiseDataset(("a", "b"), True, PANNS, 1.0, {TRAIN: 6, VALIDATION: 5})
 
 
@@ -46,10 +52,18 @@ def test_a_window_of_a_whole_clip_changes_nothing():
     assert in_windows(in_windows(DATA, 0.2), 0.5).windows == 2
 
 
-@pytest.mark.parametrize("secs", [1.01, 0.0, -1.0, float("nan"), 1e-3])
+@pytest.mark.parametrize("secs", [1.01, 0.0, -1.0, float("nan"), 1e-3, "0.4", None, True])
 def test_a_window_that_no_clip_has_is_refused(secs):
     with pytest.raises(ConfigError, match="window_secs"):
         in_windows(DATA, secs)
+
+
+def test_windows_are_what_is_trained_on():
+    data = in_windows(DATA, 0.4)
+    assert crop_frames(data, ofa.TrainConfig()) == crop_frames(DATA, CROPS) == 40
+    assert crop_frames(data, CROPS) == 40
+    with pytest.raises(ConfigError, match=r"crop_secs is the length of a window, 0\.5 s"):
+        crop_frames(in_windows(DATA, 0.5), CROPS)
 
 
 @pytest.mark.parametrize("task", ["single_label", "multi_label"])
@@ -135,3 +149,42 @@ def test_a_run_of_windows_opens_on_whole_records(experiment, records):
     assert opened.evaluate(subnet).metrics == experiment.evaluate(subnet).metrics
     with pytest.raises(ValueError, match="belongs to another experiment"):
         ofa.Experiment(experiment.workdir.path, records, experiment.space)
+
+
+def test_a_run_of_whole_clips_does_not_open_on_longer_ones(records, tmp_path):
+    space = ofa.search_space("[2,2,2]", base_channels=4)
+    ofa.Experiment(tmp_path / "run", records, space)
+    longer = PrepareConfig("folder", 2 * CLIP_SECS, length_policy="repeat")
+    prepare(source(tmp_path / "raw", 2, 1, 1), longer, tmp_path / "longer")
+    with pytest.raises(ValueError, match="belongs to another experiment"):
+        ofa.Experiment.open(tmp_path / "run", open_records(tmp_path / "longer"))
+
+
+def test_a_plan_for_small_data_trains_on_windows(experiment):
+    train = small_stages(experiment.run).supernet.train
+    assert (train.crop_secs, train.crop_silence) == (WINDOW_SECS, 0.5)
+
+
+def test_a_teacher_of_whole_clips_scores_whole_clips(experiment, records, tmp_path):
+    heard = []
+
+    @keras.saving.register_keras_serializable("tests")
+    class Mean(keras.layers.Layer):
+        def call(self, log_mel):
+            heard.append(log_mel.shape[1])
+            return tf.nn.sigmoid(tf.reduce_mean(log_mel, axis=1)[:, :3])
+
+    log_mel = keras.Input((records.frames, 64))
+    keras.Model(log_mel, Mean()(log_mel)).save(tmp_path / "teacher.keras")
+    heard.clear()
+    copy = tmp_path / "run"
+    shutil.copytree(experiment.workdir.path, copy)
+    shutil.rmtree(copy / "soft_labels")
+    (copy / "stages" / "soft_labels.json").unlink()
+
+    result = ofa.Experiment.open(copy, records).soft_labels(
+        ofa.SoftLabelsConfig(teacher_model=str(tmp_path / "teacher.keras"))
+    )
+
+    assert result.clips == 12
+    assert set(heard) == {records.frames}

@@ -98,6 +98,27 @@ def _keep_used_tensors(graph: schema.SubGraphT) -> None:
         operator.outputs = [numbers[old] for old in operator.outputs]
 
 
+def dependencies(tflite_bytes: bytes) -> list[set[int]]:
+    """The operators whose outputs each operator of a flatbuffer takes, by number."""
+    model = schema.ModelT.InitFromPackedBuf(tflite_bytes, 0)
+    (graph,) = model.subgraphs
+    makers = {int(i): n for n, o in enumerate(graph.operators) for i in o.outputs}
+    return [{makers[i] for i in map(int, o.inputs) if i in makers} for o in graph.operators]
+
+
+def with_order(tflite_bytes: bytes, order: Sequence[int]) -> bytes:
+    """A flatbuffer whose operators run in another order.
+
+    Args:
+        tflite_bytes: the flatbuffer.
+        order: numbers of its operators, each after those that it depends on.
+    """
+    model = schema.ModelT.InitFromPackedBuf(tflite_bytes, 0)
+    (graph,) = model.subgraphs
+    graph.operators = [graph.operators[number] for number in order]
+    return _packed(model, len(tflite_bytes))
+
+
 def slim(tflite_bytes: bytes) -> bytes:
     """A flatbuffer without names, signatures and metadata, which microcontrollers do not read.
 

@@ -82,6 +82,21 @@ def run_micro(
         return Integers(*(np.load(place / name) for name in names)), Arena(**arena)
 
 
+def recorded_arenas(models: Sequence[bytes], folder: Path) -> list[int]:
+    """The recorded arena of each flatbuffer, in bytes, from a child process.
+
+    Raises:
+        RuntimeError: the interpreter cannot open one of them.
+    """
+    with tempfile.TemporaryDirectory(dir=folder) as name:
+        place = Path(name)
+        for number, content in enumerate(models):
+            (place / f"{number}-{runner.MODEL_FILE}").write_bytes(content)
+        arguments = ["-m", runner.MODULE, runner.ARENAS, str(len(models))]
+        run_child(arguments, place, "planning the file's arena")
+        return json.loads((place / runner.ARENA_FILE).read_text("utf-8"))
+
+
 class ReferenceModel:
     """A file in LiteRT by the reference kernels, which the micro interpreter's were made from.
 

@@ -19,10 +19,12 @@ from aec_ofa_tf.micro.graph import (
     GraphOperator,
     graph_operators,
     slim,
+    with_order,
     without_first_reshape,
 )
 from aec_ofa_tf.micro.interpreter import ReferenceModel, run_micro
 from aec_ofa_tf.micro.operators import OPERATORS
+from aec_ofa_tf.micro.order import least_arena_order
 from aec_ofa_tf.micro.report import MicroFigures, NpuFigures, PortReport
 from aec_ofa_tf.micro.targets import MICRO
 from aec_ofa_tf.micro.vela import compile_for_npu
@@ -95,6 +97,9 @@ def make_port(
     files: dict[str, bytes] = {}
     if request.target == MICRO:
         lean = without_first_reshape(tflite_bytes)
+        _check_operators(request, graph_operators(lean))
+        order = least_arena_order(slim(lean), folder)
+        lean = with_order(lean, order)
         content, used = slim(lean), graph_operators(lean)
         micro, arena_bytes = _checked(model, request, content, used, reference, folder)
     else:
@@ -151,7 +156,6 @@ def _checked(
     folder: Path,
 ) -> tuple[MicroFigures, int]:
     """The figures of the file in the micro interpreter, and an arena that does."""
-    _check_operators(request, operators)
     inputs = reference.input.from_floats(request.parity_clips)
     received, arena = run_micro(content, inputs, operators, folder)
     expected = reference.run(inputs)

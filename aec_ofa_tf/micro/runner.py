@@ -23,6 +23,7 @@ INPUTS_FILE = "inputs.npy"
 OUTPUTS_FILE = "outputs.npy"
 LOGITS_FILE = "logits.npy"
 ARENA_FILE = "arena.json"
+ARENAS = "arenas"
 
 _LARGE_ARENA = 2**29
 """Pages of memory are taken only when they are touched."""
@@ -35,8 +36,12 @@ _RECORD_FILE = "record.txt"
 def main() -> None:
     """Runs `MODEL_FILE` on `INPUTS_FILE`; writes outputs, logits and the arena.
 
-    The number of the tensor of logits is the one argument.
+    The number of the tensor of logits is the one argument. With `ARENAS` and a count, it writes the
+    arenas of so many files.
     """
+    if sys.argv[1] == ARENAS:
+        _write_arenas(int(sys.argv[2]))
+        return
     content, inputs = Path(MODEL_FILE).read_bytes(), np.load(INPUTS_FILE)
     outputs, logits = _scores(content, inputs, int(sys.argv[1]))
     np.save(OUTPUTS_FILE, outputs)
@@ -46,6 +51,12 @@ def main() -> None:
     arena = _recorded(interpreter)
     arena["enough"] = _enough(content, inputs[:1], arena["total"])
     Path(ARENA_FILE).write_text(json.dumps(arena), encoding="utf-8")
+
+
+def _write_arenas(count: int) -> None:
+    files = [Path(f"{number}-{MODEL_FILE}") for number in range(count)]
+    found = [_recorded(_open(file.read_bytes(), _LARGE_ARENA))["total"] for file in files]
+    Path(ARENA_FILE).write_text(json.dumps(found), encoding="utf-8")
 
 
 def _scores(content: bytes, inputs: np.ndarray, tensor: int) -> tuple[np.ndarray, np.ndarray]:

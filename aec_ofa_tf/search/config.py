@@ -42,8 +42,8 @@ class SearchConfig:
             budgets on NPUs such as ethos_u55_128_ms<=5. Where Vela is installed, winners are
             compiled as a whole too, and one that is not within its budget makes way for the next.
         arena_reserve_bytes: Bytes by which the arena_bytes of a subnet stay below their bound, for
-            what its file needs besides: with split channels 17,000 and more. The file is held to
-            the bound itself.
+            what its file needs besides: with split channels 3,000. The file is held to the bound
+            itself.
         search_memory_mib: Memory for clips and scores in MiB. Clips that do not fit are read again
             in every walk. The scores of one subnet and the activations of one batch are always in
             memory.

@@ -84,6 +84,30 @@ class DatasetSummary:
     directory: Path | None = None
 
 
+class _Timed(Protocol):
+    """What has a length in seconds, and a front end."""
+
+    @property
+    def front_end(self) -> FrontEndConfig: ...
+
+    @property
+    def clip_secs(self) -> float: ...
+
+
+class ClipLengths:
+    """The lengths of clips that follow from their seconds, for data sets."""
+
+    @property
+    def clip_samples(self: _Timed) -> int:
+        """Length of a clip in samples."""
+        return self.front_end.clip_samples(self.clip_secs)
+
+    @property
+    def frames(self: _Timed) -> int:
+        """Frames of a clip's log-mel."""
+        return self.front_end.frames(self.clip_secs)
+
+
 class Dataset(Protocol):
     """Labelled clips of equal length in three splits."""
 
@@ -170,8 +194,8 @@ class Dataset(Protocol):
             start_step: number of the first batch.
             soft_labels: directory written by `write_soft_labels`, or None.
             share: the parts of every batch to yield, one after another.
-            balanced: whether clips are drawn with replacement, all classes equally often, instead
-                of each once in an epoch.
+            balanced: whether a class is drawn, each alike, and then one of its clips, instead of
+                each clip once in an epoch.
 
         Returns:
             Batches with the entries of `evaluation_batches` for log_mel; `step`: int64 scalar, the

@@ -76,14 +76,13 @@ def training_batches(
     seed: int,
     start_step: int = 0,
     soft_labels: Path | str | None = None,
-    split: str = TRAIN,
     share: Share = Share(),
     balanced: bool = False,
 ) -> tf.data.Dataset:
-    """An endless stream of shuffled batches of static size.
+    """An endless stream of shuffled batches of the train split, of static size.
 
     Epoch e yields every clip once, in a permutation that depends on (seed, e) only. A batch may
-    contain clips of two or more epochs, so a split may be smaller than a batch and no clip is
+    contain clips of two or more epochs, so the split may be smaller than a batch and no clip is
     left out. Balanced, an epoch is as many draws with replacement, which depend on (seed, e) too.
 
     Args:
@@ -92,9 +91,8 @@ def training_batches(
         seed: seed of the order.
         start_step: number of batches to skip; they are not read.
         soft_labels: directory written by `soft_labels.write_soft_labels` for these records.
-        split: the split to read.
         share: the parts of every batch to yield, one after another.
-        balanced: whether all classes are drawn equally often (`shares_of_classes`).
+        balanced: whether a class is drawn, each alike, then one of its clips (`class_shares`).
 
     Returns:
         Batches with the entries of `evaluation_batches` for log_mel; `step`: int64 scalar, the
@@ -110,9 +108,9 @@ def training_batches(
             f"make batch_size a multiple of the {share.of} replicas"
         )
     part = batch_size // share.of
-    batch_of = _batch_function(records, split, part, soft_labels)
-    chances = _known_shares(records, split) if balanced else None
-    order = _order_function(records.clips(split), part, seed, chances)
+    batch_of = _batch_function(records, part, soft_labels)
+    shares = records.class_shares if balanced else None
+    order = _order_function(records.clips(TRAIN), part, seed, shares)
 
     def numbers_of(turn: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         step, replica = turn // share.count, share.first + turn % share.count
@@ -127,13 +125,13 @@ def training_batches(
 
 
 def _batch_function(
-    records: Records, split: str, clips: int, soft_labels: Path | str | None
+    records: Records, clips: int, soft_labels: Path | str | None
 ) -> Callable[[tf.Tensor, tf.Tensor], Batch]:
     """A function from the number of a step and the record numbers of its clips to the batch."""
-    lookup = _training_lookup(records, split, records.reader(split))
+    lookup = _training_lookup(records, records.reader(TRAIN))
     soft = None
     if soft_labels is not None:
-        soft = open_soft_labels(records, Path(soft_labels), split).lookup()
+        soft = open_soft_labels(records, Path(soft_labels)).lookup()
 
     def batch_of(step: tf.Tensor, numbers: tf.Tensor) -> Batch:
         batch = lookup(numbers)
@@ -157,45 +155,39 @@ def clip_order(clips: int, seed: int, epoch: int) -> np.ndarray:
     return np.argsort(keys, kind="stable")
 
 
-def shares_of_classes(records: Records, split: str = TRAIN) -> np.ndarray:
-    """The chance of each clip if all classes are drawn equally often; reads the whole split.
+def class_shares(records: Records) -> np.ndarray:
+    """The chance of each training clip if a class is drawn, each alike, then one of its clips.
 
-    Clips without a label count as a class of their own.
+    A clip of several labels has the chances of all of them; clips without a label are a class. All
+    training records are read.
 
     Returns:
         float64 [clips], in stored order; its sum is 1.
     """
-    weights = 1 / np.maximum(records.clips_per_label(split), 1)
-    batches = records.evaluation_batches(split, _CACHE_BATCH, features=())
-    chances = np.concatenate([batch["labels"].numpy() @ weights for batch in batches])
-    unlabelled = chances == 0
-    chances[unlabelled] = 1 / max(np.count_nonzero(unlabelled), 1)
-    return chances / chances.sum()
+    weights = 1 / np.maximum(records.clips_per_label(TRAIN), 1)
+    batches = records.evaluation_batches(TRAIN, _CACHE_BATCH, features=())
+    shares = np.concatenate([batch["labels"].numpy() @ weights for batch in batches])
+    unlabelled = shares == 0
+    shares[unlabelled] = 1 / max(np.count_nonzero(unlabelled), 1)
+    return shares / shares.sum()
 
 
-def _known_shares(records: Records, split: str) -> np.ndarray:
-    """`shares_of_classes`, read once for an opened directory."""
-    if split not in records.known_shares:
-        records.known_shares[split] = shares_of_classes(records, split)
-    return records.known_shares[split]
-
-
-def balanced_order(chances: np.ndarray, seed: int, epoch: int) -> np.ndarray:
+def balanced_order(shares: np.ndarray, seed: int, epoch: int) -> np.ndarray:
     """The draws of an epoch with replacement, int64 [clips], by the chance of each clip."""
-    keys = np.random.Philox(key=np.array([seed, epoch], np.uint64)).random_raw(len(chances))
+    keys = np.random.Philox(key=np.array([seed, epoch], np.uint64)).random_raw(len(shares))
     uniform = (keys >> np.uint64(11)) * 2.0**-53
-    edges = np.cumsum(chances)
+    edges = np.cumsum(shares)
     return np.searchsorted(edges / edges[-1], uniform, side="right")
 
 
 def _order_function(
-    clips: int, batch_size: int, seed: int, chances: np.ndarray | None
+    clips: int, batch_size: int, seed: int, shares: np.ndarray | None
 ) -> Callable[[tf.Tensor], tf.Tensor]:
     @lru_cache(maxsize=4)
     def order(epoch: int) -> np.ndarray:
-        if chances is None:
+        if shares is None:
             return clip_order(clips, seed, epoch)
-        return balanced_order(chances, seed, epoch)
+        return balanced_order(shares, seed, epoch)
 
     def numbers(step: np.ndarray) -> np.ndarray:
         positions = int(step) * batch_size + np.arange(batch_size)
@@ -207,21 +199,19 @@ def _order_function(
     return function
 
 
-def _training_lookup(
-    records: Records, split: str, reader: ShardReader
-) -> Callable[[tf.Tensor], Batch]:
+def _training_lookup(records: Records, reader: ShardReader) -> Callable[[tf.Tensor], Batch]:
     """A function from record numbers to clips, which reads them from memory or from disk.
 
     Audio records are decoded once and kept in memory if they fit into `CACHE_BYTES`.
     """
     clip_bytes = records.frames * records.front_end.mel_bins * np.dtype(np.float16).itemsize
     if records.payload == "audio" and len(reader) * clip_bytes <= CACHE_BYTES:
-        return _cached_lookup(records, split)
+        return _cached_lookup(records)
     return clip_lookup(records, reader)
 
 
-def _cached_lookup(records: Records, split: str) -> Callable[[tf.Tensor], Batch]:
-    batches = list(records.checked(evaluation_batches(records, split, _CACHE_BATCH)))
+def _cached_lookup(records: Records) -> Callable[[tf.Tensor], Batch]:
+    batches = list(records.checked(evaluation_batches(records, TRAIN, _CACHE_BATCH)))
     columns = {
         name: np.concatenate([batch[name].numpy() for batch in batches])
         for name in ("id", "labels")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 
 from aec_ofa_tf.audio.front_end import FrontEndConfig
 from aec_ofa_tf.config import ConfigError
-from aec_ofa_tf.dataset import TRAIN, DatasetSummary, Share
+from aec_ofa_tf.dataset import TRAIN, ClipLengths, DatasetSummary, Share
 from tfrecords.checked import Batch, CheckedBatches
 from tfrecords.manifest import Manifest, ManifestError, damage, load_manifest
 from tfrecords.python_functions import python_function, without_autograph
@@ -23,18 +23,16 @@ from tfrecords.shards import RecordError, ShardReader, open_shards
 
 
 @dataclass(frozen=True)
-class Records:
+class Records(ClipLengths):
     """A directory of records whose manifest has been checked; an `aec_ofa_tf.dataset.Dataset`.
 
     Attributes:
         data_dir: the directory.
         manifest: its manifest.
-        known_shares: chances of the clips of a split that is drawn by class, once they are known.
     """
 
     data_dir: Path
     manifest: Manifest
-    known_shares: dict[str, np.ndarray] = field(default_factory=dict, compare=False, repr=False)
 
     def __repr__(self) -> str:
         clips = ", ".join(f"{count} {split}" for split, count in self.manifest.clips.items())
@@ -67,16 +65,6 @@ class Records:
     def clip_secs(self) -> float:
         """Length of a clip in seconds."""
         return self.manifest.configuration["clip_secs"]
-
-    @property
-    def clip_samples(self) -> int:
-        """Samples of a clip."""
-        return self.front_end.clip_samples(self.clip_secs)
-
-    @property
-    def frames(self) -> int:
-        """Frames of a clip's log-mel."""
-        return self.front_end.frames(self.clip_secs)
 
     @property
     def fingerprint(self) -> str:
@@ -157,6 +145,13 @@ class Records:
         return dataset.training_batches(
             self, batch_size, seed, start_step, soft_labels, share=share, balanced=balanced
         )
+
+    @cached_property
+    def class_shares(self) -> np.ndarray:
+        """As `dataset.class_shares`, read once."""
+        from tfrecords import dataset
+
+        return dataset.class_shares(self)
 
     def training_position(self, batch_size: int, step: int) -> tuple[int, int]:
         """Epoch, and position in its order, of the first clip after `step` batches."""

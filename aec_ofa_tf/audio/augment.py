@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from aec_ofa_tf.audio.front_end import PANNS
 
-_SILENCE_DB = 1.0
+SILENCE_DB = 1.0
 """A frame is silent if none of its mel bins exceeds the floor by more."""
 _EVENED_DB = 20.0
 """The greatest change of a clip's level before it is mixed."""
@@ -175,7 +175,7 @@ def _scaled(draws: tf.Tensor, count: tf.Tensor | int) -> tf.Tensor:
 def _sounding(log_mel: tf.Tensor, floor_db: float) -> tuple[tf.Tensor, tf.Tensor]:
     """First frame and number of frames of what is left of a clip without silence at its ends."""
     frames = tf.shape(log_mel)[1]
-    loud = tf.reduce_max(log_mel, axis=2) > tf.cast(floor_db + _SILENCE_DB, log_mel.dtype)
+    loud = tf.reduce_max(log_mel, axis=2) > tf.cast(floor_db + SILENCE_DB, log_mel.dtype)
     first = tf.argmax(loud, axis=1, output_type=tf.int32)
     last = frames - tf.argmax(loud[:, ::-1], axis=1, output_type=tf.int32)
     silent = ~tf.reduce_any(loud, axis=1)

@@ -12,7 +12,7 @@ import tensorflow as tf
 from numpy.typing import ArrayLike
 
 from aec_ofa_tf.audio.front_end import FrontEndConfig
-from aec_ofa_tf.dataset import SPLITS, TRAIN, Dataset, DatasetSummary, Share
+from aec_ofa_tf.dataset import SPLITS, TRAIN, ClipLengths, Dataset, DatasetSummary, Share
 from aec_ofa_tf.training.windowed import WindowedDataset, in_windows
 
 _MEAN_DB, _SPREAD_DB = -40.0, 10.0
@@ -20,7 +20,7 @@ _LOUDNESS = 0.1
 
 
 @dataclass(frozen=True)
-class NoiseDataset:
+class NoiseDataset(ClipLengths):
     """Noise at the level of log-mels, with random labels; see `dataset.Dataset`.
 
     Attributes:
@@ -63,16 +63,6 @@ class NoiseDataset:
         )
 
     @property
-    def clip_samples(self) -> int:
-        """Length of a clip in samples."""
-        return self.front_end.clip_samples(self.clip_secs)
-
-    @property
-    def frames(self) -> int:
-        """Frames of a clip's log-mel."""
-        return self.front_end.frames(self.clip_secs)
-
-    @property
     def summary(self) -> DatasetSummary:
         """The number of clips."""
         return DatasetSummary("noise", dict(self.clips_of), 0, 0, self.fingerprint)
@@ -109,11 +99,9 @@ class NoiseDataset:
         share: Share = Share(),
         balanced: bool = False,
     ) -> tf.data.Dataset:
-        """Those of real data, or the same batch, endlessly; soft labels are random."""
+        """Those of real data, in any order, or the same batch; soft labels are random."""
         if self.records is not None:
-            batches = self.records.training_batches(
-                batch_size, seed, start_step, None, share, balanced
-            )
+            batches = self.records.training_batches(batch_size, seed, start_step, None, share)
             return batches if soft_labels is None else batches.map(_with_soft_labels)
         batch = self._batch(TRAIN, batch_size // share.of, ("log_mel",))
         if soft_labels is not None:

@@ -16,21 +16,19 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import ArrayLike
 
+from aec_ofa_tf.audio.augment import SILENCE_DB
 from aec_ofa_tf.audio.front_end import FrontEndConfig
 from aec_ofa_tf.config import ConfigError, is_number
-from aec_ofa_tf.dataset import Dataset, DatasetSummary, Share
+from aec_ofa_tf.dataset import ClipLengths, Dataset, DatasetSummary
 from aec_ofa_tf.files import fingerprint
 from aec_ofa_tf.tagging.windows import overall_scores
 
 if TYPE_CHECKING:
     from aec_ofa_tf.training.evaluation import Batches
 
-_SILENCE_DB = 1.0
-"""A window with no more than this above the front end's floor is digital silence."""
-
 
 @dataclass(frozen=True, eq=False)
-class WindowedDataset:
+class WindowedDataset(ClipLengths):
     """A data set whose clips are scored in windows that cover them evenly; an `ofa` data set.
 
     `evaluation_batches` gives a row per window, those of a clip one after another, and
@@ -67,16 +65,6 @@ class WindowedDataset:
     def front_end(self) -> FrontEndConfig:
         """The parameters of the log-mel."""
         return self.whole.front_end
-
-    @property
-    def clip_samples(self) -> int:
-        """Length of a window in samples."""
-        return self.front_end.clip_samples(self.clip_secs)
-
-    @property
-    def frames(self) -> int:
-        """Frames of a window's log-mel."""
-        return self.front_end.frames(self.clip_secs)
 
     @property
     def payload(self) -> str:
@@ -127,19 +115,9 @@ class WindowedDataset:
         """
         return _Cut(self.whole.evaluation_batches(split, batch_size, features, limit), self._cut)
 
-    def training_batches(
-        self,
-        batch_size: int,
-        seed: int,
-        start_step: int = 0,
-        soft_labels: Path | None = None,
-        share: Share = Share(),
-        balanced: bool = False,
-    ) -> tf.data.Dataset:
-        """Batches of whole clips."""
-        return self.whole.training_batches(
-            batch_size, seed, start_step, soft_labels, share, balanced
-        )
+    def training_batches(self, *how: Any, **named: Any) -> tf.data.Dataset:
+        """Batches of whole clips; arguments as of the whole data set's."""
+        return self.whole.training_batches(*how, **named)
 
     def training_position(self, batch_size: int, step: int) -> tuple[int, int]:
         """Epoch, and position in its order, of the first clip after `step` batches."""
@@ -239,7 +217,7 @@ def as_heard(data: Dataset, config: Mapping[str, Any]) -> Dataset:
 
     One of other clips or another front end, by the experiment's `config.json`, stays as it is.
     """
-    is_windowed = "whole_clip_secs" in config and config["whole_clip_secs"] == data.clip_secs
+    is_windowed = config.get("whole_clip_secs") == data.clip_secs
     is_alike = config.get("front_end") == asdict(data.front_end)
     return in_windows(data, config["clip_secs"]) if is_windowed and is_alike else data
 
@@ -294,6 +272,6 @@ class Sounding:
         """The batches that have sound."""
         for batch in self.batches:
             loudest = tf.reduce_max(batch["log_mel"], axis=[1, 2])
-            heard = tf.where(loudest > self.floor_db + _SILENCE_DB)[:, 0]
+            heard = tf.where(loudest > self.floor_db + SILENCE_DB)[:, 0]
             if len(heard):
                 yield {name: tf.gather(values, heard) for name, values in batch.items()}

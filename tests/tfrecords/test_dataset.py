@@ -12,10 +12,8 @@ from tests.recordings import SECS, source
 from tfrecords import dataset
 from tfrecords.dataset import (
     Share,
-    balanced_order,
     clip_order,
     evaluation_batches,
-    shares_of_classes,
     training_batches,
 )
 from tfrecords.manifest import ManifestError
@@ -98,33 +96,6 @@ def test_orders_are_uniform():
     counts = np.bincount(first, minlength=5)
     assert counts.min() > 330
     assert counts.max() < 470
-
-
-def test_balanced_draws_have_all_classes_equally_often(records):
-    chances = shares_of_classes(records)
-    (labels,) = (batch["labels"] for batch in evaluation_batches(records, "train", 99))
-    assert chances.sum() == pytest.approx(1)
-    # A clip of two labels has the chances of both.
-    expected = (labels / labels.numpy().sum(axis=0)).numpy().sum(axis=1)
-    np.testing.assert_allclose(chances, expected / expected.sum(), rtol=1e-6)
-
-    drawn = np.concatenate([balanced_order(chances, 3, epoch) for epoch in range(4000)])
-
-    counts = np.bincount(drawn, minlength=len(chances))
-    np.testing.assert_allclose(counts / counts.sum(), chances, atol=0.005)
-    assert drawn.max() < len(chances)
-
-
-def test_clips_without_a_label_are_a_class(tmp_path):
-    raw = source(tmp_path / "raw", train=6)
-    bare = [replace(clip, labels=()) for clip in raw.clips[:2]]
-    prepare(replace(raw, clips=(*bare, *raw.clips[2:])), CONFIG, tmp_path / "records")
-    made = open_records(tmp_path / "records")
-    (batch,) = evaluation_batches(made, "train", 99)
-    chances = shares_of_classes(made)
-    without = batch["labels"].numpy().sum(axis=1) == 0
-    assert np.count_nonzero(without) == 2
-    assert chances[without].sum() == pytest.approx(1 / 4)
 
 
 @pytest.mark.parametrize("balanced", [False, True])

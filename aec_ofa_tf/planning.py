@@ -182,8 +182,8 @@ def measure(run: Run, stages: PlannedStages, clips: Mapping[str, int]) -> Measur
         largest_secs, sampled_secs = rehearsal.supernet(supernet)
     fixed["start of the stages"] = rehearsal.start_secs
     if teacher and supernet.distill_from == "cache":
-        fixed["soft labels"] = FORWARD * teacher_secs / teacher.train.batch_size * clips[TRAIN]
-        fixed["soft labels"] *= windows_of(noise)
+        scored = windows_of(noise) * clips[TRAIN]
+        fixed["soft labels"] = FORWARD * teacher_secs / teacher.train.batch_size * scored
     fixed |= _scoring_secs(run, stages, clips)
     fixed["these measurements"] = time.monotonic() - began
     return MeasuredSecs(

@@ -208,6 +208,8 @@ def _seconds(
     request: TrainFlags, found: PlannedData, network: NetworkConfig, todo: set[str]
 ) -> dict[str, float]:
     """Seconds of the stages that are left, except for search and conversion."""
+    from aec_ofa_tf.training.windowed import windows_of
+
     secs = {}
     if "prepare" in todo:
         secs["prepare"] = found.clip_prepare_secs * sum(found.clips.values())
@@ -216,8 +218,8 @@ def _seconds(
     if "soft_labels" in todo and request.teacher and "teacher" in secs:
         steps = max(request.teacher.steps - _newest_step("teacher"), 1)
         train = secs["teacher"] / steps / request.teacher.train.batch_size
-        windows = -(-found.front_end.frames(found.clip_secs) // network.frames)
-        secs["soft_labels"] = _FORWARD * train * found.clips[TRAIN] * windows
+        scored = windows_of(found.noise({}, request.window_secs)) * found.clips[TRAIN]
+        secs["soft_labels"] = _FORWARD * train * scored
     return {stage: round(secs[stage], 1) for stage in request.stages if stage in secs}
 
 

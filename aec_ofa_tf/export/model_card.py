@@ -15,7 +15,7 @@ from aec_ofa_tf.export.results import ConvertedFile
 from aec_ofa_tf.files import replacing
 from aec_ofa_tf.micro.report import PortReport
 from aec_ofa_tf.reporting.machine import Machine
-from aec_ofa_tf.tagging.model_file import WINDOWS, ModelInfo
+from aec_ofa_tf.tagging.model_file import ModelInfo
 from aec_ofa_tf.tasks import get_task
 
 NOT_STATED = "not stated"
@@ -128,9 +128,9 @@ def _data(file: ConvertedFile, info: ModelInfo, context: CardContext) -> str:
     data = context.data
     clips = ", ".join(f"{data.clips.get(split, 0):,} {split}" for split in SPLITS)
     heard = f"of {info.clip_samples / info.sample_rate_hz:g} s"
-    if windows := info.extra.get(WINDOWS):
+    if info.windows_per_clip > 1:
         combined = "mean" if get_task(info.task).single_label else "highest"
-        heard = f"in {windows} windows {heard}, scored by their {combined}"
+        heard = f"in {info.windows_per_clip} windows {heard}, scored by their {combined}"
     chosen = ", the subnet was chosen on the validation split" if file.budget else ""
     return (
         f"- Data set: {data.name}; clips {heard}: {clips}. Left out: {data.quarantined:,} "

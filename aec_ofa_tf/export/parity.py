@@ -14,7 +14,7 @@ from aec_ofa_tf.export.request import ConversionRequest
 from aec_ofa_tf.metrics import defined_classes
 from aec_ofa_tf.pinned_keras import keras
 from aec_ofa_tf.tagging.interpreter import TFLiteModel
-from aec_ofa_tf.tagging.model_file import WINDOWS, ModelInfo, write_bundle
+from aec_ofa_tf.tagging.model_file import ModelInfo, write_bundle
 from aec_ofa_tf.tagging.windows import overall_scores
 from aec_ofa_tf.tasks import Task, get_task
 
@@ -209,7 +209,7 @@ def checked_drop(
     if drop is not None and is_bounded and drop > request.max_map_drop:
         advice = "for int8 of MobileNets split channels (split_channels), "
         split = "" if request.split_channels else advice
-        clips = len(expected) // int(info.extra.get(WINDOWS, 1))
+        clips = len(expected) // info.windows_per_clip
         raise RuntimeError(
             f"{Path(request.path).name}: {task.figure} of the {info.quantization} {info.input} "
             f"file{place} is {drop:.4f} below Keras' (bound {request.max_map_drop:g}) on "
@@ -222,7 +222,7 @@ def checked_drop(
 
 def _drop(request: ConversionRequest, expected: np.ndarray, received: np.ndarray) -> float | None:
     info, labels = request.info, request.parity_labels
-    task, windows = get_task(info.task), int(info.extra.get(WINDOWS, 1))
+    task, windows = get_task(info.task), info.windows_per_clip
     before, after = (
         figure_of(
             task,

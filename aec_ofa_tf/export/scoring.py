@@ -189,8 +189,9 @@ def open_keras(path: Path, records: Dataset) -> tuple[Callable[[tf.Tensor], tf.T
         ValueError: the file is not a model, or its shapes do not match the records.
     """
     model = load_model(path)
-    if len(model.input_shape) == len("BTF") and model.input_shape[1]:
-        records = _of_samples(records, model.input_shape[1] * records.front_end.hop_samples)
+    match model.input_shape:
+        case (None, int() as frames, _):
+            records = _of_samples(records, frames * records.front_end.hop_samples)
     shapes = (None, records.frames, records.front_end.mel_bins), (None, len(records.labels))
     if (model.input_shape, model.output_shape) != shapes:
         raise ValueError(

@@ -23,7 +23,7 @@ QUANTIZATIONS = ("float32", "float16", "dynamic", "int8", "int8_qat")
 IO_TYPES = ("float32", "int8")
 
 WINDOWS = "windows_per_clip"
-"""Entry of `ModelInfo.extra`: how many windows of each clip the file was made and scored with."""
+"""Entry of `ModelInfo.extra`, absent where clips were heard whole."""
 
 LABELS_FILE = "labels.txt"
 """Name of the list of labels, one per line, in the zip and beside the TFLite files."""
@@ -100,6 +100,11 @@ class ModelInfo:
         for name, known in _CHOICES.items():
             if getattr(self, name) not in known:
                 raise ValueError(f"{name} is one of {known}, received {getattr(self, name)!r}")
+
+    @property
+    def windows_per_clip(self) -> int:
+        """Windows of each clip that the file was made and scored with; 1 if it heard it whole."""
+        return int(self.extra.get(WINDOWS, 1))
 
 
 def write_bundle(tflite_bytes: bytes, info: ModelInfo, path: str | os.PathLike[str]) -> None:

@@ -16,6 +16,7 @@ from aec_ofa_tf.robustness.models import file_robustness
 from aec_ofa_tf.robustness.results import CLEAN, Robustness
 from aec_ofa_tf.robustness.store import read_stored, store_file
 from aec_ofa_tf.tagging.interpreter import TFLiteModel
+from aec_ofa_tf.training.windowed import in_windows
 from aec_ofa_tf.workdir import Workdir
 from tests.exported import LABELS, SAMPLES
 from tests.recordings import RATE_HZ, noise, write
@@ -100,6 +101,24 @@ def test_clean_clips_are_those_of_the_records(data):
     assert found.figures == {CLEAN: 1.0, "gain -20 dB": 1.0}
     np.testing.assert_array_equal(seen[0], clean["log_mel"])
     np.testing.assert_allclose(seen[1], clean["log_mel"] - 20.0, atol=0.04)
+
+
+def test_windows_are_heard_alone_clean_and_changed(data):
+    windows, seen = in_windows(data, data.clip_secs / 2), []
+
+    def score(batch) -> np.ndarray:
+        seen.append(batch["log_mel"].numpy())
+        return batch["labels"].numpy()
+
+    found = measure_robustness(
+        Scorer("log_mel", score, "accuracy"), windows, batch_size=CLIPS, conditions=(Gain(-20.0),)
+    )
+
+    assert found.clips == CLIPS
+    assert found.figures == {CLEAN: 1.0, "gain -20 dB": 1.0}
+    # To the frames at the edges, which the clip's own log-mel has otherwise.
+    assert len(seen[0]) == 2 * CLIPS
+    np.testing.assert_allclose(seen[1], seen[0] - 20.0, atol=0.04)
 
 
 def test_log_mel_records_are_refused_in_a_sentence(exported, smallest, tmp_path):

@@ -133,7 +133,9 @@ def test_every_stage_scores_clips_by_all_their_windows(experiment, records):
     assert searched.budgets[0].budget == budget
     assert searched.budgets[0].best.costs["arena_bytes"] <= 40_000
     for file in exported.files:
-        assert file.scores.own["mAP"] == pytest.approx(found.metrics.mAP, abs=0.05)
+        # A file that hears the waveform hears no more than the window, at its edges too.
+        apart = 0.05 if "waveform" in file.path.name else 1e-6
+        assert file.scores.own["mAP"] == pytest.approx(found.metrics.mAP, abs=apart)
         card = file.path.with_name(f"{file.path.name}.md").read_text()
         assert "clips in 2 windows of 0.32 s, scored by their highest: 12 train" in card
         # Of the whole records, whose clips are twice as long as the file's.

@@ -11,11 +11,12 @@ from typing import Any
 
 from aec_ofa_tf.config import ConfigError, is_number
 from aec_ofa_tf.dataset import TRAIN, VALIDATION
+from aec_ofa_tf.files import fingerprint
 from aec_ofa_tf.models.cnn10 import Cnn10Space
 from aec_ofa_tf.models.space import SearchSpace
 from aec_ofa_tf.search.config import SearchConfig
 from aec_ofa_tf.search.rehearsal import Clips, ScoringRehearsal
-from aec_ofa_tf.training.config import TeacherConfig, TrainConfig
+from aec_ofa_tf.training.config import TeacherConfig, TrainConfig, resume_key
 from aec_ofa_tf.training.noise import NoiseDataset
 from aec_ofa_tf.training.recipe import SMALL_BASE_CHANNELS, small_data
 from aec_ofa_tf.training.rehearsal import Rehearsal
@@ -36,6 +37,9 @@ FORWARD = 1 / 3
 """Multiply-adds of a network's scores over those of a training step."""
 
 NOISE_CLIPS = 128
+
+_INTERVALS = ("warmup_steps", "validate_every", "checkpoint_every")
+_STEPS = ("steps", "largest_steps", *_INTERVALS)
 
 _MEASURED = 12
 """Steps that are measured of each stage: subnets are drawn, and not all cost the same."""
@@ -95,6 +99,12 @@ class PlannedStages:
         )
         return replace(self, teacher=teacher, supernet=supernet)
 
+    @property
+    def fingerprint(self) -> str:
+        """Identifies what a step of training computes, whatever the step numbers are."""
+        configs = [one for one in (self.teacher, self.supernet) if one is not None]
+        return fingerprint([_without_steps(resume_key(config)) for config in configs])
+
 
 @dataclass(frozen=True)
 class TrainPlan:
@@ -130,15 +140,25 @@ def plan_run(run: Run, hours: float, stages: PlannedStages) -> TrainPlan:
     begun = any(
         run.has_begun(name) or run.workdir.is_done(name) for name in ("teacher", "supernet")
     )
-    plan = kept_plan(run.workdir.path, hours, begun)
+    plan = kept_plan(run.workdir.path, hours, begun, stages.fingerprint)
     if plan is None:
         noise = NoiseDataset.like(run.records, NOISE_CLIPS)
         clips = {split: run.records.clips(split) for split in (TRAIN, VALIDATION)}
         measured = measure(replace(run, records=noise), stages, clips)
-        plan = TimePlan(hours, measured, divide(hours, measured))
+        plan = new_plan(hours, measured, stages)
         write_plan(run.workdir.path, plan)
     fixed = stages.with_steps(plan.steps)
     return TrainPlan(plan, fixed.teacher, fixed.supernet)
+
+
+def new_plan(hours: float, measured: MeasuredSecs, stages: PlannedStages) -> TimePlan:
+    """Divides hours; warm-up and intervals that stages have already are theirs.
+
+    Raises:
+        ConfigError: the hours are too few.
+    """
+    steps = replace(divide(hours, measured), **_intervals(stages.supernet.train))
+    return TimePlan(hours, measured, steps, stages.fingerprint)
 
 
 def check_hours(hours: object, is_cluster: bool) -> None:
@@ -184,33 +204,52 @@ def measure(run: Run, stages: PlannedStages, clips: Mapping[str, int]) -> Measur
     if teacher and supernet.distill_from == "cache":
         scored = windows_of(noise) * clips[TRAIN]
         fixed["soft labels"] = FORWARD * teacher_secs / teacher.train.batch_size * scored
-    fixed |= _scoring_secs(run, stages, clips)
+    scoring, each = _scoring_secs(run, stages, clips)
+    fixed |= scoring
     fixed["these measurements"] = time.monotonic() - began
+    landmarks = len(run.space.landmarks)
     return MeasuredSecs(
-        teacher_secs,
-        largest_secs or 0.0,
-        sampled_secs,
+        teacher_secs + each if teacher else 0.0,
+        largest_secs + landmarks * each if largest_secs else 0.0,
+        sampled_secs + landmarks * each,
         {name: round(secs, 1) for name, secs in fixed.items()},
     )
 
 
-def _scoring_secs(run: Run, stages: PlannedStages, clips: Mapping[str, int]) -> dict[str, float]:
-    """Seconds of all validations and of the search; nothing without validation clips."""
+def _scoring_secs(
+    run: Run, stages: PlannedStages, clips: Mapping[str, int]
+) -> tuple[dict[str, float], float]:
+    """Seconds of all validations and of the search; nothing without validation clips.
+
+    Returns:
+        Seconds by name, and, where stages say how often they validate, the seconds of validating a
+        network as a share of each step.
+    """
     if not clips.get(VALIDATION):
-        return {}
+        return {}, 0.0
     train, search = stages.supernet.train, stages.search
     noise: Any = run.records
     sizes = train.batch_size, min(train.calibration_clips, clips[TRAIN]), clips[VALIDATION]
     scoring = ScoringRehearsal(run, noise, Clips(*sizes))
+    secs = {} if search is None else {"search": scoring.search_secs(search)}
+    each = scoring.validation_secs()
+    if every := _intervals(train).get("validate_every"):
+        return secs, each / every
     scored = len(run.space.landmarks) + (stages.teacher is not None)
-    secs = {"validations": VALIDATIONS * scored * scoring.validation_secs()}
-    return secs if search is None else {**secs, "search": scoring.search_secs(search)}
+    return {**secs, "validations": VALIDATIONS * scored * each}, 0.0
 
 
 def _scaled(train: TrainConfig, steps: StepNumbers) -> TrainConfig:
-    defaults = {f.name: f.default for f in fields(TrainConfig)}
-    names = ("warmup_steps", "validate_every", "checkpoint_every")
-    chosen = {
-        name: getattr(steps, name) for name in names if getattr(train, name) == defaults[name]
-    }
-    return replace(train, **chosen)
+    planned = {name: getattr(steps, name) for name in _INTERVALS}
+    return replace(train, **{**planned, **_intervals(train)})
+
+
+def _intervals(train: TrainConfig) -> dict[str, int]:
+    """Warm-up and intervals that are not the defaults of `TrainConfig`, by name."""
+    defaults = {one.name: one.default for one in fields(TrainConfig)}
+    values = {name: getattr(train, name) for name in _INTERVALS}
+    return {name: value for name, value in values.items() if value != defaults[name]}
+
+
+def _without_steps(settings: Mapping[str, object]) -> dict[str, object]:
+    return {name: value for name, value in settings.items() if name not in _STEPS}

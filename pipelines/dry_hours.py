@@ -10,10 +10,10 @@ from absl import flags
 
 from aec_ofa_tf.dataset import TRAIN
 from aec_ofa_tf.models.network import NetworkConfig
-from aec_ofa_tf.planning import NOISE_CLIPS, measure
+from aec_ofa_tf.planning import NOISE_CLIPS, measure, new_plan
 from aec_ofa_tf.training.devices import open_devices
 from aec_ofa_tf.training.run import Run
-from aec_ofa_tf.training.time_budget import TimePlan, divide, kept_plan
+from aec_ofa_tf.training.time_budget import TimePlan, kept_plan
 from aec_ofa_tf.workdir import Workdir
 from pipelines import time_budget
 from pipelines.flags.experiment import TrainFlags
@@ -52,16 +52,17 @@ def divided(
         ValueError: the hours are too few, or the run was begun otherwise.
     """
     workdir, hours = Path(FLAGS.workdir), request.hours or 0.0
-    plan = kept_plan(workdir, hours, begun)
+    prepare_secs = found.clip_prepare_secs * sum(found.clips.values())
+    stages = time_budget.planned_stages(request, prepare_secs)
+    plan = kept_plan(workdir, hours, begun, stages.fingerprint)
     if plan is not None:
         return DryHours(plan, time_budget.with_steps(request, plan.steps), None)
     few = {TRAIN: NOISE_CLIPS}
     noise = found.noise(few, request.window_secs)
     devices = open_devices(request.devices.strategy, request.devices.logical_cpus)
     run = Run(Workdir(workdir, writable=False), noise, request.space, network, devices)
-    prepare_secs = found.clip_prepare_secs * sum(found.clips.values())
-    measured = measure(run, time_budget.planned_stages(request, prepare_secs), found.clips)
-    plan = TimePlan(hours, measured, divide(hours, measured))
+    measured = measure(run, stages, found.clips)
+    plan = new_plan(hours, measured, stages)
     return DryHours(plan, time_budget.with_steps(request, plan.steps), _stage_secs(plan, request))
 
 

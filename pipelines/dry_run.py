@@ -17,7 +17,7 @@ from aec_ofa_tf.description import Description, lines
 from aec_ofa_tf.models.family import experiment_config
 from aec_ofa_tf.models.network import NetworkConfig
 from aec_ofa_tf.models.space import Subnet
-from aec_ofa_tf.training.config import resume_key
+from aec_ofa_tf.training.begun import newest_step, require_same_settings
 from aec_ofa_tf.training.time_budget import duration
 from aec_ofa_tf.workdir import SEARCH, Workdir
 from pipelines import room
@@ -155,9 +155,12 @@ def _check_settings(request: TrainFlags, workdir: Workdir) -> None:
         ("supernet", request.supernet),
         (_name("subnet", request), request.subnet),
     ):
-        if config and (workdir.is_done(stage) or _newest_step(stage)):  # refuses other settings
-            settings = {**workdir.settings(stage), **resume_key(config)}
-            workdir.begin_stage(stage, settings, begun=True, owner=type(config))
+        if config:
+            require_same_settings(workdir, stage, config)
+
+
+def _newest_step(stage: str) -> int:
+    return newest_step(Path(FLAGS.workdir), stage)
 
 
 def _check_order(request: TrainFlags, workdir: Workdir) -> None:
@@ -180,13 +183,6 @@ def _name(stage: str, request: TrainFlags) -> str:
     from aec_ofa_tf.training.stages import subnet_stage
 
     return subnet_stage(request.space.parse_subnet(FLAGS.subnet), request.subnet)
-
-
-def _newest_step(stage: str) -> int:
-    """The step of a stage's newest checkpoint; 0 without one."""
-    folder = Path(FLAGS.workdir) / "checkpoints" / stage
-    names = [path.stem for path in folder.glob("step-*.index")]
-    return max((int(name.removeprefix("step-")) for name in names), default=0)
 
 
 # Time

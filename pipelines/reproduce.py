@@ -21,6 +21,7 @@ from aec_ofa_tf.dataset import EVALUATION
 from aec_ofa_tf.ownership import REPRODUCTION, require_claimable
 from aec_ofa_tf.reproduction.config import require_evaluation
 from aec_ofa_tf.terminal import show
+from aec_ofa_tf.training.background import require_noises
 from pipelines import preflight, program
 from pipelines.flags import data, experiment, naming_flags, reproduce
 from pipelines.flags import space as space_flags
@@ -47,6 +48,8 @@ def main(_: list[str]) -> dict[str, object]:
     request = reproduce.reproduce_flags()
     workdir = Path(FLAGS.workdir)
     require_claimable(workdir, REPRODUCTION)
+    if request.config.teacher.train.noise_source is not None:
+        require_noises(request.config.teacher.train.noise_source)
     data.check_outputs(FLAGS.data_dir)
     if workdir.resolve() == Path(FLAGS.data_dir).resolve():
         raise ValueError(

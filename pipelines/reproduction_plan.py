@@ -11,7 +11,7 @@ from absl import flags
 from aec_ofa_tf.dataset import SPLITS, TRAIN
 from aec_ofa_tf.description import Description, lines
 from aec_ofa_tf.reproduction.config import space_name
-from aec_ofa_tf.reproduction.graph import Job, jobs_of
+from aec_ofa_tf.reproduction.graph import Job, jobs_of, needs_of
 from aec_ofa_tf.training.time_budget import duration
 from pipelines import preflight
 from pipelines.flags.reproduce import ReproduceFlags
@@ -43,6 +43,7 @@ def plan(request: ReproduceFlags, prepares: bool) -> Description:
         training = request.as_training(space, stages)
         preflight.check_budgets(training, len(found.labels), found.front_end, found.clip_secs)
     jobs = jobs_of(config)
+    needs = {job.name: [one.name for one in needs_of(job, config)] for job in jobs}
     left, secs = _left(request, found, jobs)
     if not found.prepared:
         secs["prepare"] = round(found.clip_prepare_secs * sum(found.clips.values()), 1)
@@ -51,14 +52,14 @@ def plan(request: ReproduceFlags, prepares: bool) -> Description:
         ("spaces", ", ".join(f"{space_name(s)} ({s.size:,} subnets)" for s in config.spaces)),
         ("budgets", ", ".join(config.budgets)),
         ("steps", _steps(request)),
-        ("jobs", lines(_texts(jobs, left, secs))),
+        ("jobs", lines(_texts(needs, left, secs))),
         (
             "time",
             f"about {duration(sum(secs.values()))} of work on this machine as it is now, and "
             "besides validation and up to a minute a job to begin",
         ),
     )
-    values = {"jobs": left, "seconds": secs, "needs": {job.name: list(job.needs) for job in jobs}}
+    values = {"jobs": left, "seconds": secs, "needs": needs}
     return Description(FLAGS.workdir, "a dry run; nothing was written", facts, values)
 
 
@@ -86,6 +87,7 @@ def _left(
     noise = found.noise(few)
     records = open_records(FLAGS.data_dir) if found.prepared else noise
     runner = Runner(Path(FLAGS.workdir), records, request.config, request.options)
+    runner.check_settings(jobs)
     left = {job.name: _state(runner, job) for job in jobs}
     todo = [job for job in jobs if left[job.name] != "done"]
     if not todo:
@@ -103,9 +105,9 @@ def _state(runner: Runner, job: Job) -> str:
 
 
 def _texts(
-    jobs: tuple[Job, ...], left: Mapping[str, str], secs: Mapping[str, float]
+    needs: Mapping[str, list[str]], left: Mapping[str, str], secs: Mapping[str, float]
 ) -> Iterator[str]:
-    for job in jobs:
-        time = f", {duration(secs[job.name])}" if job.name in secs else ""
-        after = f"; after {', '.join(job.needs)}" if job.needs else ""
-        yield f"{job.name}: {left[job.name]}{time}{after}"
+    for name, others in needs.items():
+        time = f", {duration(secs[name])}" if name in secs else ""
+        after = f"; after {', '.join(others)}" if others else ""
+        yield f"{name}: {left[name]}{time}{after}"

@@ -77,6 +77,37 @@ def test_warm_up_and_intervals_are_the_plan_s_unless_they_were_given(records, me
     assert plan.teacher.train.checkpoint_every == 50  # given
 
 
+def test_intervals_that_were_given_are_what_the_plan_says(records, measured, tmp_path):
+    given = replace(TRAIN, validate_every=7, warmup_steps=3)
+    stages = PlannedStages(TeacherConfig(given, 4), replace(STAGES.supernet, train=given))
+    plan = Experiment(tmp_path / "run", records, SPACE).plan(HOURS, stages)
+
+    assert "warm-up 3 steps; every 7 steps a validation" in str(plan)
+    assert (plan.teacher.train.validate_every, plan.time.steps.validate_every) == (7, 7)
+
+
+def test_validations_by_a_given_interval_take_a_share_of_every_step(records, tmp_path):
+    often = replace(TRAIN, validate_every=1)
+    stages = PlannedStages(TeacherConfig(often, 4), replace(STAGES.supernet, train=often))
+    found = Experiment(tmp_path / "run", records, SPACE).plan(1.0, stages).time.measured
+
+    assert "validations" not in found.fixed
+    # Each step of the supernet is followed by the validation of all landmarks.
+    assert found.supernet > found.teacher
+
+
+def test_a_plan_for_another_teacher_is_measured_anew_before_the_first_step(
+    records, measured, tmp_path
+):
+    experiment = Experiment(tmp_path / "run", records, SPACE)
+    experiment.plan(HOURS, STAGES)
+    experiment.plan(HOURS, replace(STAGES, teacher=TeacherConfig(TRAIN, base_channels=8)))
+    budgets = replace(STAGES, search=SearchConfig(["params<=7k"]))
+    experiment.plan(HOURS, replace(budgets, teacher=TeacherConfig(TRAIN, base_channels=8)))
+
+    assert [stages.teacher.base_channels for stages in measured] == [4, 8]
+
+
 def test_other_hours_before_the_first_step_are_a_new_plan_and_later_an_error(
     records, measured, tmp_path
 ):

@@ -20,8 +20,9 @@ _WINDOW_SAMPLES = 2048
 _WINDOWS = 8
 # Below the peak of a spectrum: more than a noise floor, less than what soxr HQ leaves.
 _BELOW_PEAK_DB = 110.0
-# White noise of this level, relative to full scale, counts as silence: front ends have a floor.
-_SILENCE_DBFS = -110.0
+# Noise of this level, relative to full scale, counts as silence. Rounding to 16 bits leaves noise
+# of -101 dBFS, with dither -96; the greatest of thousands of values is 10 dB above the mean.
+_SILENCE_DBFS = -85.0
 
 _NEARLY_ALL = 0.9
 _CLEARLY_BELOW = 0.8
@@ -31,8 +32,8 @@ _NAMED = ("panns_32k", "panns_16k", "keyword_16k")
 def bandwidth_hz(waveform: np.ndarray, rate_hz: int) -> int:
     """The highest frequency at which a clip has sound.
 
-    That is where the greatest power of eight windows lies within 110 dB of its peak, and above the
-    spectrum of white noise at -110 dBFS.
+    That is where the greatest power of eight windows lies within 110 dB of its peak, and above what
+    rounding to 16 bits leaves in a recording that was stored at a higher rate than its own.
 
     Args:
         waveform: float [samples].

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from aec_ofa_tf.config import ConfigError, check_fields, number
 from aec_ofa_tf.models.cnn10.space import Cnn10Space, cnn10_space
 from aec_ofa_tf.models.space import Subnet
 from aec_ofa_tf.search.config import SearchConfig
-from aec_ofa_tf.training.config import TeacherConfig
+from aec_ofa_tf.training.config import TeacherConfig, TrainConfig
 from aec_ofa_tf.training.device_config import DeviceConfig, check_devices
 from aec_ofa_tf.training.student_config import SubnetConfig, SupernetConfig
 
@@ -71,6 +71,7 @@ class ReproduceConfig:
         self._check_arms()
         self._check_spaces()
         self._check_training()
+        self._check_warm_up()
         self._check_recalibration()
 
     @property
@@ -87,6 +88,11 @@ class ReproduceConfig:
     def few_seeds(self) -> range:
         """The seeds of the other spaces and of fine-tuning."""
         return self.all_seeds[: self.ablation_seeds]
+
+    @property
+    def search_arm(self) -> str:
+        """The search whose subnets are fine-tuned and compared: the exact one only without ofa."""
+        return EXACT if EXACT in self.arms and OFA not in self.arms else OFA
 
     @property
     def budgets(self) -> tuple[str, ...]:
@@ -134,6 +140,13 @@ class ReproduceConfig:
                 "tune_steps",
                 owner=ReproduceConfig,
             )
+        for arm, name in self._arms_without_jobs():
+            raise ConfigError(
+                f"arms={arm} has nothing to train: {name} is empty or 0. Leave {arm} out, or give "
+                f"it {name}",
+                *("arms", name),
+                owner=ReproduceConfig,
+            )
         if self.first_seed + self.seeds > 2**31:
             raise ConfigError(
                 f"seeds={self.seeds} from seed {self.first_seed} on exceed {2**31 - 1}: begin with "
@@ -141,6 +154,15 @@ class ReproduceConfig:
                 "seeds",
                 owner=ReproduceConfig,
             )
+
+    def _arms_without_jobs(self) -> Iterator[tuple[str, str]]:
+        """Arms for which there is nothing to do, each with the field that is to blame."""
+        needed = {
+            **dict.fromkeys((SCRATCH, KD), ("fixed_ratios",)),
+            **{TUNED: ("ablation_seeds", "tune_steps"), INIT: ("ablation_seeds",)},
+        }
+        for arm in self.arms:
+            yield from ((arm, name) for name in needed.get(arm, ()) if not getattr(self, name))
 
     def _check_spaces(self) -> None:
         names = [space_name(space) for space in self.spaces]
@@ -181,6 +203,25 @@ class ReproduceConfig:
                     f"teacher: leave out distill_from={config.distill_from!r}",
                     "distill_from",
                     owner=type(config),
+                )
+
+    def _check_warm_up(self) -> None:
+        """Checks that every network reaches its learning rate."""
+        tuned = self.tune_steps if TUNED in self.arms else ()
+        stages = (
+            (self.teacher.train, self.teacher.steps),
+            (self.subnet.train, self.subnet.steps),
+            (self.supernet.train, self.supernet.largest_steps),
+            (self.supernet.train, self.supernet.steps),
+            *((self.subnet.train, steps) for steps in tuned),
+        )
+        for train, steps in stages:
+            if 0 < steps <= train.warmup_steps:
+                raise ConfigError(
+                    f"a network of {steps:,} steps never reaches its learning rate: "
+                    f"warmup_steps={train.warmup_steps:,} has to be less",
+                    "warmup_steps",
+                    owner=TrainConfig,
                 )
 
     def _check_recalibration(self) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import product
 
 from aec_ofa_tf.costs.budget import budget_folder
 from aec_ofa_tf.reproduction.config import (
@@ -37,7 +38,6 @@ class Job:
         ratio: the width ratio of a baseline.
         budget: text of the budget whose searched subnet is trained.
         steps: steps of the training of a single network.
-        needs: names of the jobs that must be done before.
     """
 
     kind: str
@@ -46,17 +46,15 @@ class Job:
     ratio: float | None = None
     budget: str | None = None
     steps: int | None = None
-    needs: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
-        """The name of its record, which is a file's name too: `seed0.2-2-X.kd-0.4`."""
-        parts = [self.kind]
-        if self.ratio is not None:
-            parts.append(f"{self.ratio:g}")
-        if self.budget is not None:
-            parts += [budget_folder(self.budget), str(self.steps)]
-        return f"seed{self.seed}.{folder_name(self.space)}.{'-'.join(parts)}"
+        """The name of its record, which is a file's name too: `seed0.2-2-X.kd-0.4-1000`."""
+        ratio = None if self.ratio is None else f"{self.ratio:g}"
+        budget = None if self.budget is None else budget_folder(self.budget)
+        parts = [part for part in (ratio, budget, self.steps) if part is not None]
+        kind = "-".join(map(str, [self.kind, *parts]))
+        return f"seed{self.seed}.{folder_name(self.space)}.{kind}"
 
     @property
     def folder(self) -> str:
@@ -74,80 +72,56 @@ def jobs_of(config: ReproduceConfig) -> tuple[Job, ...]:
 
     The main comparison comes first, seed by seed; then fine-tuning, and then the other spaces.
     """
-    wanted = [*_baselines(config), *_searches(config), *_tuned(config), *_other_spaces(config)]
-    return tuple(_needed(_possible(config), {job.name for job in wanted}))
+    jobs = (one for job in _wanted(config) for one in _with_needs(job, config))
+    return tuple(dict.fromkeys(jobs))
 
 
-def _possible(config: ReproduceConfig) -> list[Job]:
-    """Every job that an arm may need, in order."""
-    main, others = config.main, config.spaces[1:]
-    jobs: list[Job] = []
+def needs_of(job: Job, config: ReproduceConfig) -> tuple[Job, ...]:
+    """The jobs that a job follows directly."""
+    if job.kind in (TEACHER, SCRATCH):
+        return ()
+    if job.kind == SOFT_LABELS:
+        return (Job(TEACHER, job.seed, space_name(config.main)),)
+    if job.kind in (KD, SUPERNET):
+        return (Job(SOFT_LABELS, job.seed, job.space),)
+    if job.kind in SEARCHES:
+        return (Job(SUPERNET, job.seed, job.space),)
+    return (Job(config.search_arm, job.seed, job.space),)
+
+
+def _with_needs(job: Job, config: ReproduceConfig) -> Iterator[Job]:
+    """A job after everything that it needs."""
+    for needed in needs_of(job, config):
+        yield from _with_needs(needed, config)
+    yield job
+
+
+def _wanted(config: ReproduceConfig) -> Iterator[Job]:
+    """The jobs of the arms, in the order of their worth."""
+    main, others = space_name(config.main), map(space_name, config.spaces[1:])
     for seed in config.all_seeds:
-        teacher = Job(TEACHER, seed, space_name(main))
-        jobs += [teacher, _soft_labels(seed, space_name(main), teacher)]
-        jobs += [job for job in _baselines(config, (SCRATCH, KD)) if job.seed == seed]
-        jobs += _supernet_and_searches(seed, space_name(main))
-    jobs += _tuned(config, (TUNED, INIT))
+        yield from _baselines(seed, config)
+        yield from _searches(seed, main, config)
     for seed in config.few_seeds:
-        teacher = Job(TEACHER, seed, space_name(main))
-        for space in map(space_name, others):
-            jobs += [_soft_labels(seed, space, teacher), *_supernet_and_searches(seed, space)]
-    return jobs
+        yield from _tuned(seed, config)
+    for seed, space in product(config.few_seeds, others):
+        yield from _searches(seed, space, config)
 
 
-def _needed(jobs: Iterable[Job], wanted: set[str]) -> list[Job]:
-    """The wanted jobs and what they need, in order."""
-    kept: list[Job] = []
-    for job in reversed(list(jobs)):
-        if job.name in wanted:
-            kept.append(job)
-            wanted |= set(job.needs)
-    return kept[::-1]
+def _baselines(seed: int, config: ReproduceConfig) -> Iterator[Job]:
+    kinds = [kind for kind in (KD, SCRATCH) if kind in config.arms]
+    for kind, ratio in product(kinds, config.fixed_ratios):
+        yield Job(kind, seed, space_name(config.main), ratio, None, config.subnet.steps)
 
 
-def _baselines(config: ReproduceConfig, arms: Iterable[str] | None = None) -> Iterator[Job]:
-    space = space_name(config.main)
-    for seed in config.all_seeds:
-        needs = {KD: (Job(SOFT_LABELS, seed, space).name,)}
-        for kind in (SCRATCH, KD):
-            for ratio in config.fixed_ratios if kind in (arms or config.arms) else ():
-                steps = config.subnet.steps
-                yield Job(kind, seed, space, ratio, None, steps, needs.get(kind, ()))
+def _searches(seed: int, space: str, config: ReproduceConfig) -> Iterator[Job]:
+    return (Job(kind, seed, space) for kind in SEARCHES if kind in config.arms)
 
 
-def _searches(config: ReproduceConfig) -> list[Job]:
-    found = (_supernet_and_searches(s, space_name(config.main)) for s in config.all_seeds)
-    return [job for jobs in found for job in jobs if job.kind in config.arms]
-
-
-def _tuned(config: ReproduceConfig, arms: Iterable[str] | None = None) -> list[Job]:
-    """Fine-tuning of the subnets that the random search has found, or else the exact one."""
-    space = space_name(config.main)
-    kinds = arms or config.arms
-    return [
-        Job(kind, seed, space, None, budget, steps, (Job(tuned_by(config), seed, space).name,))
-        for seed in config.few_seeds
-        for budget in config.budgets
-        for kind, all_steps in ((TUNED, config.tune_steps), (INIT, (config.subnet.steps,)))
-        for steps in (all_steps if kind in kinds else ())
-    ]
-
-
-def tuned_by(config: ReproduceConfig) -> str:
-    """The arm whose subnets are fine-tuned: the random search, unless only the exact one runs."""
-    return EXACT if EXACT in config.arms and OFA not in config.arms else OFA
-
-
-def _other_spaces(config: ReproduceConfig) -> list[Job]:
-    names = map(space_name, config.spaces[1:])
-    found = (_supernet_and_searches(s, name) for name in names for s in config.few_seeds)
-    return [job for jobs in found for job in jobs if job.kind in config.arms]
-
-
-def _soft_labels(seed: int, space: str, teacher: Job) -> Job:
-    return Job(SOFT_LABELS, seed, space, needs=(teacher.name,))
-
-
-def _supernet_and_searches(seed: int, space: str) -> list[Job]:
-    supernet = Job(SUPERNET, seed, space, needs=(Job(SOFT_LABELS, seed, space).name,))
-    return [supernet, *(Job(kind, seed, space, needs=(supernet.name,)) for kind in SEARCHES)]
+def _tuned(seed: int, config: ReproduceConfig) -> Iterator[Job]:
+    """Fine-tuning of the subnets that were found, and their architectures anew."""
+    arms = {TUNED: config.tune_steps, INIT: (config.subnet.steps,)}
+    for budget in config.budgets:
+        for kind in (kind for kind in arms if kind in config.arms):
+            for steps in arms[kind]:
+                yield Job(kind, seed, space_name(config.main), None, budget, steps)

@@ -84,6 +84,16 @@ def group(
     return Group(dict(sorted(found.items())))
 
 
+def of_shared_seeds(groups: Mapping[str, Group]) -> dict[str, Group]:
+    """The same groups with the seeds that all of them have, but for those without any score."""
+    known = [one.scores.keys() for one in groups.values() if one.scores]
+    shared = set.intersection(*map(set, known)) if known else set()
+    return {
+        name: Group({seed: one.networks[seed] for seed in sorted(one.networks.keys() & shared)})
+        for name, one in groups.items()
+    }
+
+
 def mean(values: Iterable[float]) -> float | None:
     """The mean; None of nothing."""
     found = list(values)

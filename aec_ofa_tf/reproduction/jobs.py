@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from aec_ofa_tf.search.results import SearchResult
 from aec_ofa_tf.training.config import TeacherConfig
 from aec_ofa_tf.training.origins import SoftLabelsConfig
 from aec_ofa_tf.training.student_config import SubnetConfig, SupernetConfig
+from aec_ofa_tf.workdir import SEARCH
 
 BOTH_WAYS = 3
 """Multiply-adds of a step over those of its forward pass: a backward pass counts twice."""
@@ -81,8 +83,12 @@ def run_alone(experiment: Experiment, subnet: Subnet, config: SubnetConfig) -> J
 
 def run_search(experiment: Experiment, config: SearchConfig) -> JobResult:
     """Searches every budget."""
+    folder, began = experiment.workdir.path / SEARCH, time.monotonic()
+    known = _count_lines(folder / "validation.jsonl")
     result = experiment.search(config)
-    rows = read_json(experiment.workdir.path / "search" / "candidates.json", list)
+    secs = time.monotonic() - began
+    scored = _count_lines(folder / "validation.jsonl") - known
+    rows = read_json(folder / "candidates.json", list)
     figure = experiment.run.task.figure
     compared = [row for row in rows if row["budget"] in {one.budget for one in result.budgets}]
     distinct = {row["subnet"]: row["macs"] for row in compared}
@@ -92,7 +98,12 @@ def run_search(experiment: Experiment, config: SearchConfig) -> JobResult:
         tuple(_winners(result, compared, figure)),
         work=float(sum(distinct.values())) * clips,
         evaluated=len(distinct),
+        scoring_secs=secs / scored if scored > 0 else None,
     )
+
+
+def _count_lines(path: Path) -> int:
+    return path.read_bytes().count(b"\n") if path.exists() else 0
 
 
 def _winners(result: SearchResult, rows: list[JsonObject], figure: str) -> Iterable[NetworkScore]:

@@ -8,10 +8,17 @@ from pathlib import Path
 from aec_ofa_tf.reporting.machine import describe_machine
 from aec_ofa_tf.reporting.tables import write_tables
 from aec_ofa_tf.reproduction import roads
-from aec_ofa_tf.reproduction.config import EXACT, KD, OFA, SCRATCH, ReproduceConfig, space_name
+from aec_ofa_tf.reproduction.config import KD, SCRATCH, ReproduceConfig, space_name
 from aec_ofa_tf.reproduction.figures import Line, draw_candidates, draw_roads, draw_sizes
 from aec_ofa_tf.reproduction.graph import Job
-from aec_ofa_tf.reproduction.groups import Group, group, mean, percent, spread
+from aec_ofa_tf.reproduction.groups import (
+    Group,
+    group,
+    mean,
+    of_shared_seeds,
+    percent,
+    spread,
+)
 from aec_ofa_tf.reproduction.results import Arm, Reproduction
 from aec_ofa_tf.reproduction.runner import FOLDER, Runner
 from aec_ofa_tf.reproduction.tables import Row, Tables
@@ -27,11 +34,12 @@ _ABOUT_1 = (
 )
 _ABOUT_2 = (
     "+10K is an arm that is trained on for 10,000 steps by distillation, Init+100K the same "
-    "architecture from random weights. All columns are of the same seeds.",
+    "architecture from random weights. All columns that are not empty are of the same seeds.",
 )
 _ABOUT_RATIOS = (
     "A ratio is of networks of the same seed, and of the baseline whose number of parameters is "
-    "nearest. A ratio of 1 - figure below 1 is in favour of OFA.",
+    "nearest; seeds are those that all its networks have. A ratio of 1 - figure below 1 is in "
+    "favour of OFA.",
 )
 _ABOUT_ROADS = (
     "Both roads need the teacher and its scores, which are left out. One training is the mean of "
@@ -63,7 +71,8 @@ def write_report(runner: Runner, jobs: Sequence[Job], figures: bool = True) -> R
     figure = get_task(runner.network.task).figure
     tables = Tables(config, runner.network, figure, arms)
     about = {"machine": describe_machine().as_dict(), "figure": figure, "missing": list(missing)}
-    note = [f"Not done yet, so that cells are empty: {', '.join(missing)}."] if missing else []
+    left = f"Not done yet, so that cells are empty or of fewer seeds: {', '.join(missing)}."
+    note = [left] if missing else []
     rows = _rows(tables)
     columns = {
         "table_1": (tables.columns_1, _ABOUT_1),
@@ -92,7 +101,7 @@ def _rows(tables: Tables) -> dict[str, list[Row]]:
 def means_of(tables: Tables) -> Iterator[str]:
     """What the roads lead to, if both are known."""
     config = tables.config
-    searched = [tables.of(_searched(config), budget=budget) for budget in config.budgets]
+    searched = [tables.of(config.search_arm, budget=budget) for budget in config.budgets]
     alone = [tables.of(KD, ratio=r, steps=config.subnet.steps) for r in config.fixed_ratios]
     means = [
         mean(score for one in found for score in one.scores.values()) for found in (searched, alone)
@@ -118,18 +127,24 @@ def _draw(
 
 
 def _lines(config: ReproduceConfig, arms: Sequence[Arm]) -> Iterator[tuple[str, Line]]:
-    kind = _searched(config)
+    kind = config.search_arm
     for space in map(space_name, config.spaces):
         found = [group(arms, kind, space, budget=budget) for budget in config.budgets]
         if points := _points(found):
-            yield f"OFA {space}", Line(points)
+            yield f"OFA {space}{_seeds(found)}", Line(points)
     for name, kind in (("KD", KD), ("scratch", SCRATCH)):
         found = [
             group(arms, kind, space_name(config.main), ratio=ratio, steps=config.subnet.steps)
             for ratio in config.fixed_ratios
         ]
         if points := _points(found):
-            yield name, Line(points, is_searched=False)
+            yield f"{name}{_seeds(found)}", Line(points, is_searched=False)
+
+
+def _seeds(groups: Sequence[Group]) -> str:
+    """How many seeds the points of a line have."""
+    counts = sorted({len(one.scores) for one in groups if one.scores})
+    return f", {' to '.join(map(str, counts))} seed{'s' * (counts != [1])}"
 
 
 def _points(groups: Sequence[Group]) -> list[tuple[float, float, float | None]]:
@@ -142,16 +157,14 @@ def _points(groups: Sequence[Group]) -> list[tuple[float, float, float | None]]:
 
 
 def _candidates(config: ReproduceConfig, arms: Sequence[Arm]) -> dict[str, dict[str, list[float]]]:
-    """Validation figures of the candidates of all seeds, by budget and space."""
-    found: dict[str, dict[str, list[float]]] = {budget: {} for budget in config.budgets}
-    for budget, space in ((b, space_name(s)) for b in config.budgets for s in config.spaces):
-        networks = group(arms, _searched(config), space, budget=budget).networks.values()
-        scores = [100 * score for one in networks for score in one.candidates]
-        if scores:
-            found[budget][space] = scores
+    """Validation figures of the candidates, of the seeds of all spaces, by budget and space."""
+    kind, spaces = config.search_arm, list(map(space_name, config.spaces))
+    found: dict[str, dict[str, list[float]]] = {}
+    for budget in config.budgets:
+        groups = {space: group(arms, kind, space, budget=budget) for space in spaces}
+        found[budget] = {
+            space: [100 * score for one in shared.networks.values() for score in one.candidates]
+            for space, shared in of_shared_seeds(groups).items()
+            if shared.networks
+        }
     return found
-
-
-def _searched(config: ReproduceConfig) -> str:
-    """The search that figures show: the paper's, unless only the exact one was asked for."""
-    return EXACT if EXACT in config.arms and OFA not in config.arms else OFA

@@ -47,7 +47,9 @@ class JobResult:
         steps: training steps.
         clips: clips that passed through a network forwards and backwards, once for every subnet.
         work: multiply-adds, without what subnets of a step share; a backward pass counts twice.
-        evaluated: subnets that a search has scored.
+        evaluated: subnets that a search has compared.
+        scoring_secs: seconds of a search for each subnet that it scored itself; None if an earlier
+            search had scored all.
         secs: seconds of work on this machine, over all starts.
     """
 
@@ -57,6 +59,7 @@ class JobResult:
     clips: int = 0
     work: float = 0.0
     evaluated: int = 0
+    scoring_secs: float | None = None
     secs: float = 0.0
 
     def as_dict(self) -> JsonObject:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -35,7 +36,7 @@ class Cost:
     Attributes:
         steps: training steps.
         work: multiply-adds.
-        secs: seconds on this machine.
+        secs: seconds on this machine; NaN if they were not measured.
     """
 
     steps: float = 0.0
@@ -79,7 +80,8 @@ def roads(config: ReproduceConfig, arms: Sequence[Arm]) -> list[dict[str, object
     """A row for every number of budgets: steps, multiply-adds and seconds of both roads.
 
     Teacher and soft labels, which both roads need, are left out. A search costs what its
-    evaluations cost, at most one of every subnet of the space.
+    evaluations cost, at most one of every subnet of the space. A training is the mean of the
+    distilled baselines of today's widths and steps.
 
     Args:
         config: what is compared.
@@ -87,7 +89,7 @@ def roads(config: ReproduceConfig, arms: Sequence[Arm]) -> list[dict[str, object
     """
     supernet = _mean(_results(arms, SUPERNET, config))
     evaluation, per_budget = _evaluation(config, arms)
-    training = _mean(_results(arms, KD, config))
+    training = _mean(_trainings(arms, config))
     rows = []
     for count in range(1, MOST_BUDGETS + 1):
         searched = None
@@ -105,9 +107,17 @@ def _evaluation(config: ReproduceConfig, arms: Sequence[Arm]) -> tuple[Cost | No
     """
     random = _results(arms, OFA, config)
     found = [one for one in random or _results(arms, EXACT, config) if one.evaluated]
-    each = [Cost(0, one.work / one.evaluated, one.secs / one.evaluated) for one in found]
-    counts = (one.evaluated / max(len(one.networks), 1) for one in found)
-    return _mean_cost(each), mean(counts) or 0.0
+    secs = mean(one.scoring_secs for one in found if one.scoring_secs is not None)
+    work = mean(one.work / one.evaluated for one in found)
+    counts = mean(one.evaluated / max(len(one.networks), 1) for one in found)
+    if work is None or counts is None:
+        return None, 0.0
+    return Cost(0, work, math.nan if secs is None else secs), counts
+
+
+def _trainings(arms: Iterable[Arm], config: ReproduceConfig) -> list[JobResult]:
+    asked = {(ratio, config.subnet.steps) for ratio in config.fixed_ratios}
+    return _results([arm for arm in arms if (arm.job.ratio, arm.job.steps) in asked], KD, config)
 
 
 def _results(arms: Iterable[Arm], kind: str, config: ReproduceConfig) -> list[JobResult]:
@@ -116,22 +126,21 @@ def _results(arms: Iterable[Arm], kind: str, config: ReproduceConfig) -> list[Jo
 
 
 def _mean(results: Sequence[JobResult]) -> Cost | None:
-    return _mean_cost([Cost(one.steps, one.work, one.secs) for one in results])
-
-
-def _mean_cost(costs: Sequence[Cost]) -> Cost | None:
-    if not costs:
-        return None
-    total = sum(costs, Cost())
-    return total.times(1 / len(costs))
+    total = sum((Cost(one.steps, one.work, one.secs) for one in results), Cost())
+    return total.times(1 / len(results)) if results else None
 
 
 def _row(count: int, supernet: Cost | None, trainings: Cost | None) -> dict[str, object]:
     row: dict[str, object] = {"budgets": count}
     parts = {"steps": "steps", "multiply-adds": "work", "seconds": "secs"}
     for name, part in parts.items():
-        values = [getattr(cost, part) if cost else None for cost in (supernet, trainings)]
+        values = [_known(cost, part) for cost in (supernet, trainings)]
         row |= {f"{road} {name}": value for road, value in zip(_ROADS, values, strict=True)}
         own, others = values
         row[f"{name}, ratio"] = own / others if own is not None and others else None
     return row
+
+
+def _known(cost: Cost | None, part: str) -> float | None:
+    value = math.nan if cost is None else getattr(cost, part)
+    return None if math.isnan(value) else value

@@ -65,7 +65,7 @@ def reproduce(
         ... )
         >>> found = ofa.reproduce("compared", ofa.open_records("data"), config)
         >>> [arm.job.name for arm in found.arms]
-        ['seed0.2-2-X.scratch-0.4']
+        ['seed0.2-2-X.scratch-0.4-2']
     """
     require_type("config", config, ReproduceConfig, "a ReproduceConfig")
     require_type("options", options, NetworkOptions, "NetworkOptions")
@@ -78,6 +78,7 @@ def reproduce(
             root, records, config, options, open_devices(devices.strategy, devices.logical_cpus)
         )
         jobs = jobs_of(config)
+        runner.check_settings(jobs)
         for number, job in enumerate(jobs, start=1):
             _run(runner, job, f"{number} of {len(jobs)}: {job.name}")
         return write_report(runner, jobs)

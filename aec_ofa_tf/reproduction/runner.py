@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
@@ -11,12 +11,12 @@ from absl import logging
 
 from aec_ofa_tf.dataset import Dataset
 from aec_ofa_tf.experiment import Experiment
-from aec_ofa_tf.files import DAMAGE_ERRORS
+from aec_ofa_tf.files import DAMAGE_ERRORS, fingerprint
 from aec_ofa_tf.models.network import NetworkConfig
 from aec_ofa_tf.models.network_options import NetworkOptions
 from aec_ofa_tf.models.space import Subnet
 from aec_ofa_tf.reproduction.clock import timed
-from aec_ofa_tf.reproduction.config import ReproduceConfig, space_name
+from aec_ofa_tf.reproduction.config import EXACT, ReproduceConfig, space_name
 from aec_ofa_tf.reproduction.graph import (
     ALONE,
     SEARCHES,
@@ -24,7 +24,7 @@ from aec_ofa_tf.reproduction.graph import (
     SUPERNET,
     TEACHER,
     Job,
-    tuned_by,
+    needs_of,
 )
 from aec_ofa_tf.reproduction.jobs import (
     run_alone,
@@ -34,10 +34,11 @@ from aec_ofa_tf.reproduction.jobs import (
     run_teacher,
 )
 from aec_ofa_tf.reproduction.results import Arm, JobResult
-from aec_ofa_tf.training.config import resume_key
+from aec_ofa_tf.training.begun import newest_step, require_same_settings
+from aec_ofa_tf.training.config import TeacherConfig, resume_key
 from aec_ofa_tf.training.devices import Devices
 from aec_ofa_tf.training.stages import subnet_stage
-from aec_ofa_tf.training.student_config import SubnetConfig
+from aec_ofa_tf.training.student_config import SubnetConfig, SupernetConfig
 from aec_ofa_tf.workdir import SEARCH, Workdir
 
 FOLDER = "reproduction"
@@ -95,7 +96,7 @@ class Runner:
         """
         experiment = self._experiment(job)
         clock = self.root / FOLDER / "unfinished" / f"{job.name}.json"
-        with timed(clock, experiment.workdir.path) as secs:
+        with timed(clock) as secs:
             result = self._run(job, experiment)
             kept = {**result.as_dict(), "secs": round(secs(), 1)}
             self.kept.finish_stage(job.name, kept, self.settings(job))
@@ -106,14 +107,21 @@ class Runner:
         return [Arm(job, found) for job in self._kept_jobs() if (found := self.result(job))]
 
     def settings(self, job: Job) -> dict[str, object] | None:
-        """The settings that a job's outcome depends on; None if its subnet is not found yet."""
-        return None if (own := self._own_settings(job)) is None else {**self._common(job), **own}
+        """The settings that a job's outcome depends on; None if its subnet is not found yet.
+
+        They hold a fingerprint of those of each job that it follows, and so of all before it.
+        """
+        if (own := self._own_settings(job)) is None:
+            return None
+        before = {one.name: fingerprint(self.settings(one)) for one in self._needs(job)}
+        return {**self._common(job), **own, "follows": before}
 
     def subnet(self, job: Job) -> Subnet | None:
         """The network that a job trains alone; None if the search has not found it yet."""
         if job.ratio is not None:
             return self.config.fixed(job.ratio)
-        found = self.result(Job(tuned_by(self.config), job.seed, job.space))
+        (search,) = self._needs(job)
+        found = self.result(search)
         texts = {one.budget: one.subnet for one in found.networks} if found else {}
         return self.config.main.parse_subnet(texts[job.budget]) if job.budget in texts else None
 
@@ -133,9 +141,26 @@ class Runner:
 
     def newest_step(self, job: Job) -> int:
         """The step of the newest checkpoint of a job; 0 without one."""
-        folder = self.root / job.folder / "checkpoints" / (self.stage(job) or "-")
-        names = [path.stem for path in folder.glob("step-*.index")]
-        return max((int(name.removeprefix("step-")) for name in names), default=0)
+        return newest_step(self.root / job.folder, self.stage(job) or "-")
+
+    def check_settings(self, jobs: Iterable[Job]) -> None:
+        """Checks that no stage was begun or finished with other settings; writes nothing.
+
+        Raises:
+            ConfigError: one was.
+        """
+        for job in jobs:
+            stage, config = self.stage(job), self._training(job)
+            if stage is not None and config is not None:
+                require_same_settings(Workdir(self.root / job.folder), stage, config)
+
+    def _training(self, job: Job) -> TeacherConfig | SupernetConfig | SubnetConfig | None:
+        """The training that a job is; None for others."""
+        if job.kind == TEACHER:
+            return self.config.teacher_of(job.seed)
+        if job.kind == SUPERNET:
+            return self.config.supernet_of(job.seed)
+        return self.alone(job) if job.kind in ALONE else None
 
     def _stage_is_done(self, job: Job) -> bool:
         run, stage = Workdir(self.root / job.folder), self.stage(job)
@@ -146,8 +171,11 @@ class Runner:
     def _common(self, job: Job) -> dict[str, object]:
         shared = {k: v for k, v in asdict(self.options).items() if v is not None}
         space = str(self.config.space(job.space))
-        named = {k: v for k, v in asdict(job).items() if k != "needs"}
-        return {"records": self._records.fingerprint, "network": shared, "in": space, "job": named}
+        facts = {"records": self._records.fingerprint, "network": shared, "in": space}
+        return {**facts, "job": asdict(job)}
+
+    def _needs(self, job: Job) -> tuple[Job, ...]:
+        return needs_of(job, self.config)
 
     def _own_settings(self, job: Job) -> Mapping[str, object] | None:
         config, seed = self.config, job.seed
@@ -157,8 +185,9 @@ class Runner:
             return resume_key(config.supernet_of(seed))
         if job.kind in SEARCHES:
             search = config.search_of(seed, SEARCHES[job.kind])
-            named = {name: getattr(search, name) for name in ("algorithm", "population", "seed")}
-            return {"budgets": list(config.budgets), **named}
+            random = {} if job.kind == EXACT else {"population": search.population}
+            named = {"algorithm": search.algorithm, "seed": search.seed}
+            return {"budgets": list(config.budgets), **named, **random}
         subnet = self.subnet(job)
         return None if subnet is None else {**resume_key(self.alone(job)), "subnet": str(subnet)}
 

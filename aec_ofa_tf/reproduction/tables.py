@@ -20,7 +20,14 @@ from aec_ofa_tf.reproduction.config import (
     space_name,
 )
 from aec_ofa_tf.reproduction.graph import TEACHER
-from aec_ofa_tf.reproduction.groups import Group, group, mean, percent, spread
+from aec_ofa_tf.reproduction.groups import (
+    Group,
+    group,
+    mean,
+    of_shared_seeds,
+    percent,
+    spread,
+)
 from aec_ofa_tf.reproduction.results import Arm
 
 Row = dict[str, object]
@@ -128,7 +135,7 @@ class Tables:
         return _theirs(near.params, near.ofa)
 
     def _row(self, model: str, size: str, found: Group, steps: int) -> Row:
-        scores = found.scores.values()
+        scores, shares = found.scores.values(), found.ratios(self.teacher)
         return {
             "model": model,
             "size": size,
@@ -137,7 +144,7 @@ class Tables:
             "seeds": len(scores),
             f"{self.figure} %": percent(mean(scores)),
             "+-": percent(spread(scores)),
-            "% of teacher": percent(mean(found.ratios(self.teacher))),
+            "% of teacher": percent(mean(shares if len(shares) == len(scores) else ())),
             "by seed": dict(found.scores),
             "networks": {seed: one.subnet for seed, one in found.networks.items()},
         }
@@ -145,16 +152,19 @@ class Tables:
     def _tuned_row(self, budget: str) -> Row:
         config = self.config
         seeds = config.few_seeds
-        kind = OFA if OFA in config.arms or EXACT not in config.arms else EXACT
-        searched = self.of(kind, budget=budget, seeds=seeds or config.all_seeds)
-        tuned = {
-            _added(steps): self.of(TUNED, budget=budget, steps=steps, seeds=seeds)
-            for steps in config.tune_steps
+        columns = {
+            "OFA": self.of(config.search_arm, budget=budget, seeds=seeds or config.all_seeds),
+            **{
+                _added(steps): self.of(TUNED, budget=budget, steps=steps, seeds=seeds)
+                for steps in config.tune_steps
+            },
+            _added(self.steps, "Init"): self.of(INIT, budget=budget, steps=self.steps, seeds=seeds),
         }
-        init = self.of(INIT, budget=budget, steps=self.steps, seeds=seeds)
+        columns = of_shared_seeds(columns)
+        searched = columns["OFA"]
         row: Row = {"budget": budget, "parameters": searched.params}
         row |= {"seeds": len(searched.scores)}
-        for name, found in {"OFA": searched, **tuned, _added(self.steps, "Init"): init}.items():
+        for name, found in columns.items():
             row |= {name: percent(mean(found.scores.values()))}
             row |= {f"{name} +-": percent(spread(found.scores.values()))}
         if searched.params is None:
@@ -165,12 +175,15 @@ class Tables:
         return {**row, "paper parameters": near.params, **theirs}
 
     def _ratio_row(self, budget: str) -> Row:
-        kind = OFA if OFA in self.config.arms else EXACT
-        searched = self.of(kind, budget=budget)
+        searched = self.of(self.config.search_arm, budget=budget)
         if searched.params is None or not self.config.fixed_ratios:
             return {"budget": budget, "seeds": 0}
         ratio = self._nearest_ratio(searched.params)
-        scratch, kd = (self.of(one, ratio=ratio, steps=self.steps) for one in (SCRATCH, KD))
+        baselines = {kind: self.of(kind, ratio=ratio, steps=self.steps) for kind in (SCRATCH, KD)}
+        shared = of_shared_seeds({OFA: searched, **baselines})
+        searched, scratch, kd = shared[OFA], shared[SCRATCH], shared[KD]
+        if searched.params is None:
+            return {"budget": budget, "seeds": 0}
         over = {
             "OFA / scratch": searched.ratios(scratch),
             "OFA / KD": searched.ratios(kd),
@@ -178,7 +191,7 @@ class Tables:
         }
         row: Row = {"budget": budget, "parameters": searched.params, "baseline": f"width {ratio:g}"}
         row |= {"baseline parameters": params(self.config.fixed(ratio), self.network)}
-        row |= {"seeds": max(map(len, over.values()))}
+        row |= {"seeds": len(searched.scores)}
         for name, values in over.items():
             row |= {name: mean(values), f"{name} +-": spread(values)}
         ofa = paper.nearest_budget(searched.params / self._largest).ofa

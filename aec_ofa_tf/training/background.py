@@ -13,6 +13,7 @@ from aec_ofa_tf.audio.io.decode import decode, fit_length
 from aec_ofa_tf.audio.io.errors import DecodeError
 from aec_ofa_tf.audio.io.folders import sounds_below
 from aec_ofa_tf.config import ConfigError
+from aec_ofa_tf.files import fingerprint
 
 MAX_WINDOWS = 256
 """Windows that are kept in memory."""
@@ -31,6 +32,19 @@ def require_noises(noise_source: str) -> None:
             f"{'has none' if folder.is_dir() else 'is no folder'}",
             "noise_source",
         )
+
+
+def noises_fingerprint(noise_source: str) -> str:
+    """Identifies the sound files of a folder by their names and sizes.
+
+    Raises:
+        ConfigError: it is no folder, or has no sound files.
+        OSError: a folder cannot be read.
+    """
+    require_noises(noise_source)
+    folder = Path(noise_source)
+    files = ((str(path.relative_to(folder)), path.stat().st_size) for path in sounds_below(folder))
+    return fingerprint(list(files))
 
 
 @lru_cache(maxsize=2)

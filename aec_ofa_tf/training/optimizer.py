@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import tensorflow as tf
+from absl import logging
 
 from aec_ofa_tf.pinned_keras import keras
 from aec_ofa_tf.training.config import TrainConfig
@@ -22,6 +23,11 @@ def learning_rate(
         train: rate, schedule and warm-up.
         steps: steps of the whole training.
     """
+    if 0 < steps <= train.warmup_steps:
+        logging.warning(
+            "a training of %d steps never reaches its learning rate: warmup_steps=%d",
+            *(steps, train.warmup_steps),
+        )
     if train.schedule == "cosine":
         warm = train.warmup_steps
         rises = {"warmup_target": train.learning_rate, "warmup_steps": warm} if warm else {}

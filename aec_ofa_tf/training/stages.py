@@ -17,6 +17,7 @@ from aec_ofa_tf.models.space import Subnet
 from aec_ofa_tf.models.supernet import Supernet
 from aec_ofa_tf.pinned_keras import keras
 from aec_ofa_tf.tasks import check_task
+from aec_ofa_tf.training.background import noises_fingerprint
 from aec_ofa_tf.training.config import TeacherConfig, resume_key
 from aec_ofa_tf.training.devices import peers_watched
 from aec_ofa_tf.training.distillation import TARGETS, frozen_largest, source_of
@@ -233,7 +234,9 @@ def _check_scored(run: Run, splits: Sequence[str]) -> None:
 
 
 def _settings(run: Run, config: Any) -> dict[str, Any]:
-    return {"records": run.records.fingerprint, **resume_key(config)}
+    noise_source = config.train.noise_source
+    noises = {} if noise_source is None else {"noises": noises_fingerprint(noise_source)}
+    return {"records": run.records.fingerprint, **noises, **resume_key(config)}
 
 
 def _students_step(run: Run, config: SupernetConfig | SubnetConfig) -> StepConfig:

@@ -94,11 +94,14 @@ class TimePlan:
         hours: the time budget.
         measured: what was measured before the run.
         steps: the step numbers, which stay as they are whenever the run is resumed.
+        stages: identifies the stages whose steps were measured; empty in a plan of an earlier
+            version.
     """
 
     hours: float
     measured: MeasuredSecs
     steps: StepNumbers
+    stages: str = ""
 
     def __str__(self) -> str:
         """What was chosen and why, in lines of at most 80 columns."""
@@ -175,7 +178,8 @@ def read_plan(workdir: Path) -> TimePlan | None:
     with naming_damage(path, "restore it from a copy, or go on with the steps in flags.txt"):
         content = read_json(path)
         measured, steps = content["measured"], content["steps"]
-        return TimePlan(content["hours"], MeasuredSecs(**measured), StepNumbers(**steps))
+        stages = str(content.get("stages", ""))
+        return TimePlan(content["hours"], MeasuredSecs(**measured), StepNumbers(**steps), stages)
 
 
 def write_plan(workdir: Path, plan: TimePlan) -> None:
@@ -183,19 +187,21 @@ def write_plan(workdir: Path, plan: TimePlan) -> None:
     write_json(workdir / _PLAN_NAME, asdict(plan))
 
 
-def kept_plan(workdir: Path, hours: float, begun: bool) -> TimePlan | None:
+def kept_plan(workdir: Path, hours: float, begun: bool, stages: str) -> TimePlan | None:
     """The plan that a run goes on with; None if it has to be made.
 
     Args:
         workdir: the run directory.
         hours: the time budget that is asked for.
-        begun: whether a step of the run was trained and kept.
+        begun: whether a step of the run was trained and kept; before, a plan that was made for
+            other stages is made again.
+        stages: identifies the stages.
 
     Raises:
         ConfigError: the run was begun with another time budget, or with step numbers.
     """
     plan = read_plan(workdir)
-    if plan is not None and plan.hours == hours:
+    if plan is not None and plan.hours == hours and (begun or plan.stages in ("", stages)):
         return plan
     if not begun:
         return None

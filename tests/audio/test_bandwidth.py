@@ -25,6 +25,17 @@ def test_the_bandwidth_is_half_of_the_recording_s_own_rate(rate_hz, level):
     assert found % STEP_HZ == 0
 
 
+@pytest.mark.parametrize("level", [0.3, 0.03, 0.01])
+@pytest.mark.parametrize("dither", [0, 1])
+@pytest.mark.parametrize("rate_hz", [32000, 44100])
+def test_what_was_stored_at_a_higher_rate_reaches_no_further(level, dither, rate_hz):
+    wide = soxr.resample(hiss(8000, level), 8000, rate_hz)
+    triangle = dither * np.random.default_rng(1).triangular(-1, 0, 1, len(wide))
+    stored = np.round(wide * 32768 + triangle) / 32768
+
+    assert bandwidth_hz(stored.astype(np.float32), rate_hz) <= 4000
+
+
 def test_padding_is_no_sound_and_silence_reaches_nowhere():
     narrow = soxr.resample(hiss(8000), 8000, RATE_HZ)
     padded = np.pad(narrow, (20000, 200000))

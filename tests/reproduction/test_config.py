@@ -14,6 +14,14 @@ from tests.reproduction.made import BUDGETS, SPACES, config
     [
         ({"arms": ["ofa", "sratch"]}, "arms", "received ofa, sratch"),
         ({"arms": []}, "arms", "received none"),
+        ({"arms": ["kd"], "fixed_ratios": []}, "arms", "arms=kd has nothing to train"),
+        ({"arms": ["ofa", "init"], "ablation_seeds": 0}, "arms", "ablation_seeds is empty or 0"),
+        ({"tune_steps": []}, "arms", "arms=tuned has nothing to train: tune_steps is empty or 0"),
+        (
+            {"subnet": SubnetConfig(TrainConfig(warmup_steps=10)), "tune_steps": [10, 100]},
+            "warmup_steps",
+            "a network of 10 steps never reaches its learning rate: warmup_steps=10 ",
+        ),
         ({"seeds": 0}, "seeds", "seeds is at least 1|a number from 1"),
         ({"spaces": []}, "spaces", "received none"),
         ({"spaces": SPACES[:1] * 2}, "spaces", r"received \[2,2,X\], \[2,2,X\]"),

@@ -91,19 +91,11 @@ def test_tables_and_figures_are_written(made):
         assert (folder / f"{name}.png").read_bytes().startswith(b"\x89PNG")
         assert (folder / f"{name}.svg").stat().st_size > 5000
     svg = (folder / "figure_3.svg").read_text()
-    assert all(f"<!-- {name} -->" in svg for name in ("OFA [2,2,X]", "OFA EW", "KD", "scratch"))
+    lines = ("OFA [2,2,X]", "OFA EW", "KD", "scratch")
+    assert all(f"<!-- {name}, 1 seed -->" in svg for name in lines)
     rows = json.loads((folder / "roads.json").read_text())["rows"]
     assert [row["budgets"] for row in rows] == list(range(1, 41))
     assert all(row["seconds, ratio"] > 0 for row in rows)
-
-
-def test_every_arm_is_recalibrated_by_the_same_rule(made):
-    rules = set()
-    for path in (made.folder / "run").glob("seed*/*/stages/*.json"):
-        settings = json.loads(path.read_text())["settings"]
-        if "batch_size" in settings:
-            rules.add((settings["batch_size"], settings["calibration_clips"]))
-    assert rules == {(8, 16)}
 
 
 def test_scores_are_those_of_the_recalibrated_networks(made):
@@ -114,7 +106,7 @@ def test_scores_are_those_of_the_recalibrated_networks(made):
     for winner in found["seed0.2-2-X.ofa"]:
         scored = experiment.evaluate(winner["subnet"]).metrics.mAP
         assert scored == pytest.approx(winner["evaluation"], abs=0.02)
-    for name in ("kd-0.4", "scratch-0.8", "tuned-params_max_6k-4"):
+    for name in ("kd-0.4-4", "scratch-0.8-4", "tuned-params_max_6k-4"):
         kept = json.loads(
             (made.folder / "run/reproduction/stages" / f"seed0.2-2-X.{name}.json").read_text()
         )
@@ -189,10 +181,12 @@ def test_killed_and_resumed_it_finds_the_same(made, tmp_path):
     assert not list((tmp_path / "run" / "reproduction" / "unfinished").iterdir())
 
 
-def test_other_settings_of_a_job_that_is_done_are_refused(made):
-    done = run_program("reproduce", *flags(made.folder, "--supernet_steps=5"))
+@pytest.mark.parametrize("others", [(), ("--dry_run",)])
+def test_other_settings_of_a_job_that_is_done_are_refused_before_the_first_job(made, others):
+    done = run_program("reproduce", *flags(made.folder, "--supernet_steps=5", *others))
 
     assert done.code == 1
+    assert " is done" not in done.stderr
     last = done.stderr.splitlines()[-1]
     assert last.startswith("error: stage supernet in ")
     assert "--supernet_steps was 4, now 5" in last
@@ -217,6 +211,7 @@ def test_other_settings_of_a_job_that_is_done_are_refused(made):
         ("--budget=params<=10", "--budget: no subnet of the space meets the budget 'params<=10'"),
         ("--budget=foo", "--budget: "),
         ("--seeds=0", "flag --seeds=0: "),
+        ("--noise_source=/none", "--noise_source is a folder of sound files"),
         ("--strategy=multiworker", "a reproduction runs its jobs on one host"),
         (
             "--evaluation_clips=0",
@@ -233,6 +228,25 @@ def test_wrong_flags_get_one_clear_sentence(flag, expected, tmp_path):
     error = done.stderr.splitlines()[-1]
     assert error.startswith(f"error: {expected}")
     assert not (tmp_path / "run").exists()
+
+
+@pytest.fixture(scope="module")
+def another_supernet(made, tmp_path_factory) -> dict[str, Any]:
+    """What is found with seed 1 after seed 0 was trained with a supernet of other steps."""
+    folder = tmp_path_factory.mktemp("another")
+    shutil.copytree(made.folder, folder, dirs_exist_ok=True)
+    few = ("--arms=scratch,kd,ofa", "--ablation_seeds=0", "--population=2")
+    run_program("reproduce", *flags(folder, *few))
+    # Synthetic clips depend on the seed: the layout of a folder takes those that are there.
+    other = ("--dataset=folder", "--seed=1", "--supernet_steps=3", *few)
+    return run_program("reproduce", *flags(folder, *other)).result["tables"]
+
+
+def test_seeds_count_only_if_all_that_they_follow_was_made_alike(another_supernet):
+    seeds = {(row["model"], row["size"]): row["seeds"] for row in another_supernet["table_1"]}
+
+    assert {count for (model, _), count in seeds.items() if model == "OFA"} == {1}
+    assert {count for (model, _), count in seeds.items() if model != "OFA"} == {2}
 
 
 def test_a_folder_of_somebody_else_is_left_alone(tmp_path):

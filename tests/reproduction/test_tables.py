@@ -19,7 +19,8 @@ SMALL, LARGE = 50_000, 208_000
 
 def searched(seed: int, *scores: float, kind: str = "ofa"):
     found = zip(scores, BUDGETS, (SMALL, LARGE), strict=True)
-    return arm(kind, seed, *(network(s, size, budget=b) for s, b, size in found), evaluated=50)
+    networks = (network(s, size, budget=b) for s, b, size in found)
+    return arm(kind, seed, *networks, evaluated=50, scoring_secs=0.2)
 
 
 ARMS = [
@@ -107,7 +108,7 @@ def test_table_2_is_of_the_seeds_that_are_fine_tuned():
 
 
 def test_table_2_without_ablation_seeds_is_of_the_search_alone():
-    first, _ = tables(ablation_seeds=0).table_2()
+    first, _ = Tables(config(ablation_seeds=0, arms=["ofa"]), NETWORK, "mAP", ARMS).table_2()
 
     assert first["OFA"] == pytest.approx(33)
     assert (first["seeds"], first["+10"], first["Init+100K"]) == (2, None, None)
@@ -125,21 +126,42 @@ def test_ratios_are_of_the_same_seed():
     first, second = tables().ratios()
 
     assert first["baseline"] == "width 0.4"
-    assert first["OFA / scratch"] == pytest.approx((0.3 / 0.2 + 0.36 / 0.3) / 2)
+    # KD has one seed, so that all figures of the row are of that one.
+    assert (first["seeds"], first["OFA / scratch"]) == (1, pytest.approx(0.3 / 0.2))
     assert first["OFA / KD"] == pytest.approx(0.3 / 0.25)
     assert first["1 - mAP, OFA / KD"] == pytest.approx(0.7 / 0.75)
     assert first["paper OFA / scratch"] == pytest.approx(paper.OFA_OVER_SCRATCH)
     assert first["paper OFA / KD"] == pytest.approx(paper.OFA_OVER_KD)
     assert (second["baseline"], second["OFA / scratch"]) == ("width 0.8", None)
+    alone = [one for one in ARMS if one.job.kind != "kd"]
+    both, _ = tables(alone).ratios()
+    assert (both["seeds"], both["OFA / KD"]) == (2, None)
+    assert both["OFA / scratch"] == pytest.approx((0.3 / 0.2 + 0.36 / 0.3) / 2)
+
+
+def test_fine_tuning_brings_its_search_into_the_comparison():
+    first, _ = Tables(config(arms=["kd", "tuned"]), NETWORK, "mAP", ARMS).ratios()
+
+    assert first["OFA / KD"] == pytest.approx(0.3 / 0.25)
+
+
+def test_a_share_of_the_teacher_needs_the_teacher_of_every_seed():
+    rows = tables([one for one in ARMS if (one.job.kind, one.job.seed) != ("teacher", 1)]).table_1()
+
+    scratch = row(rows, model="scratch", size="width 0.4")
+    assert (scratch["seeds"], scratch["% of teacher"]) == (2, None)
 
 
 def test_a_row_of_the_roads_is_arithmetic():
     kd = [arm("kd", 0, network(0.2), ratio=r, steps=STEPS, secs=s) for r, s in ((0.4, 4), (0.8, 8))]
+    kd += [
+        arm("kd", 0, network(0.2), ratio=r, steps=s, secs=1e6) for r, s in ((0.4, 7), (1, STEPS))
+    ]
     found = roads(config(), [*kd, arm("supernet", 0, network(0.4), secs=30), searched(0, 0.3, 0.4)])
 
     one, *_, last = found
     assert [row["budgets"] for row in found] == list(range(1, 41))
-    # 50 subnets in 10 s for two budgets: 25 a budget, 0.2 s each.
+    # 50 subnets of 0.2 s for two budgets: 25 a budget.
     assert one["supernet seconds"] == pytest.approx(30 + 25 * 0.2)
     assert one["trainings seconds"] == pytest.approx(6)
     assert one["seconds, ratio"] == pytest.approx(35 / 6)
@@ -147,6 +169,14 @@ def test_a_row_of_the_roads_is_arithmetic():
     assert last["trainings seconds"] == pytest.approx(240)
     assert last["supernet seconds"] == pytest.approx(30 + SPACES[0].size * 0.2)  # each once
     assert last["supernet multiply-adds"] == pytest.approx(1000 + SPACES[0].size * 20)
+
+
+def test_a_search_that_scored_nothing_itself_tells_no_seconds():
+    known = arm("ofa", 0, network(0.3, budget=BUDGETS[0]), evaluated=50)
+    first = roads(config(), [arm("supernet", 0, network(0.4)), known])[0]
+
+    assert (first["supernet seconds"], first["seconds, ratio"]) == (None, None)
+    assert first["supernet multiply-adds"] == pytest.approx(1000 + 1000)
 
 
 def test_roads_without_their_arms_are_empty():

@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 
 from aec_ofa_tf.audio.front_end import PANNS
+from aec_ofa_tf.config import ConfigError
 from aec_ofa_tf.dataset import TRAIN
 from aec_ofa_tf.models.cnn10 import Cnn10Network
 from aec_ofa_tf.training.config import EvaluationConfig, TeacherConfig, TrainConfig, resume_key
@@ -15,7 +16,9 @@ from aec_ofa_tf.training.devices import open_devices
 from aec_ofa_tf.training.disturbing import as_in_training, disturbances
 from aec_ofa_tf.training.noise import NoiseDataset
 from aec_ofa_tf.training.run import Run, Sizes
+from aec_ofa_tf.training.stages import train_teacher
 from aec_ofa_tf.workdir import Workdir
+from tests.recordings import noise, write
 from tests.training.steps import SPACE
 
 DATA = NoiseDataset(("a", "b"), True, PANNS, 0.4, {TRAIN: 32})
@@ -82,6 +85,23 @@ def test_a_finished_stage_says_how_its_statistics_are_made(tmp_path):
     expected = as_in_training(run.calibration(Sizes(8, 16)), DATA, NOISY)
     for own, wanted in zip(run.calibration(sizes), expected, strict=True):
         np.testing.assert_array_equal(own["log_mel"], wanted["log_mel"])
+
+
+def test_a_stage_that_was_trained_with_other_noises_is_not_gone_on_with(tmp_path):
+    write(tmp_path / "noises" / "one.wav", noise(secs=1.0))
+    train = TrainConfig(
+        batch_size=4,
+        calibration_clips=8,
+        precision="float32",
+        noise_source=str(tmp_path / "noises"),
+    )
+    config = TeacherConfig(train, base_channels=4, steps=2)
+    run = run_in(tmp_path / "run")
+    assert train_teacher(run, config) == train_teacher(run, config)
+
+    write(tmp_path / "noises" / "two.wav", noise(secs=1.0))
+    with pytest.raises(ConfigError, match=r"stage teacher .* has run: noises was "):
+        train_teacher(run, config)
 
 
 def test_a_run_without_its_noises_says_so_and_goes_on(caplog):

@@ -110,7 +110,7 @@ def test_the_plan_tells_what_it_chose_and_why():
 
 @pytest.fixture
 def planned(tmp_path):
-    plan = TimePlan(1.0, MEASURED, divide(1.0, MEASURED))
+    plan = TimePlan(1.0, MEASURED, divide(1.0, MEASURED), "stages")
     write_plan(tmp_path, plan)
     return plan
 
@@ -122,18 +122,23 @@ def test_a_plan_is_read_as_it_was_written(planned, tmp_path):
 
 @pytest.mark.parametrize("begun", [False, True])
 def test_the_same_hours_take_the_plan_that_is_there(planned, tmp_path, begun):
-    assert kept_plan(tmp_path, 1.0, begun) == planned
+    assert kept_plan(tmp_path, 1.0, begun, planned.stages) == planned
+
+
+def test_a_plan_of_other_stages_is_made_again_until_training_has_begun(planned, tmp_path):
+    assert kept_plan(tmp_path, 1.0, False, "others") is None
+    assert kept_plan(tmp_path, 1.0, True, "others") == planned
 
 
 def test_other_hours_are_refused_once_the_run_has_begun(planned, tmp_path):
-    assert kept_plan(tmp_path, 2.0, begun=False) is None
+    assert kept_plan(tmp_path, 2.0, False, "") is None
     with pytest.raises(ConfigError, match="begun with hours=1, now hours=2"):
-        kept_plan(tmp_path, 2.0, begun=True)
+        kept_plan(tmp_path, 2.0, True, "")
 
 
 def test_hours_are_refused_for_a_run_that_was_begun_with_step_numbers(tmp_path):
     with pytest.raises(ConfigError, match="begun with step numbers, now hours=1"):
-        kept_plan(tmp_path, 1.0, begun=True)
+        kept_plan(tmp_path, 1.0, True, "")
 
 
 def test_a_damaged_plan_is_named(planned, tmp_path):

@@ -52,15 +52,14 @@ class Cost:
 
 
 def totals(arms: Sequence[Arm]) -> list[dict[str, object]]:
-    """A row for every kind of job: what one of them costs, as a mean over seeds and sizes.
+    """A row for every kind of job and number of steps: what one costs, a mean over seeds and sizes.
 
     Args:
         arms: the jobs that are done.
     """
     kinds: dict[tuple[str, str, int | None], list[JobResult]] = {}
     for arm in arms:
-        steps = arm.job.steps if arm.job.budget else None
-        kinds.setdefault((arm.job.space, arm.job.kind, steps), []).append(arm.result)
+        kinds.setdefault((arm.job.space, arm.job.kind, arm.job.steps), []).append(arm.result)
     return [
         {
             "job": kind if steps is None else f"{kind}, {steps:,} steps",

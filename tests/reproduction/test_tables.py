@@ -186,8 +186,10 @@ def test_roads_without_their_arms_are_empty():
 
 
 def test_totals_are_means_over_seeds_and_sizes():
-    found = row(totals(ARMS), job="scratch")
-    assert (found["jobs"], found["clips"], found["seconds"]) == (3, 400, 10)
+    found = row(totals(ARMS), job="scratch, 100,000 steps")
+    assert (found["jobs"], found["clips"], found["seconds"]) == (2, 400, 10)
+    assert row(totals(ARMS), job="scratch, 7 steps")["jobs"] == 1
+    assert row(totals(ARMS), job="supernet")["jobs"] == 1
     assert row(totals(ARMS), job="tuned, 10 steps")["jobs"] == 1
 
 

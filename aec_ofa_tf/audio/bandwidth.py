@@ -14,7 +14,7 @@ import numpy as np
 from aec_ofa_tf.audio.front_end import PRESETS, FrontEndConfig, front_end
 
 STEP_HZ = 500
-"""Bandwidths are rounded down to a multiple of this: resamplers reach a little beyond."""
+"""Bandwidths are rounded to a multiple of this: resamplers end a little before or beyond."""
 
 _WINDOW_SAMPLES = 2048
 _WINDOWS = 8
@@ -56,7 +56,7 @@ def bandwidth_hz(waveform: np.ndarray, rate_hz: int) -> int:
     silence = 10 ** (_SILENCE_DBFS / 10) * np.sum(window**2)
     heard = np.flatnonzero(power > max(silence, power.max() * 10 ** (-_BELOW_PEAK_DB / 10)))
     highest = heard[-1] * rate_hz / size if heard.size else 0.0
-    return int(highest // STEP_HZ) * STEP_HZ
+    return round(highest / STEP_HZ) * STEP_HZ
 
 
 @dataclass(frozen=True)

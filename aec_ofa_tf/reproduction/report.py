@@ -143,8 +143,9 @@ def _lines(config: ReproduceConfig, arms: Sequence[Arm]) -> Iterator[tuple[str, 
 
 def _seeds(groups: Sequence[Group]) -> str:
     """How many seeds the points of a line have."""
-    counts = sorted({len(one.scores) for one in groups if one.scores})
-    return f", {' to '.join(map(str, counts))} seed{'s' * (counts != [1])}"
+    counts = [len(one.scores) for one in groups if one.scores]
+    low, high = min(counts), max(counts)
+    return f", {low}{f' to {high}' * (high > low)} seed{'s' * (high > 1)}"
 
 
 def _points(groups: Sequence[Group]) -> list[tuple[float, float, float | None]]:

@@ -40,7 +40,8 @@ WITHOUT: Mapping[str, Mapping[str, Any]] = {
     "warm-up": {"warmup_steps": 0},
     "hard-labels": {"label_smoothing": 0.1},
 }
-"""The changes that leave a part out, by its name; labels are smoothed where hard ones are not."""
+"""The changes that leave a part out, by its name. Masks are a tenth of the window, of whole clips
+too. Without hard labels they are smoothed, which the recipe does not do."""
 PAPER = "all"
 """The paper's settings, but for batch, precision and calibration: Adam, mixup, SpecAugment."""
 COLUMNS = {"without": "", "accuracy": ".3f", "log_loss": ".3f", "trainings": "d", "difference": ""}

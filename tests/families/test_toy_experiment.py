@@ -1,13 +1,17 @@
 """The toy family from a folder of recordings to a tagged clip, through the library's front door."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 import soundfile
 
 import aec_ofa_tf as ofa
+from aec_ofa_tf.costs.costs import params
+from aec_ofa_tf.models.materialise import build_plain
 from aec_ofa_tf.tagging.model_file import read_info
 from tests.families.toy import ToyNetwork, ToySpace
 
@@ -77,6 +81,19 @@ def test_the_run_directory_names_the_family_and_is_opened_again(experiment, reco
     assert isinstance(again.run.network, ToyNetwork)
     assert again.space == SPACE
     assert again.load_supernet().subnets == SPACE.subnets()
+
+
+def test_a_subnet_is_trained_alone_from_its_part_of_a_pretrained_network(experiment, tmp_path):
+    network = experiment.run.network
+    pretrained = tmp_path / "pretrained.keras"
+    build_plain(SPACE.largest, replace(network, classes=7)).save(pretrained)  # of other classes
+    transfer = ofa.TransferConfig(str(pretrained), classifier_steps=1, body_warmup_steps=1)
+    how = {"objective": "labels", "init": "pretrained", "transfer": transfer}
+
+    alone = experiment.train_subnet(SPACE.smallest, ofa.SubnetConfig(TRAIN, steps=2, **how))
+
+    assert alone.costs["params"] == params(SPACE.smallest, network)
+    assert keras.models.load_model(alone.file).output_shape == (None, 2)
 
 
 def test_winners_meet_their_budgets(experiment):

@@ -89,9 +89,11 @@ def test_workers_that_were_started_with_different_flags_are_told(trained, workdi
     assert not reached(workdir / "checkpoints" / "supernet", 0)
 
 
-def test_the_cpu_can_be_seen_as_several_devices(trained, workdir):
+def test_the_cpu_can_be_seen_as_several_devices_and_the_teacher_be_online(trained, workdir):
+    shutil.rmtree(workdir / "soft_labels")
     arguments = [*flags(trained), f"--workdir={workdir}", "--subnets_per_step=1"]
-    result = run_program("train", *arguments, "--strategy=mirrored", "--logical_cpus=2").result
+    devices = ("--strategy=mirrored", "--logical_cpus=2")
+    result = run_program("train", *arguments, *devices, "--distill_from=online").result
 
     assert 0 <= result["stages"]["supernet"]["validation_mAP/largest"] <= 1
     assert reached(workdir / "checkpoints" / "supernet", STEPS)
@@ -110,12 +112,3 @@ def test_masks_in_place_distillation_and_the_sandwich_by_flags(trained, workdir)
     ).result
 
     assert 0 <= result["stages"]["supernet"]["validation_mAP/smallest"] <= 1
-
-
-def test_an_online_teacher_by_flags(trained, workdir):
-    shutil.rmtree(workdir / "soft_labels")
-    result = run_program(
-        "train", *flags(trained), f"--workdir={workdir}", "--distill_from=online"
-    ).result
-
-    assert 0 <= result["stages"]["supernet"]["validation_mAP/largest"] <= 1

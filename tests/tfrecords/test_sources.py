@@ -34,9 +34,13 @@ def test_csv_gives_labels_splits_and_missing_files(tmp_path):
 
 def test_csv_takes_the_order_of_classes_from_a_labels_file(tmp_path):
     labels = tmp_path / "labels.txt"
-    labels.write_text('rain\n"dog, barking"\n', encoding="utf-8")
+    labels.write_text('rain\n"dog, barking"\nbird, singing\n', encoding="utf-8")
     path = clip_list(tmp_path, 'a.wav,"dog, barking;rain",train')
-    assert read_csv(path, labels).labels == ("rain", "dog, barking")
+    # As in a table, and as in the labels.txt beside a model.
+    assert read_csv(path, labels).labels == ("rain", "dog, barking", "bird, singing")
+    labels.write_text("rain;snow\n", encoding="utf-8")
+    with pytest.raises(SourceError, match=r"labels.txt:1: 'rain;snow' contains ';'"):
+        read_csv(path, labels)
 
 
 def test_repeated_identical_rows_count_once(tmp_path):

@@ -26,7 +26,6 @@ STEPS = 20
 RUNS = {
     "float32": ("float32", "slices", 1e-5),
     "float64": ("float64", "slices", 1e-3),
-    "masks": ("float64", "masks", 1e-3),
     "float16": ("mixed_float16", "slices", 1e-4),
     "toy": ("float64", "slices", 1e-3),
     "toy_masks": ("float64", "masks", 1e-3),

@@ -53,7 +53,6 @@ def runs(tmp_path_factory) -> dict[str, dict[str, np.ndarray]]:
     [
         ("multiworker", "float32", 1e-5),
         ("mirrored", "float64", 1e-10),
-        ("mirrored", "masks", 1e-10),
         ("mirrored", "toy", 1e-10),
         ("mirrored", "toy_masks", 1e-10),
     ],

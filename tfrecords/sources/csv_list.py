@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 from aec_ofa_tf.files import inside
 from tfrecords.clip import EVALUATION, TRAIN, VALIDATION, Clip, Row, Source, SourceError, collect
 from tfrecords.sources.splits import check_given, coverage_notes, drawn_rows
-from tfrecords.sources.table import TableRow, read_cells, read_table
+from tfrecords.sources.table import TableRow, read_cells, read_lines, read_table
 
 COLUMNS = ("path", "labels", "split")
 LABEL_SEPARATOR = ";"
@@ -73,18 +73,20 @@ def read_csv(
 
 
 def read_labels(path: Path) -> list[str]:
-    """Reads label names, one per line.
+    """Reads label names, one per line, as in the `labels.txt` beside a model.
+
+    Quotes around a name, as a table has them, are not part of it.
 
     Raises:
         SourceError: a name contains the label separator, or the file is not plain UTF-8.
     """
     labels = []
-    for cells, place in read_cells(path):
-        if len(cells) != 1 or LABEL_SEPARATOR in cells[0]:
-            raise SourceError(
-                f"{place}: {cells!r} is not one label; quote a name that contains a comma"
-            )
-        labels.append(cells[0])
+    for line, place in read_lines(path):
+        is_quoted = len(line) > 1 and line[0] == line[-1] == '"'
+        label = line[1:-1].replace('""', '"').strip() if is_quoted else line
+        if LABEL_SEPARATOR in label:
+            raise SourceError(f"{place}: {label!r} contains {LABEL_SEPARATOR!r}, between labels")
+        labels.append(label)
     return labels
 
 

@@ -88,6 +88,18 @@ def read_cells(path: Path) -> Iterator[tuple[list[str], str]]:
             yield stripped, f"{path}:{reader.line_num}"
 
 
+def read_lines(path: Path) -> Iterator[tuple[str, str]]:
+    """Yields text and place of every line that is not empty; spaces around it are removed.
+
+    Raises:
+        SourceError: the file has a byte-order mark or bytes that are not UTF-8.
+        FileNotFoundError: there is no such file.
+    """
+    for number, line in enumerate(_text(path).splitlines(), start=1):
+        if line.strip():
+            yield line.strip(), f"{path}:{number}"
+
+
 def _text(path: Path) -> str:
     if not path.is_file():
         raise FileNotFoundError(f"{path} is missing; check --source and its layout")

@@ -15,7 +15,13 @@ RATE_HZ = 16000
 WORDS = {"low": 300, "middle": 1200, "high": 4000}
 TINY = (
     *("--supernet_steps=6", "--warmup_steps=1", "--validate_every=3", "--checkpoint_every=3"),
-    *("--batch_size=8", "--calibration_clips=8", "--population=2", "--generations=1"),
+    *(
+        "--subnets_per_step=3",
+        "--batch_size=8",
+        "--calibration_clips=8",
+        "--population=2",
+        "--generations=1",
+    ),
 )
 
 

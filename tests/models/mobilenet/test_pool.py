@@ -76,7 +76,7 @@ def test_a_step_trains_with_crops_masks_and_mixtures():
     supernet = Supernet(SPACE, NETWORK)
     masks = SpecAugmentConfig(time_frames=9, mel_bins=5)
     config = StepConfig("labels", mixup=True, crop_frames=21, spec_augment=masks)
-    trainer = Trainer(supernet, sandwich_sampler(SPACE, 3), config)
+    trainer = Trainer(supernet, sandwich_sampler(SPACE, 2), config)
     trainer.compile(optimizer=keras.optimizers.Adam(1e-2))
     labels = np.eye(CLASSES, dtype=np.float32)[np.arange(8) % CLASSES]
     before = [np.array(weight) for weight in supernet.trainable_weights]

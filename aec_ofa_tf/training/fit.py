@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
+from absl import logging
 
 from aec_ofa_tf.audio.augment import SpecAugmentConfig
 from aec_ofa_tf.dataset import TRAIN, Share
@@ -173,6 +174,8 @@ def fit(run: Run, supernet: Supernet, plan: Plan, train: TrainConfig) -> dict[st
     store = _store(run, name, supernet, optimizer, _position(run, train, feed.batch_size))
     step = store.restore()
     devices.require_same(f"{name} {step}", "they restored different steps; share the run directory")
+    if step and devices.chief:
+        logging.info("%s goes on after step %d of %d", name, step, plan.phases[-1].until)
     directory = run.workdir.path / "events" / name if devices.chief else None
     log = SummaryLog(directory)
     sizes = Sizes.of(train)

@@ -39,7 +39,7 @@ def test_csv_takes_the_order_of_classes_from_a_labels_file(tmp_path):
     # As in a table, and as in the labels.txt beside a model.
     assert read_csv(path, labels).labels == ("rain", "dog, barking", "bird, singing")
     labels.write_text("rain;snow\n", encoding="utf-8")
-    with pytest.raises(SourceError, match=r"labels.txt:1: 'rain;snow' contains ';'"):
+    with pytest.raises(SourceError, match=r"labels.txt:1: the name 'rain;snow' contains ';'"):
         read_csv(path, labels)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import re
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
@@ -12,6 +14,7 @@ from tfrecords.sources.table import TableRow, read_cells, read_lines, read_table
 
 COLUMNS = ("path", "labels", "split")
 LABEL_SEPARATOR = ";"
+_QUOTED = re.compile(r'"([^"]|"")*"')
 # So many files, from all over the list, decide whether its paths are relative to its folder.
 _FILES_TRIED = 20
 
@@ -75,18 +78,20 @@ def read_csv(
 def read_labels(path: Path) -> list[str]:
     """Reads label names, one per line, as in the `labels.txt` beside a model.
 
-    Quotes around a name, as a table has them, are not part of it.
+    A name in quotes is read as in a table: they are not part of it.
 
     Raises:
         SourceError: a name contains the label separator, or the file is not plain UTF-8.
     """
     labels = []
     for line, place in read_lines(path):
-        is_quoted = len(line) > 1 and line[0] == line[-1] == '"'
-        label = line[1:-1].replace('""', '"').strip() if is_quoted else line
+        (label,) = next(csv.reader([line])) if _QUOTED.fullmatch(line) else (line,)
         if LABEL_SEPARATOR in label:
-            raise SourceError(f"{place}: {label!r} contains {LABEL_SEPARATOR!r}, between labels")
-        labels.append(label)
+            raise SourceError(
+                f"{place}: the name {label!r} contains {LABEL_SEPARATOR!r}, which separates the "
+                "labels of a clip in the list"
+            )
+        labels.append(label.strip())
     return labels
 
 

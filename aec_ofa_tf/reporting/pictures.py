@@ -64,7 +64,12 @@ def draw_clips(
     drawing = Figure(figsize=(width, height))
     # Matplotlib's own layout would draw everything twice.
     drawing.subplots_adjust(
-        0.6 / width, 0.5 / height, 1 - 0.1 / width, 1 - 0.3 / height, 0.15, 0.35
+        left=0.6 / width,
+        bottom=0.5 / height,
+        right=1 - 0.1 / width,
+        top=1 - 0.3 / height,
+        wspace=0.15,
+        hspace=0.35,
     )
     grid = drawing.subplots(2, len(before), squeeze=False)
     peak = float(before.max())

@@ -2,8 +2,8 @@
 
 python -m pipelines.benchmarks.sparse_labels TAGS.csv LIST.csv
 
-TAGS.csv is that of `tag --csv` on the recordings, with no window but whole recordings. Fold 5 of
-ESC-50 is the validation split of the list, which --dataset=csv reads.
+`tag --csv=TAGS.csv` on the recordings, without --per_window, writes the first file. The second is a
+list for --dataset=csv, in the recordings' folder or one above it; fold 5 is its validation split.
 """
 
 from __future__ import annotations

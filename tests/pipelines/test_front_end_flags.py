@@ -56,12 +56,13 @@ def test_keywords_of_a_second_at_16_khz_go_from_recordings_to_tags(words, tmp_pa
     records = ["--dataset=folder", f"--source={words}", "--front_end=keyword_16k", "--clip_secs=1"]
     folders = [f"--data_dir={data}", f"--workdir={run}"]
     fractions = ["--validation_fraction=0.25", "--evaluation_fraction=0.25"]
-    alone = [
+    without_teacher = [
         "--stages=prepare,supernet,search,convert",
         "--distill_from=largest",
         "--sampler=sandwich",
     ]
-    trained = run_program("train", *records, *fractions, *folders, *TRAINING, *alone).result
+    flags = [*records, *fractions, *folders, *TRAINING, *without_teacher]
+    trained = run_program("train", *flags).result
     assert trained["stages"]["convert"]
 
     opened = open_records(data)
